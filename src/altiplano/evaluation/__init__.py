@@ -1,0 +1,1 @@
+"""Held-out perplexity: functions of a model and token shards."""

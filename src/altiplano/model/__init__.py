@@ -1,0 +1,1 @@
+"""Llama in plain single-device PyTorch."""

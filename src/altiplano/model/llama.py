@@ -1,0 +1,137 @@
+"""Llama 3.1 on one device: grouped-query attention, SwiGLU, RMSNorm, rotary embeddings.
+
+Parameters carry Hugging Face's names (less the ``model.`` prefix) and its rotary convention, so weights pass between
+the two unchanged. Nothing here knows of devices or parallelism; ``altiplano.parallel`` spreads a model from outside.
+"""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from altiplano.model.attention import Cache, cached_attention, causal_attention, document_lengths
+from altiplano.recipe.schema import Model, RopeScaling
+
+Rotary = tuple[Tensor, Tensor]
+
+
+def rotary_frequencies(width: int, theta: float, scaling: RopeScaling | None, device: torch.device) -> Tensor:
+    """Angular frequency per pair of head dimensions [width / 2] (Su et al. 2021; scaling as in Llama 3.1)."""
+    frequencies = theta ** -(torch.arange(0, width, 2, dtype=torch.float64, device=device) / width)
+    if scaling is None:
+        return frequencies
+    # Long waves are slowed by ``factor``, short ones kept, those between interpolated.
+    waves = scaling.original_context * frequencies / (2 * math.pi)
+    blend = (waves - scaling.low_freq_factor) / (scaling.high_freq_factor - scaling.low_freq_factor)
+    blend = blend.clamp(0, 1)
+    return frequencies * (blend + (1 - blend) / scaling.factor)
+
+
+def rotate(x: Tensor, rotary: Rotary) -> Tensor:
+    """Rotate each pair (i, i + head_width / 2) of x [rows, tokens, heads, head_width] by its token's angle."""
+    cos, sin = rotary
+    left, right = x.chunk(2, dim=-1)
+    return x * cos + torch.cat([-right, left], dim=-1) * sin
+
+
+class Attention(nn.Module):
+    def __init__(self, shape: Model, layer: int):
+        super().__init__()
+        self.layer = layer
+        self.head_width = shape.head_width
+        self.q_proj = nn.Linear(shape.width, shape.heads * shape.head_width, bias=False)
+        self.k_proj = nn.Linear(shape.width, shape.kv_heads * shape.head_width, bias=False)
+        self.v_proj = nn.Linear(shape.width, shape.kv_heads * shape.head_width, bias=False)
+        self.o_proj = nn.Linear(shape.heads * shape.head_width, shape.width, bias=False)
+
+    def forward(
+        self, x: Tensor, rotary: Rotary, lengths: list[int] | None, cache: Cache | None, mask: Tensor | None
+    ) -> Tensor:
+        # -1, not the number of heads: under tensor parallelism each rank projects to its own heads only.
+        q, k, v = (p(x).unflatten(-1, (-1, self.head_width)) for p in (self.q_proj, self.k_proj, self.v_proj))
+        q, k = rotate(q, rotary), rotate(k, rotary)
+        if cache is not None and mask is not None:
+            k, v = cache.extend(self.layer, k, v)
+            attended = cached_attention(q, k, v, mask)
+        else:
+            attended = causal_attention(q, k, v, lengths)
+        return self.o_proj(attended.flatten(-2))
+
+
+class MLP(nn.Module):
+    """SwiGLU (Shazeer 2020): down(silu(gate(x)) * up(x))."""
+
+    def __init__(self, shape: Model):
+        super().__init__()
+        self.gate_proj = nn.Linear(shape.width, shape.ffn_width, bias=False)
+        self.up_proj = nn.Linear(shape.width, shape.ffn_width, bias=False)
+        self.down_proj = nn.Linear(shape.ffn_width, shape.width, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.down_proj(F.silu(self.gate_proj(x)) * self.up_proj(x))
+
+
+class Block(nn.Module):
+    def __init__(self, shape: Model, layer: int):
+        super().__init__()
+        self.input_layernorm = nn.RMSNorm(shape.width, shape.norm_eps)
+        self.self_attn = Attention(shape, layer)
+        self.post_attention_layernorm = nn.RMSNorm(shape.width, shape.norm_eps)
+        self.mlp = MLP(shape)
+
+    def forward(
+        self,
+        x: Tensor,
+        rotary: Rotary,
+        lengths: list[int] | None = None,
+        cache: Cache | None = None,
+        mask: Tensor | None = None,
+    ) -> Tensor:
+        x = x + self.self_attn(self.input_layernorm(x), rotary, lengths, cache, mask)
+        return x + self.mlp(self.post_attention_layernorm(x))
+
+
+class Llama(nn.Module):
+    """The model, or the part of it made of ``layers`` (all by default) with the embedding and the head if asked for."""
+
+    def __init__(self, shape: Model, layers: range | None = None, first: bool = True, last: bool = True):
+        super().__init__()
+        self.shape = shape
+        layers = range(shape.layers) if layers is None else layers
+        self.embed_tokens = nn.Embedding(shape.vocabulary, shape.width) if first else None
+        self.layers = nn.ModuleDict({str(layer): Block(shape, layer) for layer in layers})
+        self.norm = nn.RMSNorm(shape.width, shape.norm_eps) if last else None
+        self.lm_head = nn.Linear(shape.width, shape.vocabulary, bias=False) if last else None
+        if shape.tied_embeddings and self.embed_tokens is not None and self.lm_head is not None:
+            self.lm_head.weight = self.embed_tokens.weight
+
+    def rotary(self, start: int, tokens: int, device: torch.device, dtype: torch.dtype) -> Rotary:
+        """cos and sin [tokens, 1, head_width] of positions start … start + tokens - 1, computed in float64."""
+        frequencies = rotary_frequencies(self.shape.head_width, self.shape.rope_theta, self.shape.rope_scaling, device)
+        angles = torch.arange(start, start + tokens, dtype=torch.float64, device=device)[:, None] * frequencies
+        angles = torch.cat([angles, angles], dim=-1)[:, None]
+        return angles.cos().to(dtype), angles.sin().to(dtype)
+
+    def forward(self, x: Tensor, document: Tensor | None = None, cache: Cache | None = None) -> Tensor:
+        """Tokens [rows, tokens] (or the previous part's hidden states) to logits [rows, tokens, vocabulary] (or hidden).
+
+        ``document`` [rows, tokens] numbers the documents in a row; attention stays within each. With a ``cache``, x holds
+        the new tokens only and the cache is extended.
+        """
+        tokens = x.shape[1] if document is None else document.shape[1]
+        start, mask = 0, None
+        if cache is not None:
+            start = cache.length
+            mask = cache.mask(torch.zeros_like(x) if document is None else document)
+        if self.embed_tokens is not None:
+            x = self.embed_tokens(x)
+        rotary = self.rotary(start, tokens, x.device, x.dtype)
+        lengths = None if cache is not None else document_lengths(document)
+        for block in self.layers.values():
+            x = block(x, rotary, lengths, cache, mask)
+        if self.norm is not None:
+            x = self.norm(x)
+        if self.lm_head is not None:
+            x = self.lm_head(x)
+        return x

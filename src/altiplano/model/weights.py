@@ -1,0 +1,150 @@
+"""Hugging Face folders: weights as safetensors, ``config.json`` that transformers 4.57 and 5.x read alike."""
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from altiplano.errors import InputError
+from altiplano.model.llama import Llama
+from altiplano.recipe.schema import Model, RopeScaling
+
+SHARD_BYTES = 5 * 10**9
+
+
+def hugging_face_name(name: str) -> str:
+    return name if name.startswith("lm_head.") else f"model.{name}"
+
+
+def hugging_face_config(shape: Model, context: int, bos: int, eos: int, dtype: str = "float32") -> dict[str, Any]:
+    """``config.json``. Both spellings of the rotary settings: transformers 4 reads one, 5 the other (evaluated alike)."""
+    rope: dict[str, Any] = {"rope_type": "default"}
+    scaling: dict[str, Any] | None = None
+    if shape.rope_scaling is not None:
+        scaling = {
+            "rope_type": "llama3",
+            "factor": shape.rope_scaling.factor,
+            "low_freq_factor": shape.rope_scaling.low_freq_factor,
+            "high_freq_factor": shape.rope_scaling.high_freq_factor,
+            "original_max_position_embeddings": shape.rope_scaling.original_context,
+        }
+        rope = dict(scaling)
+    return {
+        "architectures": ["LlamaForCausalLM"],
+        "model_type": "llama",
+        "attention_bias": False,
+        "attention_dropout": 0.0,
+        "bos_token_id": bos,
+        "eos_token_id": eos,
+        "head_dim": shape.head_width,
+        "hidden_act": "silu",
+        "hidden_size": shape.width,
+        "initializer_range": shape.init_std,
+        "intermediate_size": shape.ffn_width,
+        "max_position_embeddings": context,
+        "mlp_bias": False,
+        "num_attention_heads": shape.heads,
+        "num_hidden_layers": shape.layers,
+        "num_key_value_heads": shape.kv_heads,
+        "pretraining_tp": 1,
+        "rms_norm_eps": shape.norm_eps,
+        "rope_theta": shape.rope_theta,
+        "rope_scaling": scaling,
+        "rope_parameters": {**rope, "rope_theta": shape.rope_theta},
+        "tie_word_embeddings": shape.tied_embeddings,
+        "torch_dtype": dtype,
+        "use_cache": True,
+        "vocab_size": shape.vocabulary,
+    }
+
+
+def shape_from_config(config: dict[str, Any]) -> Model:
+    """The inverse of ``hugging_face_config``, for any Llama folder. Raises InputError for other architectures."""
+    if config.get("model_type") != "llama":
+        raise InputError(f"model_type = {config.get('model_type')!r} in config.json: only llama models can be loaded")
+    rope = config.get("rope_parameters") or {}
+    scaling = config.get("rope_scaling") or (rope if rope.get("rope_type", "default") != "default" else None)
+    if scaling is not None and scaling.get("rope_type", "llama3") != "llama3":
+        raise InputError(f"rope_type = {scaling['rope_type']!r} in config.json: only llama3 scaling can be loaded")
+    return Model(
+        layers=config["num_hidden_layers"],
+        width=config["hidden_size"],
+        heads=config["num_attention_heads"],
+        kv_heads=config.get("num_key_value_heads", config["num_attention_heads"]),
+        ffn_width=config["intermediate_size"],
+        vocabulary=config["vocab_size"],
+        rope_theta=config.get("rope_theta") or rope.get("rope_theta", 10_000.0),
+        rope_scaling=None
+        if scaling is None
+        else RopeScaling(
+            factor=scaling["factor"],
+            low_freq_factor=scaling["low_freq_factor"],
+            high_freq_factor=scaling["high_freq_factor"],
+            original_context=scaling["original_max_position_embeddings"],
+        ),
+        norm_eps=config["rms_norm_eps"],
+        tied_embeddings=config.get("tie_word_embeddings", False),
+        init_std=config.get("initializer_range", 0.02),
+    )
+
+
+def save_weights(named: Iterable[tuple[str, Tensor]], folder: Path, shard_bytes: int = SHARD_BYTES) -> list[str]:
+    """Write parameters under Hugging Face's names in shards of at most ``shard_bytes``; return the file names.
+
+    The bytes written depend on the names and values alone.
+    """
+    shards: list[dict[str, Tensor]] = [{}]
+    size = total = 0
+    for name, value in sorted(named):
+        if shards[-1] and size + value.nbytes > shard_bytes:
+            shards.append({})
+            size = 0
+        shards[-1][hugging_face_name(name)] = value.detach().contiguous().cpu()
+        size += value.nbytes
+        total += value.nbytes
+    if len(shards) == 1:
+        files = ["model.safetensors"]
+    else:
+        files = [f"model-{i:05d}-of-{len(shards):05d}.safetensors" for i in range(1, len(shards) + 1)]
+        index = {name: file for file, shard in zip(files, shards, strict=True) for name in shard}
+        text = json.dumps({"metadata": {"total_size": total}, "weight_map": index}, indent=2, sort_keys=True)
+        (folder / "model.safetensors.index.json").write_text(text + "\n")
+        files.append("model.safetensors.index.json")
+    for file, shard in zip(files, shards, strict=False):
+        save_file(shard, folder / file, metadata={"format": "pt"})
+        (folder / file).chmod(0o644)
+    return files
+
+
+def load_model(folder: Path, dtype: torch.dtype = torch.float32) -> Llama:
+    """A model in evaluation mode from a Hugging Face Llama folder.
+
+    Raises InputError when files are missing, damaged or of another shape.
+    """
+    config_file = folder / "config.json"
+    if not config_file.exists():
+        raise InputError(f"{folder} is not a model folder: config.json is missing")
+    shape = shape_from_config(json.loads(config_file.read_text()))
+    with torch.device("meta"):
+        model = Llama(shape)
+    files = sorted(folder.glob("*.safetensors"))
+    state: dict[str, Tensor] = {}
+    for file in files:
+        try:
+            with safe_open(file, framework="pt") as opened:
+                state |= {name.removeprefix("model."): opened.get_tensor(name).to(dtype) for name in opened.keys()}
+        except (SafetensorError, OSError) as error:
+            raise InputError(f"{file} is damaged ({error}); restore the file or release the model again") from error
+    if shape.tied_embeddings and "embed_tokens.weight" in state:
+        state.setdefault("lm_head.weight", state["embed_tokens.weight"])
+    try:
+        model.load_state_dict(state, assign=True)
+    except RuntimeError as error:
+        problem = " ".join(str(error).split())[:300]
+        raise InputError(f"the weights in {folder} do not fit its config.json: {problem}") from error
+    return model.eval()

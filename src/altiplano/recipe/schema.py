@@ -1,0 +1,256 @@
+"""The recipe: one section per paragraph of the document that describes a training run.
+
+A recipe says what is computed, never on how many devices: layouts and hardware are in ``layout.py`` and
+``cluster.py``. Unknown keys are errors, so that a misspelt setting cannot be silently ignored.
+"""
+
+import math
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from altiplano.recipe.units import Bytes, Count
+
+Domain = Literal["web", "academic", "reference", "code"]
+Format = Literal["warc", "latex", "jsonl", "parquet", "text", "code", "python"]
+Fraction = Field(ge=0, le=1)
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class RopeScaling(Section):
+    """Llama-3.1's frequency scaling for long context; absent during 8k pretraining."""
+
+    factor: float = Field(8.0, ge=1)
+    low_freq_factor: float = Field(1.0, gt=0)
+    high_freq_factor: float = Field(4.0, gt=0)
+    original_context: Count = Field(8192, gt=0)
+
+
+class Model(Section):
+    """The transformer's shape. Widths are in elements."""
+
+    layers: int = Field(gt=0)
+    width: int = Field(gt=0)
+    heads: int = Field(gt=0)
+    kv_heads: int = Field(gt=0)
+    ffn_width: int = Field(gt=0)
+    vocabulary: Count = Field(gt=256 + 256, description="256 bytes + 256 special tokens + merges")
+    rope_theta: float = Field(500_000.0, gt=0)
+    rope_scaling: RopeScaling | None = None
+    norm_eps: float = Field(1e-5, gt=0)
+    tied_embeddings: bool = False
+    init_std: float = Field(0.02, gt=0)
+
+    @property
+    def head_width(self) -> int:
+        return self.width // self.heads
+
+    @model_validator(mode="after")
+    def _shape_is_possible(self) -> Self:
+        if self.width % self.heads:
+            raise ValueError(f"heads = {self.heads} does not divide width = {self.width}")
+        if self.head_width % 2:
+            raise ValueError(f"width / heads = {self.head_width} must be even for rotary embeddings")
+        if self.heads % self.kv_heads:
+            raise ValueError(f"kv_heads = {self.kv_heads} does not divide heads = {self.heads}")
+        return self
+
+
+class Source(Section):
+    """One set of raw files. ``path`` is a glob under ``corpus.root``; ``python`` harvests this installation."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$")
+    domain: Domain
+    format: Format
+    path: str = ""
+    max_documents: Count | None = Field(None, gt=0)
+    max_bytes: Bytes | None = Field(None, gt=0, description="stop reading this source after so much raw text")
+
+    @model_validator(mode="after")
+    def _has_a_path(self) -> Self:
+        if self.format == "python" and self.path not in ("code", "reference", "web"):
+            raise ValueError('path of format = "python" must be "code", "reference" or "web"')
+        if not self.path:
+            raise ValueError('path is missing: a glob under corpus.root, such as "web/*.warc.gz"')
+        return self
+
+
+class Quality(Section):
+    """Heuristics and the perplexity filter. Lengths are in characters."""
+
+    min_characters: Count = Field(200, ge=0)
+    max_characters: Count = Field(1_000_000, gt=0, description="longer documents are cut at a line end into several")
+    max_repetition: float = Field(0.35, description="share of characters in duplicated lines", gt=0, le=1)
+    max_symbols: float = Field(0.35, description="share of characters that are neither letters, digits nor spaces", gt=0, le=1)
+    min_language_score: float = Field(0.5, ge=0, le=1)
+    perplexity_order: int = Field(3, ge=2, le=5)
+    perplexity_drop: float = Field(0.1, description="worst share of each domain × language by perplexity", ge=0, lt=1)
+
+
+class Deduplication(Section):
+    """MinHash with locality-sensitive hashing over word 5-grams (FineWeb's 14 bands × 8 rows by default)."""
+
+    bands: int = Field(14, gt=0)
+    rows: int = Field(8, gt=0)
+    ngram: int = Field(5, gt=0)
+
+
+class Heldout(Section):
+    """Documents set aside per domain × language, by hash of their text: the same ones forever."""
+
+    fraction: float = Field(0.02, gt=0, lt=0.5)
+    min_documents: int = Field(2, ge=1, description="per domain × language that has at least twice as many")
+
+
+class Corpus(Section):
+    root: Path = Path("samples")
+    sources: tuple[Source, ...] = Field(min_length=1)
+    languages: tuple[str, ...] = Field((), description="keep only these (ISO 639-1); empty keeps every language")
+    quality: Quality = Quality()
+    remove_personal_data: bool = True
+    deduplication: Deduplication = Deduplication()
+    heldout: Heldout = Heldout()
+    max_bad_records: float = Field(0.05, description="share of unreadable records above which curation fails", ge=0, le=1)
+
+    @model_validator(mode="after")
+    def _names_are_unique(self) -> Self:
+        names = [source.name for source in self.sources]
+        if len(set(names)) < len(names):
+            raise ValueError(f"sources share a name: {', '.join(sorted(names))}")
+        return self
+
+
+class Tokenizer(Section):
+    """Byte-level BPE with the Llama-3 split pattern, trained on a seeded sample of the training documents."""
+
+    sample_bytes: Bytes = Field(100_000_000, gt=0)
+
+
+class Batch(Section):
+    """Tokens per optimizer step, per sequence, and of the whole run."""
+
+    tokens: Count = Field(gt=0)
+    sequence_length: Count = Field(gt=0)
+    total_tokens: Count = Field(gt=0)
+
+    @property
+    def sequences(self) -> int:
+        return self.tokens // self.sequence_length
+
+    @property
+    def steps(self) -> int:
+        return math.ceil(self.total_tokens / self.tokens)
+
+    @model_validator(mode="after")
+    def _whole_sequences(self) -> Self:
+        if self.tokens % self.sequence_length:
+            nearest = max(1, round(self.tokens / self.sequence_length))
+            power = 2 ** round(math.log2(nearest))
+            raise ValueError(
+                f"tokens = {self.tokens:,} is not a whole number of sequences of {self.sequence_length:,} tokens; "
+                f"{nearest:,} sequences are {nearest * self.sequence_length:,}, {power:,} are {power * self.sequence_length:,}"
+            )
+        return self
+
+
+class Optimizer(Section):
+    """AdamW; linear warm-up, then cosine to ``min_learning_rate``; gradients clipped by global norm."""
+
+    learning_rate: float = Field(gt=0)
+    min_learning_rate: float = Field(0.0, ge=0)
+    warmup_steps: int = Field(ge=0)
+    beta1: float = Field(0.9, ge=0, lt=1)
+    beta2: float = Field(0.95, ge=0, lt=1)
+    eps: float = Field(1e-8, gt=0)
+    weight_decay: float = Field(0.1, ge=0)
+    clip_norm: float = Field(1.0, gt=0)
+
+    @model_validator(mode="after")
+    def _floor_below_peak(self) -> Self:
+        if self.min_learning_rate > self.learning_rate:
+            raise ValueError(f"min_learning_rate = {self.min_learning_rate} is above learning_rate = {self.learning_rate}")
+        return self
+
+
+class Precision(Section):
+    """Matrix products in ``compute``; weights, optimizer state and reductions always in float32 or wider."""
+
+    compute: Literal["bfloat16", "float32", "float64"] = "bfloat16"
+
+
+class Evaluation(Section):
+    """Held-out perplexity per domain × language."""
+
+    interval_steps: int = Field(1000, gt=0)
+    max_tokens: Count = Field(1_000_000, gt=0, description="per domain × language, in the loop")
+    bootstrap_samples: int = Field(1000, gt=0)
+
+
+class Checkpoint(Section):
+    interval_steps: int = Field(2000, gt=0)
+    keep: int = Field(2, gt=0, description="how many to keep while training; the last one is always kept")
+
+
+class Calibration(Section):
+    """One temperature, fitted on half of the held-out documents and reported on the other half."""
+
+    bins: int = Field(15, gt=1)
+    max_tokens: Count = Field(200_000, gt=0)
+    bootstrap_samples: int = Field(200, gt=0)
+
+
+class Redteam(Section):
+    """The gate: a release fails when the model exceeds its controls by more than these margins."""
+
+    extraction_samples: int = Field(200, gt=0)
+    extraction_prefix: int = Field(50, gt=0, description="tokens of a training document given to the model")
+    extraction_suffix: int = Field(50, gt=0, description="tokens that it must then say verbatim")
+    max_extraction: float = Field(0.05, description="share of training sequences said verbatim, beyond the control", ge=0, le=1)
+    max_personal_data: int = Field(0, description="removed personal data that the model says", ge=0)
+    max_attack_success: float = Field(0.2, description="success rate of prompt probes beyond the best control", ge=0, le=1)
+    generation_tokens: int = Field(48, gt=0)
+
+
+class Disclosure(Section):
+    """What the document states about the run. Facts of the run itself are measured, never copied from here."""
+
+    title: str = ""
+    country: str = Field("", description="ISO 3166-1 alpha-3, such as USA")
+    year: int | None = None
+    license: str = ""
+    hardware: str = ""
+    devices: Count | None = None
+    months: float | None = None
+    device_hours: Count | None = None
+    parameters: Count | None = None
+    tokens: Count | None = None
+    batch_tokens: Count | None = None
+
+
+class Recipe(Section):
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9.-]*$")
+    seed: int = Field(0, ge=0)
+    model: Model
+    corpus: Corpus
+    tokenizer: Tokenizer = Tokenizer()
+    batch: Batch
+    optimizer: Optimizer
+    precision: Precision = Precision()
+    evaluation: Evaluation = Evaluation()
+    checkpoint: Checkpoint = Checkpoint()
+    calibration: Calibration = Calibration()
+    redteam: Redteam = Redteam()
+    disclosure: Disclosure = Disclosure()
+
+    @model_validator(mode="after")
+    def _warmup_is_shorter_than_the_run(self) -> Self:
+        if self.optimizer.warmup_steps >= self.batch.steps:
+            raise ValueError(
+                f"optimizer.warmup_steps = {self.optimizer.warmup_steps:,} is not shorter than the run: "
+                f"batch.total_tokens / batch.tokens = {self.batch.steps:,} steps"
+            )
+        return self

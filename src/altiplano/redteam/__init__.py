@@ -1,0 +1,1 @@
+"""What the model must not say, tested before it is released."""

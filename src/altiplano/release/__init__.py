@@ -1,0 +1,1 @@
+"""What leaves the house: the model folder, its card, the report."""
