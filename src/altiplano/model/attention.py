@@ -37,7 +37,9 @@ def causal_attention(q: Tensor, k: Tensor, v: Tensor, lengths: list[int] | None)
 def _attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None, is_causal: bool = False) -> Tensor:
     q, k, v = (t.transpose(1, 2) for t in (q, k, v))
     grouped = q.shape[1] != k.shape[1]
-    return F.scaled_dot_product_attention(q, k, v, attn_mask=mask, is_causal=is_causal, enable_gqa=grouped).transpose(1, 2)
+    return F.scaled_dot_product_attention(q, k, v, attn_mask=mask, is_causal=is_causal, enable_gqa=grouped).transpose(
+        1, 2
+    )
 
 
 def _packed_attention_on_gpu(q: Tensor, k: Tensor, v: Tensor, lengths: list[int]) -> Tensor:

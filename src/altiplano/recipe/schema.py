@@ -85,7 +85,9 @@ class Quality(Section):
     min_characters: Count = Field(200, ge=0)
     max_characters: Count = Field(1_000_000, gt=0, description="longer documents are cut at a line end into several")
     max_repetition: float = Field(0.35, description="share of characters in duplicated lines", gt=0, le=1)
-    max_symbols: float = Field(0.35, description="share of characters that are neither letters, digits nor spaces", gt=0, le=1)
+    max_symbols: float = Field(
+        0.35, description="share of characters that are neither letters, digits nor spaces", gt=0, le=1
+    )
     min_language_score: float = Field(0.5, ge=0, le=1)
     perplexity_order: int = Field(3, ge=2, le=5)
     perplexity_drop: float = Field(0.1, description="worst share of each domain × language by perplexity", ge=0, lt=1)
@@ -114,7 +116,9 @@ class Corpus(Section):
     remove_personal_data: bool = True
     deduplication: Deduplication = Deduplication()
     heldout: Heldout = Heldout()
-    max_bad_records: float = Field(0.05, description="share of unreadable records above which curation fails", ge=0, le=1)
+    max_bad_records: float = Field(
+        0.05, description="share of unreadable records above which curation fails", ge=0, le=1
+    )
 
     @model_validator(mode="after")
     def _names_are_unique(self) -> Self:
@@ -172,7 +176,9 @@ class Optimizer(Section):
     @model_validator(mode="after")
     def _floor_below_peak(self) -> Self:
         if self.min_learning_rate > self.learning_rate:
-            raise ValueError(f"min_learning_rate = {self.min_learning_rate} is above learning_rate = {self.learning_rate}")
+            raise ValueError(
+                f"min_learning_rate = {self.min_learning_rate} is above learning_rate = {self.learning_rate}"
+            )
         return self
 
 
@@ -209,9 +215,13 @@ class Redteam(Section):
     extraction_samples: int = Field(200, gt=0)
     extraction_prefix: int = Field(50, gt=0, description="tokens of a training document given to the model")
     extraction_suffix: int = Field(50, gt=0, description="tokens that it must then say verbatim")
-    max_extraction: float = Field(0.05, description="share of training sequences said verbatim, beyond the control", ge=0, le=1)
+    max_extraction: float = Field(
+        0.05, description="share of training sequences said verbatim, beyond the control", ge=0, le=1
+    )
     max_personal_data: int = Field(0, description="removed personal data that the model says", ge=0)
-    max_attack_success: float = Field(0.2, description="success rate of prompt probes beyond the best control", ge=0, le=1)
+    max_attack_success: float = Field(
+        0.2, description="success rate of prompt probes beyond the best control", ge=0, le=1
+    )
     generation_tokens: int = Field(48, gt=0)
 
 

@@ -1,0 +1,124 @@
+"""Reading recipes and clusters from TOML, with overrides, and turning every mistake into one line."""
+
+import difflib
+import tomllib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from types import UnionType
+from typing import Any, TypeVar, Union, get_args, get_origin
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from altiplano.errors import InputError
+from altiplano.recipe.cluster import Cluster
+from altiplano.recipe.schema import Recipe
+
+Document = TypeVar("Document", bound=BaseModel)
+
+PACKAGE = Path(__file__).parents[1]
+
+
+def shipped(folder: str) -> Path:
+    """The ``recipes`` or ``clusters`` that came with Altiplano, from a checkout or an installed wheel."""
+    checkout = PACKAGE.parents[1] / folder
+    return checkout if (PACKAGE.parents[1] / "pyproject.toml").exists() else PACKAGE / folder
+
+
+def find(name: str, folder: str) -> Path:
+    """A file by path, or one of the shipped presets by name. Raises InputError when there is neither."""
+    path = Path(name)
+    if path.is_file():
+        return path
+    preset = shipped(folder) / f"{name}.toml"
+    if preset.is_file():
+        return preset
+    presets = ", ".join(sorted(p.stem for p in shipped(folder).glob("*.toml")))
+    raise InputError(f"{name}: no such file, and not one of the {folder} that come with Altiplano: {presets}")
+
+
+def load_recipe(name: str, overrides: Sequence[str] = ()) -> Recipe:
+    """Read and check a recipe. ``overrides`` are ``section.key=value`` as given to ``--set``.
+
+    A relative ``corpus.root`` in the file is taken from the file's folder, one in an override from the current folder.
+    """
+    path = find(name, "recipes")
+    values = read_toml(path)
+    corpus = values.get("corpus")
+    if isinstance(corpus, dict) and isinstance(corpus.get("root"), str):
+        corpus["root"] = str((path.parent / corpus["root"]).resolve())
+    for override in overrides:
+        _apply(values, override)
+    return _check(Recipe, values, str(path))
+
+
+def load_cluster(name: str) -> Cluster:
+    path = find(name, "clusters")
+    return _check(Cluster, read_toml(path), str(path))
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: not UTF-8 text (byte {error.start}); save the file as UTF-8") from error
+    except tomllib.TOMLDecodeError as error:
+        raise InputError(f"{path}: not TOML: {error}") from error
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from error
+
+
+def _apply(values: dict[str, Any], override: str) -> None:
+    key, equals, text = override.partition("=")
+    *sections, last = key.strip().split(".")
+    if not equals or not last:
+        raise InputError(f"--set {override}: write it as section.key=value, such as optimizer.learning_rate=3e-4")
+    for section in sections:
+        values = values.setdefault(section, {})
+        if not isinstance(values, dict):
+            raise InputError(f"--set {override}: {section} is not a section")
+    try:
+        value = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = text
+    values[last] = str(Path(value).resolve()) if key.strip() == "corpus.root" else value
+
+
+def _check(kind: type[Document], values: dict[str, Any], origin: str) -> Document:
+    try:
+        return kind.model_validate(values)
+    except ValidationError as error:
+        problems = [_explain(kind, detail) for detail in error.errors()]
+        more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+        raise InputError(f"{origin}: {problems[0]}{more}") from error
+
+
+def _explain(kind: type[BaseModel], detail: ErrorDetails) -> str:
+    key = ".".join(str(part) for part in detail["loc"])
+    if detail["type"] == "extra_forbidden":
+        known = sorted(_known_keys(kind, detail["loc"][:-1]))
+        close = difflib.get_close_matches(str(detail["loc"][-1]), known, n=1)
+        hint = f"did you mean {close[0]}?" if close else f"known keys: {', '.join(known)}"
+        return f"{key} is not a known key; {hint}"
+    if detail["type"] == "missing":
+        return f"{key} is missing"
+    message = detail["msg"].removeprefix("Value error, ")
+    given = detail["input"]
+    shown = f" (given {given!r})" if key and isinstance(given, str | int | float) and repr(given) not in message else ""
+    return f"{key}: {message}{shown}" if key else message
+
+
+def _known_keys(kind: type[BaseModel], location: Sequence[int | str]) -> Iterator[str]:
+    """The keys of the section at ``location`` below ``kind``."""
+    for part in location:
+        if isinstance(part, str) and part in kind.model_fields:
+            kind = next(_sections_in(kind.model_fields[part].annotation), kind)
+    return iter(kind.model_fields)
+
+
+def _sections_in(annotation: Any) -> Iterator[type[BaseModel]]:
+    if get_origin(annotation) in (Union, UnionType, tuple):
+        for argument in get_args(annotation):
+            yield from _sections_in(argument)
+    elif isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
