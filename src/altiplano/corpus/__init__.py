@@ -1,1 +1,1 @@
-"""From raw files to decided, deduplicated documents."""
+"""Raw files to clean documents: sources, extraction, annotations, decisions, deduplication, held-out."""

@@ -1,1 +1,1 @@
-"""Generation and serving."""
+"""Generation with a KV cache, scoring, and an OpenAI-compatible server."""

@@ -5,53 +5,68 @@ Shapes: q is [rows, tokens, heads, head_width]; k and v have kv_heads heads (gro
 """
 
 from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+# How documents lie in a batch: None when every row is one document, else lengths (CPU) or a block mask (GPU).
+Packing = Any
 
-def document_lengths(document: Tensor | None) -> list[int] | None:
-    """Lengths of the runs of equal numbers in ``document`` [rows, tokens], row by row; None if every row is one run."""
+
+def document_packing(document: Tensor | None) -> Packing:
+    """What ``causal_attention`` needs to know of ``document`` [rows, tokens], worked out once for all layers."""
     if document is None:
         return None
     starts = torch.ones_like(document, dtype=torch.bool)
     starts[:, 1:] = document[:, 1:] != document[:, :-1]
+    if document.is_cuda:
+        return _block_mask(document)
     if int(starts.sum()) == document.shape[0]:
         return None
     places = starts.flatten().nonzero().flatten().tolist()
     return [end - start for start, end in zip(places, [*places[1:], document.numel()], strict=True)]
 
 
-def causal_attention(q: Tensor, k: Tensor, v: Tensor, lengths: list[int] | None) -> Tensor:
-    """Self-attention within each document of ``lengths`` (from ``document_lengths``)."""
-    if lengths is None:
-        return _attend(q, k, v, is_causal=True)
+def causal_attention(q: Tensor, k: Tensor, v: Tensor, packing: Packing) -> Tensor:
+    """Self-attention within each document of ``packing``."""
+    if packing is None:
+        return _attend(q, k, v, mask=None, is_causal=True)
     if q.is_cuda:
-        return _packed_attention_on_gpu(q, k, v, lengths)
+        q, k, v = (t.transpose(1, 2) for t in (q, k, v))
+        return _compiled_flex_attention()(q, k, v, block_mask=packing, enable_gqa=True).transpose(1, 2)
     # One split of the flattened rows: its backward is one concatenation, however many documents there are.
-    parts = zip(*(t.flatten(0, 1).split(lengths) for t in (q, k, v)), strict=True)
-    return torch.cat([_attend(*(t.unsqueeze(0) for t in part), is_causal=True)[0] for part in parts]).view_as(q)
+    parts = zip(*(t.flatten(0, 1).unsqueeze(0).split_with_sizes(packing, dim=1) for t in (q, k, v)), strict=True)
+    attended = [_attend(q, k, v, mask=None, is_causal=True) for q, k, v in parts]
+    return torch.cat(attended, dim=1).view_as(q)
 
 
-def _attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None, is_causal: bool = False) -> Tensor:
+def _attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, is_causal: bool) -> Tensor:
     q, k, v = (t.transpose(1, 2) for t in (q, k, v))
     grouped = q.shape[1] != k.shape[1]
-    return F.scaled_dot_product_attention(q, k, v, attn_mask=mask, is_causal=is_causal, enable_gqa=grouped).transpose(
-        1, 2
-    )
+    attended = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, is_causal=is_causal, enable_gqa=grouped)
+    return attended.transpose(1, 2)
 
 
-def _packed_attention_on_gpu(q: Tensor, k: Tensor, v: Tensor, lengths: list[int]) -> Tensor:
-    """All documents in one FlashAttention call (torch.nn.attention.varlen, torch ≥ 2.10). Not run without a GPU."""
-    from torch.nn.attention.varlen import varlen_attn
+def _block_mask(document: Tensor) -> Any:
+    """FlexAttention's block-sparse mask (GPU only: FlexAttention has no backward on CPU)."""
+    from torch.nn.attention.flex_attention import create_block_mask
 
-    ends = torch.tensor(lengths, device=q.device, dtype=torch.int32).cumsum(0, dtype=torch.int32)
-    offsets = F.pad(ends, (1, 0))
-    repeat = q.shape[2] // k.shape[2]
-    k, v = (t.repeat_interleave(repeat, dim=2) for t in (k, v))
-    packed = (t.flatten(0, 1) for t in (q, k, v))
-    return varlen_attn(*packed, offsets, offsets, max(lengths), max(lengths), is_causal=True).view_as(q)
+    def same_document(row: Tensor, head: Tensor, query: Tensor, key: Tensor) -> Tensor:
+        return (query >= key) & (document[row, query] == document[row, key])
+
+    rows, tokens = document.shape
+    return create_block_mask(same_document, rows, None, tokens, tokens, device=str(document.device))
+
+
+@cache
+def _compiled_flex_attention() -> Any:
+    """Compiled once per process; uncompiled FlexAttention would materialise every score."""
+    from torch.nn.attention.flex_attention import flex_attention
+
+    return torch.compile(flex_attention)
 
 
 @dataclass
@@ -59,7 +74,8 @@ class Cache:
     """Keys and values of the tokens seen so far, for generation.
 
     Prompts of different lengths share a batch by padding on the left: ``document`` tells the padding (any other number)
-    from the prompt, and rotary positions are relative, so the padding changes nothing.
+    from the prompt, and rotary positions are relative, so the padding changes nothing. ``keys`` and ``values`` have
+    room for more tokens than ``length``.
     """
 
     keys: dict[int, Tensor] = field(default_factory=dict)
@@ -71,12 +87,24 @@ class Cache:
         return 0 if self.document is None else self.document.shape[1]
 
     def extend(self, layer: int, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
-        """Append ``k`` and ``v`` of a layer's new tokens; return those of all tokens."""
-        if layer in self.keys:
-            k = torch.cat([self.keys[layer], k], dim=1)
-            v = torch.cat([self.values[layer], v], dim=1)
-        self.keys[layer], self.values[layer] = k, v
-        return k, v
+        """Append ``k`` and ``v`` of a layer's new tokens (``mask`` has counted them); return those of all tokens."""
+        start, end = self.length - k.shape[1], self.length
+        for buffers, new in ((self.keys, k), (self.values, v)):
+            old = buffers.get(layer)
+            if old is None or old.shape[1] < end:
+                # Room for twice as many: copying everything at every token took 5 to 50 % of a step.
+                buffers[layer] = new.new_empty(new.shape[0], max(64, 2 * end), *new.shape[2:])
+                if old is not None:
+                    buffers[layer][:, :start] = old[:, :start]
+            buffers[layer][:, start:end] = new
+        return self.keys[layer][:, :end], self.values[layer][:, :end]
+
+    def keep(self, rows: list[int]) -> None:
+        """Forget all rows but these."""
+        if self.document is not None:
+            self.document = self.document[rows]
+        self.keys = {layer: keys[rows] for layer, keys in self.keys.items()}
+        self.values = {layer: values[rows] for layer, values in self.values.items()}
 
     def mask(self, document: Tensor) -> Tensor:
         """Remember the documents [rows, tokens] of new tokens; return which [rows, 1, new, all] they may attend to."""
@@ -88,4 +116,4 @@ class Cache:
 
 def cached_attention(q: Tensor, k: Tensor, v: Tensor, mask: Tensor) -> Tensor:
     """Attention of new tokens to all tokens; ``mask`` from ``Cache.mask``."""
-    return _attend(q, k, v, mask=mask)
+    return _attend(q, k, v, mask=mask, is_causal=False)

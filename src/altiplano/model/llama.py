@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from altiplano.model.attention import Cache, cached_attention, causal_attention, document_lengths
+from altiplano.model.attention import Cache, Packing, cached_attention, causal_attention, document_packing
 from altiplano.recipe.schema import Model, RopeScaling
 
 Rotary = tuple[Tensor, Tensor]
@@ -45,9 +45,7 @@ class Attention(nn.Module):
         self.v_proj = nn.Linear(shape.width, shape.kv_heads * shape.head_width, bias=False)
         self.o_proj = nn.Linear(shape.heads * shape.head_width, shape.width, bias=False)
 
-    def forward(
-        self, x: Tensor, rotary: Rotary, lengths: list[int] | None, cache: Cache | None, mask: Tensor | None
-    ) -> Tensor:
+    def forward(self, x: Tensor, rotary: Rotary, packing: Packing, cache: Cache | None, mask: Tensor | None) -> Tensor:
         # -1, not the number of heads: under tensor parallelism each rank projects to its own heads only.
         q, k, v = (p(x).unflatten(-1, (-1, self.head_width)) for p in (self.q_proj, self.k_proj, self.v_proj))
         q, k = rotate(q, rotary), rotate(k, rotary)
@@ -55,7 +53,7 @@ class Attention(nn.Module):
             k, v = cache.extend(self.layer, k, v)
             attended = cached_attention(q, k, v, mask)
         else:
-            attended = causal_attention(q, k, v, lengths)
+            attended = causal_attention(q, k, v, packing)
         return self.o_proj(attended.flatten(-2))
 
 
@@ -84,11 +82,11 @@ class Block(nn.Module):
         self,
         x: Tensor,
         rotary: Rotary,
-        lengths: list[int] | None = None,
+        packing: Packing = None,
         cache: Cache | None = None,
         mask: Tensor | None = None,
     ) -> Tensor:
-        x = x + self.self_attn(self.input_layernorm(x), rotary, lengths, cache, mask)
+        x = x + self.self_attn(self.input_layernorm(x), rotary, packing, cache, mask)
         return x + self.mlp(self.post_attention_layernorm(x))
 
 
@@ -114,10 +112,10 @@ class Llama(nn.Module):
         return angles.cos().to(dtype), angles.sin().to(dtype)
 
     def forward(self, x: Tensor, document: Tensor | None = None, cache: Cache | None = None) -> Tensor:
-        """Tokens [rows, tokens] (or the previous part's hidden states) to logits [rows, tokens, vocabulary] (or hidden).
+        """Tokens [rows, tokens] (or the previous part's hidden states) to logits [rows, tokens, vocabulary].
 
-        ``document`` [rows, tokens] numbers the documents in a row; attention stays within each. With a ``cache``, x holds
-        the new tokens only and the cache is extended.
+        ``document`` [rows, tokens] numbers the documents in a row; attention stays within each. With a ``cache``,
+        x holds the new tokens only and the cache is extended.
         """
         tokens = x.shape[1] if document is None else document.shape[1]
         start, mask = 0, None
@@ -127,9 +125,9 @@ class Llama(nn.Module):
         if self.embed_tokens is not None:
             x = self.embed_tokens(x)
         rotary = self.rotary(start, tokens, x.device, x.dtype)
-        lengths = None if cache is not None else document_lengths(document)
+        packing = None if cache is not None else document_packing(document)
         for block in self.layers.values():
-            x = block(x, rotary, lengths, cache, mask)
+            x = block(x, rotary, packing, cache, mask)
         if self.norm is not None:
             x = self.norm(x)
         if self.lm_head is not None:

@@ -22,7 +22,7 @@ def hugging_face_name(name: str) -> str:
 
 
 def hugging_face_config(shape: Model, context: int, bos: int, eos: int, dtype: str = "float32") -> dict[str, Any]:
-    """``config.json``. Both spellings of the rotary settings: transformers 4 reads one, 5 the other (evaluated alike)."""
+    """``config.json``. Both spellings of the rotary settings: transformers 4 reads one, 5 the other."""
     rope: dict[str, Any] = {"rope_type": "default"}
     scaling: dict[str, Any] | None = None
     if shape.rope_scaling is not None:
@@ -137,7 +137,10 @@ def load_model(folder: Path, dtype: torch.dtype = torch.float32) -> Llama:
     for file in files:
         try:
             with safe_open(file, framework="pt") as opened:
-                state |= {name.removeprefix("model."): opened.get_tensor(name).to(dtype) for name in opened.keys()}
+                state |= {
+                    name.removeprefix("model."): opened.get_tensor(name).to(dtype)
+                    for name in opened.keys()  # noqa: SIM118
+                }
         except (SafetensorError, OSError) as error:
             raise InputError(f"{file} is damaged ({error}); restore the file or release the model again") from error
     if shape.tied_embeddings and "embed_tokens.weight" in state:

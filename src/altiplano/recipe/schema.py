@@ -99,6 +99,7 @@ class Deduplication(Section):
     bands: int = Field(14, gt=0)
     rows: int = Field(8, gt=0)
     ngram: int = Field(5, gt=0)
+    min_similarity: float = Field(0.65, description="estimated Jaccard below which candidates are not duplicates", ge=0, le=1)
 
 
 class Heldout(Section):
@@ -156,7 +157,8 @@ class Batch(Section):
             power = 2 ** round(math.log2(nearest))
             raise ValueError(
                 f"tokens = {self.tokens:,} is not a whole number of sequences of {self.sequence_length:,} tokens; "
-                f"{nearest:,} sequences are {nearest * self.sequence_length:,}, {power:,} are {power * self.sequence_length:,}"
+                f"{nearest:,} sequences are {nearest * self.sequence_length:,}, "
+                f"{power:,} are {power * self.sequence_length:,}"
             )
         return self
 

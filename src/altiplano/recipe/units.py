@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator
 
-SCALE = {
+SCALE: dict[str, int] = {
     "": 1,
     **{unit: 1000**power for power, unit in enumerate(["K", "M", "G", "T", "P"], start=1)},
     **{unit + "i": 1024**power for power, unit in enumerate(["K", "M", "G", "T", "P"], start=1)},
@@ -36,8 +36,8 @@ def _scaled(digits_and_unit: str, spelling: str, wanted: str) -> int:
     if match is None:
         raise ValueError(f"{spelling!r} is not {wanted}")
     number, unit = match.groups()
-    scaled = round(float(number) * SCALE[unit]) if "." in number else int(number) * SCALE[unit]
-    return scaled
+    scale = int(SCALE[unit])
+    return round(float(number) * scale) if "." in number else int(number) * scale
 
 
 def human(count: float) -> str:

@@ -1,0 +1,1 @@
+"""Columns added to a document. They describe; ``decisions.py`` decides."""

@@ -1,0 +1,1 @@
+"""Markup to text: one file per kind of markup."""

@@ -1,0 +1,18 @@
+"""The main text of an HTML page, without navigation, advertisements and comments."""
+
+import logging
+
+from altiplano.corpus.extras import extra
+
+
+def text_of_html(html: str) -> str:
+    """Empty when the page has no main text or cannot be parsed."""
+    trafilatura = extra("trafilatura")
+    logging.getLogger("trafilatura").setLevel(logging.CRITICAL)  # it reports every empty page
+    if not html.strip():
+        return ""
+    try:
+        text = trafilatura.extract(html, fast=True, include_comments=False, include_tables=True)
+    except (ValueError, TypeError, AttributeError, RecursionError, AssertionError):  # lxml's moods on broken pages
+        return ""
+    return text or ""

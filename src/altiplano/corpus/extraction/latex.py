@@ -1,0 +1,75 @@
+r"""LaTeX to text: sections and mathematics stay, comments, preamble, bibliography and figures go.
+
+Mathematics is kept as it is written (``$E = mc^2$``, ``\begin{equation}``): a model learns it from nowhere else.
+Section titles become Markdown headings; formatting commands leave their argument.
+"""
+
+import re
+import unicodedata
+
+COMMENT = re.compile(r"(?<!\\)((?:\\\\)*)%.*?$\n?", re.MULTILINE)
+BODY = re.compile(r"\\begin\s*\{document\}(.*?)(?:\\end\s*\{document\}|\Z)", re.DOTALL)
+MATHEMATICS = "equation|align|gather|multline|eqnarray|displaymath|math|flalign|alignat|array|cases|tikzcd|CD"
+MATH = re.compile(
+    rf"\\begin\{{(?P<name>(?:{MATHEMATICS})\*?)\}}.*?\\end\{{(?P=name)\}}"
+    r"|\$\$.*?\$\$|(?<!\\)\$(?:\\.|[^$\\])+\$|\\\[.*?\\\]|\\\(.*?\\\)",
+    re.DOTALL,
+)
+DROPPED = re.compile(
+    r"\\begin\{(thebibliography|figure|table|tikzpicture|comment|filecontents|picture|tabular|lstlisting)(\*?)\}.*?\\end\{\1\2\}",
+    re.DOTALL,
+)
+NO_TEXT = re.compile(
+    r"\\(?:label|ref|eqref|cref|Cref|autoref|pageref|cite[a-z]*|index|vspace|hspace|input|include|usepackage|documentclass|"
+    r"bibliography|bibliographystyle|pagestyle|thispagestyle|setcounter|addtocounter|newcommand|renewcommand|DeclareMathOperator|"
+    r"newtheorem|includegraphics|setlength|def|let|newenvironment|hypersetup|addcontentsline|symlabel|indexdef|indexsee|indexfoot)"
+    r"\*?(?:\s*\\[a-zA-Z]+(?=\s*[\[{]))?(?:\[[^\]]*\])*(?:\s*\{(?:[^{}]|\{(?:[^{}]|\{[^{}]*\})*\})*\})*"
+)
+HEADING = re.compile(r"\\(part|chapter|section|subsection|subsubsection|paragraph)\*?(?:\[[^\]]*\])?\s*\{((?:[^{}]|\{[^{}]*\})*)\}")
+LEVEL = {"part": "#", "chapter": "#", "section": "##", "subsection": "###", "subsubsection": "####", "paragraph": "#####"}
+ENVIRONMENT = re.compile(r"\\(?:begin|end)\s*\{[^{}]*\}(?:\[[^\]]*\])?")
+ARGUMENT = re.compile(r"\\[a-zA-Z]+\*?(?:\[[^\]]*\])?\{([^{}]*)\}")
+LINK = re.compile(r"\\href\s*\{[^{}]*\}\s*\{([^{}]*)\}")
+ACCENT = re.compile(r"\\([`'^\"~=.uvHc])\s*\{?\s*(?:\\?([a-zA-Z]))\s*\}?")
+COMBINING = dict(zip("`'^\"~=.uvHc", "\u0300\u0301\u0302\u0308\u0303\u0304\u0307\u0306\u030c\u030b\u0327", strict=True))
+COMMAND = re.compile(r"\\[a-zA-Z]+\*?\s?|\\[,;:!/@ -]")
+SYMBOLS = {r"\%": "%", r"\&": "&", r"\_": "_", r"\#": "#", r"\$": "$", r"\{": "{", r"\}": "}", r"\\": "\n", "~": " ",
+           "``": "“", "''": "”", "---": "—", "--": "–", r"\ss": "ß", r"\ae": "æ", r"\o ": "ø", r"\LaTeX": "LaTeX",
+           r"\TeX": "TeX", r"\ldots": "…", r"\dots": "…"}  # fmt: skip
+SYMBOL = re.compile("|".join(re.escape(key) + (r"(?![a-zA-Z])" if key[-1].isalpha() else "") for key in SYMBOLS))
+HELD = re.compile("\ue000(\\d+)\ue001")
+
+
+def text_of_latex(source: str) -> str:
+    source = COMMENT.sub(r"\1", source.replace("\r\n", "\n"))
+    if body := BODY.search(source):
+        source = body.group(1)
+    source = source.split(r"\bibliography{")[0]
+    source = DROPPED.sub("\n", source)
+    held: list[str] = []
+
+    def hold(match: re.Match[str]) -> str:
+        held.append(re.sub(r"\\label\{[^{}]*\}\s*", "", match.group(0)))
+        return f"\ue000{len(held) - 1}\ue001"
+
+    source = MATH.sub(hold, source)
+    source = HEADING.sub(lambda match: f"\n\n{LEVEL[match.group(1)]} {match.group(2).strip()}\n\n", source)
+    source = NO_TEXT.sub("", source)
+    source = re.sub(r"\\(?:item|bibitem)\b\s*", "\n- ", source)
+    source = ENVIRONMENT.sub("\n", source)
+    source = LINK.sub(r"\1", source)
+    source = ACCENT.sub(lambda match: match.group(2) + COMBINING[match.group(1)], source)
+    for _ in range(4):  # nested arguments, innermost first
+        source = ARGUMENT.sub(r"\1", source)
+    source = SYMBOL.sub(lambda match: SYMBOLS[match.group(0)], source)
+    source = COMMAND.sub("", source).replace("{", "").replace("}", "")
+    while HELD.search(source):
+        source = HELD.sub(lambda match: held[int(match.group(1))], source)
+    return _tidy(source)
+
+
+def _tidy(text: str) -> str:
+    text = unicodedata.normalize("NFC", text)
+    text = re.sub(r"[ \t]+", " ", text)
+    text = re.sub(r" ?\n ?", "\n", text)
+    return re.sub(r"\n{3,}", "\n\n", text).strip()

@@ -1,0 +1,47 @@
+"""JSON lines, plain or gzip: one object per line with its text under ``text`` or ``content``."""
+
+import gzip
+import json
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from altiplano.corpus.sources.decoding import decode
+from altiplano.corpus.sources.raw import MAX_RECORD_BYTES, Bad, Raw
+
+TEXT_KEYS = ("text", "content")
+URL_KEYS = ("url", "path", "id")
+
+
+def read(path: Path, place: str) -> Iterator[Raw | Bad]:
+    number = 0
+    try:
+        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as stream:
+            while line := stream.readline(MAX_RECORD_BYTES + 1):
+                number += 1
+                where = f"{place}#{number}"
+                if len(line) > MAX_RECORD_BYTES:
+                    yield Bad("record above 64 MiB, the rest is lost", where)
+                    return
+                if line.strip():
+                    yield from _record(line, where)
+    except (OSError, EOFError, zlib.error) as error:
+        yield Bad("unreadable file, the rest is lost", f"{place} after line {number}: {error}")
+
+
+def _record(line: bytes, where: str) -> Iterator[Raw | Bad]:
+    text, repair = decode(line)
+    try:
+        record = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        yield Bad("malformed JSON line", f"{where}: {error}")
+        return
+    body = next((record[key] for key in TEXT_KEYS if isinstance(record.get(key), str)), None) if isinstance(record, dict) else None
+    if body is None:
+        yield Bad('no string under "text" or "content"', where)
+        return
+    if repair:
+        yield Bad(repair, where, lost=False)
+    url = next((str(record[key]) for key in URL_KEYS if record.get(key)), "")
+    body = body.encode("utf-8", "replace").decode("utf-8")  # a lone surrogate from \ud800 cannot be written back
+    yield Raw(where, url, "text", body, len(body.encode("utf-8")))

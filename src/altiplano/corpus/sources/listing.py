@@ -1,0 +1,120 @@
+"""Which raw files there are: listed, fingerprinted, and dealt out as shard tasks in an order that never changes.
+
+A source's files are ordered by the hash of their name, so that the first few are a fair sample of all. A limit of the
+source (``max_documents``, ``max_bytes``) is dealt to its tasks in proportion to their size on disk; a task reads its
+files in order until its share is used up (the document that crosses it is still read).
+"""
+
+import hashlib
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from altiplano.corpus.sources import python
+from altiplano.errors import InputError
+from altiplano.recipe.schema import Corpus, Source
+
+TASK_BYTES = 2 * 2**20
+"""Small files share a task up to this size on disk."""
+
+HASHED_BYTES = 4 * 2**30
+"""Inputs above this size in total are told apart by size and modification time instead of their contents."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """One unit of reading: some files of one source, and its share of the source's limits."""
+
+    number: int
+    source: Source
+    root: str
+    files: tuple[str, ...]
+    size: int
+    max_documents: int | None
+    max_bytes: int | None
+
+
+def files_of(source: Source, root: Path) -> list[tuple[str, int]]:
+    """``(path under root, size)`` of the source's files, ordered by the hash of the path."""
+    if source.format == "python":
+        found = python.files(source.path)
+        if not found:
+            raise InputError(f"corpus.sources {source.name!r}: this Python installation has no {source.path} to read")
+    else:
+        if not root.is_dir():
+            raise InputError(f"corpus.root: no folder {root}; set it with --set corpus.root=FOLDER")
+        if Path(source.path).is_absolute() or ".." in Path(source.path).parts:
+            raise InputError(f"corpus.sources {source.name!r}: path {source.path!r} must be a glob inside corpus.root")
+        found = sorted(_expand(source.path, root))
+        if not found:
+            raise InputError(f"corpus.sources {source.name!r}: path {source.path!r} matches no file under {root}")
+    return sorted(found, key=lambda file: _key(file[0]))
+
+
+def _expand(pattern: str, root: Path) -> set[tuple[str, int]]:
+    files: set[Path] = set()
+    for match in root.glob(pattern):
+        files.update(Path(folder) / name for folder, _, names in os.walk(match) for name in names) if match.is_dir() else files.add(match)
+    return {(path.relative_to(root).as_posix(), path.stat().st_size) for path in files if path.is_file()}
+
+
+def _key(name: str) -> bytes:
+    return hashlib.sha256(name.encode("utf-8", "surrogateescape")).digest()
+
+
+def plan(corpus: Corpus) -> list[Task]:
+    """Shard tasks of all sources, in the recipe's order. They do not depend on how many workers there are."""
+    tasks: list[Task] = []
+    for source in corpus.sources:
+        files = files_of(source, corpus.root)
+        total = sum(size for _, size in files) or 1
+        done = 0
+        for names, size in _batches(files):
+            quota = [
+                None if limit is None else limit * (done + size) // total - limit * done // total
+                for limit in (source.max_documents, source.max_bytes)
+            ]
+            tasks.append(Task(len(tasks), source, str(corpus.root), names, size, quota[0], quota[1]))
+            done += size
+    return tasks
+
+
+def _batches(files: list[tuple[str, int]]) -> list[tuple[tuple[str, ...], int]]:
+    batches: list[tuple[list[str], int]] = []
+    for name, size in files:
+        if batches and batches[-1][1] + size <= TASK_BYTES:
+            batches[-1] = ([*batches[-1][0], name], batches[-1][1] + size)
+        else:
+            batches.append(([name], size))
+    return [(tuple(names), size) for names, size in batches]
+
+
+def inputs(corpus: Corpus) -> dict[str, Any]:
+    """Every raw input file with what tells its contents, for ``inputs.json``."""
+    listed = {source.name: files_of(source, corpus.root) for source in corpus.sources if source.format != "python"}
+    hashed = sum(size for files in listed.values() for _, size in files) <= HASHED_BYTES
+    found: dict[str, Any] = {
+        name: [_describe(corpus.root, path, size, hashed) for path, size in sorted(files)] for name, files in listed.items()
+    }
+    for source in corpus.sources:
+        if source.format == "python":
+            found[source.name] = python.installation()
+    return {"identified_by": "sha256" if hashed else "modification time", "sources": found}
+
+
+def _describe(root: Path, path: str, size: int, hashed: bool) -> dict[str, Any]:
+    file = root / path
+    if not hashed:
+        return {"path": path, "size": size, "modified_ns": file.stat().st_mtime_ns}
+    try:
+        with file.open("rb") as stream:
+            return {"path": path, "size": size, "sha256": hashlib.file_digest(stream, "sha256").hexdigest()}
+    except OSError as error:  # reading it again will count it as a bad record
+        return {"path": path, "size": size, "unreadable": error.strerror}
+
+
+def input_fingerprint(corpus: Corpus) -> str:
+    """Changes when any raw input file does; raises InputError when a source has none."""
+    return hashlib.sha256(json.dumps(inputs(corpus), sort_keys=True).encode()).hexdigest()

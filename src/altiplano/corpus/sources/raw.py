@@ -1,0 +1,28 @@
+"""What a reader yields."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+MAX_RECORD_BYTES = 64 * 2**20
+"""Longer records and archive members are refused: a small compressed file can unfold to any size."""
+
+
+@dataclass(frozen=True)
+class Raw:
+    """One raw document. ``place`` finds it again in its source; ``size`` is its raw length in bytes."""
+
+    place: str
+    url: str
+    markup: Literal["html", "latex", "text", "code"]
+    text: str
+    size: int
+    code_language: str = ""
+
+
+@dataclass(frozen=True)
+class Bad:
+    """A record that could not be read (``lost``) or only after a repair. ``example`` says where and what, in one line."""
+
+    reason: str
+    example: str
+    lost: bool = True

@@ -1,0 +1,25 @@
+"""Progress of long work: a bar with rate and time left on a terminal, a plain line now and then otherwise."""
+
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from typing import TypeVar
+
+T = TypeVar("T")
+SECONDS_BETWEEN_LINES = 10.0
+
+
+def track(items: Sequence[T], what: str) -> Iterator[T]:
+    """Yield the items, saying on standard error how far along they are."""
+    if sys.stderr.isatty():
+        from rich.console import Console
+        from rich.progress import track as bar
+
+        yield from bar(items, description=what, console=Console(stderr=True), transient=True)
+        return
+    said = time.monotonic()
+    for number, item in enumerate(items):
+        if time.monotonic() - said > SECONDS_BETWEEN_LINES:
+            print(f"{what}: {number} of {len(items)}", file=sys.stderr, flush=True)
+            said = time.monotonic()
+        yield item

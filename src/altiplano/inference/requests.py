@@ -1,0 +1,167 @@
+"""What a client may ask of /v1/completions, and a clear refusal of everything else.
+
+Nothing is ignored in silence: a parameter that this server does not know, or whose value it cannot honour, is an error.
+"""
+
+import secrets
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr, ValidationError
+
+from altiplano.inference.generate import Row, Sampling
+from altiplano.inference.load import Served
+
+MAX_CHOICES = 256
+TokenIds = list[Annotated[StrictInt, Field(ge=0)]]
+
+
+class RequestError(Exception):
+    """Becomes the body ``{"error": {message, type, param, code}}`` with an HTTP status."""
+
+    def __init__(self, status: int, message: str, param: str | None = None, code: str | None = None):
+        super().__init__(message)
+        self.status, self.message, self.param, self.code = status, message, param, code
+
+    def body(self) -> dict[str, Any]:
+        error = {"message": self.message, "type": "invalid_request_error", "param": self.param, "code": self.code}
+        return {"error": error}
+
+
+class StreamOptions(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    include_usage: StrictBool = False
+
+
+class CompletionRequest(BaseModel):
+    """OpenAI's parameters, and vLLM's ``top_k``. Those after ``user`` are accepted at their neutral value only."""
+
+    model_config = ConfigDict(extra="forbid")
+    model: StrictStr | None = None
+    prompt: StrictStr | TokenIds | list[StrictStr] | list[TokenIds] = "<|begin_of_text|>"
+    max_tokens: StrictInt | None = Field(None, ge=0)
+    temperature: float | None = Field(None, ge=0, le=100)
+    top_p: float | None = Field(None, gt=0, le=1)
+    top_k: StrictInt | None = Field(None, ge=-1)
+    n: StrictInt | None = Field(None, ge=1)
+    stop: StrictStr | list[StrictStr] | None = None
+    seed: StrictInt | None = None
+    logprobs: Annotated[StrictInt, Field(ge=0, le=20)] | None = None
+    echo: StrictBool | None = None
+    stream: StrictBool | None = None
+    stream_options: StreamOptions | None = None
+    user: StrictStr | None = None
+    best_of: StrictInt | None = None
+    frequency_penalty: float | None = Field(None, ge=0, le=0)
+    presence_penalty: float | None = Field(None, ge=0, le=0)
+    logit_bias: dict[str, float] | None = Field(None, max_length=0)
+    suffix: Annotated[StrictStr, Field(max_length=0)] | None = None
+
+
+@dataclass(frozen=True)
+class Completion:
+    """A request understood: one row per choice, in the order of their index."""
+
+    rows: list[Row]
+    shown: list[list[int]]
+    """Of each row, the prompt's tokens that ``echo`` repeats: not the begin token that the server put before a text."""
+    echo: bool
+    logprobs: int | None
+    stream: bool
+    include_usage: bool
+    prompt_tokens: int
+
+
+def parse(served: Served, body: Any) -> Completion:
+    """Raises RequestError."""
+    try:
+        asked = CompletionRequest.model_validate(body)
+    except ValidationError as error:
+        raise _refusal(error) from error
+    if asked.model not in (None, served.name):
+        raise RequestError(404, f"the model {asked.model!r} does not exist; this server has {served.name!r}",
+                           "model", "model_not_found")  # fmt: skip
+    n = asked.n or 1
+    if asked.best_of not in (None, n):
+        raise RequestError(400, "best_of other than n is not supported", "best_of")
+    if asked.stream_options is not None and not asked.stream:
+        raise RequestError(400, "stream_options needs stream = true", "stream_options")
+    if asked.max_tokens == 0 and not asked.echo:
+        raise RequestError(400, "max_tokens = 0 needs echo = true", "max_tokens")
+    prompts, shown = _prompts(served, asked.prompt)
+    if len(prompts) * n > MAX_CHOICES:
+        raise RequestError(400, f"{len(prompts)} prompts × n = {n} are over {MAX_CHOICES} choices", "n")
+    max_tokens = 16 if asked.max_tokens is None else asked.max_tokens
+    for prompt in prompts:
+        if len(prompt) + max_tokens > served.context:
+            message = (
+                f"this model's context is {served.context} tokens; the prompt has {len(prompt)} and max_tokens is "
+                f"{max_tokens}: shorten one of them"
+            )
+            raise RequestError(400, message, "prompt", "context_length_exceeded")
+    stops = [asked.stop] if isinstance(asked.stop, str) else asked.stop or []
+    if "" in stops:
+        raise RequestError(400, "a stop string must not be empty", "stop")
+    seed = secrets.randbits(63) if asked.seed is None else asked.seed
+    rows = [
+        Row(
+            prompt,
+            Sampling(
+                max_tokens=max_tokens,
+                temperature=served.temperature if asked.temperature is None else asked.temperature,
+                top_k=max(0, asked.top_k or 0),
+                top_p=asked.top_p or 1.0,
+                seed=seed + choice,
+                stop=tuple(stops),
+                alternatives=asked.logprobs or 0,
+            ),
+        )
+        for prompt in prompts
+        for choice in range(n)
+    ]
+    return Completion(
+        rows=rows,
+        shown=[tokens for tokens in shown for _ in range(n)],
+        echo=bool(asked.echo),
+        logprobs=asked.logprobs,
+        stream=bool(asked.stream),
+        include_usage=asked.stream_options is not None and asked.stream_options.include_usage,
+        prompt_tokens=sum(map(len, prompts)),
+    )
+
+
+def _prompts(served: Served, prompt: Any) -> tuple[list[list[int]], list[list[int]]]:
+    """Tokens of every prompt, and those of them that the client knows of.
+
+    Text is the beginning of a document: the begin token goes before it, once. Token numbers are taken as they are.
+    """
+    if isinstance(prompt, str) or (prompt and isinstance(prompt[0], int)):
+        prompt = [prompt]
+    if not prompt:
+        raise RequestError(400, "prompt must not be empty", "prompt")
+    tokens, shown = [], []
+    for one in prompt:
+        if isinstance(one, str):
+            text = one.removeprefix("<|begin_of_text|>")
+            tokens.append(served.prompt(text))
+            shown.append(tokens[-1] if text != one else tokens[-1][1:])
+            continue
+        if not one:
+            raise RequestError(400, "a prompt of token numbers must not be empty", "prompt")
+        if max(one) >= served.model.shape.vocabulary:
+            message = f"token {max(one)} is outside the vocabulary of {served.model.shape.vocabulary}"
+            raise RequestError(400, message, "prompt")
+        tokens.append(one)
+        shown.append(one)
+    return tokens, shown
+
+
+def _refusal(error: ValidationError) -> RequestError:
+    """The first problem: 400 for a parameter that is unknown or not supported, 422 for a value of the wrong kind."""
+    first = error.errors()[0]
+    param = str(first["loc"][0]) if first["loc"] else None
+    if first["type"] == "extra_forbidden":
+        return RequestError(400, f"unrecognized request argument supplied: {param}", param)
+    if param in ("frequency_penalty", "presence_penalty", "logit_bias", "suffix"):
+        return RequestError(400, f"{param} is not supported by this server", param)
+    return RequestError(422, f"{param or 'body'}: {first['msg']}", param)

@@ -1,0 +1,61 @@
+"""The device mesh: which pipeline stage, data-parallel rank and tensor-parallel rank this process is."""
+
+import os
+from dataclasses import dataclass
+from datetime import timedelta
+
+import torch
+import torch.distributed as dist
+from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
+
+from altiplano.errors import InputError
+from altiplano.recipe.layout import Layout
+
+TIMEOUT = timedelta(minutes=10)
+
+
+@dataclass(frozen=True)
+class Mesh:
+    """Dimensions pp (outermost), dp, tp (innermost: its ranks are neighbours, so they share the fastest links)."""
+
+    devices: DeviceMesh
+    device: torch.device
+
+    def size(self, dimension: str) -> int:
+        return self.devices[dimension].size()
+
+    def rank(self, dimension: str) -> int:
+        return self.devices.get_local_rank(dimension)
+
+    def group(self, dimension: str) -> dist.ProcessGroup:
+        return self.devices.get_group(dimension)
+
+    def sum(self, value: torch.Tensor, *dimensions: str) -> torch.Tensor:
+        """``value`` added up over the given dimensions, on every rank (in place)."""
+        for dimension in dimensions:
+            if self.size(dimension) > 1:
+                dist.all_reduce(value, group=self.group(dimension))
+        return value
+
+
+def start_mesh(layout: Layout, device: str) -> Mesh:
+    """Join the process group of torchrun's environment (a group of one when there is none) and lay out the mesh.
+
+    Raises InputError when the number of processes is not the layout's.
+    """
+    world = int(os.environ.get("WORLD_SIZE", "1"))
+    if world != layout.world_size:
+        raise InputError(f"layout {layout} needs {layout.world_size} processes, torchrun started {world}")
+    if device == "cuda":
+        local = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
+        torch.cuda.set_device(local)
+    else:
+        local = torch.device("cpu")
+    if not dist.is_initialized():
+        backend = "nccl" if device == "cuda" else "gloo"
+        if "RANK" in os.environ:
+            dist.init_process_group(backend, timeout=TIMEOUT)
+        else:
+            dist.init_process_group(backend, rank=0, world_size=1, store=dist.HashStore(), timeout=TIMEOUT)
+    sizes = (layout.pp, layout.dp, layout.tp)
+    return Mesh(init_device_mesh(device, sizes, mesh_dim_names=("pp", "dp", "tp")), local)

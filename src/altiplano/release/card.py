@@ -1,0 +1,100 @@
+"""The model card: README.md with Hugging Face metadata, written from the records alone."""
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from altiplano.release.fact_table import fact_rows
+from altiplano.release.facts import RunFacts
+from altiplano.release.records import Records
+from altiplano.release.wording import number, percent, settings
+
+
+def write_card(records: Records, facts: RunFacts, path: Path) -> None:
+    path.write_text(render_card(records, facts), encoding="utf-8")
+
+
+def render_card(records: Records, facts: RunFacts) -> str:
+    """The card's Markdown; what no record holds says "not stated"."""
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        undefined=StrictUndefined,
+        autoescape=False,  # noqa: S701  Markdown, not HTML
+        keep_trailing_newline=True,
+    )
+    environment.filters["cell"] = _cell
+    training = training_data(records)
+    return environment.get_template("card.md.j2").render(
+        facts=facts,
+        fact_rows=fact_rows(facts),
+        training=training,
+        languages=sorted({row["language"] for row in training} - {"code"}),
+        has_code=any(row["language"] == "code" for row in training),
+        funnel=(records.audit or {}).get("funnel", []),
+        dropped=dropped_by_reason(records),
+        personal_data=(records.audit or {}).get("personal_data", {}),
+        settings=_settings(records),
+        final_loss=records.metrics[-1].get("loss") if records.metrics else None,
+        groups=evaluation_groups(records),
+        total=(records.perplexity or {}).get("total"),
+        gaps=(records.perplexity or {}).get("train_gap", {}),
+        calibration=records.calibration,
+        redteam=records.redteam,
+        lineage=lineage(records),
+        number=number,
+        percent=percent,
+        between=_between,
+    )
+
+
+def training_data(records: Records) -> list[dict[str, Any]]:
+    """Documents, tokens and bytes of the training split per domain and language, the largest first."""
+    rows = [shard for shard in records.shards if shard["split"] == "train"]
+    return sorted(rows, key=lambda row: -row["tokens"])
+
+
+def dropped_by_reason(records: Records) -> list[tuple[str, int]]:
+    """Dropped documents per reason, the commonest first."""
+    counts: Counter[str] = Counter()
+    for row in (records.audit or {}).get("dropped", []):
+        counts[row["reason"]] += row["documents"]
+    return counts.most_common()
+
+
+def evaluation_groups(records: Records) -> list[dict[str, Any]]:
+    groups = (records.perplexity or {}).get("groups", {})
+    return [{"name": name, **group} for name, group in sorted(groups.items())]
+
+
+def lineage(records: Records) -> list[dict[str, str]]:
+    """Hash of every stage's manifest, and the hashes it was made from."""
+    return [
+        {
+            "stage": stage,
+            "hash": records.manifests[stage].get("hash", "")[:16],
+            "inputs": ", ".join(
+                f"{name} {digest[:8]}" for name, digest in records.manifests[stage].get("inputs", {}).items()
+            )
+            or "raw data and the recipe",
+        }
+        for stage in records.done
+    ]
+
+
+def _settings(records: Records) -> list[tuple[str, str]]:
+    """Every setting that determines the result; the list of sources has the data table's place."""
+    if records.recipe is None:
+        return []
+    values = records.recipe.model_dump(mode="json", exclude={"name": True, "disclosure": True, "corpus": {"root", "sources"}})
+    return settings(values)
+
+
+def _between(low: float | None, high: float | None) -> str:
+    return "not stated" if low is None or high is None else f"{low:.4f} to {high:.4f}"
+
+
+def _cell(text: str) -> str:
+    """Text inside a table cell: on one line, without the character that ends a cell."""
+    return " ".join(str(text).split()).replace("|", "\\|")

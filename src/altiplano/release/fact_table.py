@@ -1,0 +1,97 @@
+"""The facts of a run as rows: what was measured, and beside it what the document states."""
+
+from dataclasses import dataclass
+
+from altiplano.recipe.units import human, human_bytes
+from altiplano.release.facts import RunFacts
+from altiplano.release.wording import MISSING, carbon, duration, energy, number, percent
+
+
+@dataclass(frozen=True)
+class FactRow:
+    what: str
+    measured: str
+    stated: str = ""
+
+
+def fact_rows(facts: RunFacts) -> list[FactRow]:
+    """Every fact that has a measurement or a statement, in reading order."""
+    stated = facts.stated
+    months = stated.get("months")
+    return [
+        FactRow("Parameters", number(facts.parameters), _count(stated.get("parameters"))),
+        FactRow("Training tokens", number(facts.tokens), _count(stated.get("tokens"))),
+        FactRow("Optimizer steps", number(facts.steps)),
+        FactRow("Tokens per step", _tokens_per_step(facts), _count(stated.get("batch_tokens"))),
+        FactRow("Hardware", facts.device_name or facts.device or MISSING, str(stated.get("hardware", ""))),
+        FactRow("Devices", _devices(facts), _count(stated.get("devices"))),
+        FactRow("Layout", facts.layout or MISSING),
+        FactRow("Training time", duration(facts.training_seconds), f"{months:g} months" if months else ""),
+        FactRow("Training device-hours", _hours(facts.device_hours), _count(stated.get("device_hours"))),
+        FactRow("Whole run, device-hours", _hours(facts.run_device_hours)),
+        FactRow("Started", _moment(facts.started)),
+        FactRow("Ended", _moment(facts.ended)),
+        FactRow("Year", str(facts.year or MISSING), str(stated.get("year", ""))),
+        FactRow("Place", _place(facts), str(stated.get("country", ""))),
+        FactRow("Restarts", number(facts.restarts)),
+        FactRow("Model FLOPs utilisation", percent(facts.mfu)),
+        FactRow("FLOPs per training token", _flops(facts.flops_per_token)),
+        FactRow("Peak of one device, measured", _flops(facts.peak_flops_per_device, "FLOP/s")),
+        FactRow("Power per device", f"{facts.watts_per_device:g} W" if facts.watts_per_device else MISSING),
+        FactRow("Power usage effectiveness", number(facts.pue)),
+        FactRow("Energy of training", energy(facts.energy_kwh)),
+        FactRow("Energy of the whole run", energy(facts.run_energy_kwh)),
+        FactRow("Grid", _grid(facts)),
+        FactRow("CO2 of training, location-based", carbon(facts.co2_kg)),
+        FactRow("CO2 of the whole run, location-based", carbon(facts.run_co2_kg)),
+        FactRow("Peak memory", _peak_memory(facts)),
+        FactRow("Versions", ", ".join(f"{name} {version}" for name, version in facts.versions.items()) or MISSING),
+        FactRow("Code", facts.code or MISSING),
+        FactRow("Recipe", f"sha256 {facts.recipe_hash[:16]}" if facts.recipe_hash else MISSING),
+    ]
+
+
+def _count(value: int | None) -> str:
+    return human(value) if value is not None else ""
+
+
+def _hours(hours: float | None) -> str:
+    return number(hours)
+
+
+def _tokens_per_step(facts: RunFacts) -> str:
+    return number(round(facts.tokens / facts.steps)) if facts.tokens and facts.steps else MISSING
+
+
+def _devices(facts: RunFacts) -> str:
+    if facts.devices is None:
+        return MISSING
+    shared = f" shared by {facts.ranks} processes" if facts.ranks and facts.ranks > facts.devices else ""
+    return number(facts.devices) + shared
+
+
+def _moment(text: str) -> str:
+    return text[:16].replace("T", " ") or MISSING
+
+
+def _place(facts: RunFacts) -> str:
+    # The document's own statement is in the other column.
+    return facts.country if facts.country and not facts.country_is_stated else MISSING
+
+
+def _flops(flops: float | None, unit: str = "FLOP") -> str:
+    return MISSING if flops is None else f"{human(float(flops))} {unit}"
+
+
+def _grid(facts: RunFacts) -> str:
+    if facts.grid is None:
+        return MISSING
+    stated = ", the place that the document states" if facts.country_is_stated else ""
+    return f"{facts.grid.grams_per_kwh:g} g CO2/kWh ({facts.grid.name} {facts.grid.year}{stated})"
+
+
+def _peak_memory(facts: RunFacts) -> str:
+    if not facts.stage_peak_bytes:
+        return MISSING
+    stage, size = max(facts.stage_peak_bytes.items(), key=lambda item: item[1])
+    return f"{human_bytes(size)} ({stage})"

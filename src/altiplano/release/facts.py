@@ -1,0 +1,186 @@
+"""The facts of a run: one record that fills the card, the report and the energy statement.
+
+Everything here is measured by the stages or given by the cluster file. What the document states is kept apart, in
+``stated``, and printed beside the measured value.
+"""
+
+import hashlib
+import json
+import platform
+import subprocess
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from altiplano import __version__
+from altiplano.recipe.cluster import Cluster
+from altiplano.recipe.schema import Recipe
+from altiplano.release.energy import Grid, emissions_kg, energy_kwh, grid
+from altiplano.release.records import Records
+
+
+@dataclass(frozen=True)
+class RunFacts:
+    """Times in seconds, energy in kWh at the meter, CO2 in kg, sizes in bytes. None: not known."""
+
+    name: str
+    title: str = ""
+    license: str = ""
+    parameters: int | None = None
+    tokens: int | None = None
+    steps: int | None = None
+    device: str = ""
+    device_name: str = ""
+    devices: int | None = None
+    ranks: int | None = None
+    layout: str = ""
+    restarts: int | None = None
+    mfu: float | None = None
+    flops_per_token: float | None = None
+    peak_flops_per_device: float | None = None
+    training_started: str = ""
+    training_ended: str = ""
+    training_seconds: float | None = None
+    started: str = ""
+    ended: str = ""
+    year: int | None = None
+    stage_seconds: dict[str, float] = field(default_factory=dict)
+    stage_peak_bytes: dict[str, int] = field(default_factory=dict)
+    device_hours: float | None = None
+    """Of training: devices × time."""
+    run_device_hours: float | None = None
+    """Of training on its devices and every other stage on one."""
+    watts_per_device: float | None = None
+    pue: float | None = None
+    country: str = ""
+    country_is_stated: bool = False
+    """True: the cluster file names no country, this one is the document's statement."""
+    grid: Grid | None = None
+    energy_kwh: float | None = None
+    run_energy_kwh: float | None = None
+    co2_kg: float | None = None
+    run_co2_kg: float | None = None
+    versions: dict[str, str] = field(default_factory=dict)
+    code: str = ""
+    recipe_hash: str = ""
+    stated: dict[str, Any] = field(default_factory=dict)
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def facts_from_json(values: dict[str, Any]) -> RunFacts:
+    """The inverse of ``as_json``."""
+    where = values.get("grid")
+    return RunFacts(**{**values, "grid": Grid(**where) if where else None})
+
+
+def run_facts(records: Records, cluster: Cluster | None = None) -> RunFacts:
+    """Gather the facts of a whole or partial run. Without a ``cluster`` there is no energy: watts are not known."""
+    run, recipe = records.run or {}, records.recipe
+    measured = {stage: manifest.get("measured", {}) for stage, manifest in records.manifests.items()}
+    stage_seconds = {stage: float(m["wall_seconds"]) for stage, m in measured.items() if "wall_seconds" in m}
+    started = min(_times(measured.values(), "started"), default="")
+    ended = max(_times(measured.values(), "ended"), default="")
+    sessions = run.get("sessions", [])
+    devices = device_count(run, cluster)
+    hours = _product(devices, _hours(run.get("seconds")))
+    elsewhere = sum(seconds for stage, seconds in stage_seconds.items() if stage != "train") / 3600
+    run_hours = None if hours is None else hours + elsewhere
+    stated = _stated(recipe)
+    country = (cluster.country if cluster else "") or stated.get("country", "")
+    where = grid(country)
+    watts, pue = (cluster.watts_per_device, cluster.pue) if cluster else (None, None)
+    energy = None if hours is None or watts is None or pue is None else energy_kwh(hours, watts, pue)
+    run_energy = None if run_hours is None or watts is None or pue is None else energy_kwh(run_hours, watts, pue)
+    return RunFacts(
+        name=records.name,
+        title=recipe.disclosure.title if recipe else "",
+        license=recipe.disclosure.license if recipe else "",
+        parameters=run.get("parameters"),
+        tokens=run.get("tokens"),
+        steps=run.get("steps"),
+        device=run.get("device", ""),
+        device_name=(cluster.device_name if cluster else "") or run.get("device_name", ""),
+        devices=devices,
+        ranks=run.get("world_size"),
+        layout=run.get("layout", ""),
+        restarts=run.get("restarts"),
+        mfu=run.get("mfu"),
+        flops_per_token=run.get("flops_per_token"),
+        peak_flops_per_device=run.get("matmul_peak_flops"),
+        training_started=min(_times(sessions, "started"), default=""),
+        training_ended=max(_times(sessions, "ended"), default=""),
+        training_seconds=run.get("seconds"),
+        started=started,
+        ended=ended,
+        year=datetime.fromisoformat(ended).year if ended else None,
+        stage_seconds=stage_seconds,
+        stage_peak_bytes={s: int(m["peak_memory_bytes"]) for s, m in measured.items() if m.get("peak_memory_bytes")},
+        device_hours=hours,
+        run_device_hours=run_hours,
+        watts_per_device=watts,
+        pue=pue,
+        country=country,
+        country_is_stated=bool(country) and not (cluster and cluster.country),
+        grid=where,
+        energy_kwh=energy,
+        run_energy_kwh=run_energy,
+        co2_kg=None if energy is None else emissions_kg(energy, where),
+        run_co2_kg=None if run_energy is None else emissions_kg(run_energy, where),
+        versions=_versions(),
+        code=_code_version(),
+        recipe_hash=recipe_hash(recipe) if recipe else "",
+        stated=stated,
+    )
+
+
+def device_count(run: dict[str, Any], cluster: Cluster | None) -> int | None:
+    """Devices at work. Ranks on CPU share the machine, so they count as no more devices than the cluster has."""
+    ranks = run.get("world_size")
+    if ranks is None or run.get("device") != "cpu":
+        return ranks
+    return min(int(ranks), cluster.devices) if cluster else 1
+
+
+def recipe_hash(recipe: Recipe) -> str:
+    """sha256 of the recipe's values, whatever the order and spelling in the file."""
+    text = json.dumps(recipe.model_dump(mode="json"), sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _stated(recipe: Recipe | None) -> dict[str, Any]:
+    """What the document says of the run, without what it leaves out."""
+    if recipe is None:
+        return {}
+    values = recipe.disclosure.model_dump(mode="json", exclude={"title", "license"})
+    return {key: value for key, value in values.items() if value not in (None, "")}
+
+
+def _times(records: Iterable[dict[str, Any]], key: str) -> list[str]:
+    return [str(record[key]) for record in records if record.get(key)]
+
+
+def _hours(seconds: float | None) -> float | None:
+    return None if seconds is None else seconds / 3600
+
+
+def _product(a: float | None, b: float | None) -> float | None:
+    return None if a is None or b is None else a * b
+
+
+def _versions() -> dict[str, str]:
+    import torch
+
+    return {"altiplano": __version__, "torch": torch.__version__, "python": platform.python_version()}
+
+
+def _code_version() -> str:
+    """The git revision of a checkout; an installed wheel has only its version."""
+    git = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty", "--abbrev=12"]
+    try:
+        return subprocess.run(git, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return __version__

@@ -1,0 +1,60 @@
+"""Release: the model folder, its card and its samples, unless the red-team gate failed."""
+
+import json
+from typing import Any
+
+from altiplano.release.card import write_card
+from altiplano.release.export import export, write_json
+from altiplano.release.facts import run_facts
+from altiplano.release.records import Records, read_records
+from altiplano.release.samples import write_samples
+from altiplano.stages.stage import Context, Result, Stage
+
+
+def run(context: Context) -> Result:
+    """Publish nothing when the gate failed; otherwise write the folder."""
+    inputs = context.inputs
+    records = read_records(context.workspace, folders=inputs, recipe=context.recipe)
+    failed = failed_gates(records)
+    if failed:
+        return Result(counts={"failed_gates": failed}, passed=False)
+
+    files = export(
+        inputs["train"] / "weights",
+        inputs["tokenize"] / "tokenizer",
+        inputs["calibrate"] / "calibration.json",
+        context.folder,
+    )
+    samples = write_samples(context.folder, inputs["tokenize"], context.recipe.seed)
+    write_json(context.folder / "samples.json", samples)
+    facts = run_facts(records, context.cluster)
+    write_json(context.folder / "facts.json", facts.as_json())
+    write_card(records, facts, context.folder / "README.md")
+    size = sum((context.folder / name).stat().st_size for name in files)
+    return Result(
+        counts={"files": len(files), "bytes": size, "samples": len(samples), "parameters": facts.parameters},
+        records=("README.md", "facts.json", "samples.json"),
+    )
+
+
+def failed_gates(records: Records) -> list[str]:
+    """One line per gate that the model did not pass; a red team that left no verdict is a failed gate."""
+    if records.redteam is None:
+        return ["redteam: redteam.json is missing, so nothing vouches for this model"]
+    failed = [gate for gate in records.redteam.get("gate", []) if not gate["passed"]]
+    lines = [f"redteam gate {gate['name']}: {_number(gate['value'])} is above {_number(gate['limit'])}" for gate in failed]
+    if not lines and not records.redteam["passed"]:
+        return ["redteam: not passed"]
+    return lines
+
+
+def _number(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else json.dumps(value)
+
+
+STAGE = Stage(
+    name="release",
+    reads=("name", "seed", "disclosure", "model", "batch"),
+    inputs=("curate", "tokenize", "train", "evaluate", "calibrate", "redteam"),
+    run=run,
+)

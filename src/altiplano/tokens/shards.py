@@ -1,0 +1,154 @@
+"""Token shards on disk: a flat array of tokens and, beside it, where each document lies.
+
+``NAME.bin`` holds the tokens (uint16, or int32 above 65,536), ``NAME.idx`` Megatron's index (lengths and byte offsets
+of the documents), ``NAME.bytes.npy`` the UTF-8 bytes of each document's text. ``shards.json`` lists them all.
+"""
+
+import hashlib
+import json
+import struct
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from altiplano.errors import InputError
+
+MAGIC = b"MMIDIDX\x00\x00"
+HEADER = struct.Struct("<9sQBQQ")
+DTYPES: dict[int, type[np.generic]] = {8: np.uint16, 4: np.int32}
+
+
+def token_dtype(vocabulary: int) -> type[np.generic]:
+    return np.uint16 if vocabulary <= 65536 else np.int32
+
+
+@dataclass(frozen=True)
+class Shard:
+    """The documents of one split, domain and language. ``path`` is without its ending."""
+
+    path: Path
+    split: str
+    domain: str
+    language: str
+    documents: int
+    tokens: int
+    bytes: int
+
+    @property
+    def name(self) -> str:
+        return f"{self.domain}.{self.language}"
+
+    @cached_property
+    def _index(self) -> tuple[type[np.generic], np.ndarray, np.ndarray]:
+        file = self.path.with_name(self.path.name + ".idx")
+        raw = _read(file)
+        if len(raw) < HEADER.size or raw[:9] != MAGIC:
+            raise InputError(f"{file} is not a token index; tokenize again")
+        _, _, code, sequences, _ = HEADER.unpack_from(raw)
+        if code not in DTYPES or len(raw) != HEADER.size + 12 * sequences + 8 * (sequences + 1):
+            raise InputError(f"{file} is damaged; tokenize again")
+        lengths = np.frombuffer(raw, np.int32, sequences, HEADER.size)
+        offsets = np.frombuffer(raw, np.int64, sequences, HEADER.size + 4 * sequences)
+        dtype = DTYPES[code]
+        return dtype, lengths, offsets // np.dtype(dtype).itemsize
+
+    @cached_property
+    def data(self) -> np.ndarray:
+        """All tokens, memory-mapped. Raises InputError when the file is missing or not as long as its index says."""
+        file = self.path.with_name(self.path.name + ".bin")
+        dtype = self._index[0]
+        try:
+            data = np.memmap(file, dtype=dtype, mode="r")
+        except (OSError, ValueError) as error:
+            raise InputError(f"{file} cannot be read ({error}); tokenize again") from error
+        if len(data) != self.tokens:
+            raise InputError(f"{file} has {len(data):,} tokens, its manifest says {self.tokens:,}; tokenize again")
+        return data
+
+    @cached_property
+    def document_bytes(self) -> np.ndarray:
+        """UTF-8 bytes of each document's text [documents]."""
+        return np.load(self.path.with_name(self.path.name + ".bytes.npy"))
+
+    def __len__(self) -> int:
+        return self.documents
+
+    def document(self, number: int) -> np.ndarray:
+        """Tokens of one document with its begin and end tokens (int64)."""
+        _, lengths, offsets = self._index
+        return self.data[offsets[number] : offsets[number] + lengths[number]].astype(np.int64)
+
+
+class ShardWriter:
+    """Writes one shard, document by document."""
+
+    def __init__(self, path: Path, dtype: type[np.generic]):
+        self.path, self.dtype = path, dtype
+        self.lengths: list[int] = []
+        self.text_bytes: list[int] = []
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._file = path.with_name(path.name + ".bin").open("wb")
+
+    def add(self, tokens: Sequence[int], text_bytes: int) -> None:
+        self._file.write(np.asarray(tokens, dtype=self.dtype).tobytes())
+        self.lengths.append(len(tokens))
+        self.text_bytes.append(text_bytes)
+
+    def close(self, split: str, domain: str, language: str) -> Shard:
+        self._file.close()
+        count = len(self.lengths)
+        lengths = np.array(self.lengths, np.int32)
+        offsets = np.zeros(count, np.int64)
+        np.cumsum(lengths[:-1], out=offsets[1:])
+        code = next(code for code, dtype in DTYPES.items() if dtype is self.dtype)
+        header = HEADER.pack(MAGIC, 1, code, count, count + 1)
+        documents = np.arange(count + 1, dtype=np.int64)
+        offsets *= np.dtype(self.dtype).itemsize
+        with self.path.with_name(self.path.name + ".idx").open("wb") as index:
+            index.write(header + lengths.tobytes() + offsets.tobytes() + documents.tobytes())
+        np.save(self.path.with_name(self.path.name + ".bytes.npy"), np.array(self.text_bytes, np.int64))
+        return Shard(self.path, split, domain, language, count, int(lengths.sum()), sum(self.text_bytes))
+
+
+def write_list(folder: Path, shards: Sequence[Shard], vocabulary: int) -> None:
+    """``shards.json``, with the sha256 of every token file."""
+    listed: list[dict[str, Any]] = []
+    for shard in sorted(shards, key=lambda shard: shard.path):
+        digest = hashlib.sha256(_read(shard.path.with_name(shard.path.name + ".bin"))).hexdigest()
+        listed.append(asdict(shard) | {"path": str(shard.path.relative_to(folder)), "sha256": digest})
+    content = {"vocabulary": vocabulary, "dtype": np.dtype(token_dtype(vocabulary)).name, "shards": listed}
+    (folder / "shards.json").write_text(json.dumps(content, indent=1, sort_keys=True) + "\n")
+
+
+def read_shards(folder: Path, split: str) -> list[Shard]:
+    """The shards of ``split`` (train or heldout) listed in ``folder``, in a fixed order."""
+    listed = _listed(folder)
+    fields = ("split", "domain", "language", "documents", "tokens", "bytes")
+    return [Shard(folder / s["path"], **{f: s[f] for f in fields}) for s in listed if s["split"] == split]
+
+
+def verify_shards(folder: Path) -> None:
+    """Raise InputError, naming the file, when a token file is missing or not what was written."""
+    for shard in _listed(folder):
+        file = folder / (shard["path"] + ".bin")
+        if hashlib.sha256(_read(file)).hexdigest() != shard["sha256"]:
+            raise InputError(f"{file} is not what tokenize wrote (sha256 differs); tokenize again")
+
+
+def _listed(folder: Path) -> list[dict[str, Any]]:
+    file = folder / "shards.json"
+    try:
+        return list(json.loads(_read(file))["shards"])
+    except (json.JSONDecodeError, KeyError) as error:
+        raise InputError(f"{file} is damaged; tokenize again") from error
+
+
+def _read(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise InputError(f"{file} cannot be read ({error.strerror}); tokenize again") from error

@@ -1,0 +1,148 @@
+"""Checkpoints: a torch.distributed.checkpoint folder with a manifest of checksums, published by rename.
+
+Tensors are addressed by parameter name, so any layout can load what any other saved.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.distributed as dist
+import torch.distributed.checkpoint as dcp
+from torch import Tensor, nn
+
+MOMENTS = ("exp_avg", "exp_avg_sq")
+MANIFEST = "manifest.json"
+
+
+def training_tensors(parameters: dict[str, nn.Parameter], optimizer: torch.optim.Optimizer) -> dict[str, Any]:
+    """Weights and optimizer moments of this process by name; moments that do not exist yet are made, as zeros."""
+    tensors: dict[str, Any] = {}
+    for name, parameter in parameters.items():
+        state = optimizer.state[parameter]
+        if not state:
+            state["step"] = torch.zeros((), dtype=torch.float32, device=parameter.device)
+            for moment in MOMENTS:
+                state[moment] = torch.zeros_like(parameter, memory_format=torch.preserve_format).detach()
+        tensors[f"model.{name}"] = parameter.detach()
+        for moment in MOMENTS:
+            tensors[f"{moment}.{name}"] = state[moment]
+    return tensors
+
+
+def set_optimizer_step(parameters: dict[str, nn.Parameter], optimizer: torch.optim.Optimizer, step: int) -> None:
+    for parameter in parameters.values():
+        optimizer.state[parameter]["step"].fill_(step)
+
+
+def save(folder: Path, step: int, tensors: dict[str, Any], facts: dict[str, Any], keep: int) -> None:
+    """Write ``folder/step-NNNNNNNN`` on all processes together, then forget all but the newest ``keep``.
+
+    When the disk is full or fails, the earlier checkpoints stay, a warning is printed and training can go on.
+    """
+    rank = dist.get_rank()
+    final, unfinished = folder / f"step-{step:08d}", folder / f".step-{step:08d}"
+    if rank == 0:
+        folder.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(unfinished, ignore_errors=True)
+    dist.barrier()
+    problem = ""
+    try:
+        dcp.save(tensors, checkpoint_id=unfinished)
+    except Exception as error:  # DCP wraps every rank's failure in one exception on all of them
+        problem = _first_line(error)
+    if rank != 0:
+        return
+    try:
+        if problem:
+            raise OSError(problem)
+        _publish(unfinished, final, {"step": step, **facts})
+    except OSError as error:
+        shutil.rmtree(unfinished, ignore_errors=True)
+        print(
+            f"warning: no checkpoint at step {step}: {error}; earlier ones are kept, training goes on", file=sys.stderr
+        )
+        return
+    for old in _saved(folder)[keep:]:
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def _publish(unfinished: Path, final: Path, manifest: dict[str, Any]) -> None:
+    files = sorted(file for file in unfinished.iterdir() if file.is_file())
+    manifest["files"] = {file.name: _digest(file) for file in files}
+    (unfinished / MANIFEST).write_text(json.dumps(manifest, indent=1, sort_keys=True) + "\n")
+    for file in [*files, unfinished / MANIFEST, unfinished]:
+        _sync(file)
+    shutil.rmtree(final, ignore_errors=True)
+    unfinished.rename(final)
+    _sync(final.parent)
+
+
+def load_newest(folder: Path, tensors: dict[str, Any]) -> dict[str, Any] | None:
+    """Load the newest sound checkpoint into ``tensors``; return its manifest, or None when there is none.
+
+    Damaged checkpoints are passed over with a warning. All processes load the same one.
+    """
+    choice: list[Path | None] = [newest_sound(folder) if dist.get_rank() == 0 else None]
+    dist.broadcast_object_list(choice, src=0)
+    if choice[0] is None:
+        return None
+    dcp.load(tensors, checkpoint_id=choice[0])
+    return json.loads((choice[0] / MANIFEST).read_text())
+
+
+def newest_sound(folder: Path) -> Path | None:
+    for checkpoint in _saved(folder):
+        problem = check(checkpoint)
+        if not problem:
+            return checkpoint
+        print(f"warning: {checkpoint.name} is damaged ({problem}); falling back to the one before", file=sys.stderr)
+    return None
+
+
+def check(checkpoint: Path) -> str:
+    """What is wrong with a checkpoint; empty when every file is as it was written."""
+    try:
+        files = json.loads((checkpoint / MANIFEST).read_text())["files"]
+        for name, digest in files.items():
+            if _digest(checkpoint / name) != digest:
+                return f"{name} has changed"
+    except (OSError, json.JSONDecodeError, KeyError) as error:
+        return _first_line(error)
+    return ""
+
+
+def load_weights(checkpoint: Path, shapes: dict[str, torch.Size], dtype: torch.dtype) -> dict[str, Tensor]:
+    """Whole weights by name, read by this process alone."""
+    weights = {f"model.{name}": torch.empty(size, dtype=dtype) for name, size in shapes.items()}
+    dcp.load(dict(weights), checkpoint_id=checkpoint, no_dist=True)
+    return {name.removeprefix("model."): value for name, value in weights.items()}
+
+
+def _saved(folder: Path) -> list[Path]:
+    """Published checkpoints, newest first."""
+    return sorted(folder.glob("step-*"), reverse=True)
+
+
+def _digest(file: Path) -> str:
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _first_line(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    causes = [line for line in lines if "Error" in line]
+    return (causes or lines or [type(error).__name__])[-1][:200]

@@ -1,0 +1,94 @@
+"""What a training run measures: JSON lines as the truth, one line on the terminal for people."""
+
+import json
+import os
+import platform
+import resource
+import sys
+import time
+from pathlib import Path
+from typing import Any, TextIO
+
+import torch
+
+PLAIN_EVERY = 10.0  # seconds between lines when nobody watches
+
+
+class JsonLines:
+    """An append-only file of records. Opening it for a resumed run drops what came after the checkpoint."""
+
+    def __init__(self, path: Path, first_step: int):
+        kept = []
+        if path.exists():
+            for line in path.read_text().splitlines():
+                # The last line may be half written when the process was killed.
+                try:
+                    record = json.loads(line)
+                except json.JSONDecodeError:
+                    break
+                if record["step"] < first_step:
+                    kept.append(line)
+        path.write_text("".join(line + "\n" for line in kept))
+        self._file: TextIO = path.open("a", buffering=1)
+
+    def write(self, record: dict[str, Any]) -> None:
+        self._file.write(json.dumps(record) + "\n")
+
+
+class TerminalLine:
+    """A live line on a terminal; otherwise a plain line now and then."""
+
+    def __init__(self, steps: int, first_step: int):
+        self.steps, self.first, self.started, self.last = steps, first_step, time.monotonic(), 0.0
+        self.live = sys.stderr.isatty()
+
+    def show(self, record: dict[str, Any]) -> None:
+        now = time.monotonic()
+        step = record["step"]
+        if not self.live and now - self.last < PLAIN_EVERY and step < self.steps:
+            return
+        self.last = now
+        left = (now - self.started) / max(1, step - self.first) * (self.steps - step)
+        line = (
+            f"step {step}/{self.steps}  loss {record['loss']:.4f}  gradient {record['gradient_norm']:.2f}  "
+            f"lr {record['learning_rate']:.2e}  {record['tokens_per_second']:,.0f} tokens/s  "
+            f"MFU {record['mfu']:.0%}  {left // 60:.0f}:{left % 60:02.0f} left"
+        )
+        sys.stderr.write(f"\r\x1b[2K  {line}" + ("\n" if step == self.steps else "") if self.live else f"  {line}\n")
+        sys.stderr.flush()
+
+    def note(self, text: str) -> None:
+        sys.stderr.write(("\r\x1b[2K" if self.live else "") + f"  {text}\n")
+
+
+def matmul_peak(device: torch.device, dtype: torch.dtype, seconds: float = 0.3) -> float:
+    """FLOP/s of a large square matrix product, the best of several: what MFU is measured against in this run."""
+    size = 8192 if device.type == "cuda" else 1024
+    a, b = (torch.randn(size, size, device=device).to(dtype) for _ in range(2))
+    best, end = 0.0, time.monotonic() + seconds
+    while time.monotonic() < end:
+        start = time.monotonic()
+        a @ b
+        if device.type == "cuda":
+            torch.cuda.synchronize()
+        best = max(best, 2 * size**3 / (time.monotonic() - start))
+    return best
+
+
+def memory_bytes(device: torch.device) -> int:
+    """Peak bytes of this process so far: allocated on the GPU, resident on a CPU."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated()
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def device_name(device: torch.device) -> str:
+    """What people call this device."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name()
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        for line in cpuinfo.read_text().splitlines():
+            if line.startswith("model name"):
+                return f"{line.partition(':')[2].strip()} ({os.cpu_count()} cores)"
+    return f"{platform.processor() or platform.machine()} ({os.cpu_count()} cores)"
