@@ -76,7 +76,8 @@ def stream(model: Llama, tokenizer: Tokenizer, rows: Sequence[Row]) -> Iterator[
     live = [row for row in rows if not row.finish]
     tokens, document = (t.to(device) for t in _pad_on_the_left([row.prompt for row in live]))
     while live:
-        _step(model, body, tokens, document, cache, live, tokenizer)
+        logits = _next_logits(model, body, tokens, document, cache)
+        _record(logits, live, tokenizer)
         yield
         unfinished = [index for index, row in enumerate(live) if not row.finish]
         if len(unfinished) < len(live):
@@ -99,11 +100,14 @@ def _pad_on_the_left(prompts: list[list[int]]) -> tuple[Tensor, Tensor]:
 
 # Inference mode belongs to a thread and a generator may be resumed by another one, so it covers one step only.
 @torch.inference_mode()
-def _step(
-    model: Llama, body: Llama, tokens: Tensor, document: Tensor, cache: Cache, rows: list[Row], tokenizer: Tokenizer
-) -> None:
-    """Feed the new tokens [rows, new] and record one more token of every row."""
-    logits = head(model, body(tokens, document, cache)[:, -1])
+def _next_logits(model: Llama, body: Llama, tokens: Tensor, document: Tensor, cache: Cache) -> Tensor:
+    """Feed the new tokens [rows, new]; logits [rows, vocabulary] of what comes next."""
+    return head(model, body(tokens, document, cache)[:, -1])
+
+
+@torch.inference_mode()
+def _record(logits: Tensor, rows: list[Row], tokenizer: Tokenizer) -> None:
+    """Add one token to every row."""
     chosen = _choose(logits, rows)
     total = logits.logsumexp(-1, keepdim=True)
     logprobs = (logits.gather(-1, chosen) - total)[:, 0].tolist()

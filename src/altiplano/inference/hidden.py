@@ -1,6 +1,6 @@
 """Final hidden states: the model less its head, so that logits are made only where they are wanted.
 
-At a vocabulary of 128,256 the logits of one 8k sequence are 4 GB in float32; its hidden states are 1/8 to 1/500 of that.
+At a vocabulary of 128,256 the logits of one 8k sequence are 4 GB in float32; its hidden states are 8 to 500 times less.
 """
 
 from collections.abc import Iterator, Sequence

@@ -1,0 +1,41 @@
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from altiplano.inference.load import Served
+from altiplano.model.llama import Llama
+from altiplano.model.weights import hugging_face_config, save_weights
+from altiplano.recipe.schema import Model
+from altiplano.tokens.tokenizer import Tokenizer
+
+torch.set_num_threads(1)  # tiny tensors: a second thread only waits
+TEXT = "The high plain lies between two chains of mountains, where the wind is cold and the llamas graze. "
+
+
+@pytest.fixture(scope="session")
+def tokenizer() -> Tokenizer:
+    return Tokenizer.train([TEXT * 3, "Die Berge sind hoch und der Wind ist kalt. Ça va très bien."] * 3, 576)
+
+
+@pytest.fixture(scope="session")
+def served(tokenizer: Tokenizer) -> Served:
+    shape = Model(layers=2, width=64, heads=4, kv_heads=2, ffn_width=96, vocabulary=tokenizer.vocabulary)
+    torch.manual_seed(0)
+    model = Llama(shape).eval()
+    with torch.no_grad():
+        model.lm_head.weight.mul_(8)  # far from uniform, so that rounding decides nothing
+    return Served("tiny", model, tokenizer, context=256, temperature=0.8)
+
+
+@pytest.fixture(scope="session")
+def release(served: Served, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("run") / "release"
+    folder.mkdir()
+    save_weights(served.model.named_parameters(), folder)
+    config = hugging_face_config(served.model.shape, served.context, served.tokenizer.bos, served.tokenizer.eos)
+    (folder / "config.json").write_text(json.dumps(config))
+    (folder / "generation_config.json").write_text(json.dumps({"do_sample": True, "temperature": 0.8}))
+    served.tokenizer.save(folder)
+    return folder
