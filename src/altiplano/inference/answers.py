@@ -29,45 +29,53 @@ def echo_scores(served: Served, completion: Completion) -> list[Score]:
 
 
 def choice(served: Served, completion: Completion, index: int, scores: list[Score]) -> dict[str, Any]:
-    """A finished choice."""
+    """A choice as far as it has come."""
     row = completion.rows[index]
-    before = served_text(served, completion.shown[index]) if completion.echo else ""
+    before = text_of(served, completion.shown[index]) if completion.echo else ""
     logprobs = None
     if completion.logprobs is not None:
-        tokens, values, best = list(row.tokens), list(row.logprobs), list(row.alternatives)
-        if completion.echo:
-            shown = completion.shown[index]
-            hidden = len(row.prompt) - len(shown)  # 1 when the server put the begin token there
-            prompt = scores[index]
-            # The API has null for the first token of the text.
-            known = [None, *prompt.logprobs.tolist()][hidden:]
-            known_best = [[], *prompt.alternatives][hidden:]
+        tokens, best = list(row.tokens), list(row.alternatives)
+        values: list[float | None] = list(row.logprobs)
+        if completion.echo and completion.shown[index]:
+            shown, prompt = completion.shown[index], scores[index]
+            # The API has null for the first token; the server's own begin token may have come before it.
+            after = len(row.prompt) - len(shown)
             tokens = [*shown, *tokens]
-            values = [*([None, *known[1:]] if known else []), *values]
-            best = [*([[], *known_best[1:]] if known_best else []), *best]
-        logprobs = token_logprobs(served, tokens, values, best)
+            values = [None, *prompt.logprobs.tolist()[after:], *values]
+            best = [[], *prompt.alternatives[after:], *best]
+        logprobs = token_logprobs(served, tokens, values, best, Offsets())
     return {"index": index, "text": before + row.text, "logprobs": logprobs, "finish_reason": row.finish}
 
 
+class Offsets:
+    """Where tokens begin, in characters of the decoded text; a token inside a character begins where that one does."""
+
+    def __init__(self) -> None:
+        self.place = 0
+        self.decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
+
+    def of(self, pieces: list[bytes]) -> list[int]:
+        places = []
+        for piece in pieces:
+            places.append(self.place)
+            self.place += len(self.decoder.decode(piece))
+        return places
+
+
 def token_logprobs(
-    served: Served, tokens: list[int], values: list[float | None], best: list[Alternatives], start: int = 0
+    served: Served, tokens: list[int], values: list[float | None], best: list[Alternatives], offsets: Offsets
 ) -> dict[str, Any]:
-    """OpenAI's four lists. ``text_offset`` counts characters from ``start``; the token at hand is always among its
-    ``top_logprobs``."""
+    """OpenAI's four lists. The token at hand is always among its ``top_logprobs``."""
     top: list[dict[str, float] | None] = []
     for token, value, alternatives in zip(tokens, values, best, strict=True):
-        if value is None:
-            top.append(None)
-            continue
         likeliest = {token_name(served, other): logprob for other, logprob in alternatives}
-        top.append({**likeliest, token_name(served, token): value})
-    decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
-    offsets = []
-    for token in tokens:
-        offsets.append(start)
-        start += len(decoder.decode(_bytes(served, token)))
-    names = [token_name(served, token) for token in tokens]
-    return {"tokens": names, "token_logprobs": values, "top_logprobs": top, "text_offset": offsets}
+        top.append(None if value is None else {**likeliest, token_name(served, token): value})
+    return {
+        "tokens": [token_name(served, token) for token in tokens],
+        "token_logprobs": values,
+        "top_logprobs": top,
+        "text_offset": offsets.of([_bytes(served, token) for token in tokens]),
+    }
 
 
 def token_name(served: Served, token: int) -> str:
@@ -79,7 +87,7 @@ def token_name(served: Served, token: int) -> str:
         return "bytes:" + "".join(f"\\x{byte:02x}" for byte in raw)
 
 
-def served_text(served: Served, tokens: list[int]) -> str:
+def text_of(served: Served, tokens: list[int]) -> str:
     """Text of tokens that the client sent, special ones included."""
     return b"".join(_bytes(served, token) for token in tokens).decode("utf-8", errors="replace")
 
@@ -95,19 +103,19 @@ class Delta:
     """What of a row a stream has not sent yet. Holds back half characters and what may become a stop string."""
 
     def __init__(self, row: Row):
-        self.row, self.sent, self.tokens, self.offset = row, 0, 0, 0
+        self.row, self.sent, self.tokens = row, 0, 0
+        self.offsets = Offsets()
         self.decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
         self.held = max((len(stop.encode()) for stop in row.sampling.stop), default=1) - 1
 
     def text(self) -> str:
-        end = len(self.row.said) if self.row.finish else max(self.sent, len(self.row.said) - self.held)
-        new, self.sent = self.row.said[self.sent : end], end
+        said = self.row.said
+        end = len(said) if self.row.finish else max(self.sent, len(said) - self.held)
+        new, self.sent = said[self.sent : end], end
         return self.decoder.decode(new, final=bool(self.row.finish))
 
     def logprobs(self, served: Served) -> dict[str, Any]:
         row, since = self.row, self.tokens
         self.tokens = len(row.tokens)
-        values: list[float | None] = [*row.logprobs[since:]]
-        answer = token_logprobs(served, row.tokens[since:], values, row.alternatives[since:], self.offset)
-        self.offset += len(served_text(served, row.tokens[since:]))
-        return answer
+        values: list[float | None] = list(row.logprobs[since:])
+        return token_logprobs(served, row.tokens[since:], values, row.alternatives[since:], self.offsets)

@@ -19,13 +19,16 @@ TokenIds = list[Annotated[StrictInt, Field(ge=0)]]
 class RequestError(Exception):
     """Becomes the body ``{"error": {message, type, param, code}}`` with an HTTP status."""
 
-    def __init__(self, status: int, message: str, param: str | None = None, code: str | None = None):
+    def __init__(
+        self, status: int, message: str, param: str | None = None, code: str | None = None,
+        kind: str = "invalid_request_error",
+    ):  # fmt: skip
         super().__init__(message)
-        self.status, self.message, self.param, self.code = status, message, param, code
+        self.status = status
+        self.error = {"message": message, "type": kind, "param": param, "code": code}
 
     def body(self) -> dict[str, Any]:
-        error = {"message": self.message, "type": "invalid_request_error", "param": self.param, "code": self.code}
-        return {"error": error}
+        return {"error": self.error}
 
 
 class StreamOptions(BaseModel):
@@ -79,8 +82,8 @@ def parse(served: Served, body: Any) -> Completion:
     except ValidationError as error:
         raise _refusal(error) from error
     if asked.model not in (None, served.name):
-        raise RequestError(404, f"the model {asked.model!r} does not exist; this server has {served.name!r}",
-                           "model", "model_not_found")  # fmt: skip
+        message = f"the model {asked.model!r} does not exist; this server has {served.name!r}"
+        raise RequestError(404, message, "model", "model_not_found")
     n = asked.n or 1
     if asked.best_of not in (None, n):
         raise RequestError(400, "best_of other than n is not supported", "best_of")

@@ -3,6 +3,8 @@
 Cached, padded, token by token on one side; the training code's full forward on the other.
 """
 
+import math
+
 import torch
 
 from altiplano.errors import InputError
@@ -41,8 +43,8 @@ def largest_difference(served: Served) -> float:
     for row, prompt in enumerate(prompts):
         full = served.model(torch.tensor([prompt], device=device))[0].float().log_softmax(-1)
         difference = (cached[row, longest - len(prompt) :] - full).abs().max().item()
-        if difference != difference:  # not a number: max() would hide it
-            return float("nan")
+        if math.isnan(difference):  # max() would hide it
+            return difference
         worst = max(worst, difference)
     return worst
 

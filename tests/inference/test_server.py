@@ -1,0 +1,220 @@
+import json
+
+import pytest
+import torch
+
+from altiplano.errors import InputError
+from altiplano.inference import selftest
+from altiplano.inference.load import Served, load_served
+from altiplano.inference.score import score
+
+testclient = pytest.importorskip("starlette.testclient")
+
+
+@pytest.fixture
+def client(served: Served):
+    from altiplano.inference.service import application
+
+    with testclient.TestClient(application(served), raise_server_exceptions=False) as client:
+        yield client
+
+
+def complete(client, **body):
+    answer = client.post("/v1/completions", json=body)
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+def events(answer) -> list:
+    lines = [line.removeprefix("data: ") for line in answer.text.split("\n\n") if line]
+    assert lines[-1] == "[DONE]"
+    return [json.loads(line) for line in lines[:-1]]
+
+
+def test_a_completion_has_the_shape_of_openai(client, served: Served):
+    answer = complete(client, model="tiny", prompt="The wind", max_tokens=6, temperature=0)
+    assert answer["object"] == "text_completion"
+    assert answer["id"].startswith("cmpl-")
+    [choice] = answer["choices"]
+    assert choice["index"] == 0
+    assert choice["logprobs"] is None
+    assert choice["finish_reason"] == "length"
+    prompt = len(served.prompt("The wind"))
+    assert answer["usage"] == {"prompt_tokens": prompt, "completion_tokens": 6, "total_tokens": prompt + 6}
+
+
+def test_all_four_forms_of_prompt_say_the_same(client, served: Served):
+    tokens = served.prompt("The wind")
+    forms = ["The wind", ["The wind", "The wind"], tokens, [tokens, tokens], "<|begin_of_text|>The wind"]
+    said = {choice["text"] for form in forms for choice in complete(client, prompt=form, temperature=0)["choices"]}
+    assert len(said) == 1
+
+
+def test_echo_of_a_scored_prompt_as_evaluation_harnesses_ask_for_it(client, served: Served):
+    tokens = served.prompt("The wind is cold")
+    body = {"prompt": [tokens], "temperature": 0, "max_tokens": 1, "logprobs": 1, "echo": True, "seed": 1234}
+    logprobs = complete(client, **body)["choices"][0]["logprobs"]
+    assert logprobs["token_logprobs"][0] is None
+    assert logprobs["top_logprobs"][0] is None
+    assert len(logprobs["tokens"]) == len(tokens) + 1
+    expected = score(served.model, [tokens])[0].logprobs
+    assert torch.allclose(torch.tensor(logprobs["token_logprobs"][1:-1]), expected, atol=1e-4)
+    assert logprobs["tokens"][0] == "<|begin_of_text|>"  # the client sent it
+
+
+def test_echo_without_generation_hides_the_servers_own_begin_token(client):
+    [choice] = complete(client, prompt="The wind", max_tokens=0, echo=True, logprobs=2)["choices"]
+    assert choice["text"] == "The wind"
+    logprobs = choice["logprobs"]
+    assert "".join(logprobs["tokens"]) == "The wind"
+    assert logprobs["token_logprobs"][0] is None
+    offsets = logprobs["text_offset"]
+    for token, offset in zip(logprobs["tokens"], offsets, strict=True):
+        assert choice["text"].startswith(token, offset)
+    for name, best in zip(logprobs["tokens"][1:], logprobs["top_logprobs"][1:], strict=True):
+        assert name in best
+        assert 2 <= len(best) <= 3
+
+
+def test_parts_of_characters_are_named_by_their_bytes(client):
+    [choice] = complete(client, prompt="山 é", max_tokens=0, echo=True, logprobs=0)["choices"]
+    assert choice["text"] == "山 é"
+    assert choice["logprobs"]["tokens"][0].startswith("bytes:\\x")
+    assert choice["logprobs"]["text_offset"][0] == 0
+    assert max(choice["logprobs"]["text_offset"]) <= 2
+
+
+def test_n_choices_differ_and_a_seed_repeats_them(client):
+    first, again = (complete(client, prompt="The", n=3, seed=5, temperature=1.0) for _ in range(2))
+    texts = [choice["text"] for choice in first["choices"]]
+    assert len(set(texts)) == 3
+    assert texts == [choice["text"] for choice in again["choices"]]
+    assert [choice["index"] for choice in first["choices"]] == [0, 1, 2]
+
+
+def test_the_temperature_of_the_release_rules_when_none_is_asked(client):
+    absent = complete(client, prompt="The", seed=5, max_tokens=40)
+    named = complete(client, prompt="The", seed=5, max_tokens=40, temperature=0.8)
+    assert absent["choices"][0]["text"] == named["choices"][0]["text"]
+
+
+@pytest.mark.parametrize(
+    "extra", [{}, {"echo": True}, {"stop": ["ou", "q"]}, {"n": 2}, {"max_tokens": 0, "echo": True}]
+)
+def test_a_stream_adds_up_to_the_whole_answer(client, extra):
+    body = {"prompt": "The wind", "max_tokens": 25, "seed": 1, "logprobs": 2, **extra}
+    whole = complete(client, **body)
+    answer = client.post("/v1/completions", json={**body, "stream": True, "stream_options": {"include_usage": True}})
+    assert answer.headers["content-type"].startswith("text/event-stream")
+    chunks = events(answer)
+    assert chunks[-1]["choices"] == []
+    assert chunks[-1]["usage"] == whole["usage"]
+    assert all(chunk["usage"] is None for chunk in chunks[:-1])
+    for choice in whole["choices"]:
+        parts = [part for chunk in chunks for part in chunk["choices"] if part["index"] == choice["index"]]
+        assert "".join(part["text"] for part in parts) == choice["text"]
+        assert parts[-1]["finish_reason"] == choice["finish_reason"]
+        assert all(part["finish_reason"] is None for part in parts[:-1])
+        for key in ("tokens", "text_offset"):
+            assert [x for part in parts if part["logprobs"] for x in part["logprobs"][key]] == choice["logprobs"][key]
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "param"),
+    [
+        ({"prompt": "a", "model": "other"}, 404, "model"),
+        ({"prompt": "a", "max_tokens": -1}, 422, "max_tokens"),
+        ({"prompt": "a", "max_tokens": "many"}, 422, "max_tokens"),
+        ({"prompt": {"text": "a"}}, 422, "prompt"),
+        ({"prompt": []}, 400, "prompt"),
+        ({"prompt": [[]]}, 400, "prompt"),
+        ({"prompt": [10**6]}, 400, "prompt"),
+        ({"prompt": "a", "max_tokens": 0}, 400, "max_tokens"),
+        ({"prompt": "a", "max_tokens": 4096}, 400, "prompt"),
+        ({"prompt": "a", "temperature": -1}, 422, "temperature"),
+        ({"prompt": "a", "logprobs": 50}, 422, "logprobs"),
+        ({"prompt": "a", "n": 100000}, 400, "n"),
+        ({"prompt": "a", "best_of": 3}, 400, "best_of"),
+        ({"prompt": "a", "frequency_penalty": 1.0}, 400, "frequency_penalty"),
+        ({"prompt": "a", "stop": [""]}, 400, "stop"),
+        ({"prompt": "a", "stream_options": {"include_usage": True}}, 400, "stream_options"),
+        ({"prompt": "a", "mirostat": 2}, 400, "mirostat"),
+    ],
+)
+def test_what_cannot_be_done_is_refused_by_name(client, body, status, param):
+    answer = client.post("/v1/completions", json=body)
+    assert answer.status_code == status, answer.text
+    error = answer.json()["error"]
+    assert set(error) == {"message", "type", "param", "code"}
+    assert error["type"] == "invalid_request_error"
+    assert error["param"] == param
+
+
+def test_neutral_values_of_what_is_not_supported_are_accepted(client):
+    complete(
+        client, prompt="a", frequency_penalty=0, presence_penalty=0.0, logit_bias={}, suffix=None, best_of=1, user="x"
+    )
+
+
+def test_other_addresses_and_bodies_get_an_error_object(client):
+    assert client.post("/v1/completions", content=b"{").status_code == 400
+    assert client.get("/v1/completions").status_code == 405
+    missing = client.get("/v1/embeddings")
+    assert missing.status_code == 404
+    assert "/v1/completions" in missing.json()["error"]["message"]
+    chat = client.post("/v1/chat/completions", json={"messages": [{"role": "user", "content": "hi"}]})
+    assert chat.status_code == 400
+    assert "base model" in chat.json()["error"]["message"]
+
+
+def test_models_health_and_metrics(client, served: Served):
+    [model] = client.get("/v1/models").json()["data"]
+    assert model["id"] == "tiny"
+    assert model["max_model_len"] == served.context
+    assert client.get("/health").json()["status"] == "ok"
+    complete(client, prompt="The", max_tokens=4, temperature=0)
+    client.post("/v1/completions", json={"prompt": []})
+    text = client.get("/metrics").text
+    assert 'altiplano_requests_total{status="200"} 1' in text
+    assert 'altiplano_requests_total{status="400"} 1' in text
+    assert "altiplano_completion_tokens_total 4" in text
+    assert "altiplano_requests_running 0" in text
+
+
+def test_a_release_folder_loads_as_it_was(served: Served, release):
+    loaded = load_served(release)
+    assert (loaded.name, loaded.context, loaded.temperature) == (release.parent.name, 256, 0.8)
+    assert loaded.calibration is None
+    (release / "generation_config.json").rename(release / "aside")
+    (release / "calibration.json").write_text('{"temperature": 1.25}')
+    try:
+        assert load_served(release).temperature == 1.25
+    finally:
+        (release / "aside").rename(release / "generation_config.json")
+        (release / "calibration.json").unlink()
+    with pytest.raises(InputError, match=r"config\.json"):
+        load_served(release.parent)
+
+
+def test_the_self_test_passes_and_catches_what_the_cache_gets_wrong(served: Served, monkeypatch: pytest.MonkeyPatch):
+    assert selftest.check(served) < 1e-4
+    from altiplano.model.attention import Cache
+
+    right = Cache.mask
+
+    def sees_the_padding(cache: Cache, document: torch.Tensor) -> torch.Tensor:
+        return right(cache, torch.zeros_like(document))
+
+    monkeypatch.setattr(Cache, "mask", sees_the_padding)
+    with pytest.raises(InputError, match="self-test failed"):
+        selftest.check(served)
+
+
+def test_the_self_test_refuses_broken_numbers(tokenizer, served: Served):
+    import copy
+
+    model = copy.deepcopy(served.model)
+    with torch.no_grad():
+        model.norm.weight[0] = float("nan")
+    with pytest.raises(InputError, match="self-test failed"):
+        selftest.check(Served("broken", model, tokenizer, 256))
