@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from altiplano.recipe.units import human, human_bytes
 from altiplano.release.facts import RunFacts
-from altiplano.release.wording import MISSING, carbon, duration, energy, number, percent
+from altiplano.release.wording import MISSING, carbon, duration, energy, flops, number, percent
 
 
 @dataclass(frozen=True)
@@ -27,16 +27,16 @@ def fact_rows(facts: RunFacts) -> list[FactRow]:
         FactRow("Devices", _devices(facts), _count(stated.get("devices"))),
         FactRow("Layout", facts.layout or MISSING),
         FactRow("Training time", duration(facts.training_seconds), f"{months:g} months" if months else ""),
-        FactRow("Training device-hours", _hours(facts.device_hours), _count(stated.get("device_hours"))),
-        FactRow("Whole run, device-hours", _hours(facts.run_device_hours)),
+        FactRow("Training device-hours", number(facts.device_hours), _count(stated.get("device_hours"))),
+        FactRow("Whole run, device-hours", number(facts.run_device_hours)),
         FactRow("Started", _moment(facts.started)),
         FactRow("Ended", _moment(facts.ended)),
         FactRow("Year", str(facts.year or MISSING), str(stated.get("year", ""))),
         FactRow("Place", _place(facts), str(stated.get("country", ""))),
         FactRow("Restarts", number(facts.restarts)),
         FactRow("Model FLOPs utilisation", percent(facts.mfu)),
-        FactRow("FLOPs per training token", _flops(facts.flops_per_token)),
-        FactRow("Peak of one device, measured", _flops(facts.peak_flops_per_device, "FLOP/s")),
+        FactRow("FLOPs per training token", flops(facts.flops_per_token)),
+        FactRow("Peak of one device, measured", flops(facts.peak_flops_per_device, "FLOP/s")),
         FactRow("Power per device", f"{facts.watts_per_device:g} W" if facts.watts_per_device else MISSING),
         FactRow("Power usage effectiveness", number(facts.pue)),
         FactRow("Energy of training", energy(facts.energy_kwh)),
@@ -52,11 +52,9 @@ def fact_rows(facts: RunFacts) -> list[FactRow]:
 
 
 def _count(value: int | None) -> str:
-    return human(value) if value is not None else ""
-
-
-def _hours(hours: float | None) -> str:
-    return number(hours)
+    if value is None:
+        return ""
+    return human(value) if value >= 1_000_000 else number(value)
 
 
 def _tokens_per_step(facts: RunFacts) -> str:
@@ -77,10 +75,6 @@ def _moment(text: str) -> str:
 def _place(facts: RunFacts) -> str:
     # The document's own statement is in the other column.
     return facts.country if facts.country and not facts.country_is_stated else MISSING
-
-
-def _flops(flops: float | None, unit: str = "FLOP") -> str:
-    return MISSING if flops is None else f"{human(float(flops))} {unit}"
 
 
 def _grid(facts: RunFacts) -> str:

@@ -23,8 +23,10 @@ def write_samples(folder: Path, tokenize: Path, seed: int) -> list[dict[str, Any
     shards = sorted(read_shards(tokenize, "heldout"), key=lambda shard: -shard.tokens)[:GROUPS]
     openings = [(shard.name, opening(shard, served.tokenizer)) for shard in shards if len(shard)]
     room = max(1, min(SAMPLE_TOKENS, served.context - PROMPT_TOKENS - 2))
-    sampling = Sampling(max_tokens=room, temperature=served.temperature, seed=seed)
-    rows = [Row(served.prompt(text), sampling) for _, text in openings]
+    rows = [
+        Row(served.prompt(text), Sampling(max_tokens=room, temperature=served.temperature, seed=seed + number))
+        for number, (_, text) in enumerate(openings)
+    ]
     generate(served.model, served.tokenizer, rows)
     return [
         {"group": group, "prompt": text, "text": row.text, "temperature": served.temperature}

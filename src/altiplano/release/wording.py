@@ -47,6 +47,12 @@ def carbon(kg: float | None) -> str:
     return _scaled(kg, (("t", 1e3), ("kg", 1), ("g", 1e-3)))
 
 
+def flops(count: float | None, unit: str = "FLOP") -> str:
+    """With SI prefixes, as FLOPs are written: ``1.1 TFLOP/s``."""
+    prefixes = (("E", 1e18), ("P", 1e15), ("T", 1e12), ("G", 1e9), ("M", 1e6), ("k", 1e3), ("", 1.0))
+    return _scaled(count, tuple((prefix + unit, size) for prefix, size in prefixes))
+
+
 def _scaled(value: float | None, units: tuple[tuple[str, float], ...]) -> str:
     if value is None:
         return MISSING
@@ -76,7 +82,7 @@ def settings(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str
 
 def _setting(value: Any) -> str:
     if value is None or value in ("", [], ()):
-        return "none"
+        return "not set"
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, int):
