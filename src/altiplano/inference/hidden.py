@@ -5,10 +5,13 @@ At a vocabulary of 128,256 the logits of one 8k sequence are 4 GB in float32; it
 
 from collections.abc import Iterator, Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from altiplano.model.llama import Llama
+
+Tokens = Sequence[int] | np.ndarray
 
 
 def without_head(model: Llama) -> Llama:
@@ -29,9 +32,7 @@ def head(model: Llama, hidden: Tensor) -> Tensor:
     return logits.float()
 
 
-def hidden_rows(
-    model: Llama, rows: Sequence[Sequence[int]], tokens_per_batch: int = 8192
-) -> Iterator[tuple[int, Tensor]]:
+def hidden_rows(model: Llama, rows: Sequence[Tokens], tokens_per_batch: int = 8192) -> Iterator[tuple[int, Tensor]]:
     """(index, hidden states [tokens, width]) of every row of tokens. Rows of like length share a batch."""
     body, device = without_head(model), device_of(model)
     order = sorted(range(len(rows)), key=lambda index: len(rows[index]))

@@ -2,24 +2,24 @@
 
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
 T = TypeVar("T")
 SECONDS_BETWEEN_LINES = 10.0
 
 
-def track(items: Sequence[T], what: str) -> Iterator[T]:
+def track(items: Iterable[T], what: str, total: int) -> Iterator[T]:
     """Yield the items, saying on standard error how far along they are."""
     if sys.stderr.isatty():
         from rich.console import Console
         from rich.progress import track as bar
 
-        yield from bar(items, description=what, console=Console(stderr=True), transient=True)
+        yield from bar(items, description=what, total=total, console=Console(stderr=True), transient=True)
         return
     said = time.monotonic()
     for number, item in enumerate(items):
         if time.monotonic() - said > SECONDS_BETWEEN_LINES:
-            print(f"{what}: {number} of {len(items)}", file=sys.stderr, flush=True)
+            print(f"{what}: {number} of {total}", file=sys.stderr, flush=True)
             said = time.monotonic()
         yield item

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from altiplano.inference.hidden import device_of, head, hidden_rows
+from altiplano.inference.hidden import Tokens, device_of, head, hidden_rows
 from altiplano.model.llama import Llama
 
 Alternatives = list[tuple[int, float]]
@@ -24,7 +24,7 @@ class Score:
 
 
 @torch.inference_mode()
-def score(model: Llama, rows: Sequence[Sequence[int]], temperature: float = 1.0, alternatives: int = 0) -> list[Score]:
+def score(model: Llama, rows: Sequence[Tokens], temperature: float = 1.0, alternatives: int = 0) -> list[Score]:
     """Score every row, in order. Softmax in float32: in bfloat16 it moves the loss by 7e-4 nats."""
     results: list[Score | None] = [None] * len(rows)
     chunk = max(1, LOGITS_AT_ONCE // model.shape.vocabulary)

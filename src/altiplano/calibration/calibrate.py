@@ -1,0 +1,82 @@
+"""Fit the temperature on one half of the held-out documents and report on the other."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from altiplano.calibration.heldout import Predictions, halves, predict
+from altiplano.calibration.reliability import Judged, expected_calibration_error, judge, summary
+from altiplano.calibration.temperature import fit, minimise
+from altiplano.errors import InputError
+from altiplano.model.llama import Llama
+from altiplano.recipe.schema import Calibration
+from altiplano.tokens.shards import Shard
+
+
+def calibrate(model: Llama, shards: Sequence[Shard], context: int, settings: Calibration, seed: int) -> dict[str, Any]:
+    """The content of ``calibration.json``. ``shards`` are held-out ones. Raises InputError when they are too few."""
+    to_fit, to_test = halves(shards, seed, context, settings.max_tokens)
+    if not to_fit or not to_test:
+        raise InputError("calibration needs two held-out documents: raise corpus.heldout.fraction or add documents")
+    assert model.lm_head is not None
+    head = model.lm_head.weight.detach().float().cpu()
+    fitting, testing = predict(model, to_fit, "fit half"), predict(model, to_test, "test half")
+    temperature = fit(fitting, head, seed, settings.bootstrap_samples)
+    before, after = judge(testing, head, [1.0, temperature.value])
+    low, high = _paired_interval(before, after, testing, seed, settings.bootstrap_samples)
+    return {
+        "temperature": temperature.value,
+        "temperature_low": temperature.low,
+        "temperature_high": temperature.high,
+        "fit": {"documents": fitting.documents, "tokens": len(fitting.targets)},
+        "test": {"documents": testing.documents, "tokens": len(testing.targets)},
+        "before": summary(before, settings.bins),
+        "after": summary(after, settings.bins),
+        "nll_gain": {"value": float((before.nll - after.nll).double().mean()), "low": low, "high": high},
+        "greedy_unchanged": bool((before.likeliest == after.likeliest).all()),
+        "groups": _by_group(before, after, testing, settings.bins),
+        "domains": _by_domain(fitting, head, 1 / temperature.value),
+    }
+
+
+def _paired_interval(
+    before: Judged, after: Judged, testing: Predictions, seed: int, samples: int
+) -> tuple[float, float]:
+    """95 % interval, over resampled test documents, of the nats per token that the temperature saves."""
+    gains = torch.zeros(testing.documents, dtype=torch.float64)
+    gains.index_add_(0, testing.document, (before.nll - after.nll).double())
+    tokens = torch.bincount(testing.document, minlength=testing.documents)
+    random = np.random.default_rng(seed)
+    documents = testing.documents
+    weights = random.multinomial(documents, np.full(documents, 1 / documents), size=samples)
+    low, high = np.quantile((weights @ gains.numpy()) / (weights @ tokens.numpy()), [0.025, 0.975])
+    return float(low), float(high)
+
+
+def _by_group(before: Judged, after: Judged, testing: Predictions, bins: int) -> dict[str, Any]:
+    """The one temperature's effect on every domain × language of the test half."""
+    names = sorted(set(testing.groups))
+    number = torch.tensor([names.index(group) for group in testing.groups])[testing.document]
+    table = {}
+    for place, name in enumerate(names):
+        chosen = number == place
+        mine, later = before.of(chosen), after.of(chosen)
+        table[name] = {
+            "tokens": int(chosen.sum()),
+            "nll_before": float(mine.nll.double().mean()),
+            "nll_after": float(later.nll.double().mean()),
+            "ece_before": expected_calibration_error(mine, bins),
+            "ece_after": expected_calibration_error(later, bins),
+        }
+    return table
+
+
+def _by_domain(fitting: Predictions, head: torch.Tensor, beta: float) -> dict[str, Any]:
+    """The temperature that each domain alone would have, for information: only the common one is deployed."""
+    domains = [group.split(".")[0] for group in fitting.groups]
+    return {
+        domain: {"temperature": 1 / minimise(fitting.of_documents([d == domain for d in domains]), head, beta)}
+        for domain in sorted(set(domains))
+    }

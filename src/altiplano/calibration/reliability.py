@@ -1,0 +1,87 @@
+"""How far stated probabilities can be trusted: calibration errors and their company, from one pass over tokens."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from altiplano.calibration.heldout import Predictions
+from altiplano.calibration.temperature import LOGITS_AT_ONCE
+
+
+@dataclass(frozen=True)
+class Judged:
+    """Of each of n tokens at one temperature: the model's top probability and whether it was right, the loss in nats,
+    the Brier score Σ_k (p_k − [k = y])² (Brier 1950), and the token it thought likeliest."""
+
+    confidence: Tensor
+    correct: Tensor
+    nll: Tensor
+    brier: Tensor
+    likeliest: Tensor
+
+    def of(self, chosen: Tensor) -> "Judged":
+        return Judged(*(getattr(self, name)[chosen] for name in self.__dataclass_fields__))
+
+
+@torch.inference_mode()
+def judge(predictions: Predictions, head: Tensor, temperatures: list[float]) -> list[Judged]:
+    """Judge every token at every temperature, making its logits once. Softmax in float32."""
+    parts: list[list[list[Tensor]]] = [[] for _ in temperatures]
+    chunk = max(1, LOGITS_AT_ONCE // len(head))
+    for start in range(0, len(predictions.targets), chunk):
+        logits = predictions.hidden[start : start + chunk] @ head.T
+        targets = predictions.targets[start : start + chunk]
+        for part, temperature in zip(parts, temperatures, strict=True):
+            logprobs = (logits / temperature).log_softmax(-1)
+            top, likeliest = logprobs.max(-1)
+            nll = -logprobs.gather(-1, targets[:, None])[:, 0]
+            squares = logprobs.exp_().square_().sum(-1)
+            part.append([top.exp(), likeliest == targets, nll, squares - 2 * (-nll).exp() + 1, likeliest])
+    return [Judged(*(torch.cat(values) for values in zip(*part, strict=True))) for part in parts]
+
+
+def expected_calibration_error(judged: Judged, bins: int) -> float:
+    """Mean |accuracy − confidence| over bins of equal width, weighted by their tokens (Naeini et al. 2015)."""
+    return sum(b["count"] * abs(b["accuracy"] - b["confidence"]) for b in diagram(judged, bins)) / len(judged.nll)
+
+
+def adaptive_calibration_error(judged: Judged, bins: int) -> float:
+    """The same over bins of equal count (Nixon et al. 2019), for most tokens have little confidence."""
+    order = judged.confidence.argsort(stable=True)
+    confidence, correct = judged.confidence[order].double(), judged.correct[order].double()
+    parts = zip(confidence.tensor_split(bins), correct.tensor_split(bins), strict=True)
+    gaps = [len(c) * abs(float(a.mean() - c.mean())) for c, a in parts if len(c)]
+    return sum(gaps) / len(order)
+
+
+def diagram(judged: Judged, bins: int) -> list[dict[str, Any]]:
+    """The reliability diagram: bins of equal width of confidence, empty ones included with zeros."""
+    places = (judged.confidence * bins).long().clamp(max=bins - 1)
+    count = torch.bincount(places, minlength=bins)
+    confidence = torch.bincount(places, judged.confidence.double(), minlength=bins) / count.clamp(min=1)
+    accuracy = torch.bincount(places, judged.correct.double(), minlength=bins) / count.clamp(min=1)
+    return [
+        {
+            "low": place / bins,
+            "high": (place + 1) / bins,
+            "count": int(count[place]),
+            "confidence": float(confidence[place]),
+            "accuracy": float(accuracy[place]),
+        }
+        for place in range(bins)
+    ]
+
+
+def summary(judged: Judged, bins: int) -> dict[str, Any]:
+    """What ``calibration.json`` says of one temperature. NLL in nats per token."""
+    return {
+        "nll": float(judged.nll.double().mean()),
+        "ece": expected_calibration_error(judged, bins),
+        "adaptive_ece": adaptive_calibration_error(judged, bins),
+        "brier": float(judged.brier.double().mean()),
+        "accuracy": float(judged.correct.double().mean()),
+        "confidence": float(judged.confidence.double().mean()),
+        "bins": diagram(judged, bins),
+    }

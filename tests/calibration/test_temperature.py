@@ -1,0 +1,109 @@
+import numpy as np
+import pytest
+import torch
+
+from altiplano.calibration.heldout import Predictions
+from altiplano.calibration.temperature import bootstrap, derivatives, fit, minimise
+
+torch.set_num_threads(1)
+VOCABULARY, WIDTH = 80, 12
+
+
+def synthetic(documents: int = 60, tokens: int = 50, seed: int = 0) -> tuple[Predictions, torch.Tensor]:
+    """Predictions whose labels are drawn from the model itself: calibrated by construction."""
+    random = torch.Generator().manual_seed(seed)
+    head = torch.randn(VOCABULARY, WIDTH, generator=random)
+    hidden = torch.randn(documents * tokens, WIDTH, generator=random)
+    targets = torch.multinomial((hidden @ head.T).softmax(-1), 1, generator=random)[:, 0]
+    document = torch.arange(documents).repeat_interleave(tokens)
+    return Predictions(hidden, targets, document, ["web.en"] * documents), head
+
+
+def mean_nll(predictions: Predictions, head: torch.Tensor, beta: float) -> float:
+    logprobs = (beta * (predictions.hidden @ head.T)).double().log_softmax(-1)
+    return float(-logprobs.gather(-1, predictions.targets[:, None]).mean())
+
+
+def test_a_calibrated_model_keeps_temperature_one():
+    predictions, head = synthetic()
+    found = fit(predictions, head, seed=0, bootstrap_samples=300)
+    assert found.low < 1 < found.high
+    assert found.high - found.low < 0.2
+    assert found.low < found.value < found.high
+
+
+@pytest.mark.parametrize("sharpening", [0.4, 1.8, 6.0])
+def test_sharpened_logits_need_that_temperature(sharpening: float):
+    predictions, head = synthetic(seed=0)
+    plain = fit(predictions, head, seed=0, bootstrap_samples=200)
+    sharp = fit(predictions, head * sharpening, seed=0, bootstrap_samples=200)
+    assert sharp.value == pytest.approx(sharpening * plain.value, rel=1e-4)
+    assert sharp.low < sharpening < sharp.high
+
+
+def test_derivatives_are_those_of_the_loss():
+    predictions, head = synthetic(documents=5)
+    beta, step = 0.8, 1e-3
+    at = derivatives(predictions, head, beta)
+    below, here, above = (mean_nll(predictions, head, b) for b in (beta - step, beta, beta + step))
+    count = len(predictions.targets)
+    assert float(at.nll.sum()) / count == pytest.approx(here, abs=1e-6)
+    assert float(at.first.sum()) / count == pytest.approx((above - below) / (2 * step), abs=1e-5)
+    assert float(at.second.sum()) / count == pytest.approx((above - 2 * here + below) / step**2, rel=1e-2)
+
+
+def test_newton_agrees_with_lbfgs_and_with_brute_force():
+    predictions, head = synthetic(seed=2)
+    head = head * 1.9
+    beta = minimise(predictions, head)
+
+    grid = np.linspace(0.3, 0.8, 501)
+    brute = grid[np.argmin([mean_nll(predictions, head, b) for b in grid])]
+    assert beta == pytest.approx(brute, abs=0.0011)
+
+    logits = (predictions.hidden @ head.T).double()
+    log_temperature = torch.zeros(1, dtype=torch.float64, requires_grad=True)
+    optimizer = torch.optim.LBFGS([log_temperature], max_iter=100, tolerance_grad=1e-10, line_search_fn="strong_wolfe")
+
+    def loss() -> torch.Tensor:
+        optimizer.zero_grad()
+        value = torch.nn.functional.cross_entropy(logits / log_temperature.exp(), predictions.targets)
+        value.backward()
+        return value
+
+    optimizer.step(loss)
+    assert 1 / beta == pytest.approx(float(log_temperature.detach().exp()), rel=1e-4)
+
+
+def test_a_far_start_and_a_hopeless_case_stay_inside_the_bracket():
+    predictions, head = synthetic(documents=4)
+    assert minimise(predictions, head, beta=15.0) == pytest.approx(minimise(predictions, head), rel=1e-5)
+    right = Predictions(
+        predictions.hidden, (predictions.hidden @ head.T).argmax(-1), predictions.document, predictions.groups
+    )
+    assert minimise(right, head) == pytest.approx(20.0, rel=1e-3)  # never wrong: the sharpest that is allowed
+
+
+def test_one_newton_step_per_sample_equals_refitting_it():
+    predictions, head = synthetic(documents=40, seed=3)
+    beta = minimise(predictions, head)
+    low, high = bootstrap(derivatives(predictions, head, beta), beta, seed=5, samples=60)
+    random = np.random.default_rng(5)
+    weights = random.multinomial(40, np.full(40, 1 / 40), size=60)
+    refitted = []
+    for weight in weights:
+        rows = torch.cat([torch.nonzero(predictions.document == d)[:, 0].repeat(int(w)) for d, w in enumerate(weight)])
+        again = Predictions(
+            predictions.hidden[rows], predictions.targets[rows], predictions.document[rows], predictions.groups
+        )
+        refitted.append(minimise(again, head, beta))
+    assert [low, high] == pytest.approx(np.quantile(refitted, [0.025, 0.975]).tolist(), abs=3e-3)
+
+
+def test_the_interval_covers_the_truth_as_often_as_it_says():
+    covered = 0
+    for seed in range(60):
+        predictions, head = synthetic(documents=40, tokens=10, seed=100 + seed)
+        found = fit(predictions, head, seed=seed, bootstrap_samples=200)
+        covered += found.low <= 1 <= found.high
+    assert 50 <= covered <= 60  # 57 expected; 50 or fewer has a chance below 0.1 %
