@@ -1,0 +1,276 @@
+"""The command line: one thin function per command. Heavy imports wait until the command runs."""
+
+import argparse
+import errno
+import json
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from altiplano import __version__
+from altiplano.errors import InputError, StageFailed, TrainingError
+from altiplano.recipe.cluster import Cluster
+from altiplano.recipe.layout import Layout, check_layout, parse_layout
+from altiplano.recipe.load import load_cluster, load_recipe
+from altiplano.recipe.schema import Recipe
+
+STAGES = {
+    "curate": "raw files to decided, deduplicated documents, with an audit of what was dropped and why",
+    "tokenize": "documents to a vocabulary and token shards",
+    "train": "token shards to weights, spread by a layout; resumes from its newest checkpoint",
+    "evaluate": "held-out perplexity and bits per byte, per domain and language, with confidence intervals",
+    "calibrate": "one temperature fitted on held-out text; calibration error before and after",
+    "redteam": "memorisation, personal data and prompt probes against controls; fails when the gate does",
+    "release": "a Hugging Face folder, its model card, and the gate before it",
+}
+RUN_EXAMPLES = """examples:
+  altiplano {command} recipes/quickstart.toml
+  altiplano {command} recipes/small.toml --set corpus.root=PATH --set batch.total_tokens=20M
+
+Stages before it that are missing or out of date are run first; finished ones are skipped.
+Counts take K, M, B, T (thousands) and Ki, Mi (1,024); sizes take kB, MB, GiB.
+Exit status: 0 done, 1 a gate failed or training cannot go on, 2 bad input, 130 interrupted.
+Ctrl-C is safe at any time: the same command goes on where it stopped."""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    code = run(sys.argv[1:] if arguments is None else arguments)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # Not sys.exit: an interpreter that shuts down after gloo sometimes aborts in its threads.
+    os._exit(code)
+
+
+def run(arguments: Sequence[str]) -> int:
+    options = parser().parse_args(arguments)
+    command: Callable[[argparse.Namespace], int] = options.command
+    try:
+        return command(options)
+    except InputError as error:
+        return complain(str(error), 2)
+    except TrainingError as error:
+        return complain(str(error), 1)
+    except StageFailed as error:
+        return error.code
+    except KeyboardInterrupt:
+        return complain("interrupted; the same command goes on where this one stopped", 130)
+    except BrokenPipeError:
+        return 1
+    except OSError as error:
+        if error.errno == errno.ENOSPC:
+            return complain(f"the disk is full{_at(error)}: free some space, then the same command goes on", 2)
+        if error.errno in (errno.EACCES, errno.EROFS, errno.EPERM):
+            return complain(f"no permission{_at(error)}: {error.strerror}", 2)
+        raise
+
+
+def _at(error: OSError) -> str:
+    return f" ({error.filename})" if error.filename else ""
+
+
+def complain(text: str, code: int) -> int:
+    print(f"altiplano: {text}", file=sys.stderr)
+    return code
+
+
+def parser() -> argparse.ArgumentParser:
+    top = argparse.ArgumentParser(
+        prog="altiplano",
+        description="From raw text to a released Llama-class base model, by one recipe.",
+        epilog="altiplano COMMAND --help explains a command. Start with: altiplano run recipes/quickstart.toml",
+    )
+    top.add_argument("--version", action="version", version=f"altiplano {__version__}")
+    commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
+
+    def add(
+        name: str, help_text: str, command: Callable[[argparse.Namespace], int], epilog: str
+    ) -> argparse.ArgumentParser:
+        sub = commands.add_parser(
+            name,
+            help=help_text,
+            description=help_text[0].upper() + help_text[1:] + ".",
+            epilog=epilog,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        sub.set_defaults(command=command)
+        return sub
+
+    for name, text in {"run": "every stage below, in order, ending with a report", **STAGES}.items():
+        sub = add(name, text, run_stages, RUN_EXAMPLES.format(command=name))
+        sub.set_defaults(last="release" if name == "run" else name, whole=name == "run")
+        add_recipe(sub)
+        add_cluster(sub)
+        sub.add_argument("--workspace", type=Path, metavar="FOLDER", help="where results go (default: runs/NAME)")
+        sub.add_argument("--again", action="store_true", help="compute this stage again even if it is up to date")
+        if name == "train":
+            sub.add_argument("--steps", type=int, metavar="N", help="stop after N optimizer steps, with a checkpoint")
+
+    recipe = add(
+        "recipe",
+        "print a recipe with every default filled in, or check it",
+        show_recipe,
+        "examples:\n  altiplano recipe show llama-3.1-405b\n"
+        "  altiplano recipe validate recipes/small.toml --layout dp2.tp2.pp2",
+    )
+    recipe.add_argument("action", choices=["show", "validate"])
+    add_recipe(recipe)
+    add_cluster(recipe)
+    recipe.add_argument("--json", action="store_true", help="print JSON instead of TOML")
+
+    report = add(
+        "report",
+        "write one self-contained HTML page about a run",
+        write_report,
+        "example:\n  altiplano report runs/quickstart",
+    )
+    report.add_argument("workspace", type=Path, metavar="RUN", help="the run's folder")
+
+    generate = add(
+        "generate",
+        "continue a prompt with a released model",
+        generate_text,
+        'example:\n  altiplano generate runs/quickstart/release --prompt "def main(" --tokens 64',
+    )
+    generate.add_argument("model", type=Path, help="a released model's folder")
+    generate.add_argument("--prompt", default=None, help="text to continue (default: read it from standard input)")
+    generate.add_argument(
+        "--tokens", type=int, default=64, metavar="N", help="tokens to generate at most (default: 64)"
+    )
+    generate.add_argument("--temperature", type=float, default=None, help="0 is greedy (default: the calibrated one)")
+    generate.add_argument("--top-p", type=float, default=1.0, metavar="P", help="nucleus sampling (default: 1, off)")
+    generate.add_argument(
+        "--top-k", type=int, default=0, metavar="K", help="keep the K likeliest tokens (default: 0, all)"
+    )
+    generate.add_argument("--seed", type=int, default=0, help="the same seed gives the same text (default: 0)")
+
+    serve = add(
+        "serve",
+        "serve a released model with OpenAI's completions protocol",
+        serve_model,
+        "example:\n  altiplano serve runs/quickstart/release --port 8000\n"
+        '  curl -s 127.0.0.1:8000/v1/completions -d \'{"prompt": "def ", "max_tokens": 16}\'',
+    )
+    serve.add_argument("model", type=Path, help="a released model's folder")
+    serve.add_argument("--host", default="127.0.0.1", help="address to listen on (default: this machine only)")
+    serve.add_argument("--port", type=int, default=8000, help="TCP port (default: 8000)")
+
+    doctor = add(
+        "doctor",
+        "check a model folder for mistakes that other tools would not notice",
+        check_folder,
+        "example:\n  altiplano doctor runs/quickstart/release",
+    )
+    doctor.add_argument("model", type=Path, help="a Hugging Face Llama folder")
+    return top
+
+
+def add_recipe(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("recipe", metavar="RECIPE", help="a TOML file, or the name of a recipe that comes with Altiplano")
+    sub.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="SECTION.KEY=VALUE",
+        dest="overrides",
+        help="override a recipe value",
+    )
+
+
+def add_cluster(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument(
+        "--cluster", default="laptop", metavar="FILE", help="hardware, a TOML file or a name (default: laptop)"
+    )
+    sub.add_argument(
+        "--layout", metavar="L", help='how to spread the model, such as "dp2.tp2.pp2" (default: the cluster\'s)'
+    )
+
+
+def read_inputs(options: argparse.Namespace) -> tuple[Recipe, Cluster, Layout]:
+    recipe, cluster = load_recipe(options.recipe, options.overrides), load_cluster(options.cluster)
+    layout = parse_layout(options.layout) if options.layout else cluster.layout
+    check_layout(layout, recipe)
+    return recipe, cluster, layout
+
+
+def run_stages(options: argparse.Namespace) -> int:
+    recipe, cluster, layout = read_inputs(options)
+    from altiplano.stages.run import run_until
+
+    workspace = options.workspace or Path("runs") / recipe.name
+    stop_after = getattr(options, "steps", None)
+    if stop_after is not None and stop_after < 1:
+        raise InputError(f"--steps {stop_after}: give a number of steps above 0")
+    outcomes = run_until(options.last, recipe, cluster, layout, workspace, again=options.again, stop_after=stop_after)
+    failed = [outcome for outcome in outcomes if not outcome.result.passed]
+    if options.whole and os.environ.get("RANK", "0") == "0":
+        from altiplano.release.report import report
+        from altiplano.release.terminal import print_summary
+
+        report(workspace)
+        print_summary(workspace)
+    if failed:
+        return complain(failed[0].result.message or f"the gate of {failed[0].stage} failed", 1)
+    return 0
+
+
+def show_recipe(options: argparse.Namespace) -> int:
+    recipe, _, _ = read_inputs(options)
+    if options.action == "validate":
+        from altiplano.planning.flops import parameters
+        from altiplano.recipe.units import human
+
+        print(
+            f"{recipe.name}: valid. {human(parameters(recipe.model))} parameters, {recipe.batch.steps:,} steps of "
+            f"{recipe.batch.sequences:,} × {recipe.batch.sequence_length:,} tokens, {human(recipe.batch.total_tokens)} in all"
+        )
+    elif options.json:
+        print(json.dumps(recipe.model_dump(mode="json"), indent=2))
+    else:
+        from altiplano.stages.run import recipe_toml
+
+        print(recipe_toml(recipe), end="")
+    return 0
+
+
+def write_report(options: argparse.Namespace) -> int:
+    if not (options.workspace / "recipe.toml").exists():
+        raise InputError(f"{options.workspace} is not a run's folder: recipe.toml is missing")
+    from altiplano.release.report import report
+
+    print(report(options.workspace))
+    return 0
+
+
+def generate_text(options: argparse.Namespace) -> int:
+    from altiplano.inference.command import generate_text as stream
+
+    prompt = sys.stdin.read() if options.prompt is None else options.prompt
+    stream(
+        options.model,
+        prompt,
+        max_tokens=options.tokens,
+        temperature=options.temperature,
+        top_p=options.top_p,
+        top_k=options.top_k,
+        seed=options.seed,
+    )
+    return 0
+
+
+def serve_model(options: argparse.Namespace) -> int:
+    from altiplano.inference.server import serve
+
+    serve(options.model, options.host, options.port)
+    return 0
+
+
+def check_folder(options: argparse.Namespace) -> int:
+    from altiplano.release.check import check
+
+    problems = check(options.model)
+    for problem in problems:
+        print(f"✗ {problem}")
+    if not problems:
+        print(f"✓ {options.model} is sound")
+    return 1 if problems else 0

@@ -7,3 +7,11 @@ class InputError(Exception):
 
 class TrainingError(Exception):
     """Training cannot go on. The message is one line; the command exits with 1."""
+
+
+class StageFailed(Exception):
+    """A stage's own process failed and has said why; carries its exit code."""
+
+    def __init__(self, code: int):
+        super().__init__(f"exit code {code}")
+        self.code = code

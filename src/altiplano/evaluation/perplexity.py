@@ -42,18 +42,18 @@ def heldout_text(shard: Shard, sequence: int, bos: int, max_tokens: int) -> Held
             break
         taken.append(document)
         total += len(document)
-    return pack(taken, shard, sequence, bos, int(shard.document_bytes[: len(taken)].sum()))
+    text_bytes = int(shard.document_bytes[: len(taken)].sum())
+    windows = pack(taken, sequence, bos)
+    return HeldoutText(shard.name, shard.domain, shard.language, windows, len(taken), total - len(taken), text_bytes)
 
 
-def pack(documents: Sequence[np.ndarray], shard: Shard, sequence: int, bos: int, text_bytes: int) -> HeldoutText:
-    """``documents`` one after the other as windows that overlap in one token."""
+def pack(documents: Sequence[np.ndarray], sequence: int, bos: int) -> np.ndarray:
+    """``documents`` one after the other as windows [n, sequence + 1] that overlap in one token."""
     stream = np.concatenate(documents)
     count = math.ceil((len(stream) - 1) / sequence)
     padded = np.full(count * sequence + 1, bos, dtype=np.int64)
     padded[: len(stream)] = stream
-    windows = np.lib.stride_tricks.sliding_window_view(padded, sequence + 1)[::sequence]
-    predicted = len(stream) - len(documents)
-    return HeldoutText(shard.name, shard.domain, shard.language, windows, len(documents), predicted, text_bytes)
+    return np.lib.stride_tricks.sliding_window_view(padded, sequence + 1)[::sequence]
 
 
 def score_windows(

@@ -3,6 +3,8 @@
 It also carries mixed precision: float32 master weights, gathered and multiplied in bfloat16, gradients reduced in float32.
 """
 
+import warnings
+
 import torch
 from torch.distributed.device_mesh import DeviceMesh
 from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy, fully_shard
@@ -20,6 +22,8 @@ def shard_data(model: Llama, mesh: DeviceMesh, compute: torch.dtype, keep_gather
         policy = MixedPrecisionPolicy(param_dtype=torch.bfloat16, reduce_dtype=torch.float32)
     else:
         policy = MixedPrecisionPolicy()
+    # A warning about in-place operations on its outputs; the model has none.
+    warnings.filterwarnings("ignore", message="FSDP2-wrapped module")
     parts = [*model.layers.values()]
     if model.embed_tokens is not None and not model.shape.tied_embeddings:
         parts.append(model.embed_tokens)

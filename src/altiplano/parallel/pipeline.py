@@ -56,8 +56,8 @@ class SpreadModel:
         self.divisor = float(divisor)
         if self.schedule is not None:
             losses = self._run_pipeline(self.schedule.step, batch)
-            return torch.stack(losses).sum().detach() if losses else torch.zeros((), device=self.mesh.device)
-        total = torch.zeros((), device=self.mesh.device)
+            return torch.stack(losses).sum().detach().double() if losses else self._zero()
+        total = self._zero()
         starts = range(0, self.rows, self.micro_batch)
         for start in starts:
             here = slice(start, start + self.micro_batch)
@@ -67,7 +67,7 @@ class SpreadModel:
             logits = self.part(batch.tokens[here], batch.document[here])
             loss = self.token_losses(logits, batch.targets[here]).sum() / self.divisor
             loss.backward()
-            total += loss.detach()
+            total += loss.detach().double()
         return total
 
     @torch.no_grad()
@@ -85,6 +85,10 @@ class SpreadModel:
         for module in fsdp_modules(self.part):
             module.reshard()
         return result
+
+    def _zero(self) -> Tensor:
+        """Losses add up in float64, so that their sum hardly depends on the order of ranks and micro-batches."""
+        return torch.zeros((), dtype=torch.float64, device=self.mesh.device)
 
     def _run_pipeline(self, run: Callable[..., object], batch: Batch) -> list[Tensor]:
         losses: list[Tensor] = []

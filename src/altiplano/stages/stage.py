@@ -1,11 +1,10 @@
 """How a stage runs: skipped when done, resumed when interrupted, published whole or not at all.
 
-``Stage.run`` gets a ``Context`` and writes files into ``context.folder`` (a work folder that survives interruption,
-named by the fingerprint of everything that determines its result). When it returns, a manifest is written, all is
+``Stage.run`` gets a ``Context`` and writes files into ``context.folder``: a work folder that survives interruption,
+named by the fingerprint of everything that determines its result. When it returns, a manifest is written, all is
 synced to disk and the folder is renamed into place.
 """
 
-import datetime
 import hashlib
 import json
 import os
@@ -15,15 +14,18 @@ import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from altiplano import __version__
 from altiplano.errors import InputError
 from altiplano.recipe.cluster import Cluster
+from altiplano.recipe.layout import Layout
 from altiplano.recipe.schema import Recipe
 
 Manifest = dict[str, Any]
+MANIFEST = "manifest.json"
 
 
 @dataclass(frozen=True)
@@ -32,10 +34,12 @@ class Context:
 
     recipe: Recipe
     cluster: Cluster
+    layout: Layout
     workspace: Path
     folder: Path
     inputs: dict[str, Path]
-    options: dict[str, Any] = field(default_factory=dict)
+    stop_after: int | None = None
+    """Training only: stop after so many optimizer steps."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +50,8 @@ class Result:
     records: tuple[str, ...] = ()
     measured: dict[str, Any] = field(default_factory=dict)
     passed: bool = True
+    finished: bool = True
+    message: str = ""
 
 
 @dataclass(frozen=True)
@@ -55,11 +61,70 @@ class Stage:
     """Recipe keys that determine the result, such as ``corpus`` or ``model.vocabulary``."""
     inputs: tuple[str, ...]
     run: Callable[[Context], Result]
+    sources: Callable[[Recipe], str] | None = None
+    """A hash of what the stage reads from outside the workspace."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    stage: str
+    skipped: bool
+    result: Result
+    manifest: Manifest
+
+
+def run_stage(stage: Stage, context: Context, *, again: bool = False) -> Outcome:
+    """Run ``stage`` unless its published folder is what it would compute. ``context.folder`` is ignored and set here."""
+    workspace = context.workspace
+    wanted = _wanted(stage, context.recipe, workspace)
+    fingerprint = _hash(wanted)
+    published = read_manifest(workspace / stage.name)
+    if published is not None and published["fingerprint"] == fingerprint and not again:
+        return Outcome(stage.name, True, Result(published["counts"], passed=published["passed"]), published)
+
+    folder = workspace / ".work" / f"{stage.name}-{fingerprint[:12]}"
+    folder.mkdir(parents=True, exist_ok=True)
+    started, clock = datetime.now(UTC), time.monotonic()
+    _reset_peak_memory()
+    inputs = {name: workspace / name for name in stage.inputs}
+    result = stage.run(
+        Context(
+            context.recipe, context.cluster, context.layout, workspace, folder, inputs, stop_after=context.stop_after
+        )
+    )
+    if not result.finished or not is_publisher():
+        return Outcome(stage.name, False, result, {})
+    measured = {
+        "started": started.isoformat(timespec="seconds"),
+        "ended": datetime.now(UTC).isoformat(timespec="seconds"),
+        "wall_seconds": round(time.monotonic() - clock, 3),
+        "peak_memory_bytes": _peak_memory(),
+        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
+        **result.measured,
+    }
+    manifest = _describe(folder, wanted, fingerprint, result) | {"measured": measured}
+    _publish(folder, workspace, stage.name, manifest)
+    return Outcome(stage.name, False, result, manifest)
+
+
+def is_publisher() -> bool:
+    """Under torchrun every rank computes; the first one publishes."""
+    return os.environ.get("RANK", "0") == "0"
+
+
+def read_manifest(folder: Path) -> Manifest | None:
+    """The manifest of a published stage folder; None when it is missing or unreadable."""
+    try:
+        manifest: Manifest = json.loads((folder / MANIFEST).read_text())
+    except (OSError, json.JSONDecodeError):
+        return None
+    return manifest if "fingerprint" in manifest else None
 
 
 def recipe_values(recipe: Recipe, keys: tuple[str, ...]) -> dict[str, Any]:
-    """The values of the given recipe keys, as plain JSON."""
+    """The values of the given recipe keys, as plain JSON. Where the corpus lies does not matter, what is in it does."""
     values = recipe.model_dump(mode="json")
+    values["corpus"].pop("root")
     chosen = {}
     for key in keys:
         value = values
@@ -67,3 +132,80 @@ def recipe_values(recipe: Recipe, keys: tuple[str, ...]) -> dict[str, Any]:
             value = value[part]
         chosen[key] = value
     return chosen
+
+
+def _wanted(stage: Stage, recipe: Recipe, workspace: Path) -> Manifest:
+    """All that determines the stage's result. Raises InputError when an earlier stage has not been run."""
+    inputs = {}
+    for name in stage.inputs:
+        manifest = read_manifest(workspace / name)
+        if manifest is None:
+            raise InputError(f"{stage.name} needs {name}, which has not been run: altiplano {name} RECIPE")
+        inputs[name] = manifest["hash"]
+    if stage.sources is not None:
+        inputs["sources"] = stage.sources(recipe)
+    return {
+        "stage": stage.name,
+        "version": __version__,
+        "recipe": recipe_values(recipe, stage.reads),
+        "inputs": inputs,
+    }
+
+
+def _describe(folder: Path, wanted: Manifest, fingerprint: str, result: Result) -> Manifest:
+    files = {str(path.relative_to(folder)): _digest(path) for path in sorted(folder.rglob("*")) if path.is_file()}
+    files.pop(MANIFEST, None)
+    records = {name: files.pop(name) for name in list(files) if name.startswith(result.records)}
+    determined = wanted | {"outputs": files, "counts": result.counts, "passed": result.passed}
+    return determined | {"hash": _hash(determined), "fingerprint": fingerprint, "records": records}
+
+
+def _publish(folder: Path, workspace: Path, name: str, manifest: Manifest) -> None:
+    (folder / MANIFEST).write_text(json.dumps(manifest, indent=1, sort_keys=True) + "\n")
+    for path in [*folder.rglob("*"), folder]:
+        _sync(path)
+    final = workspace / name
+    if final.exists():
+        old = read_manifest(final) or {"hash": "unreadable"}
+        # Never deleted: a trained model may be the work of months.
+        place = workspace / ".superseded" / f"{name}-{old['hash'][:12]}"
+        shutil.rmtree(place, ignore_errors=True)
+        place.parent.mkdir(exist_ok=True)
+        final.rename(place)
+    folder.rename(final)
+    _sync(workspace)
+
+
+def _hash(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _reset_peak_memory() -> None:
+    """Linux: let the peak start anew, so that each stage is charged with its own."""
+    try:
+        Path("/proc/self/clear_refs").write_text("5")
+    except OSError:
+        return
+
+
+def _peak_memory() -> int:
+    """Peak resident bytes of this process since the reset, or of its largest child if that was larger."""
+    own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    status = Path("/proc/self/status")
+    if status.exists():
+        peaks = [line for line in status.read_text().splitlines() if line.startswith("VmHWM")]
+        own = int(peaks[0].split()[1]) * 1024 if peaks else own
+    return max(own, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024)

@@ -1,5 +1,6 @@
 """Gradient clipping by the norm of the whole model's gradient, whatever the layout."""
 
+import logging
 from collections.abc import Iterable
 
 import torch
@@ -7,6 +8,9 @@ from torch import Tensor, nn
 from torch.distributed.tensor import DTensor
 
 from altiplano.parallel.mesh import Mesh
+
+# The norm is one number: reducing it over dp and then tp costs nothing that is worth a warning per run.
+logging.getLogger("torch.distributed.tensor._redistribute").setLevel(logging.ERROR)
 
 
 @torch.no_grad()

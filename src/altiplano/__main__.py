@@ -1,0 +1,5 @@
+"""``python -m altiplano``."""
+
+from altiplano.cli import main
+
+main()

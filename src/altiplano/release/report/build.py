@@ -1,0 +1,151 @@
+"""From a run folder to report.html: one file, no request to any other place."""
+
+import os
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from altiplano import __version__
+from altiplano.recipe.units import human, human_bytes
+from altiplano.release.card import evaluation_groups
+from altiplano.release.fact_table import fact_rows
+from altiplano.release.facts import RunFacts, facts_from_json, run_facts
+from altiplano.release.records import STAGES, Records, read_records
+from altiplano.release.report.charts import Bar, bar_chart
+from altiplano.release.report.data import data_figures, dropped_matrix, examples_by_reason, kept_matrix, token_matrix
+from altiplano.release.report.figure import Figure, figure
+from altiplano.release.report.lines import smoothed
+from altiplano.release.report.results import calibration_figures, evaluation_figures
+from altiplano.release.report.training import training_figures
+from altiplano.release.wording import carbon, duration, energy, number, percent
+
+HERE = Path(__file__).parent
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A headline number; ``tone`` good or bad colours it."""
+
+    what: str
+    value: str
+    note: str = ""
+    tone: str = ""
+
+
+def report(workspace: Path) -> Path:
+    """Write ``workspace``/report.html on whatever stages there are; return its path.
+
+    Raises InputError when ``workspace`` is not the folder of a run.
+    """
+    page = render(read_records(workspace))
+    path = workspace / "report.html"
+    temporary = path.with_name(".report.html.tmp")
+    temporary.write_text(page, encoding="utf-8")
+    os.replace(temporary, path)
+    return path
+
+
+def render(records: Records) -> str:
+    environment = Environment(loader=FileSystemLoader(HERE), undefined=StrictUndefined, autoescape=True, trim_blocks=True)
+    environment.filters["combine"] = lambda first, second: {**first, **second}
+    facts = facts_from_json(records.facts) if records.facts else run_facts(records)
+    return environment.get_template("page.html.j2").render(
+        name=records.name,
+        title=facts.title,
+        style=Markup((HERE / "page.css").read_text(encoding="utf-8")),
+        script=Markup((HERE / "page.js").read_text(encoding="utf-8")),
+        made=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        version=__version__,
+        stages=[(stage, _state(records, stage)) for stage in STAGES],
+        commands={stage: f"altiplano {stage} {records.workspace / 'recipe.toml'}" for stage in STAGES},
+        tiles=tiles(records, facts),
+        records=records,
+        data_figures=data_figures(records),
+        dropped=dropped_matrix(records),
+        kept=kept_matrix(records),
+        tokens=token_matrix(records),
+        examples=examples_by_reason(records),
+        training_figures=training_figures(records),
+        evaluation_figures=evaluation_figures(records),
+        groups=evaluation_groups(records),
+        calibration_figures=calibration_figures(records),
+        time_figures=time_figures(facts),
+        facts=fact_rows(facts),
+        lineage=lineage_rows(records),
+        number=number,
+        percent=percent,
+    )
+
+
+def tiles(records: Records, facts: RunFacts) -> list[Tile]:
+    """The numbers that a reader asks for first; only those that the run has."""
+    found = []
+    if facts.parameters is not None:
+        found.append(Tile("parameters", human(facts.parameters), number(facts.parameters)))
+    if records.metrics:
+        last = records.metrics[-1]
+        loss = smoothed([line["loss"] for line in records.metrics], 20)[-1]
+        found.append(Tile("training tokens", human(last["tokens"]), f"{number(last['step'])} steps"))
+        found.append(Tile("training loss", f"{loss:.3f}", f"from {records.metrics[0]['loss']:.3f}"))
+    bits = [line["total"]["bits_per_byte"] for line in records.heldout if line.get("total")]
+    if bits:
+        found.append(Tile("held-out bits per byte", f"{bits[-1]:.3f}", f"from {bits[0]:.3f}"))
+    if records.calibration:
+        fitted = records.calibration
+        change = f"calibration error {fitted['before']['ece']:.3f} → {fitted['after']['ece']:.3f}"
+        found.append(Tile("temperature", f"{fitted['temperature']:.3f}", change))
+    if records.redteam:
+        passed = records.redteam["passed"]
+        held = sum(gate["passed"] for gate in records.redteam["gate"])
+        note = f"{held} of {len(records.redteam['gate'])} limits held"
+        found.append(Tile("red-team gate", "passed" if passed else "failed", note, "good" if passed else "bad"))
+    if facts.stage_seconds:
+        found.append(Tile("time of all stages", duration(sum(facts.stage_seconds.values())), facts.device_name))
+    if facts.run_energy_kwh is not None:
+        found.append(Tile("energy", energy(facts.run_energy_kwh), f"{carbon(facts.run_co2_kg)} CO2"))
+    if not found and records.audit:
+        found.append(Tile("raw documents", human(records.audit["raw"]["documents"])))
+    return found
+
+
+def time_figures(facts: RunFacts) -> list[Figure]:
+    times = [Bar(stage, seconds, duration(seconds), 0) for stage, seconds in facts.stage_seconds.items()]
+    sizes = [Bar(stage, size, human_bytes(size), 4) for stage, size in facts.stage_peak_bytes.items()]
+    return [
+        *figure("Time", "per stage", bar_chart("Time per stage", times)),
+        *figure("Peak memory", "per stage", bar_chart("Peak memory per stage", sizes)),
+    ]
+
+
+def lineage_rows(records: Records) -> list[dict[str, Any]]:
+    """One row per published stage, with what it was made from."""
+    replaced = records.workspace / ".superseded"
+    rows = []
+    for stage in records.done:
+        manifest = records.manifests[stage]
+        measured = manifest.get("measured", {})
+        peak = measured.get("peak_memory_bytes")
+        earlier = len(list(replaced.glob(f"{stage}-*"))) if replaced.is_dir() else 0
+        rows.append(
+            {
+                "stage": stage,
+                "hash": manifest.get("hash", "")[:12],
+                "inputs": [(name, digest[:8]) for name, digest in manifest.get("inputs", {}).items()],
+                "outputs": len(manifest.get("outputs", {})),
+                "time": duration(measured.get("wall_seconds")),
+                "peak": human_bytes(peak) if peak else "",
+                "ended": str(measured.get("ended", ""))[:16].replace("T", " "),
+                "recomputed": f"{earlier} ×" if earlier else "no",
+            }
+        )
+    return rows
+
+
+def _state(records: Records, stage: str) -> str:
+    if stage in records.manifests:
+        return "done"
+    return "under way" if stage in records.under_way else "not yet"

@@ -1,0 +1,105 @@
+"""What became of the raw text: the funnel, what was dropped and why, personal data, and the tokens left."""
+
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import Any
+
+from altiplano.recipe.units import human_bytes
+from altiplano.release.card import dropped_by_reason
+from altiplano.release.records import Records
+from altiplano.release.report.charts import Bar, bar_chart, funnel_chart
+from altiplano.release.report.figure import Figure, figure
+from altiplano.release.wording import number, percent
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """A table of counts: ``cells[row][column]`` is (words, share of the largest cell)."""
+
+    corner: str
+    columns: list[str]
+    rows: list[str]
+    cells: list[list[tuple[str, float]]]
+    totals: list[str]
+
+
+def data_figures(records: Records) -> list[Figure]:
+    audit = records.audit or {}
+    funnel = audit.get("funnel", [])
+    first = funnel[0] if funnel else {"documents": 0, "bytes": 0}
+    documents = [
+        Bar(step["step"], step["documents"], f"{number(step['documents'])} · {_share(step, first, 'documents')}")
+        for step in funnel
+    ]
+    sizes = [
+        Bar(step["step"], step["bytes"], f"{human_bytes(step['bytes'])} · {_share(step, first, 'bytes')}")
+        for step in funnel
+    ]
+    dropped = dropped_by_reason(records)
+    all_dropped = sum(count for _, count in dropped)
+    reasons = [Bar(reason, n, f"{number(n)} · {percent(n / all_dropped, 0)}", 1) for reason, n in dropped if n]
+    personal = sorted(audit.get("personal_data", {}).items(), key=lambda item: -item[1])
+    kinds = [Bar(kind.replace("_", " "), count, number(count), 4) for kind, count in personal]
+    return [
+        *figure("Documents kept", "after each step", funnel_chart("Documents kept after each step", documents)),
+        *figure("Text kept", "after each step", funnel_chart("Bytes of text kept after each step", sizes)),
+        *figure("Dropped, by reason", "documents", bar_chart("Documents dropped, by reason", reasons)),
+        *figure("Personal data removed", "by kind", bar_chart("Personal data removed, by kind", kinds)),
+    ]
+
+
+def dropped_matrix(records: Records) -> Matrix | None:
+    """Dropped documents: reason × domain and language."""
+    rows = (records.audit or {}).get("dropped", [])
+    return matrix("reason", [(row["reason"], _group(row), row["documents"]) for row in rows])
+
+
+def kept_matrix(records: Records) -> Matrix | None:
+    """Kept documents: domain × language, both splits."""
+    rows = (records.audit or {}).get("kept", [])
+    return matrix("domain", [(row["domain"], row["language"], row["documents"]) for row in rows])
+
+
+def token_matrix(records: Records) -> Matrix | None:
+    """Training tokens: domain × language."""
+    rows = [shard for shard in records.shards if shard["split"] == "train"]
+    return matrix("domain", [(row["domain"], row["language"], row["tokens"]) for row in rows])
+
+
+def matrix(corner: str, counts: list[tuple[str, str, int]]) -> Matrix | None:
+    """Sum (row, column, count); rows and columns in order of their totals. None when there is nothing."""
+    cells: dict[tuple[str, str], int] = defaultdict(int)
+    by_row: dict[str, int] = defaultdict(int)
+    by_column: dict[str, int] = defaultdict(int)
+    for row, column, count in counts:
+        cells[row, column] += count
+        by_row[row] += count
+        by_column[column] += count
+    if not cells:
+        return None
+    rows = sorted(by_row, key=lambda name: -by_row[name])
+    columns = sorted(by_column, key=lambda name: -by_column[name])
+    largest = max(max(cells.values()), 1)
+    return Matrix(
+        corner,
+        columns,
+        rows,
+        [[(number(cells[r, c]) if cells[r, c] else "", cells[r, c] / largest) for c in columns] for r in rows],
+        [number(by_row[name]) for name in rows],
+    )
+
+
+def examples_by_reason(records: Records) -> dict[str, list[dict[str, Any]]]:
+    """A few dropped documents to look at."""
+    found: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for example in (records.audit or {}).get("examples", []):
+        found[example["reason"]].append(example)
+    return dict(found)
+
+
+def _group(row: dict[str, Any]) -> str:
+    return f"{row['domain']}.{row['language']}"
+
+
+def _share(step: dict[str, Any], first: dict[str, Any], key: str) -> str:
+    return percent(step[key] / first[key] if first[key] else None, 0)

@@ -1,0 +1,23 @@
+"""Evaluate: bits per byte per domain and language with confidence intervals, and the gap to training text."""
+
+import json
+
+from altiplano.stages.stage import Context, Result, Stage
+
+
+def run(context: Context) -> Result:
+    from altiplano.evaluation.documents import evaluate_folder
+
+    scores = evaluate_folder(
+        context.inputs["train"] / "weights",
+        context.inputs["tokenize"],
+        sequence=context.recipe.batch.sequence_length,
+        settings=context.recipe.evaluation,
+        seed=context.recipe.seed,
+    )
+    (context.folder / "perplexity.json").write_text(json.dumps(scores, indent=1, sort_keys=True) + "\n")
+    total = scores["total"]
+    return Result({key: total[key] for key in ("documents", "tokens", "perplexity", "bits_per_byte")})
+
+
+STAGE = Stage("evaluate", reads=("seed", "batch.sequence_length", "evaluation"), inputs=("tokenize", "train"), run=run)

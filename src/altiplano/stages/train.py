@@ -1,0 +1,58 @@
+"""Train: token shards to weights, under any layout."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from typing import Any
+
+from altiplano.errors import StageFailed
+from altiplano.stages.stage import Context, Result, Stage, is_publisher
+from altiplano.tokens.shards import verify_shards
+
+READS = ("seed", "model", "batch", "optimizer", "precision", "evaluation", "checkpoint")
+
+
+def run(context: Context) -> Result:
+    from altiplano.training.worker import Job, run_job
+
+    tokens = context.inputs["tokenize"]
+    if is_publisher():
+        verify_shards(tokens)
+    job = Job(
+        recipe=context.recipe,
+        layout=context.layout,
+        device=context.cluster.device,
+        tokens=tokens,
+        folder=context.folder,
+        stop_after=context.stop_after,
+    )
+    if context.layout.world_size == 1 or "RANK" in os.environ:
+        run_job(job)
+    else:
+        # A fresh process, since ranks are forked and this one has threads.
+        job_file = context.folder / "job.json"
+        job_file.write_text(job.model_dump_json())
+        status = subprocess.run([sys.executable, "-m", "altiplano.training.worker", str(job_file)], check=False)
+        job_file.unlink()
+        if status.returncode:
+            raise StageFailed(status.returncode)
+    if not is_publisher():
+        return Result({}, finished=False)
+    record = json.loads((context.folder / "run.json").read_text())
+    if not record["finished"]:
+        steps, done = context.recipe.batch.steps, record["steps"]
+        message = f"stopped at step {done} of {steps}; the same command goes on from there; so far: {context.folder}"
+        return Result({}, finished=False, message=message)
+    _drop_older_checkpoints(context)
+    counts: dict[str, Any] = {key: record[key] for key in ("parameters", "tokens", "steps")}
+    return Result(counts, records=("metrics.jsonl", "heldout.jsonl", "run.json", "sessions.jsonl", "checkpoints/"))
+
+
+def _drop_older_checkpoints(context: Context) -> None:
+    for old in sorted((context.folder / "checkpoints").glob("step-*"))[:-1]:
+        shutil.rmtree(old)
+
+
+STAGE = Stage("train", reads=READS, inputs=("tokenize",), run=run)
