@@ -221,8 +221,8 @@ def show_recipe(options: argparse.Namespace) -> int:
         from altiplano.recipe.units import human
 
         print(
-            f"{recipe.name}: valid. {human(parameters(recipe.model))} parameters, {recipe.batch.steps:,} steps of "
-            f"{recipe.batch.sequences:,} × {recipe.batch.sequence_length:,} tokens, {human(recipe.batch.total_tokens)} in all"
+            f"{recipe.name}: valid. {human(parameters(recipe.model))} parameters; {recipe.batch.steps:,} steps of "
+            f"{recipe.batch.sequences:,} sequences of {recipe.batch.sequence_length:,} tokens"
         )
     elif options.json:
         print(json.dumps(recipe.model_dump(mode="json"), indent=2))

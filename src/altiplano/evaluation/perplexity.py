@@ -21,7 +21,7 @@ Score = Callable[[Batch], Tensor | None]
 
 @dataclass(frozen=True)
 class HeldoutText:
-    """The first documents of a shard as windows [n, sequence + 1], padded with begin tokens, which are not predicted."""
+    """The first documents of a shard as windows [n, sequence + 1]; begin tokens pad them and are not predicted."""
 
     name: str
     domain: str

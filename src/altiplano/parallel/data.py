@@ -1,6 +1,7 @@
-"""Fully sharded data parallelism (FSDP2, ZeRO-3): each rank keeps its share of weights, gradients and their moments.
+"""Fully sharded data parallelism (FSDP2, ZeRO-3): each rank keeps its share of weights, gradients and moments.
 
-It also carries mixed precision: float32 master weights, gathered and multiplied in bfloat16, gradients reduced in float32.
+It also carries mixed precision: float32 master weights, gathered and multiplied in bfloat16, gradients reduced in
+float32.
 """
 
 import warnings

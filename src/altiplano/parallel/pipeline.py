@@ -49,7 +49,7 @@ class SpreadModel:
         return self.part.lm_head is not None
 
     def step(self, batch: Batch, divisor: int) -> Tensor:
-        """Accumulate the gradient of sum(token losses) / divisor; return this rank's share of that loss.
+        """Accumulate the gradient of sum(token losses) / divisor; return this rank's share of the loss.
 
         ``divisor`` is the number of predicted tokens of the whole batch, over all ranks: so every token weighs the same.
         """

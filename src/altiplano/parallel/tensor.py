@@ -1,7 +1,8 @@
 """Tensor parallelism with sequence parallelism (Shoeybi et al. 2019; Korthikanti et al. 2022), applied from outside.
 
 Each rank holds its share of every matrix: columns of q, k, v, gate, up and the head, rows of o and down and the
-embedding. Between the matrices the activations are split along the sequence, so the norms' work is shared too. The head's logits stay split over the vocabulary; ``altiplano.training.loss`` reduces them without gathering.
+embedding. Between the matrices the activations are split along the sequence, so the norms' work is shared too. The
+head's logits stay split over the vocabulary; ``altiplano.training.loss`` reduces them without gathering.
 """
 
 from torch.distributed.device_mesh import DeviceMesh

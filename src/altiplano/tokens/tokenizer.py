@@ -63,7 +63,8 @@ class Tokenizer:
         if learned < vocabulary - SPECIALS:
             raise InputError(
                 f"the training text is too small for model.vocabulary = {vocabulary:,}: "
-                f"it gives {learned + SPECIALS:,}; add text or use --set model.vocabulary={(learned + SPECIALS) // 64 * 64}"
+                f"it gives {learned + SPECIALS:,}; "
+                f"add text or use --set model.vocabulary={(learned + SPECIALS) // 64 * 64}"
             )
         tokenizer.add_special_tokens(special_tokens())
         return cls(tokenizer)

@@ -1,0 +1,34 @@
+# make run     the main job: the quickstart recipe, from raw text to a released model (about four minutes)
+# make test    lint, types, layer rules and all tests but the soak tests
+# make soak    the heavy tests: real processes killed at many moments
+# make lint    ruff, mypy, import-linter
+# make clean   remove the virtual environment and all runs
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/ready
+
+.PHONY: run test soak lint clean
+
+run: $(READY)
+	$(BIN)/altiplano run recipes/quickstart.toml
+
+test: lint
+	$(BIN)/pytest -n 2 --dist worksteal -m "not soak"
+
+soak: $(READY)
+	$(BIN)/pytest -m soak --timeout=3600
+
+lint: $(READY)
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/mypy --strict --follow-imports=silent -p altiplano.recipe -p altiplano.planning -p altiplano.stages
+	$(BIN)/lint-imports
+
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]"
+	touch $(READY)
+
+clean:
+	rm -rf .venv runs .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
