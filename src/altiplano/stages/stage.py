@@ -74,7 +74,7 @@ class Outcome:
 
 
 def run_stage(stage: Stage, context: Context, *, again: bool = False) -> Outcome:
-    """Run ``stage`` unless its published folder is what it would compute. The context's folder and inputs are set here."""
+    """Run ``stage`` unless its published folder is what it would compute. Sets the context's folder and inputs."""
     workspace = context.workspace
     wanted = _wanted(stage, context.recipe, workspace)
     fingerprint = _hash(wanted)

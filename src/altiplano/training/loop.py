@@ -1,10 +1,8 @@
 """The training loop: one step reads top to bottom, the same for every layout."""
 
-import signal
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,156 +22,147 @@ from altiplano.tokens.loader import TrainingData
 from altiplano.tokens.shards import read_shards
 from altiplano.training import checkpoint
 from altiplano.training.clip import clip_gradient
+from altiplano.training.interruption import Interruption
 from altiplano.training.loss import token_losses
 from altiplano.training.metrics import JsonLines, TerminalLine, matmul_peak, memory_bytes
 from altiplano.training.optimizer import learning_rate, make_optimizer
 
 
 @dataclass
-class Session:
-    """What one process life did, for the run record."""
+class Trainer:
+    """What one process holds of a training run."""
 
-    first_step: int
-    last_step: int
-    matmul_peak_flops: float
-    finished: bool
-    started: str
-    ended: str = ""
-    seconds: float = 0.0
-    step_seconds: list[float] = field(default_factory=list)
+    recipe: Recipe
+    layout: Layout
+    mesh: Mesh
+    data: TrainingData
+    heldout: list[HeldoutText]
+    model: SpreadModel
+    parameters: dict[str, torch.nn.Parameter]
+    optimizer: torch.optim.Optimizer
+    tensors: dict[str, Any]
+    """Weights and moments by name: what a checkpoint holds."""
+    bos: int
+    first_step: int = 0
+
+    def step(self, step: int) -> dict[str, float]:
+        """Optimizer step number ``step`` (from 0), on every process together; what it measured."""
+        recipe, rows = self.recipe, self.model.rows
+        begun = time.monotonic()
+        first_sample = step * recipe.batch.sequences + self.mesh.rank("dp") * rows
+        batch = self.data.batch(first_sample, rows).to(self.mesh.device)
+        valid = int(self.mesh.sum(torch.tensor(batch.valid, device=self.mesh.device), "dp"))
+        data_seconds = time.monotonic() - begun
+
+        rate = learning_rate(step, recipe.batch.steps, recipe.optimizer)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        loss = float(self.mesh.sum(self.model.step(batch, valid), "dp", "pp"))
+        norm = float(clip_gradient(self.parameters.values(), recipe.optimizer.clip_norm, self.mesh))
+        if not (abs(loss) < float("inf") and abs(norm) < float("inf")):
+            raise TrainingError(
+                f"loss {loss} and gradient norm {norm} at step {step + 1}: not numbers any more; "
+                "the last checkpoint is kept; lower optimizer.learning_rate or raise optimizer.warmup_steps"
+            )
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        seconds = time.monotonic() - begun
+        return {
+            "step": step + 1,
+            "tokens": (step + 1) * recipe.batch.tokens,
+            "loss": loss,
+            "gradient_norm": norm,
+            "learning_rate": rate,
+            "seconds": seconds,
+            "tokens_per_second": recipe.batch.tokens / seconds,
+            "data_seconds": data_seconds,
+        }
+
+    def evaluate(self, step: int) -> dict[str, Any]:
+        """Held-out scores after ``step`` steps; each data-parallel rank scores its share of the windows."""
+        rank, rows = self.mesh.rank("dp"), self.model.rows
+        share = slice(rank * rows, (rank + 1) * rows)
+
+        def reduce(sums: Tensor) -> Tensor:
+            return self.mesh.sum(sums.to(self.mesh.device), "dp", "pp").cpu()
+
+        nlls = heldout_losses(self.model.score, self.heldout, self.bos, self.recipe.batch.sequences, share, reduce)
+        return {"step": step, "tokens": step * self.recipe.batch.tokens, **summarise(self.heldout, nlls)}
+
+    def save(self, folder: Path, step: int) -> None:
+        facts = {"samples": step * self.recipe.batch.sequences, "layout": str(self.layout)}
+        checkpoint.save(folder / "checkpoints", step, self.tensors, facts, self.recipe.checkpoint.keep)
 
 
-class Interruption:
-    """Remembers Ctrl-C and SIGTERM, so that the step in progress ends and a checkpoint is saved."""
-
-    def __init__(self) -> None:
-        self.signal = 0
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, self._remember)
-
-    def _remember(self, number: int, frame: object) -> None:
-        if self.signal:  # asked twice: now
-            raise KeyboardInterrupt
-        self.signal = number
-
-    def anywhere(self, mesh: Mesh) -> bool:
-        flag = torch.tensor(float(self.signal != 0), device=mesh.device)
-        dist.all_reduce(flag, dist.ReduceOp.MAX)
-        return bool(flag)
-
-
-def train(
-    recipe: Recipe, layout: Layout, mesh: Mesh, tokens: Path, bos: int, folder: Path, *, stop_after: int | None = None
-) -> Session:
-    """Train until the recipe's last step (or ``stop_after``), from the newest checkpoint in ``folder``, if any.
-
-    ``tokens`` is a tokenized folder. Writes ``metrics.jsonl``, ``heldout.jsonl`` and ``checkpoints/`` into ``folder``.
-    Raises TrainingError when the loss is no longer a number.
-    """
-    started, clock = datetime.now(UTC).isoformat(timespec="seconds"), time.monotonic()
-    interruption = Interruption()
-    compute = getattr(torch, recipe.precision.compute)
-    peak = matmul_peak(mesh.device, compute)
+def prepare(recipe: Recipe, layout: Layout, mesh: Mesh, tokens: Path, bos: int, folder: Path) -> Trainer:
+    """Data, model and optimizer, as at the start or as in the newest sound checkpoint in ``folder``."""
     data = TrainingData(read_shards(tokens, "train"), recipe.batch.sequence_length, bos, recipe.seed)
-    texts = [
+    heldout = [
         heldout_text(shard, recipe.batch.sequence_length, bos, recipe.evaluation.max_tokens)
         for shard in read_shards(tokens, "heldout")
     ]
     model = spread_model(recipe, layout, mesh, token_losses(mesh.group("tp")))
     parameters = parameters_by_name(model.part)
     optimizer = make_optimizer(parameters, recipe.optimizer)
-    state = checkpoint.training_tensors(parameters, optimizer)
-    resumed = checkpoint.load_newest(folder / "checkpoints", state)
-    first = resumed["step"] if resumed else 0
+    tensors = checkpoint.training_tensors(parameters, optimizer)
+    resumed = checkpoint.load_newest(folder / "checkpoints", tensors)
+    first = int(resumed["step"]) if resumed else 0
     checkpoint.set_optimizer_step(parameters, optimizer, first)
+    return Trainer(recipe, layout, mesh, data, heldout, model, parameters, optimizer, tensors, bos, first)
 
-    is_writer = dist.get_rank() == 0
-    if is_writer:
-        # Evaluation "at step n" sees n updates, so the one at the checkpoint's own step was already written.
-        metrics, heldout = (
-            JsonLines(folder / "metrics.jsonl", first + 1),
-            JsonLines(folder / "heldout.jsonl", first + 1),
-        )
-        terminal = TerminalLine(recipe.batch.steps, first)
-    steps, sequences = recipe.batch.steps, recipe.batch.sequences
-    rows = sequences // layout.dp
+
+def train(
+    recipe: Recipe, layout: Layout, mesh: Mesh, tokens: Path, bos: int, folder: Path, *, stop_after: int | None = None
+) -> dict[str, Any]:
+    """Train to the recipe's last step (or ``stop_after``) from the newest checkpoint in ``folder``, if there is one.
+
+    ``tokens`` is a tokenized folder. Writes ``metrics.jsonl``, ``heldout.jsonl`` and ``checkpoints/`` into ``folder``;
+    returns what this session did. Raises TrainingError when the loss is no longer a number.
+    """
+    interruption = Interruption()
+    peak = matmul_peak(mesh.device, getattr(torch, recipe.precision.compute))
+    trainer = prepare(recipe, layout, mesh, tokens, bos, folder)
+    first, steps = trainer.first_step, recipe.batch.steps
+    full_speed = peak * (layout.world_size if mesh.device.type == "cuda" else 1)  # CPU ranks share one CPU
     flops = training_flops_per_token(recipe.model, recipe.batch.sequence_length)
-    session = Session(first, first, peak, finished=first >= steps, started=started)
-
-    def evaluate(step: int) -> None:
-        scores = evaluate_heldout(model, texts, bos, recipe, mesh)
-        if is_writer:
-            heldout.write({"step": step, "tokens": step * recipe.batch.tokens, **scores})
-            terminal.note(f"step {step}: held-out {scores['total']['bits_per_byte']:.4f} bits per byte")
+    observe, observe_heldout = _observers(folder, steps, first)
 
     if first == 0:
-        evaluate(0)
-    for step in range(first, steps):
-        begun = time.monotonic()
-        batch = data.batch(step * sequences + mesh.rank("dp") * rows, rows).to(mesh.device)
-        valid = int(mesh.sum(torch.tensor(batch.valid, device=mesh.device), "dp"))
-        data_seconds = time.monotonic() - begun
-
-        rate = learning_rate(step, steps, recipe.optimizer)
-        for group in optimizer.param_groups:
-            group["lr"] = rate
-        loss = float(mesh.sum(model.step(batch, valid), "dp", "pp"))
-        norm = float(clip_gradient(parameters.values(), recipe.optimizer.clip_norm, mesh))
-        if not (abs(loss) < float("inf") and abs(norm) < float("inf")):
-            raise TrainingError(
-                f"loss {loss} and gradient norm {norm} at step {step + 1}: not numbers any more; "
-                "the last checkpoint is kept; lower optimizer.learning_rate or raise optimizer.warmup_steps"
-            )
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
-
-        done = step + 1
-        seconds = time.monotonic() - begun
-        session.last_step = done
-        session.step_seconds.append(seconds)
-        if is_writer:
-            speed = recipe.batch.tokens / seconds
-            record = {
-                "step": done,
-                "tokens": done * recipe.batch.tokens,
-                "loss": loss,
-                "gradient_norm": norm,
-                "learning_rate": rate,
-                "seconds": seconds,
-                "tokens_per_second": speed,
-                "mfu": speed * flops / (peak * _devices(layout, mesh)),
-                "data_seconds": data_seconds,
-                "memory_bytes": memory_bytes(mesh.device),
-            }
-            metrics.write(record)
-            terminal.show(record)
+        observe_heldout(trainer.evaluate(0))
+    done = first
+    while done < steps:
+        measured = trainer.step(done)
+        done += 1
+        measured["mfu"] = measured["tokens_per_second"] * flops / full_speed
+        measured["memory_bytes"] = memory_bytes(mesh.device)
+        observe(measured)
         if done % recipe.evaluation.interval_steps == 0 or done == steps:
-            evaluate(done)
+            observe_heldout(trainer.evaluate(done))
         stop = interruption.anywhere(mesh) or done == stop_after
         if done % recipe.checkpoint.interval_steps == 0 or done == steps or stop:
-            facts = {"samples": done * sequences, "layout": str(layout)}
-            checkpoint.save(folder / "checkpoints", done, state, facts, recipe.checkpoint.keep)
-        if stop and done < steps:
+            trainer.save(folder, done)
+        if stop:
             break
-    session.finished = session.last_step >= steps
-    session.ended, session.seconds = datetime.now(UTC).isoformat(timespec="seconds"), time.monotonic() - clock
-    return session
+    interruption.restore()
+    return {"first_step": first, "last_step": done, "finished": done >= steps, "matmul_peak_flops": peak}
 
 
-def evaluate_heldout(
-    model: SpreadModel, texts: Sequence[HeldoutText], bos: int, recipe: Recipe, mesh: Mesh
-) -> dict[str, Any]:
-    """Held-out scores of the model as it is, each data-parallel rank scoring its share of the windows."""
-    rank, rows = mesh.rank("dp"), model.rows
+def _observers(
+    folder: Path, steps: int, first: int
+) -> tuple[Callable[[dict[str, Any]], None], Callable[[dict[str, Any]], None]]:
+    """Writers of metrics and of held-out scores; only the first process writes."""
+    if dist.get_rank() != 0:
+        return (lambda record: None), (lambda record: None)
+    # Scores of step n are of the model after n steps, so those of the checkpoint's own step are already there.
+    metrics, heldout = JsonLines(folder / "metrics.jsonl", first + 1), JsonLines(folder / "heldout.jsonl", first + 1)
+    terminal = TerminalLine(steps, first)
 
-    def reduce(sums: Tensor) -> Tensor:
-        return mesh.sum(sums.to(mesh.device), "dp", "pp").cpu()
+    def observe(record: dict[str, Any]) -> None:
+        metrics.write(record)
+        terminal.show(record)
 
-    share = slice(rank * rows, (rank + 1) * rows)
-    nlls = heldout_losses(model.score, texts, bos, recipe.batch.sequences, share, reduce)
-    return summarise(texts, nlls)
+    def observe_heldout(record: dict[str, Any]) -> None:
+        heldout.write(record)
+        terminal.note(f"step {record['step']}: held-out {record['total']['bits_per_byte']:.4f} bits per byte")
 
-
-def _devices(layout: Layout, mesh: Mesh) -> int:
-    """Processors that share the work: all CPU ranks of one machine share one CPU."""
-    return layout.world_size if mesh.device.type == "cuda" else 1
+    return observe, observe_heldout

@@ -3,8 +3,10 @@
 import json
 import os
 import sys
-from dataclasses import asdict
+import time
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -20,7 +22,7 @@ from altiplano.recipe.layout import Layout
 from altiplano.recipe.schema import Recipe
 from altiplano.tokens.tokenizer import Tokenizer
 from altiplano.training import checkpoint
-from altiplano.training.loop import Session, train
+from altiplano.training.loop import train
 from altiplano.training.metrics import device_name
 
 
@@ -37,15 +39,39 @@ def run_job(job: Job) -> None:
     """Train, then let the first rank write ``weights/`` and ``run.json`` into the job's folder."""
     tokenizer = Tokenizer.load(job.tokens / "tokenizer")
     mesh = start_mesh(job.layout, job.device)
-    sessions = job.folder / "sessions.jsonl"
+    is_writer = dist.get_rank() == 0
+    clock = time.monotonic()
+    if is_writer:
+        log_session(job, {"started": now()})
     session = train(job.recipe, job.layout, mesh, job.tokens, tokenizer.bos, job.folder, stop_after=job.stop_after)
-    if dist.get_rank() == 0:
-        with sessions.open("a") as file:
-            file.write(json.dumps(asdict(session)) + "\n")
-        if session.finished:
+    if is_writer:
+        log_session(job, {"ended": now(), "seconds": round(time.monotonic() - clock, 3), **session})
+        if session["finished"]:
             write_weights(job, tokenizer)
         write_record(job, session)
     dist.barrier()
+
+
+def now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def log_session(job: Job, event: dict[str, Any]) -> None:
+    """One line when a session starts and one when it ends: a start without an end was killed."""
+    with (job.folder / "sessions.jsonl").open("a") as file:
+        file.write(json.dumps(event) + "\n")
+
+
+def read_sessions(job: Job) -> list[dict[str, Any]]:
+    """All sessions of this run; a killed one lacks ``ended``, ``seconds`` and its steps."""
+    sessions: list[dict[str, Any]] = []
+    for line in (job.folder / "sessions.jsonl").read_text().splitlines():
+        event = json.loads(line)
+        if "started" in event:
+            sessions.append(event)
+        else:
+            sessions[-1] |= event
+    return sessions
 
 
 def write_weights(job: Job, tokenizer: Tokenizer) -> None:
@@ -66,24 +92,24 @@ def write_weights(job: Job, tokenizer: Tokenizer) -> None:
     (folder / "config.json").write_text(json.dumps(config, indent=2, sort_keys=True) + "\n")
 
 
-def write_record(job: Job, session: Session) -> None:
+def write_record(job: Job, session: dict[str, Any]) -> None:
     """``run.json``: what was trained on what for how long, over all sessions of this run."""
     recipe, layout = job.recipe, job.layout
-    sessions = [json.loads(line) for line in (job.folder / "sessions.jsonl").read_text().splitlines()]
+    sessions = read_sessions(job)
     metrics = [json.loads(line) for line in (job.folder / "metrics.jsonl").read_text().splitlines()]
     record = {
-        "finished": session.finished,
+        "finished": session["finished"],
         "parameters": parameters(recipe.model),
-        "tokens": session.last_step * recipe.batch.tokens,
-        "steps": session.last_step,
+        "tokens": session["last_step"] * recipe.batch.tokens,
+        "steps": session["last_step"],
         "world_size": layout.world_size,
         "layout": str(layout),
         "device": job.device,
         "device_name": device_name(torch.device(job.device)),
         "devices": layout.world_size if job.device == "cuda" else 1,
-        "seconds": sum(past["seconds"] for past in sessions),
+        "seconds": sum(past.get("seconds", 0.0) for past in sessions),
         "restarts": len(sessions) - 1,
-        "matmul_peak_flops": session.matmul_peak_flops,
+        "matmul_peak_flops": session["matmul_peak_flops"],
         "flops_per_token": training_flops_per_token(recipe.model, recipe.batch.sequence_length),
         "mfu": sorted(metric["mfu"] for metric in metrics)[len(metrics) // 2] if metrics else None,
         "torch": torch.__version__,
