@@ -49,9 +49,9 @@ class SpreadModel:
         return self.part.lm_head is not None
 
     def step(self, batch: Batch, divisor: int) -> Tensor:
-        """Accumulate the gradient of sum(token losses) / divisor; return this rank's share of it.
+        """Accumulate the gradient of sum(token losses) / divisor; return this rank's part of that loss.
 
-        """Accumulate the gradient of sum(token losses) / divisor; return this rank's part of it.
+        ``divisor`` is the number of predicted tokens of the whole batch, over all ranks: so every token weighs the same.
         """
         self.divisor = float(divisor)
         if self.schedule is not None:
