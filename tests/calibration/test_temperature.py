@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from altiplano.calibration.heldout import Predictions
-from altiplano.calibration.temperature import bootstrap, derivatives, fit, minimise
+from altiplano.calibration.temperature import bootstrap, derivatives, fit, minimise, of_each
 
 torch.set_num_threads(1)
 VOCABULARY, WIDTH = 80, 12
@@ -26,7 +26,7 @@ def mean_nll(predictions: Predictions, head: torch.Tensor, beta: float) -> float
 
 def test_a_calibrated_model_keeps_temperature_one():
     predictions, head = synthetic()
-    found = fit(predictions, head, seed=0, bootstrap_samples=300)
+    found = fit(predictions, head, seed=0, bootstrap_samples=300)[0]
     assert found.low < 1 < found.high
     assert found.high - found.low < 0.2
     assert found.low < found.value < found.high
@@ -35,8 +35,8 @@ def test_a_calibrated_model_keeps_temperature_one():
 @pytest.mark.parametrize("sharpening", [0.4, 1.8, 6.0])
 def test_sharpened_logits_need_that_temperature(sharpening: float):
     predictions, head = synthetic(seed=0)
-    plain = fit(predictions, head, seed=0, bootstrap_samples=200)
-    sharp = fit(predictions, head * sharpening, seed=0, bootstrap_samples=200)
+    plain = fit(predictions, head, seed=0, bootstrap_samples=200)[0]
+    sharp = fit(predictions, head * sharpening, seed=0, bootstrap_samples=200)[0]
     assert sharp.value == pytest.approx(sharpening * plain.value, rel=1e-4)
     assert sharp.low < sharpening < sharp.high
 
@@ -55,7 +55,7 @@ def test_derivatives_are_those_of_the_loss():
 def test_newton_agrees_with_lbfgs_and_with_brute_force():
     predictions, head = synthetic(seed=2)
     head = head * 1.9
-    beta = minimise(predictions, head)
+    beta = minimise(predictions, head).beta
 
     grid = np.linspace(0.3, 0.8, 501)
     brute = grid[np.argmin([mean_nll(predictions, head, b) for b in grid])]
@@ -77,17 +77,17 @@ def test_newton_agrees_with_lbfgs_and_with_brute_force():
 
 def test_a_far_start_and_a_hopeless_case_stay_inside_the_bracket():
     predictions, head = synthetic(documents=4)
-    assert minimise(predictions, head, beta=15.0) == pytest.approx(minimise(predictions, head), rel=1e-5)
+    assert minimise(predictions, head, beta=15.0).beta == pytest.approx(minimise(predictions, head).beta, rel=1e-6)
     right = Predictions(
         predictions.hidden, (predictions.hidden @ head.T).argmax(-1), predictions.document, predictions.groups
     )
-    assert minimise(right, head) == pytest.approx(20.0, rel=1e-3)  # never wrong: the sharpest that is allowed
+    assert minimise(right, head).beta == pytest.approx(20.0, rel=1e-3)  # never wrong: the sharpest that is allowed
 
 
 def test_one_newton_step_per_sample_equals_refitting_it():
     predictions, head = synthetic(documents=40, seed=3)
-    beta = minimise(predictions, head)
-    low, high = bootstrap(derivatives(predictions, head, beta), beta, seed=5, samples=60)
+    minimum = minimise(predictions, head)
+    low, high = bootstrap(minimum, seed=5, samples=60)
     random = np.random.default_rng(5)
     weights = random.multinomial(40, np.full(40, 1 / 40), size=60)
     refitted = []
@@ -96,7 +96,7 @@ def test_one_newton_step_per_sample_equals_refitting_it():
         again = Predictions(
             predictions.hidden[rows], predictions.targets[rows], predictions.document[rows], predictions.groups
         )
-        refitted.append(minimise(again, head, beta))
+        refitted.append(minimise(again, head, minimum.beta).beta)
     assert [low, high] == pytest.approx(np.quantile(refitted, [0.025, 0.975]).tolist(), abs=3e-3)
 
 
@@ -104,6 +104,17 @@ def test_the_interval_covers_the_truth_as_often_as_it_says():
     covered = 0
     for seed in range(60):
         predictions, head = synthetic(documents=40, tokens=10, seed=100 + seed)
-        found = fit(predictions, head, seed=seed, bootstrap_samples=200)
+        found = fit(predictions, head, seed=seed, bootstrap_samples=200)[0]
         covered += found.low <= 1 <= found.high
     assert 50 <= covered <= 60  # 57 expected; 50 or fewer has a chance below 0.1 %
+
+
+def test_each_domain_alone_has_the_temperature_of_a_fit_of_its_own():
+    predictions, head = synthetic(seed=4)
+    names = ["web" if number % 3 else "code" for number in range(predictions.documents)]
+    common = minimise(predictions, head)
+    found = of_each(predictions, head, names, common)
+    for name in ("web", "code"):
+        own = minimise(predictions.of_documents([other == name for other in names]), head)
+        assert found[name] == pytest.approx(1 / own.beta, rel=1e-6)
+    assert of_each(predictions, head, ["web"] * predictions.documents, common) == {"web": 1 / common.beta}

@@ -8,7 +8,7 @@ import torch
 
 from altiplano.calibration.heldout import Predictions, halves, predict
 from altiplano.calibration.reliability import Judged, expected_calibration_error, judge, summary
-from altiplano.calibration.temperature import fit, minimise
+from altiplano.calibration.temperature import fit, of_each
 from altiplano.errors import InputError
 from altiplano.model.llama import Llama
 from altiplano.recipe.schema import Calibration
@@ -23,9 +23,10 @@ def calibrate(model: Llama, shards: Sequence[Shard], context: int, settings: Cal
     assert model.lm_head is not None
     head = model.lm_head.weight.detach().float().cpu()
     fitting, testing = predict(model, to_fit, "fit half"), predict(model, to_test, "test half")
-    temperature = fit(fitting, head, seed, settings.bootstrap_samples)
+    temperature, minimum = fit(fitting, head, seed, settings.bootstrap_samples)
     before, after = judge(testing, head, [1.0, temperature.value])
     low, high = _paired_interval(before, after, testing, seed, settings.bootstrap_samples)
+    alone = of_each(fitting, head, [group.split(".")[0] for group in fitting.groups], minimum)
     return {
         "temperature": temperature.value,
         "temperature_low": temperature.low,
@@ -37,7 +38,8 @@ def calibrate(model: Llama, shards: Sequence[Shard], context: int, settings: Cal
         "nll_gain": {"value": float((before.nll - after.nll).double().mean()), "low": low, "high": high},
         "greedy_unchanged": bool((before.likeliest == after.likeliest).all()),
         "groups": _by_group(before, after, testing, settings.bins),
-        "domains": _by_domain(fitting, head, 1 / temperature.value),
+        # For information: only the common temperature is deployed.
+        "domains": {domain: {"temperature": value} for domain, value in alone.items()},
     }
 
 
@@ -71,12 +73,3 @@ def _by_group(before: Judged, after: Judged, testing: Predictions, bins: int) ->
             "ece_after": expected_calibration_error(later, bins),
         }
     return table
-
-
-def _by_domain(fitting: Predictions, head: torch.Tensor, beta: float) -> dict[str, Any]:
-    """The temperature that each domain alone would have, for information: only the common one is deployed."""
-    domains = [group.split(".")[0] for group in fitting.groups]
-    return {
-        domain: {"temperature": 1 / minimise(fitting.of_documents([d == domain for d in domains]), head, beta)}
-        for domain in sorted(set(domains))
-    }

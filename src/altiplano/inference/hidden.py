@@ -32,7 +32,7 @@ def head(model: Llama, hidden: Tensor) -> Tensor:
     return logits.float()
 
 
-def hidden_rows(model: Llama, rows: Sequence[Tokens], tokens_per_batch: int = 8192) -> Iterator[tuple[int, Tensor]]:
+def hidden_rows(model: Llama, rows: Sequence[Tokens], tokens_per_batch: int = 4096) -> Iterator[tuple[int, Tensor]]:
     """(index, hidden states [tokens, width]) of every row of tokens. Rows of like length share a batch."""
     body, device = without_head(model), device_of(model)
     order = sorted(range(len(rows)), key=lambda index: len(rows[index]))
