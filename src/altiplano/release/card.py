@@ -21,7 +21,7 @@ def render_card(records: Records, facts: RunFacts) -> str:
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         undefined=StrictUndefined,
-        autoescape=False,  # noqa: S701  Markdown, not HTML
+        autoescape=False,  # Markdown, not HTML
         keep_trailing_newline=True,
     )
     environment.filters["cell"] = _cell
@@ -87,8 +87,8 @@ def _settings(records: Records) -> list[tuple[str, str]]:
     """Every setting that determines the result; the list of sources has the data table's place."""
     if records.recipe is None:
         return []
-    values = records.recipe.model_dump(mode="json", exclude={"name": True, "disclosure": True, "corpus": {"root", "sources"}})
-    return settings(values)
+    elsewhere: dict[str, Any] = {"name": True, "disclosure": True, "corpus": {"root", "sources"}}
+    return settings(records.recipe.model_dump(mode="json", exclude=elsewhere))
 
 
 def _between(low: float | None, high: float | None) -> str:

@@ -46,7 +46,7 @@ def rope_problems(config: Config) -> Iterator[str]:
     if "rope_theta" not in config:
         yield "config.json: rope_theta is missing; transformers 4 would use 10,000. Copy it from rope_parameters"
     if rope is None:
-        yield "config.json: rope_parameters is missing; transformers 5 would guess. Add it from rope_theta and rope_scaling"
+        yield "config.json: rope_parameters is missing; add it from rope_theta and rope_scaling for transformers 5"
         return
     if config.get("rope_theta", rope.get("rope_theta")) != rope.get("rope_theta"):
         yield f"config.json: rope_theta = {config['rope_theta']} but rope_parameters says {rope.get('rope_theta')}"
@@ -106,14 +106,14 @@ def tokenizer_problems(folder: Path, config: Config) -> Iterator[str]:
                 f"{role}: {name} is token {tokenizer.token_to_id(name)} of the tokenizer, "
                 f"config.json says {config.get(f'{role}_token_id')}"
             )
-    begins = tokenizer.encode("a").ids.count(config.get("bos_token_id"))
+    begins = sum(token == config.get("bos_token_id") for token in tokenizer.encode("a").ids)
     if begins > 1:
         yield f"tokenizer.json adds the begin token {begins} times; its post-processor must add it once"
     if begins == 0:
         yield "tokenizer.json does not add the begin token; the model was trained with it before every document"
     template = settings.get("chat_template") or ""
     if begins and "bos_token" in str(template):
-        yield "tokenizer_config.json: chat_template adds the begin token, and so does tokenizer.json: it would come twice"
+        yield "tokenizer_config.json: chat_template adds the begin token and so does tokenizer.json: it comes twice"
 
 
 def file_problems(folder: Path) -> Iterator[str]:
@@ -182,7 +182,7 @@ def transformers_problems(folder: Path) -> list[str]:
         difference = float((ours(tokens) - theirs(tokens).logits).abs().max())
     if difference <= LOGIT_TOLERANCE:
         return []
-    return [f"transformers computes other logits than Altiplano (largest difference {difference:.2g}); check config.json"]
+    return [f"transformers computes other logits than Altiplano (they differ by {difference:.2g}); check config.json"]
 
 
 def _sha256(path: Path) -> str:

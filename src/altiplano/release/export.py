@@ -77,7 +77,8 @@ def weight_dtype(folder: Path) -> str:
         with safe_open(file, framework="pt") as opened:
             found |= {opened.get_slice(name).get_dtype() for name in opened.keys()}  # noqa: SIM118
     if len(found) != 1 or not found <= DTYPES.keys():
-        raise InputError(f"{folder} has weights of types {', '.join(sorted(found))}; one of {', '.join(DTYPES)} is needed")
+        kinds = ", ".join(sorted(found))
+        raise InputError(f"{folder} has weights of types {kinds}; they must be of one of {', '.join(DTYPES)}")
     return DTYPES[found.pop()]
 
 

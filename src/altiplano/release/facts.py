@@ -80,7 +80,7 @@ def facts_from_json(values: dict[str, Any]) -> RunFacts:
 def run_facts(records: Records, cluster: Cluster | None = None) -> RunFacts:
     """Gather the facts of a whole or partial run. Without a ``cluster`` there is no energy: watts are not known."""
     run, recipe = records.run or {}, records.recipe
-    measured = {stage: manifest.get("measured", {}) for stage, manifest in records.manifests.items()}
+    measured = {stage: records.manifests[stage].get("measured", {}) for stage in records.done}
     stage_seconds = {stage: float(m["wall_seconds"]) for stage, m in measured.items() if "wall_seconds" in m}
     started = min(_times(measured.values(), "started"), default="")
     ended = max(_times(measured.values(), "ended"), default="")

@@ -1,4 +1,7 @@
-"""What a run left on disk, read once for the card, the report and the last screen. Whatever is missing is None or empty."""
+"""What a run left on disk, read once for the card, the report and the last screen.
+
+Whatever is missing is None or empty.
+"""
 
 import json
 from collections.abc import Mapping
@@ -41,9 +44,7 @@ class Records:
         return tuple(stage for stage in STAGES if stage in self.manifests)
 
 
-def read_records(
-    workspace: Path, folders: Mapping[str, Path] | None = None, recipe: Recipe | None = None
-) -> Records:
+def read_records(workspace: Path, folders: Mapping[str, Path] | None = None, recipe: Recipe | None = None) -> Records:
     """The records of the run in ``workspace``. ``folders`` (stage → folder) replaces the published stage folders.
 
     Raises InputError when ``workspace`` is not a run folder.

@@ -1,4 +1,4 @@
-"""What the released model says: openings of held-out documents, one per domain and language, continued with a fixed seed."""
+"""What the released model says: it continues openings of held-out documents, one per domain and language."""
 
 from pathlib import Path
 from typing import Any

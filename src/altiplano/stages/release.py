@@ -17,7 +17,8 @@ def run(context: Context) -> Result:
     records = read_records(context.workspace, folders=inputs, recipe=context.recipe)
     failed = failed_gates(records)
     if failed:
-        return Result(counts={"failed_gates": failed}, passed=False)
+        message = f"not released: {'; '.join(failed)}"
+        return Result(counts={"failed_gates": failed}, passed=False, message=message)
 
     files = export(
         inputs["train"] / "weights",
@@ -42,7 +43,9 @@ def failed_gates(records: Records) -> list[str]:
     if records.redteam is None:
         return ["redteam: redteam.json is missing, so nothing vouches for this model"]
     failed = [gate for gate in records.redteam.get("gate", []) if not gate["passed"]]
-    lines = [f"redteam gate {gate['name']}: {_number(gate['value'])} is above {_number(gate['limit'])}" for gate in failed]
+    lines = [
+        f"redteam gate {gate['name']}: {_number(gate['value'])} is above {_number(gate['limit'])}" for gate in failed
+    ]
     if not lines and not records.redteam["passed"]:
         return ["redteam: not passed"]
     return lines

@@ -1,7 +1,6 @@
 """From a run folder to report.html: one file, no request to any other place."""
 
-import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,6 @@ from altiplano.release.records import STAGES, Records, read_records
 from altiplano.release.report.charts import Bar, bar_chart
 from altiplano.release.report.data import data_figures, dropped_matrix, examples_by_reason, kept_matrix, token_matrix
 from altiplano.release.report.figure import Figure, figure
-from altiplano.release.report.lines import smoothed
 from altiplano.release.report.results import calibration_figures, evaluation_figures
 from altiplano.release.report.training import training_figures
 from altiplano.release.wording import carbon, duration, energy, number, percent
@@ -45,14 +43,16 @@ def report(workspace: Path) -> Path:
     path = workspace / "report.html"
     temporary = path.with_name(".report.html.tmp")
     temporary.write_text(page, encoding="utf-8")
-    os.replace(temporary, path)
+    temporary.replace(path)
     return path
 
 
 def render(records: Records) -> str:
-    environment = Environment(loader=FileSystemLoader(HERE), undefined=StrictUndefined, autoescape=True, trim_blocks=True)
+    environment = Environment(
+        loader=FileSystemLoader(HERE), undefined=StrictUndefined, autoescape=True, trim_blocks=True
+    )
     environment.filters["combine"] = lambda first, second: {**first, **second}
-    facts = facts_from_json(records.facts) if records.facts else run_facts(records)
+    facts = current_facts(records)
     return environment.get_template("page.html.j2").render(
         name=records.name,
         title=facts.title,
@@ -61,7 +61,7 @@ def render(records: Records) -> str:
         made=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         version=__version__,
         stages=[(stage, _state(records, stage)) for stage in STAGES],
-        commands={stage: f"altiplano {stage} {records.workspace / 'recipe.toml'}" for stage in STAGES},
+        commands={stage: f"altiplano {stage} {shown_path(records.workspace / 'recipe.toml')}" for stage in STAGES},
         tiles=tiles(records, facts),
         records=records,
         data_figures=data_figures(records),
@@ -81,6 +81,21 @@ def render(records: Records) -> str:
     )
 
 
+def current_facts(records: Records) -> RunFacts:
+    """The facts that were released, with the release's own time; without a release, those of the stages so far."""
+    now = run_facts(records)
+    if not records.facts:
+        return now
+    released = facts_from_json(records.facts)
+    return replace(released, stage_seconds=now.stage_seconds, stage_peak_bytes=now.stage_peak_bytes)
+
+
+def shown_path(path: Path) -> str:
+    """As one would type it here."""
+    resolved = path.resolve()
+    return str(resolved.relative_to(Path.cwd())) if resolved.is_relative_to(Path.cwd()) else str(path)
+
+
 def tiles(records: Records, facts: RunFacts) -> list[Tile]:
     """The numbers that a reader asks for first; only those that the run has."""
     found = []
@@ -88,7 +103,8 @@ def tiles(records: Records, facts: RunFacts) -> list[Tile]:
         found.append(Tile("parameters", human(facts.parameters), number(facts.parameters)))
     if records.metrics:
         last = records.metrics[-1]
-        loss = smoothed([line["loss"] for line in records.metrics], 20)[-1]
+        recent = [line["loss"] for line in records.metrics[-20:]]
+        loss = sum(recent) / len(recent)
         found.append(Tile("training tokens", human(last["tokens"]), f"{number(last['step'])} steps"))
         found.append(Tile("training loss", f"{loss:.3f}", f"from {records.metrics[0]['loss']:.3f}"))
     bits = [line["total"]["bits_per_byte"] for line in records.heldout if line.get("total")]
@@ -107,8 +123,9 @@ def tiles(records: Records, facts: RunFacts) -> list[Tile]:
         found.append(Tile("time of all stages", duration(sum(facts.stage_seconds.values())), facts.device_name))
     if facts.run_energy_kwh is not None:
         found.append(Tile("energy", energy(facts.run_energy_kwh), f"{carbon(facts.run_co2_kg)} CO2"))
-    if not found and records.audit:
-        found.append(Tile("raw documents", human(records.audit["raw"]["documents"])))
+    if records.audit and not records.metrics:
+        kept = sum(row["documents"] for row in records.audit["kept"])
+        found.insert(0, Tile("documents kept", human(kept), f"of {number(records.audit['raw']['documents'])}"))
     return found
 
 
@@ -147,5 +164,5 @@ def lineage_rows(records: Records) -> list[dict[str, Any]]:
 
 def _state(records: Records, stage: str) -> str:
     if stage in records.manifests:
-        return "done"
+        return "done" if records.manifests[stage].get("passed", True) else "failed"
     return "under way" if stage in records.under_way else "not yet"

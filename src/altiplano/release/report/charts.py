@@ -27,17 +27,16 @@ def bar_chart(title: str, bars: Sequence[Bar]) -> str:
     left = 14 + 8.6 * max(len(bar.name) for bar in bars)
     right = 16 + 8.4 * max(len(bar.words) for bar in bars)
     length = scale([bar.value for bar in bars] + [0], left, WIDTH - right, zero=True)
-    longest = max(max(bar.value for bar in bars), 0)
+    longest = max([0.0, *(bar.value for bar in bars)])
     parts = []
     for row, bar in enumerate(bars):
         top = row * ROW + 4
         # The longest bar ends where its words begin: the scale's own air is not needed here.
         end = left + (length.end - left) * (bar.value / longest if longest else 0)
         parts.append(text(left - 8, top + 15, bar.name, text_anchor="end", class_="name"))
-        parts.append(
-            tag("rect", x=left, y=top, width=max(end - left, 1.5), height=ROW - 7, rx=3.0, class_=f"bar c{bar.colour % 8}")
-        )
-        parts.append(text(max(end, left + 1.5) + 7, top + 15, bar.words, class_="value"))
+        wide = max(end - left, 1.5)
+        parts.append(tag("rect", x=left, y=top, width=wide, height=ROW - 7, rx=3.0, class_=f"bar c{bar.colour % 8}"))
+        parts.append(text(left + wide + 7, top + 15, bar.words, class_="value"))
     described = ", ".join(f"{bar.name} {bar.words}" for bar in bars)
     return frame(title, described, len(bars) * ROW + 6, "".join(parts))
 
@@ -55,10 +54,16 @@ def funnel_chart(title: str, steps: Sequence[Bar]) -> str:
         top, half = row * 34.0 + 4, room / 2 * step.value / steps[0].value
         if row:
             before = room / 2 * steps[row - 1].value / steps[0].value
-            corners = [(middle - before, top - 10), (middle + before, top - 10), (middle + half, top), (middle - half, top)]
-            parts.append(tag("polygon", points=" ".join(f"{a:.1f},{b:.1f}" for a, b in corners), class_="neck"))
+            above, here = f"{top - 10:.1f}", f"{top:.1f}"
+            corners = (
+                f"{middle - before:.1f},{above} {middle + before:.1f},{above} "
+                f"{middle + half:.1f},{here} {middle - half:.1f},{here}"
+            )
+            parts.append(tag("polygon", points=corners, class_="neck"))
         parts.append(text(left - 8, top + 16, step.name, text_anchor="end", class_="name"))
-        parts.append(tag("rect", x=middle - half, y=top, width=max(2 * half, 1.5), height=24.0, rx=3.0, class_="bar c0"))
+        parts.append(
+            tag("rect", x=middle - half, y=top, width=max(2 * half, 1.5), height=24.0, rx=3.0, class_="bar c0")
+        )
         parts.append(text(WIDTH - right + 8, top + 16, step.words, class_="value"))
     described = ", then ".join(f"{step.name} {step.words}" for step in steps)
     return frame(title, described, len(steps) * 34.0, "".join(parts))
@@ -122,8 +127,10 @@ def reliability_chart(title: str, bins: Sequence[dict[str, Any]], colour: int) -
         tall = 46 * math.sqrt(b["count"]) / most
         left, right = x(b["low"]), x(b["high"])
         words = tag("title", f"{b['low']:.2f} to {b['high']:.2f}: {b['count']:,} tokens")
-        parts.append(tag("rect", words, x=left + 1, y=396 - tall, width=right - left - 2, height=tall, class_=f"bar c{colour}"))
+        box = {"x": left + 1, "y": 396 - tall, "width": right - left - 2, "height": tall}
+        parts.append(tag("rect", words, **box, class_=f"bar c{colour}"))
     parts.append(tag("line", x1=x.start, x2=x.end, y1=396, y2=396, class_="axis"))
-    parts.append(text((x.start + x.end) / 2, 420, "confidence of the likeliest token", text_anchor="middle", class_="tick"))
+    middle = (x.start + x.end) / 2
+    parts.append(text(middle, 420, "confidence of the likeliest token", text_anchor="middle", class_="tick"))
     described = "; ".join(f"confidence {b['confidence']:.2f}, accuracy {b['accuracy']:.2f}" for b in filled)
     return frame(title, described, 430, "".join(parts))

@@ -79,7 +79,7 @@ def matrix(corner: str, counts: list[tuple[str, str, int]]) -> Matrix | None:
         return None
     rows = sorted(by_row, key=lambda name: -by_row[name])
     columns = sorted(by_column, key=lambda name: -by_column[name])
-    largest = max(max(cells.values()), 1)
+    largest = max([1, *cells.values()])
     return Matrix(
         corner,
         columns,

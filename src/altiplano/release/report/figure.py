@@ -13,7 +13,7 @@ class Figure:
     title: str
     unit: str
     svg: Markup
-    log_svg: Markup = Markup()
+    log_svg: Markup | None = None
     note: str = ""
 
 
@@ -34,4 +34,8 @@ def curves(
     """A line chart, with ``logarithm`` one that the reader can switch to a logarithmic axis."""
     svg = line_chart(f"{title}, {unit}" if unit else title, lines, zero=zero, marks=marks)
     log_svg = line_chart(f"{title}, {unit}, logarithmic", lines, log=True, marks=marks) if logarithm else ""
-    return [Figure(title, unit, Markup(svg), Markup(log_svg), note)] if svg else []
+    if not svg:
+        return []
+    # Only the reader's click shows the second drawing.
+    second = Markup(log_svg.replace("<svg ", "<svg hidden ", 1)) if log_svg else None
+    return [Figure(title, unit, Markup(svg), second, note)]

@@ -40,16 +40,16 @@ def line_chart(
     label_width = 12.0 + 8.8 * max((len(line.name) for line in named), default=0) if len(named) > 1 else 14.0
     height = max(290.0, 20.0 * len(named) + 80)
     x = scale([x for line in drawn for x in line.x], 58, WIDTH - label_width)
-    y = scale([y for line in drawn for y in line.y], height - 56, 14, log=log, zero=zero)
+    y = scale([y for line in drawn for y in line.y], height - 56, 28 if marks else 14, log=log, zero=zero)
     parts = [axes(x, y, x_label)]
     for place, word in marks:
-        parts.append(tag("line", x1=x(place), x2=x(place), y1=y.end, y2=y.start, class_="mark"))
-        parts.append(text(x(place) + 5, y.end + 10, word, class_="note"))
+        parts.append(tag("line", x1=x(place), x2=x(place), y1=y.end - 8, y2=y.start, class_="mark"))
+        parts.append(text(x(place), y.end - 13, word, text_anchor="middle", class_="note"))
     for line in drawn:
         points = [(x(a), y(b)) if _usable(b, log) else None for a, b in zip(line.x, line.y, strict=True)]
         parts.append(_curve(points, f"c{line.colour % COLOURS if line.colour >= 0 else 'ink'}", line))
     if len(named) > 1:
-        ends = spread([y(_last(line, log)) for line in named], 19, y.end + 6, y.start)
+        ends = spread([y(_last(line, log)) for line in named], 19, y.end, y.start + 14)
         for line, end in zip(named, ends, strict=True):
             key = f"c{line.colour % COLOURS if line.colour >= 0 else 'ink'}"
             parts.append(text(x.end + 8, end + 5, line.name, class_=f"label {key}"))
@@ -62,7 +62,9 @@ def line_chart(
         ],
     }
     described = "; ".join(
-        f"{line.name or 'value'} from {_first(line, log):.4g} to {_last(line, log):.4g}" for line in drawn if not line.faint
+        f"{line.name or 'value'} from {_first(line, log):.4g} to {_last(line, log):.4g}"
+        for line in drawn
+        if not line.faint
     )
     return frame(title, described + f" over {x_label}", height, "".join(parts), data_hover=json.dumps(hover))
 
@@ -77,20 +79,24 @@ def thin(line: Line, limit: int = MAX_POINTS) -> Line:
     for i in range(limit // 2):
         stretch = range(round(i * size), min(count, round((i + 1) * size)))
         finite = [n for n in stretch if math.isfinite(line.y[n])]
-        kept |= {min(finite, key=line.y.__getitem__), max(finite, key=line.y.__getitem__)} if finite else set(stretch[:1])
+        if finite:
+            kept |= {min(finite, key=line.y.__getitem__), max(finite, key=line.y.__getitem__)}
     order = sorted(kept)
     return Line(line.name, [line.x[n] for n in order], [line.y[n] for n in order], line.colour, line.faint)
 
 
 def smoothed(values: Sequence[float], span: int) -> list[float]:
-    """Exponential mean over about ``span`` values, without the bias of its start; NaN is passed over."""
-    keep = 1 - 2 / (span + 1)
-    mean = weight = 0.0
-    result = []
+    """Mean over up to ``span`` values on either side, as many before as after, so that the curve does not lag."""
+    sums, counts = [0.0], [0]
     for value in values:
-        if math.isfinite(value):
-            mean, weight = keep * mean + (1 - keep) * value, keep * weight + (1 - keep)
-        result.append(mean / weight if weight else math.nan)
+        finite = math.isfinite(value)
+        sums.append(sums[-1] + (value if finite else 0.0))
+        counts.append(counts[-1] + finite)
+    result = []
+    for place in range(len(values)):
+        first, end = place - min(span, place), min(len(values), place + min(span, place) + 1)
+        seen = counts[end] - counts[first]
+        result.append((sums[end] - sums[first]) / seen if seen else math.nan)
     return result
 
 

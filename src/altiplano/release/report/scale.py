@@ -23,7 +23,7 @@ class Scale:
             low, high, at = math.log10(low), math.log10(high), math.log10(max(value, 1e-300))
         return self.start + (at - low) / (high - low) * (self.end - self.start)
 
-    def ticks(self, wanted: int = 5) -> list[float]:
+    def ticks(self, wanted: int = 6) -> list[float]:
         return log_ticks(self.low, self.high) if self.log else nice_ticks(self.low, self.high, wanted)
 
 
@@ -42,7 +42,7 @@ def scale(values: Sequence[float], start: float, end: float, log: bool = False, 
     return Scale(low if zero and low == 0 else low - room, high + room, start, end)
 
 
-def nice_ticks(low: float, high: float, wanted: int = 5) -> list[float]:
+def nice_ticks(low: float, high: float, wanted: int = 6) -> list[float]:
     """Multiples of 1, 2 or 5 × a power of ten between low and high (Heckbert 1990)."""
     if not high > low:
         return [low]

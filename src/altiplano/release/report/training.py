@@ -15,7 +15,7 @@ def training_figures(records: Records) -> list[Figure]:
     steps = [_value(line, "step") for line in metrics]
     marks = restarts(records)
     loss = [_value(line, "loss") for line in metrics]
-    span = max(5, len(loss) // 40)
+    span = max(2, len(loss) // 60)
     return [
         *curves(
             "Training loss",
@@ -78,7 +78,8 @@ def pace(metrics: list[dict[str, Any]]) -> str:
         return ""
     middle, late = seconds[len(seconds) // 2], seconds[min(len(seconds) - 1, int(0.99 * len(seconds)))]
     waited = sum(w for w in _column(metrics, "data_seconds") if math.isfinite(w)) / max(sum(seconds), 1e-9)
-    return f"Step time {human(middle)} s median, {human(late)} s at the 99th percentile; {percent(waited)} waiting for data."
+    steps = f"Step time {human(middle)} s median, {human(late)} s at the 99th percentile"
+    return f"{steps}; {percent(waited)} waiting for data."
 
 
 def _column(lines: list[dict[str, Any]], key: str) -> list[float]:
