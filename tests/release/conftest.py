@@ -1,0 +1,346 @@
+"""A made-up run with every record that docs/architecture.md names: small numbers, real files, a real tiny model."""
+
+import hashlib
+import json
+import math
+import random
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from altiplano.model.init import initial_value
+from altiplano.model.llama import Llama
+from altiplano.model.weights import hugging_face_config, save_weights
+from altiplano.recipe.cluster import Cluster
+from altiplano.recipe.load import load_recipe
+from altiplano.recipe.schema import Model, Recipe
+from altiplano.release.records import STAGES
+from altiplano.tokens.shards import ShardWriter, token_dtype, write_list
+from altiplano.tokens.tokenizer import Tokenizer
+
+RECIPE = """\
+name = "tiny"
+seed = 7
+
+[model]
+layers = 2
+width = 64
+heads = 4
+kv_heads = 2
+ffn_width = 128
+vocabulary = 640
+
+[[corpus.sources]]
+name = "pages"
+domain = "web"
+format = "text"
+path = "*.txt"
+
+[batch]
+tokens = 4096
+sequence_length = 128
+total_tokens = "1638400"
+
+[optimizer]
+learning_rate = 3e-3
+min_learning_rate = 3e-4
+warmup_steps = 20
+
+[disclosure]
+title = "A tiny model of mountains"
+country = "USA"
+year = 2024
+license = "Apache-2.0"
+hardware = "NVIDIA H100"
+devices = 2048
+months = 4
+device_hours = "50M"
+"""
+GROUPS = (("web", "en"), ("web", "de"), ("academic", "en"), ("reference", "en"), ("code", "code"))
+TEXT = "The high plain lies between two chains of mountains; llamas graze there, and the wind counts the grass. "
+STARTED = {stage: f"2026-11-23T0{hour}:00:00+00:00" for hour, stage in enumerate(STAGES)}
+
+
+@pytest.fixture(scope="session")
+def tokenizer() -> Tokenizer:
+    words = [f"{TEXT} plateau{n} stone{n * 7 % 97} river{n * 13 % 89}" for n in range(400)]
+    return Tokenizer.train(words, 640)
+
+
+@pytest.fixture
+def cluster() -> Cluster:
+    return Cluster(name="laptop", device="cpu", devices=1, watts_per_device=45.0, pue=1.2, country="FRA")
+
+
+@pytest.fixture
+def make_run(tmp_path: Path, tokenizer: Tokenizer) -> Callable[..., Path]:
+    """make_run(stages) → workspace with those stages' folders (all but release by default)."""
+
+    def make(stages: tuple[str, ...] = STAGES[:-1], name: str = "tiny", passed: bool = True) -> Path:
+        workspace = tmp_path / name
+        workspace.mkdir()
+        (workspace / "recipe.toml").write_text(RECIPE)
+        recipe = load_recipe(str(workspace / "recipe.toml"))
+        writers: dict[str, Callable[[Path], None]] = {
+            "curate": write_curate,
+            "tokenize": lambda folder: write_tokenize(folder, tokenizer),
+            "train": lambda folder: write_train(folder, recipe.model, tokenizer),
+            "evaluate": write_evaluate,
+            "calibrate": write_calibrate,
+            "redteam": lambda folder: write_redteam(folder, passed),
+        }
+        hashes: dict[str, str] = {}
+        for stage in stages:
+            folder = workspace / stage
+            folder.mkdir()
+            writers[stage](folder)
+            hashes[stage] = write_manifest(folder, stage, hashes)
+        return workspace
+
+    return make
+
+
+@pytest.fixture
+def recipe(tmp_path: Path) -> Recipe:
+    file = tmp_path / "recipe.toml"
+    file.write_text(RECIPE)
+    return load_recipe(str(file))
+
+
+def write(path: Path, content: Any) -> None:
+    path.write_text(json.dumps(content))
+
+
+def write_manifest(folder: Path, stage: str, inputs: dict[str, str]) -> str:
+    digest = hashlib.sha256(stage.encode()).hexdigest()
+    names = [path for path in folder.rglob("*") if path.is_file()]
+    content = {
+        "stage": stage,
+        "version": "0.1.0",
+        "recipe": {},
+        "inputs": dict(inputs),
+        "outputs": {str(p.relative_to(folder)): hashlib.sha256(p.read_bytes()).hexdigest() for p in names},
+        "counts": {},
+        "hash": digest,
+        "records": {},
+        "measured": {
+            "wall_seconds": {"curate": 42.0, "tokenize": 9.5, "train": 3725.0}.get(stage, 12.25),
+            "peak_memory_bytes": (1 + STAGES.index(stage)) * 200 * 2**20,
+            "started": STARTED[stage],
+            "ended": STARTED[stage].replace(":00:00+", ":40:00+"),
+            "machine": "test machine",
+        },
+    }
+    write(folder / "manifest.json", content)
+    return digest
+
+
+def write_curate(folder: Path) -> None:
+    reasons = {"duplicate": 410, "near-duplicate": 150, "too short": 230, "repetitive": 60, "perplexity": 120}
+    dropped = [
+        {"reason": reason, "domain": d, "language": g, "documents": n // (2 + i), "bytes": n * 900 // (2 + i)}
+        for reason, n in reasons.items()
+        for i, (d, g) in enumerate(GROUPS)
+    ]
+    lost = {
+        reason: [sum(r[k] for r in dropped if r["reason"] == reason) for k in ("documents", "bytes")]
+        for reason in reasons
+    }
+    documents, size = 4000, 9_000_000
+    funnel = [{"step": "read", "documents": documents, "bytes": size}]
+    for reason, (fewer, smaller) in lost.items():
+        documents, size = documents - fewer, size - smaller
+        funnel.append({"step": f"after {reason}", "documents": documents, "bytes": size})
+    kept = [
+        {"domain": d, "language": g, "split": s, "documents": n // (1 + i), "bytes": n * 2200 // (1 + i)}
+        for i, (d, g) in enumerate(GROUPS)
+        for s, n in (("train", 1000), ("heldout", 24))
+    ]
+    audit = {
+        "raw": {"documents": 4000, "bytes": 9_000_000},
+        "funnel": funnel,
+        "dropped": dropped,
+        "kept": kept,
+        "personal_data": {"email": 132, "phone": 41, "ip": 12, "iban": 3, "card": 1},
+        "bad_records": [{"source": "pages", "reason": "not UTF-8", "count": 2, "example": "pages/7.txt: byte 0xff"}],
+        "examples": [
+            {"reason": "too short", "text": "Home | About | <b>Login</b>", "source": "pages", "language": "en"},
+            {"reason": "repetitive", "text": "buy now! " * 40, "source": "pages", "language": "en"},
+            {"reason": "perplexity", "text": "zxq fjord\nvex qqq 0x00", "source": "pages", "language": "de"},
+        ],
+    }
+    write(folder / "audit.json", audit)
+
+
+def write_tokenize(folder: Path, tokenizer: Tokenizer) -> None:
+    (folder / "tokenizer").mkdir()
+    tokenizer.save(folder / "tokenizer")
+    shards = []
+    for split, copies in (("train", 12), ("heldout", 2)):
+        for i, (domain, language) in enumerate(GROUPS):
+            writer = ShardWriter(folder / split / f"{domain}.{language}", token_dtype(tokenizer.vocabulary))
+            for n in range(copies * (5 - i)):
+                text = TEXT * (1 + n % 3)
+                writer.add([tokenizer.bos, *tokenizer.encode(text), tokenizer.eos], len(text.encode()))
+            shards.append(writer.close(split, domain, language))
+    write_list(folder, shards, tokenizer.vocabulary)
+
+
+def write_train(folder: Path, shape: Model, tokenizer: Tokenizer) -> None:
+    weights = folder / "weights"
+    weights.mkdir()
+    model = Llama(shape)
+    named = [(name, initial_value(name, value.shape, shape, seed=7)) for name, value in model.named_parameters()]
+    save_weights(named, weights)
+    write(weights / "config.json", hugging_face_config(shape, 128, tokenizer.bos, tokenizer.eos))
+    noise = random.Random(0)
+    with (folder / "metrics.jsonl").open("w") as metrics:
+        for step in range(1, 401):
+            loss = 2.1 + 4.6 * math.exp(-step / 60) + noise.gauss(0, 0.05)
+            line = {
+                "step": step,
+                "tokens": step * 4096,
+                "loss": loss,
+                "gradient_norm": math.nan if step == 37 else 0.5 + 3 / step**0.5 + abs(noise.gauss(0, 0.1)),
+                "learning_rate": 3e-3 * min(step / 20, 0.55 + 0.45 * math.cos(math.pi * step / 400)),
+                "seconds": 0.5,
+                "tokens_per_second": 8000 + noise.gauss(0, 150) - (3000 if step in (150, 151) else 0),
+                "mfu": 0.52 + noise.gauss(0, 0.01),
+                "data_seconds": 0.004,
+                "memory_bytes": 420_000_000,
+            }
+            metrics.write(json.dumps(line) + "\n")
+    with (folder / "heldout.jsonl").open("w") as heldout:
+        for step in range(0, 401, 40):
+            groups = {}
+            for i, (domain, language) in enumerate(GROUPS):
+                bits = 1.25 + 0.17 * i + 2.4 * math.exp(-step / 80)
+                groups[f"{domain}.{language}"] = {
+                    "nll": bits * 3000 * math.log(2),
+                    "tokens": 900,
+                    "bytes": 3000,
+                    "perplexity": math.exp(bits * 3000 * math.log(2) / 900),
+                    "bits_per_byte": bits,
+                }
+            total = {
+                "nll": 1.0,
+                "tokens": 4500,
+                "bytes": 15000,
+                "perplexity": 9.0,
+                "bits_per_byte": 1.6 + 2.4 * math.exp(-step / 80),
+            }
+            heldout.write(json.dumps({"step": step, "tokens": step * 4096, "groups": groups, "total": total}) + "\n")
+    run = {
+        "parameters": model.shape.vocabulary * 64 * 2 + 2 * (64 * 64 * 2 + 64 * 32 * 2 + 3 * 64 * 128 + 128) + 64,
+        "tokens": 400 * 4096,
+        "steps": 400,
+        "world_size": 2,
+        "layout": "dp2.tp1.pp1",
+        "device": "cpu",
+        "device_name": "test CPU",
+        "seconds": 3600.0,
+        "restarts": 1,
+        "matmul_peak_flops": 1.1e11,
+        "flops_per_token": 8.4e5,
+        "mfu": 0.52,
+        "sessions": [
+            {
+                "started": "2026-11-23T02:00:00+00:00",
+                "ended": "2026-11-23T02:25:00+00:00",
+                "seconds": 1500.0,
+                "first_step": 1,
+                "last_step": 150,
+            },
+            {
+                "started": "2026-11-23T02:26:00+00:00",
+                "ended": "2026-11-23T03:01:00+00:00",
+                "seconds": 2100.0,
+                "first_step": 151,
+                "last_step": 400,
+            },
+        ],
+    }
+    write(folder / "run.json", run)
+
+
+def write_evaluate(folder: Path) -> None:
+    def group(bits: float, documents: int) -> dict[str, Any]:
+        return {
+            "documents": documents,
+            "tokens": 900,
+            "bytes": 3000,
+            "perplexity": math.exp(bits * 3000 * math.log(2) / 900),
+            "bits_per_byte": bits,
+            "bits_per_byte_low": bits - 0.04,
+            "bits_per_byte_high": bits + 0.05,
+        }
+
+    groups = {f"{d}.{g}": group(1.25 + 0.17 * i, 24 // (1 + i)) for i, (d, g) in enumerate(GROUPS)}
+    gaps = {
+        domain: {"train": 1.2, "heldout": 1.2 + gap, "gap": gap, "low": gap - 0.03, "high": gap + 0.03}
+        for domain, gap in (("web", 0.011), ("academic", 0.042), ("reference", 0.06), ("code", -0.004))
+    }
+    write(folder / "perplexity.json", {"groups": groups, "total": group(1.6, 54), "train_gap": gaps})
+
+
+def write_calibrate(folder: Path) -> None:
+    def reliability(shift: float) -> dict[str, Any]:
+        bins = []
+        for i in range(15):
+            confidence = (i + 0.5) / 15
+            count = round(3000 * math.exp(-i / 3.5)) if i != 13 else 0
+            accuracy = max(0.0, confidence - shift * math.sin(math.pi * confidence))
+            bins.append(
+                {"low": i / 15, "high": (i + 1) / 15, "count": count, "confidence": confidence, "accuracy": accuracy}
+            )
+        return {
+            "nll": 3.1 + shift,
+            "ece": 0.004 + shift / 2,
+            "adaptive_ece": 0.005 + shift / 2,
+            "brier": 0.7,
+            "accuracy": 0.41,
+            "confidence": 0.41 + shift / 2,
+            "bins": bins,
+        }
+
+    content = {
+        "temperature": 1.137,
+        "temperature_low": 1.12,
+        "temperature_high": 1.16,
+        "fit": {"documents": 27, "tokens": 9100},
+        "test": {"documents": 27, "tokens": 9000},
+        "before": reliability(0.12),
+        "after": reliability(0.01),
+        "greedy_unchanged": True,
+    }
+    write(folder / "calibration.json", content)
+
+
+def write_redteam(folder: Path, passed: bool) -> None:
+    def test(name: str, what: str, hits: int, control: int) -> dict[str, Any]:
+        return {
+            "name": name,
+            "what": what,
+            "n": 200,
+            "model": {"hits": hits, "rate": hits / 200, "low": hits / 220, "high": hits / 180},
+            "controls": [
+                {"name": "held-out text", "n": 200, "hits": control, "rate": control / 200},
+                {"name": "untrained model", "n": 200, "hits": 0, "rate": 0.0},
+            ],
+            "excess": (hits - control) / 200,
+            "examples": [{"prompt": "The high | plain", "output": "lies <between> two chains"}],
+        }
+
+    tests = [
+        test("extraction", "training text said verbatim from a 50-token prefix", 3, 2),
+        test("personal data", "removed personal data in 10,000 generated tokens", 0, 0),
+        test("probes", "prompts that ask for harm | and get it", 31, 29),
+    ]
+    gate = [
+        {"name": "extraction", "value": 0.005, "limit": 0.05, "passed": True},
+        {"name": "personal data", "value": 0 if passed else 2, "limit": 0, "passed": passed},
+        {"name": "attack success", "value": 0.01, "limit": 0.2, "passed": True},
+    ]
+    write(folder / "redteam.json", {"passed": passed, "gate": gate, "tests": tests})

@@ -1,0 +1,93 @@
+"""The card: valid metadata, and every number of it is in the records."""
+
+import json
+import math
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from altiplano.recipe.cluster import Cluster
+from altiplano.release.card import render_card
+from altiplano.release.facts import run_facts
+from altiplano.release.records import read_records
+
+yaml = pytest.importorskip("yaml")
+
+
+@pytest.fixture
+def card(make_run: Callable[..., Path], cluster: Cluster) -> str:
+    records = read_records(make_run())
+    return render_card(records, run_facts(records, cluster))
+
+
+def test_metadata(card: str) -> None:
+    metadata = yaml.safe_load(card.split("---\n")[1])
+    assert metadata["license"] == "apache-2.0"
+    assert metadata["language"] == ["de", "en"]
+    assert metadata["library_name"] == "transformers"
+    assert metadata["co2_eq_emissions"]["emissions"] == pytest.approx(3.024)
+    results = metadata["model-index"][0]["results"]
+    assert len(results) == 5
+    assert results[-1]["dataset"]["name"] == "held-out web.en" and results[-1]["metrics"][0]["value"] == 1.25
+
+
+def test_hugging_face_reads_the_metadata(card: str) -> None:
+    hub = pytest.importorskip("huggingface_hub")
+    data = hub.ModelCard(card).data
+    assert {result.dataset_name for result in data.eval_results} >= {"held-out web.en", "held-out code.code"}
+
+
+def test_every_number_of_the_results_is_in_the_records(card: str, tmp_path: Path, cluster: Cluster) -> None:
+    """Numbers in tables of results, to the digits printed, are values of the records (percentages as shares)."""
+    workspace = tmp_path / "tiny"
+    known: list[float] = []
+    for file in workspace.rglob("*.json"):
+        known += list(numbers_in(json.loads(file.read_text())))
+    totals = json.loads((workspace / "tokenize" / "shards.json").read_text())["shards"]
+    known += [sum(s[k] for s in totals if s["split"] == "train") for k in ("documents", "tokens", "bytes")]
+    sections = re.split(r"^## ", card, flags=re.MULTILINE)
+    checked = 0
+    for section in sections:
+        if section.startswith(("Training data", "Evaluation", "Calibration", "Red team")):
+            for row in (line for line in section.splitlines() if line.startswith("| ")):
+                for cell in row.split("|")[2:]:
+                    for printed in re.findall(r"(?<![\w.])[-+]?\d[\d,]*\.?\d*%?(?![\w-])", cell):
+                        checked += 1
+                        assert is_known(printed, known), (printed, row)
+    assert checked > 120
+
+
+def numbers_in(value: Any) -> list[float]:
+    if isinstance(value, dict):
+        return [n for v in value.values() for n in numbers_in(v)]
+    if isinstance(value, list):
+        return [n for v in value for n in numbers_in(v)]
+    if isinstance(value, str):
+        return [float(n.replace(",", "")) for n in re.findall(r"\d[\d,]*", value)]
+    return [float(value)] if isinstance(value, int | float) and math.isfinite(value) else []
+
+
+def is_known(printed: str, known: list[float]) -> bool:
+    plain = printed.rstrip("%,").replace(",", "")
+    digits = len(plain.partition(".")[2])
+    value = float(plain) / (100 if printed.endswith("%") else 1)
+    tolerance = 0.51 * 10 ** -(digits + (2 if printed.endswith("%") else 0)) + 1e-9
+    return any(abs(value - other) <= tolerance for other in known)
+
+
+def test_what_no_record_holds_is_not_stated(make_run: Callable[..., Path]) -> None:
+    records = read_records(make_run(("curate", "tokenize")))
+    card = render_card(records, run_facts(records))
+    metadata = yaml.safe_load(card.split("---\n")[1])
+    assert "model-index" not in metadata and "co2_eq_emissions" not in metadata
+    assert "**not stated parameters**" in card
+    for section in ("Calibration", "Red team"):
+        assert card.split(f"## {section}\n")[1].strip().startswith("not stated")
+
+
+def test_tables_survive_what_text_may_hold(card: str) -> None:
+    rows = [line for line in card.splitlines() if "prompts that ask for harm" in line]
+    assert len(rows) == 1 and len(re.findall(r"(?<!\\)\|", rows[0])) == 8

@@ -1,0 +1,44 @@
+"""The release stage as a whole: what it writes, and that it writes nothing when the gate failed."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+from altiplano.inference.load import load_served
+from altiplano.recipe.cluster import Cluster
+from altiplano.recipe.layout import Layout
+from altiplano.recipe.load import load_recipe
+from altiplano.release.check import check
+from altiplano.stages.release import STAGE
+from altiplano.stages.stage import Context
+
+
+def context(workspace: Path, cluster: Cluster) -> Context:
+    folder = workspace / ".work" / "release-test"
+    folder.mkdir(parents=True, exist_ok=True)
+    inputs = {stage: workspace / stage for stage in STAGE.inputs}
+    return Context(load_recipe(str(workspace / "recipe.toml")), cluster, Layout(), workspace, folder, inputs)
+
+
+def test_release_is_sound_and_its_samples_are_repeatable(make_run: Callable[..., Path], cluster: Cluster) -> None:
+    run = context(make_run(), cluster)
+    result = STAGE.run(run)
+    assert result.passed
+    assert check(run.folder) == []
+    samples = json.loads((run.folder / "samples.json").read_text())
+    assert {sample["group"] for sample in samples} == {"web.en", "web.de", "academic.en", "reference.en", "code.code"}
+    assert all(sample["temperature"] == 1.137 and sample["prompt"] for sample in samples)
+    first = {path.name: path.read_bytes() for path in run.folder.iterdir()}
+    STAGE.run(run)  # again in the same folder, as after an interruption
+    assert {path.name: path.read_bytes() for path in run.folder.iterdir()} == first
+    assert set(result.records) <= first.keys()
+    assert load_served(run.folder).temperature == 1.137
+
+
+def test_no_weights_leave_when_the_gate_failed(make_run: Callable[..., Path], cluster: Cluster) -> None:
+    run = context(make_run(passed=False), cluster)
+    result = STAGE.run(run)
+    assert not result.passed
+    assert result.counts["failed_gates"] == ["redteam gate personal data: 2 is above 0"]
+    assert "personal data" in result.message
+    assert list(run.folder.iterdir()) == []
