@@ -14,14 +14,15 @@ TEMPORARY = ".tmp"
 def publish(path: Path, write: Callable[[Path], None]) -> None:
     """Let ``write`` fill a temporary file beside ``path``, then move it into place. The folder is synced too."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f"{path.name}.{os.getpid()}{TEMPORARY}")  # a killed run's orphan may still be writing its own
+    # named by process: a killed run's orphan may still be writing its own
+    temporary = path.with_name(f"{path.name}.{os.getpid()}{TEMPORARY}")
     write(temporary)
     descriptor = os.open(temporary, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-    os.replace(temporary, path)
+    temporary.replace(path)
     folder = os.open(path.parent, os.O_RDONLY)
     try:
         os.fsync(folder)

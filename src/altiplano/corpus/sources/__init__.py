@@ -1,1 +1,1 @@
-"""One short file per raw format. Each reader yields ``Raw`` documents and ``Bad`` records, never raises for bad data."""
+"""One short file per raw format. Readers yield ``Raw`` documents and ``Bad`` records; bad data never raises."""

@@ -36,7 +36,9 @@ def _record(line: bytes, where: str) -> Iterator[Raw | Bad]:
     except (ValueError, RecursionError) as error:
         yield Bad("malformed JSON line", f"{where}: {error}")
         return
-    body = next((record[key] for key in TEXT_KEYS if isinstance(record.get(key), str)), None) if isinstance(record, dict) else None
+    if not isinstance(record, dict):
+        record = {}
+    body = next((record[key] for key in TEXT_KEYS if isinstance(record.get(key), str)), None)
     if body is None:
         yield Bad('no string under "text" or "content"', where)
         return

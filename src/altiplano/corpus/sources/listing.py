@@ -56,7 +56,10 @@ def files_of(source: Source, root: Path) -> list[tuple[str, int]]:
 def _expand(pattern: str, root: Path) -> set[tuple[str, int]]:
     files: set[Path] = set()
     for match in root.glob(pattern):
-        files.update(Path(folder) / name for folder, _, names in os.walk(match) for name in names) if match.is_dir() else files.add(match)
+        if match.is_dir():
+            files.update(Path(folder) / name for folder, _, names in os.walk(match) for name in names)
+        else:
+            files.add(match)
     return {(path.relative_to(root).as_posix(), path.stat().st_size) for path in files if path.is_file()}
 
 
@@ -95,9 +98,9 @@ def inputs(corpus: Corpus) -> dict[str, Any]:
     """Every raw input file with what tells its contents, for ``inputs.json``."""
     listed = {source.name: files_of(source, corpus.root) for source in corpus.sources if source.format != "python"}
     hashed = sum(size for files in listed.values() for _, size in files) <= HASHED_BYTES
-    found: dict[str, Any] = {
-        name: [_describe(corpus.root, path, size, hashed) for path, size in sorted(files)] for name, files in listed.items()
-    }
+    found: dict[str, Any] = {}
+    for name, files in listed.items():
+        found[name] = [_describe(corpus.root, path, size, hashed) for path, size in sorted(files)]
     for source in corpus.sources:
         if source.format == "python":
             found[source.name] = python.installation()

@@ -5,16 +5,20 @@ read from the sources without importing them. ``web``: the long descriptions of 
 """
 
 import ast
+import functools
 import importlib.metadata
 import platform
 import sysconfig
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from altiplano.corpus.sources.decoding import decode
 from altiplano.corpus.sources.raw import Bad, Raw
 
-SKIPPED = {"site-packages", "dist-packages", "test", "tests", "idlelib", "lib2to3", "turtledemo", "ensurepip", "__pycache__"}
+SKIPPED = {
+    "site-packages", "dist-packages", "test", "tests", "idlelib", "lib2to3", "turtledemo", "ensurepip", "__pycache__",
+}  # fmt: skip
 TOPICS = "pydoc_data/topics.py"
 
 
@@ -76,13 +80,15 @@ def _name(distribution: importlib.metadata.Distribution) -> str:
     return distribution.metadata["Name"].lower().replace("_", "-")
 
 
+@functools.cache
 def _descriptions() -> dict[str, str]:
     found = {}
     for distribution in importlib.metadata.distributions():
         if not distribution.metadata["Name"]:
             continue
-        payload = distribution.metadata.get_payload()  # type: ignore[attr-defined]
-        text = distribution.metadata.get("Description") or (payload if isinstance(payload, str) else "")
+        metadata: Any = distribution.metadata  # an e-mail message; its type says less than that
+        payload = metadata.get_payload()
+        text = metadata.get("Description") or (payload if isinstance(payload, str) else "")
         if text.strip() and text.strip() != "UNKNOWN":
             found[_name(distribution)] = text.encode("utf-8", "replace").decode("utf-8")
     return found

@@ -21,7 +21,7 @@ class Raw:
 
 @dataclass(frozen=True)
 class Bad:
-    """A record that could not be read (``lost``) or only after a repair. ``example`` says where and what, in one line."""
+    """A record that could not be read (``lost``), or only after a repair. ``example`` says where and what."""
 
     reason: str
     example: str
