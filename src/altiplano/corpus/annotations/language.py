@@ -7,7 +7,11 @@ from typing import Any
 
 from altiplano.corpus.extras import extra
 
-NOT_PROSE = re.compile(r"```.*?```|~~~.*?~~~|\$[^$]{1,2000}\$|https?://\S+|\\[a-zA-Z]+|<[^<>]{1,200}>|`[^`\n]*`", re.DOTALL)
+NOT_PROSE = re.compile(
+    r"```.*?```|~~~.*?~~~|`[^`\n]*`|https?://\S+|<[^<>]{1,200}>"  # code, addresses, tags
+    r"|\$\$.*?\$\$|\$[^$]{1,2000}\$|\\\[.*?\\\]|\\begin\{([a-z*]+)\}.*?\\end\{\1\}|\\[a-zA-Z]+",  # mathematics
+    re.DOTALL,
+)
 SAMPLE = 2000
 """Characters looked at. More do not make it surer (measured)."""
 
@@ -19,7 +23,7 @@ def _model() -> Any:
 
 
 def language_of(text: str) -> tuple[str, float]:
-    """ISO 639-1 (or -3) code and probability; ``und``, 0 when there is nothing to judge. Code and formulas are skipped."""
+    """ISO 639-1 (or -3) code and probability of the text without code and formulas; ``und``, 0 when nothing is left."""
     prose = " ".join(NOT_PROSE.sub(" ", text[: 10 * SAMPLE]).split())[:SAMPLE]
     if not any(character.isalpha() for character in prose):
         return "und", 0.0

@@ -37,7 +37,7 @@ class Model:
 
 @dataclass(frozen=True)
 class _Text:
-    """Documents end to end with their marks; ``hashes[k][i]`` is the key of the k words from ``i``; ``end`` of i's document."""
+    """Documents end to end with their marks. ``hashes[k][i]`` is the key of the k words from i; ``end[i]`` i's end."""
 
     words: U64
     end: NDArray[np.int64]

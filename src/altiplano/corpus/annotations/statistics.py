@@ -1,10 +1,13 @@
 """Numbers about a text that the heuristics look at, computed once."""
 
+import re
 from typing import TypedDict
 
 import numpy as np
 
 from altiplano.corpus.words import LETTER, SYMBOL, characters, classes, ngram_hashes, word_hashes
+
+FENCED = re.compile(r"^(```+|~~~+).*?^\1\s*$", re.MULTILINE | re.DOTALL)
 
 
 class Statistics(TypedDict):
@@ -15,7 +18,7 @@ class Statistics(TypedDict):
     symbols: float
     """Share of characters that are neither letters, digits nor spaces."""
     repeated_lines: float
-    """Share of characters in lines seen before in the document."""
+    """Share of characters in lines seen before in the document; fenced code aside, where lines recur by nature."""
     repeated_words: float
     """Share of word 5-grams seen before in the document."""
     word_length: float
@@ -30,11 +33,12 @@ def statistics(text: str) -> Statistics:
     grams = ngram_hashes(words, 5)
     lines = [line for line in map(str.strip, text.split("\n")) if line]
     length = sum(map(len, lines))
+    prose = [line for line in map(str.strip, FENCED.sub("", text).split("\n")) if line]
     return Statistics(
         characters=len(text),
         words=len(words),
         symbols=_share((kinds == SYMBOL).sum(), len(kinds)),
-        repeated_lines=_share(length - sum(map(len, set(lines))), length),
+        repeated_lines=_share(sum(map(len, prose)) - sum(map(len, set(prose))), sum(map(len, prose))),
         repeated_words=_share(len(grams) - len(np.unique(grams)), len(grams)),
         word_length=_share((kinds >= LETTER).sum(), len(words)),
         line_length=_share(length, len(lines)),
