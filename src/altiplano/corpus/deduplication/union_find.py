@@ -15,6 +15,6 @@ def components(size: int, left: NDArray[np.int64], right: NDArray[np.int64]) -> 
         return node
 
     for a, b in zip(left.tolist(), right.tolist(), strict=True):
-        a, b = root(a), root(b)
-        parent[max(a, b)] = min(a, b)
+        one, other = root(a), root(b)
+        parent[max(one, other)] = min(one, other)
     return np.array([root(node) for node in range(size)], np.int64)
