@@ -85,4 +85,5 @@ def duplicates(columns: Columns, reasons: Reasons) -> Reasons:
 
 def group_names(columns: Columns) -> NDArray[np.object_]:
     """``web.en`` and so on: the unit of perplexity models, held-out sets and evaluation."""
-    return np.array([f"{d}.{l}" for d, l in zip(columns["domain"], columns["language"], strict=True)], object)
+    pairs = zip(columns["domain"], columns["language"], strict=True)
+    return np.array([f"{domain}.{language}" for domain, language in pairs], object)

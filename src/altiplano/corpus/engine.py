@@ -38,7 +38,7 @@ def map_shards(
     size: Callable[[Task], int],
     workers: int,
 ) -> None:
-    """Run ``work`` on each task whose output file is not there yet, largest first. Progress counts bytes of ``size``."""
+    """Run ``work`` on each task whose output is not there yet, largest first. ``size`` is in bytes, for progress."""
     todo = sorted((task for task in tasks if not output(task).exists()), key=size, reverse=True)
     if not todo:
         return
@@ -80,7 +80,8 @@ def _progress(title: str, total: int) -> Iterator[Callable[[int], None]]:
     from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
-    columns = (TextColumn("{task.description:24}"), BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
+    name = TextColumn("{task.description:24}")
+    columns = (name, BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         bar = progress.add_task(title, total=total)
         yield lambda amount: progress.advance(bar, amount)

@@ -2,9 +2,9 @@
 
 A document whose hash falls into the lowest ``fraction`` of all hashes is held out: the same one in every run, however
 the corpus grows. A group with fewer than ``min_documents`` of them is filled up with its next lowest hashes. This
-happens after deduplication, so that no held-out document has a near duplicate in training; the pieces of a long document
-share its hash and stay together. What is left to find is text in common: a held-out document with half of its
-13-grams in training is dropped.
+happens after deduplication, so that no held-out document has a near duplicate in training; the pieces of a long
+document share its hash and stay together. What is left to find is text in common: a held-out document with half of
+its 13-grams in training is dropped.
 """
 
 from collections.abc import Iterable
@@ -49,7 +49,9 @@ def seen_in(grams: U64, texts: Iterable[str]) -> U64:
     """Which of the n-grams (ascending, distinct) occur in the texts."""
     found = [np.zeros(0, np.uint64)]
     for text in texts:
-        found.append(np.intersect1d(grams, ngram_hashes(word_hashes(text), NGRAM)))
+        here = ngram_hashes(word_hashes(text), NGRAM)
+        at = np.minimum(np.searchsorted(grams, here), len(grams) - 1)
+        found.append(here[grams[at] == here] if len(grams) else here[:0])
     return np.unique(np.concatenate(found))
 
 

@@ -20,10 +20,11 @@ EXAMPLE = 300
 """Characters of an example in the audit."""
 
 COLUMNS = {
-    "id": "string", "text": "string", "source": "string", "domain": "string", "url": "string", "language": "string",
-    "language_score": "float64", "code_language": "string", "characters": "int64", "words": "int64", "symbols": "float64",
-    "repeated_lines": "float64", "repeated_words": "float64", "word_length": "float64", "line_length": "float64",
-    "personal_data": "int64", "bytes": "int64", "text_hash": "string", "document_hash": "string",
+    "id": "string", "text": "string", "source": "string", "domain": "string",
+    "url": "string", "language": "string", "language_score": "float64", "code_language": "string",
+    "characters": "int64", "words": "int64", "symbols": "float64", "repeated_lines": "float64",
+    "repeated_words": "float64", "word_length": "float64", "line_length": "float64", "personal_data": "int64",
+    "bytes": "int64", "text_hash": "string", "document_hash": "string",
 }  # fmt: skip
 """``text_hash`` is equal for texts that differ in white space only; ``document_hash`` is that of the whole document,
 which all pieces of a long one share."""
@@ -68,7 +69,8 @@ def annotate_shard(task: Task, corpus: Corpus, salt: str, folder: Path) -> None:
     schema = arrow.schema([(name, getattr(arrow, kind)()) for name, kind in COLUMNS.items()])
     files.write_table(shard_path(folder, task.number), arrow.Table.from_pylist(rows, schema))
     names = ("kind", "hash", "document")
-    columns = {name: arrow.array([item[at] for item in sorted(removed)], arrow.string()) for at, name in enumerate(names)}
+    removed.sort()
+    columns = {name: arrow.array([item[at] for item in removed], arrow.string()) for at, name in enumerate(names)}
     files.write_table(personal_path(folder, task.number), arrow.table(columns))
     counts = {
         "source": task.source.name,
