@@ -86,7 +86,8 @@ def run_facts(records: Records, cluster: Cluster | None = None) -> RunFacts:
     ended = max(_times(measured.values(), "ended"), default="")
     sessions = run.get("sessions", [])
     devices = device_count(run, cluster)
-    hours = _product(devices, _hours(run.get("seconds")))
+    seconds = training_seconds(records)
+    hours = None if devices is None or seconds is None else devices * seconds / 3600
     elsewhere = sum(seconds for stage, seconds in stage_seconds.items() if stage != "train") / 3600
     run_hours = None if hours is None else hours + elsewhere
     stated = _stated(recipe)
@@ -113,7 +114,7 @@ def run_facts(records: Records, cluster: Cluster | None = None) -> RunFacts:
         peak_flops_per_device=run.get("matmul_peak_flops"),
         training_started=min(_times(sessions, "started"), default=""),
         training_ended=max(_times(sessions, "ended"), default=""),
-        training_seconds=run.get("seconds"),
+        training_seconds=seconds,
         started=started,
         ended=ended,
         year=datetime.fromisoformat(ended).year if ended else None,
@@ -130,7 +131,7 @@ def run_facts(records: Records, cluster: Cluster | None = None) -> RunFacts:
         run_energy_kwh=run_energy,
         co2_kg=None if energy is None else emissions_kg(energy, where),
         run_co2_kg=None if run_energy is None else emissions_kg(run_energy, where),
-        versions=_versions(),
+        versions=_versions(run),
         code=_code_version(),
         recipe_hash=recipe_hash(recipe) if recipe else "",
         stated=stated,
@@ -143,6 +144,13 @@ def device_count(run: dict[str, Any], cluster: Cluster | None) -> int | None:
     if ranks is None or run.get("device") != "cpu":
         return ranks
     return min(int(ranks), cluster.devices) if cluster else 1
+
+
+def training_seconds(records: Records) -> float | None:
+    """Time of all sessions. A killed one left no end, so the steps that were kept count at least."""
+    seconds = (records.run or {}).get("seconds")
+    steps = sum(line.get("seconds") or 0.0 for line in records.metrics)
+    return None if seconds is None else max(float(seconds), steps)
 
 
 def recipe_hash(recipe: Recipe) -> str:
@@ -163,18 +171,12 @@ def _times(records: Iterable[dict[str, Any]], key: str) -> list[str]:
     return [str(record[key]) for record in records if record.get(key)]
 
 
-def _hours(seconds: float | None) -> float | None:
-    return None if seconds is None else seconds / 3600
-
-
-def _product(a: float | None, b: float | None) -> float | None:
-    return None if a is None or b is None else a * b
-
-
-def _versions() -> dict[str, str]:
+def _versions(run: dict[str, Any]) -> dict[str, str]:
+    """Of the training, where it says so; else of this process."""
     import torch
 
-    return {"altiplano": __version__, "torch": torch.__version__, "python": platform.python_version()}
+    here = {"altiplano": __version__, "torch": torch.__version__, "python": platform.python_version()}
+    return {name: run.get(name, version) for name, version in here.items()}
 
 
 def _code_version() -> str:
