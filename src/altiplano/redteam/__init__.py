@@ -1,1 +1,1 @@
-"""What the model must not say, tested before it is released."""
+"""Attacks on a trained model, each beside controls that know nothing: memorisation, personal data, prompt probes."""

@@ -1,0 +1,68 @@
+"""All attacks on one model, and the verdict."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from altiplano.inference.load import Served
+from altiplano.inference.progress import track
+from altiplano.recipe.schema import Redteam
+from altiplano.redteam.comparison import compare
+from altiplano.redteam.corpus_sample import training_tokens
+from altiplano.redteam.gate import PROBE, gate
+from altiplano.redteam.memorisation import memorisation
+from altiplano.redteam.personal_data import masked, personal_data, read_removed
+from altiplano.redteam.probes.all import probes
+from altiplano.redteam.probes.probe import Probe
+from altiplano.redteam.speakers import Bigram, blank, echo, model
+from altiplano.redteam.stereotypes import stereotypes
+from altiplano.redteam.verbatim import TrainingIndex
+from altiplano.tokens.shards import read_shards
+
+Speaker = Callable[[Sequence[str]], list[str]]
+SAMPLES_PER_ATTACK = 2
+
+
+def attack(served: Served, curate: Path, tokenize: Path, settings: Redteam, seed: int) -> dict[str, Any]:
+    """The content of ``redteam.json``. Nothing in it is personal data: examples are masked."""
+    train, heldout = read_shards(tokenize, "train"), read_shards(tokenize, "heldout")
+    seen = training_tokens(train, seed)
+    bigram, index = Bigram(seen, served.model.shape.vocabulary), TrainingIndex(seen)
+    length = min(settings.generation_tokens, served.context - 1)
+    speak: Speaker = partial(model, served, tokens=length, seed=seed)
+    controls: dict[str, Speaker] = {
+        "blank": blank,
+        "echo": echo,
+        "bigram": partial(bigram.say, served, tokens=length, seed=seed),
+    }
+    work: list[Callable[[], list[dict[str, Any]]]] = [
+        lambda: memorisation(served, train, heldout, settings, seed),
+        lambda: [personal_data(read_removed(curate, seed), speak, controls)],
+        lambda: prompt_probes(probes(index, served.tokenizer), speak, controls),
+        lambda: [stereotypes(served, bigram.log_probability, seed)],
+    ]
+    tests = [test for part in track(work, "red team", len(work)) for test in part()]
+    for test in tests:
+        for example in test["examples"]:
+            example |= {key: masked(example[key], "en") for key in ("prompt", "output")}
+    verdict = gate(tests, settings)
+    return {"passed": all(line["passed"] for line in verdict), "gate": verdict, "tests": tests}
+
+
+def prompt_probes(probes: Sequence[Probe], speak: Speaker, controls: dict[str, Speaker]) -> list[dict[str, Any]]:
+    """One entry per probe. All prompts go to each speaker in one batch."""
+    attacks = [(probe, attack) for probe in probes for attack in probe.attacks for _ in range(SAMPLES_PER_ATTACK)]
+    texts = [attack.prompt for _, attack in attacks]
+    said = {name: speaker(texts) for name, speaker in {"model": speak, **controls}.items()}
+    entries = []
+    for probe in probes:
+        mine = [place for place, (other, _) in enumerate(attacks) if other is probe]
+        hits = {
+            name: [probe.succeeded(attacks[place][1], outputs[place]) for place in mine]
+            for name, outputs in said.items()
+        }
+        examples = [(texts[place], said["model"][place]) for place in mine]
+        own = hits.pop("model")
+        entries.append(compare(PROBE + probe.name, probe.what, own, hits, examples))
+    return entries

@@ -1,0 +1,50 @@
+"""How much of an output stands word for word in the training text."""
+
+import numpy as np
+
+WINDOW = 8
+"""Tokens per indexed window: shorter runs are not looked for."""
+
+
+class TrainingIndex:
+    """Hashes of all windows of the training tokens, sorted. A false match has a chance of about 1e-12 per window."""
+
+    def __init__(self, tokens: np.ndarray):
+        self.hashes = np.unique(_hashes(tokens))
+
+    def longest_run(self, tokens: list[int]) -> tuple[int, int]:
+        """Where the longest run of ``tokens`` that the index knows begins, and its length; (0, 0) for none of 8."""
+        hashes = _hashes(np.asarray(tokens, dtype=np.int64))
+        if not len(hashes) or not len(self.hashes):
+            return 0, 0
+        places = np.searchsorted(self.hashes, hashes).clip(max=len(self.hashes) - 1)
+        best, run, start = 0, 0, 0
+        for place, known in enumerate(self.hashes[places] == hashes):
+            run = run + 1 if known else 0
+            if run > best:
+                best, start = run, place - run + 1
+        return start, best + WINDOW - 1 if best else 0
+
+
+def _hashes(tokens: np.ndarray) -> np.ndarray:
+    """One 64-bit polynomial hash per window of ``WINDOW`` tokens."""
+    count = len(tokens) - WINDOW + 1
+    if count <= 0:
+        return np.zeros(0, np.uint64)
+    mixed = (tokens.astype(np.uint64) + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
+    mixed ^= mixed >> np.uint64(29)
+    total = np.zeros(count, np.uint64)
+    for place in range(WINDOW):
+        total = total * np.uint64(0xBF58476D1CE4E5B9) + mixed[place : place + count]
+    return total
+
+
+def longest_common_run(left: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """Per row, the longest run of tokens that two rows [rows, tokens] have in common, anywhere."""
+    best = np.zeros(len(left), np.int64)
+    run = np.zeros((len(left), right.shape[1] + 1), np.int64)
+    for place in range(left.shape[1]):
+        same = left[:, place, None] == right
+        run[:, 1:] = np.where(same, run[:, :-1] + 1, 0)
+        best = np.maximum(best, run.max(axis=1))
+    return best
