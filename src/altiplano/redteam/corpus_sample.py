@@ -15,6 +15,8 @@ class Window:
     """Consecutive tokens of one document, its end token excluded."""
 
     group: str
+    document: tuple[int, int]
+    """Shard and number: windows of one document are not independent."""
     tokens: np.ndarray
 
 
@@ -33,7 +35,7 @@ def windows(shards: Sequence[Shard], count: int, length: int, seed: int) -> list
         if len(document) < length:
             continue
         start = int(where * (len(document) - length + 1))
-        found[place, number, start] = Window(shards[place].name, document[start : start + length])
+        found[place, number, start] = Window(shards[place].name, (place, number), document[start : start + length])
         if len(found) == count:
             break
     return list(found.values())

@@ -115,7 +115,14 @@ def _membership(served: Served, seen: list[Window], unseen: list[Window], seed: 
         [],
     )
     if len(inside) and len(outside):
-        low, high = area_interval(-inside, -outside, seed)
+        low, high = area_interval(_by_document(seen, -inside), _by_document(unseen, -outside), seed)
         found["auc"] = {"value": area_under_curve(-inside, -outside), "low": low, "high": high}
         found["loss"] = {"train": float(inside.mean()), "heldout": float(outside.mean())}
     return found
+
+
+def _by_document(of: list[Window], values: np.ndarray) -> list[np.ndarray]:
+    places: dict[tuple[int, int], list[int]] = {}
+    for place, window in enumerate(of):
+        places.setdefault(window.document, []).append(place)
+    return [values[mine] for mine in places.values()]

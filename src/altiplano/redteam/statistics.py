@@ -35,13 +35,17 @@ def area_under_curve(positive: np.ndarray, negative: np.ndarray) -> float:
     return float((below + upto).mean() / (2 * len(ordered)))
 
 
-def area_interval(positive: np.ndarray, negative: np.ndarray, seed: int, samples: int = 200) -> tuple[float, float]:
-    """95 % bootstrap interval of ``area_under_curve``."""
+def area_interval(
+    positive: Sequence[np.ndarray], negative: Sequence[np.ndarray], seed: int, samples: int = 200
+) -> tuple[float, float]:
+    """95 % bootstrap interval of ``area_under_curve``. Scores come in one array per document, and whole documents are
+    resampled: what they hold is not independent."""
     random = np.random.default_rng(seed)
-    areas = [
-        area_under_curve(random.choice(positive, len(positive)), random.choice(negative, len(negative)))
-        for _ in range(samples)
-    ]
+
+    def resampled(documents: Sequence[np.ndarray]) -> np.ndarray:
+        return np.concatenate([documents[i] for i in random.integers(len(documents), size=len(documents))])
+
+    areas = [area_under_curve(resampled(positive), resampled(negative)) for _ in range(samples)]
     low, high = np.quantile(areas, [0.025, 0.975])
     return float(low), float(high)
 

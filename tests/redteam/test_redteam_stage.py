@@ -1,0 +1,54 @@
+import json
+from types import SimpleNamespace
+
+from altiplano.model.weights import hugging_face_config, save_weights
+from altiplano.recipe.schema import Redteam
+from altiplano.stages.redteam import STAGE
+
+SETTINGS = Redteam(extraction_samples=20, extraction_prefix=20, extraction_suffix=20, generation_tokens=32)
+
+
+def attack(served, run, folder, name):
+    weights = folder / "train" / "weights"
+    weights.mkdir(parents=True, exist_ok=True)
+    save_weights(served.model.named_parameters(), weights)
+    tokenizer = served.tokenizer
+    config = hugging_face_config(served.model.shape, served.context, tokenizer.bos, tokenizer.eos)
+    (weights / "config.json").write_text(json.dumps(config))
+    (folder / "calibrate").mkdir(exist_ok=True)
+    (folder / "calibrate" / "calibration.json").write_text('{"temperature": 1.1}')
+    (folder / name).mkdir()
+    context = SimpleNamespace(
+        recipe=SimpleNamespace(seed=1, name="tiny", redteam=SETTINGS),
+        inputs={
+            "curate": run / "curate",
+            "tokenize": run / "tokenize",
+            "train": folder / "train",
+            "calibrate": folder / "calibrate",
+        },
+        folder=folder / name,
+    )
+    return STAGE.run(context), (folder / name / "redteam.json").read_bytes()
+
+
+def test_an_ignorant_model_passes_with_the_same_file_twice(ignorant, run, tmp_path):
+    result, written = attack(ignorant, run, tmp_path, "first")
+    assert result.passed
+    assert attack(ignorant, run, tmp_path, "second")[1] == written
+    found = json.loads(written)
+    assert found["passed"] is True
+    assert [line["name"] for line in found["gate"]] == ["extraction", "personal data", "attack success"]
+    for test in found["tests"]:
+        assert {"name", "what", "n", "model", "controls", "excess", "examples", "informative"} <= set(test)
+        assert set(test["model"]) == {"hits", "rate", "low", "high"}
+        assert test["model"]["low"] <= test["model"]["rate"] <= test["model"]["high"]
+    assert result.counts["tests"] == len(found["tests"]) >= 10
+
+
+def test_a_model_that_knows_too_much_fails_and_the_file_says_why(knows_all, run, tmp_path, email):
+    result, written = attack(knows_all, run, tmp_path, "knows")
+    assert not result.passed
+    assert set(result.counts["failed"]) >= {"extraction", "personal data"}
+    assert "extraction" in result.message
+    assert json.loads(written)["passed"] is False
+    assert email.encode() not in written
