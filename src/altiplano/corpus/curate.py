@@ -18,7 +18,7 @@ from altiplano.corpus.annotations.personal_data import salt_of
 from altiplano.corpus.audit import audit
 from altiplano.corpus.clusters import clusters
 from altiplano.corpus.columns import load_columns
-from altiplano.corpus.engine import map_shards, processors
+from altiplano.corpus.engine import Pool, map_shards, processes, processors
 from altiplano.corpus.extras import extra
 from altiplano.corpus.publishing import publish_documents, publish_personal_data
 from altiplano.corpus.scoring import score
@@ -40,16 +40,21 @@ def curate(corpus: Corpus, seed: int, folder: Path, workers: int | None = None) 
     """
     for library in LIBRARIES:
         extra(library)
-    workers = workers or processors()
     listing = inputs(corpus)
     fingerprint = _fingerprint(corpus, seed, listing)
     steps = folder / "steps"
-    if _finished(folder, fingerprint):
-        shutil.rmtree(steps, ignore_errors=True)
-        return _counts(files.read_json(folder / "audit.json"))
-    _start_or_resume(folder, steps, fingerprint)
+    if not _finished(folder, fingerprint):
+        _start_or_resume(folder, steps, fingerprint)
+        with processes(workers or processors()) as pool:
+            result = _steps(corpus, seed, folder, steps, pool)
+        files.write_json(folder / "inputs.json", {"fingerprint": fingerprint, **listing})
+        files.write_json(folder / "audit.json", result)  # last: its presence means that all is there
+    shutil.rmtree(steps, ignore_errors=True)
+    return _counts(files.read_json(folder / "audit.json"))
 
-    # read, extract, annotate
+
+def _steps(corpus: Corpus, seed: int, folder: Path, steps: Path, pool: Pool) -> dict[str, Any]:
+    """Read, annotate, decide, publish; returns the audit."""
     salt = salt_of(seed)
     tasks = plan(corpus)
     map_shards(
@@ -58,33 +63,27 @@ def curate(corpus: Corpus, seed: int, folder: Path, workers: int | None = None) 
         tasks,
         lambda task: counts_path(steps, task.number),
         lambda task: task.size,
-        workers,
+        pool,
     )
     counted = [files.read_json(counts_path(steps, task.number)) for task in tasks]
     _check_readable(corpus, tasks, counted)
     shards = [shard_path(steps, task.number) for task in tasks]
     columns = load_columns(shards)
 
-    # decide
     reasons = decisions.quality(columns, corpus)
     columns["cluster"] = clusters(columns, reasons, shards, corpus.deduplication, steps / "clusters.parquet")
     order = corpus.quality.perplexity_order
-    columns["perplexity"] = score(columns, reasons, shards, order, seed, steps / "perplexity", workers)
+    columns["perplexity"] = score(columns, reasons, shards, order, seed, steps / "perplexity", pool)
     reasons = decisions.worst_perplexity(columns, reasons, corpus.quality.perplexity_drop)
     reasons = decisions.duplicates(columns, reasons)
     if not (reasons == "").any():
         raise InputError(_nothing_left(reasons))
-    columns["split"], reasons, overlap = split(columns, reasons, shards, corpus.heldout, steps / "overlap", workers)
+    columns["split"], reasons, overlap = split(columns, reasons, shards, corpus.heldout, steps / "overlap", pool)
     columns["reason"], columns["keep"] = reasons, reasons == ""
 
-    # publish
-    publish_documents(columns, shards, folder / "documents", steps, workers)
+    publish_documents(columns, shards, folder / "documents", steps, pool)
     publish_personal_data([personal_path(steps, task.number) for task in tasks], folder / "personal_data.parquet")
-    files.write_json(folder / "inputs.json", {"fingerprint": fingerprint, **listing})
-    result = audit(columns, shards, counted, overlap, salt)
-    files.write_json(folder / "audit.json", result)  # last: its presence means that all is there
-    shutil.rmtree(steps)
-    return _counts(result)
+    return audit(columns, shards, counted, overlap, salt)
 
 
 def _fingerprint(corpus: Corpus, seed: int, listing: dict[str, Any]) -> str:

@@ -12,14 +12,17 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from multiprocessing import connection, get_context, parent_process
 from pathlib import Path
 from typing import TypeVar
 
+from altiplano.errors import InputError
 from altiplano.recipe.units import human_bytes
 
 Task = TypeVar("Task")
+Pool = ProcessPoolExecutor | None
 
 PLAIN_SECONDS = 10.0
 """Between two lines of progress where there is no terminal."""
@@ -30,34 +33,47 @@ def processors() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+@contextmanager
+def processes(workers: int) -> Iterator[Pool]:
+    """So many processes for all steps of a run, started when there is work for them; none when one worker is enough."""
+    if workers == 1:
+        yield None
+        return
+    # spawn: no copied locks or threads, and the child can watch the process that started it
+    pool = ProcessPoolExecutor(workers, get_context("spawn"), initializer=_die_with_parent)
+    try:
+        yield pool
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
 def map_shards(
     title: str,
     work: Callable[[Task], None],
     tasks: Sequence[Task],
     output: Callable[[Task], Path],
     size: Callable[[Task], int],
-    workers: int,
+    pool: Pool,
 ) -> None:
     """Run ``work`` on each task whose output is not there yet, largest first. ``size`` is in bytes, for progress."""
     todo = sorted((task for task in tasks if not output(task).exists()), key=size, reverse=True)
     if not todo:
         return
     with _progress(title, sum(map(size, todo))) as advance:
-        if workers == 1 or len(todo) == 1:
+        if pool is None or len(todo) == 1:
             for task in todo:
                 work(task)
                 advance(size(task))
             return
-        # spawn: no copied locks or threads, and the child can watch the process that started it
-        with ProcessPoolExecutor(min(workers, len(todo)), get_context("spawn"), initializer=_die_with_parent) as pool:
-            running: dict[Future[None], Task] = {pool.submit(work, task): task for task in todo}
+        running: dict[Future[None], Task] = {pool.submit(work, task): task for task in todo}
+        for future in as_completed(running):
             try:
-                for future in as_completed(running):
-                    future.result()
-                    advance(size(running[future]))
-            except BaseException:
-                pool.shutdown(wait=False, cancel_futures=True)
-                raise
+                future.result()
+            except BrokenProcessPool as error:
+                raise InputError(
+                    f"{title}: a process was killed, perhaps for want of memory; run again to resume"
+                ) from error
+            advance(size(running[future]))
 
 
 def _die_with_parent() -> None:

@@ -8,7 +8,7 @@ import numpy as np
 
 from altiplano.corpus import files
 from altiplano.corpus.columns import Columns
-from altiplano.corpus.engine import map_shards
+from altiplano.corpus.engine import Pool, map_shards
 from altiplano.corpus.extras import extra
 
 DECIDED = ("id", "perplexity", "cluster", "keep", "reason", "split")
@@ -30,7 +30,7 @@ class PartTask:
     size: int
 
 
-def publish_documents(columns: Columns, shards: list[Path], folder: Path, steps: Path, workers: int) -> None:
+def publish_documents(columns: Columns, shards: list[Path], folder: Path, steps: Path, pool: Pool) -> None:
     """``columns`` has ``perplexity``, ``cluster``, ``keep``, ``reason`` and ``split`` by now."""
     arrow = extra("pyarrow")
     order = np.argsort(columns["id"])
@@ -43,7 +43,7 @@ def publish_documents(columns: Columns, shards: list[Path], folder: Path, steps:
         ids, sizes = columns["id"][order][number == value], columns["bytes"][order][number == value]
         path = folder / f"part-{part:05d}.parquet"
         tasks.append(PartTask(path, ids[0], ids[-1], decisions, tuple(shards), int(sizes.sum())))
-    map_shards("documents", _write, tasks, lambda task: task.path, lambda task: task.size, workers)
+    map_shards("documents", _write, tasks, lambda task: task.path, lambda task: task.size, pool)
 
 
 def _write(task: PartTask) -> None:

@@ -15,7 +15,7 @@ from altiplano.corpus import files
 from altiplano.corpus.annotations import perplexity
 from altiplano.corpus.columns import Columns
 from altiplano.corpus.decisions import Reasons, group_names
-from altiplano.corpus.engine import map_shards
+from altiplano.corpus.engine import Pool, map_shards
 from altiplano.corpus.words import U64, word_hashes
 
 MIN_DOCUMENTS = 50
@@ -49,7 +49,7 @@ class ScoreTask:
 
 
 def score(
-    columns: Columns, reasons: Reasons, shards: list[Path], order: int, seed: int, folder: Path, workers: int
+    columns: Columns, reasons: Reasons, shards: list[Path], order: int, seed: int, folder: Path, pool: Pool
 ) -> NDArray[np.float64]:
     """Perplexity per document; NaN for the dropped and for small groups."""
     groups = group_names(columns)
@@ -69,14 +69,14 @@ def score(
             sample = sample[np.cumsum(columns["bytes"][sample]) - columns["bytes"][sample] < MODEL_BYTES]
             models.append(ModelTask(path, order, _rows(columns, sample, shards), int(columns["bytes"][sample].sum())))
             assigned[(reasons == "") & (groups == group) & (half != side)] = str(path)
-    map_shards("perplexity models", _train, models, lambda task: task.path, lambda task: task.size, workers)
+    map_shards("perplexity models", _train, models, lambda task: task.path, lambda task: task.size, pool)
 
     tasks = []
     for number, shard in enumerate(shards):
         rows = columns["shard"] == number
         size = int(columns["bytes"][rows & (assigned != "")].sum())
         tasks.append(ScoreTask(folder / f"scores-{number:05d}.npy", order, shard, tuple(assigned[rows]), size))
-    map_shards("perplexity", _score, tasks, lambda task: task.path, lambda task: task.size, workers)
+    map_shards("perplexity", _score, tasks, lambda task: task.path, lambda task: task.size, pool)
     scores = [np.load(task.path) for task in tasks]
     return np.concatenate(scores)
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from altiplano.corpus import files, heldout
 from altiplano.corpus.columns import Columns, texts
 from altiplano.corpus.decisions import Reasons, group_names
-from altiplano.corpus.engine import map_shards
+from altiplano.corpus.engine import Pool, map_shards
 from altiplano.recipe.schema import Heldout
 
 
@@ -26,7 +26,7 @@ class OverlapTask:
 
 
 def split(
-    columns: Columns, reasons: Reasons, shards: list[Path], settings: Heldout, folder: Path, workers: int
+    columns: Columns, reasons: Reasons, shards: list[Path], settings: Heldout, folder: Path, pool: Pool
 ) -> tuple[NDArray[Any], Reasons, dict[str, Any]]:
     """Each document's split (empty when dropped), the reasons with overlapping held-out documents added, and counts."""
     kept = np.flatnonzero(reasons == "")
@@ -42,7 +42,7 @@ def split(
         size = int(columns["bytes"][here].sum())
         path, rows = folder / f"seen-{number:05d}.npy", tuple(columns["row"][here].tolist())
         tasks.append(OverlapTask(path, sought, shard, rows, size))
-    map_shards("held-out overlap", _seen, tasks, lambda task: task.path, lambda task: task.size, workers)
+    map_shards("held-out overlap", _seen, tasks, lambda task: task.path, lambda task: task.size, pool)
     seen = np.unique(np.concatenate([np.load(task.path) for task in tasks]))
     share = heldout.overlaps(grams, owners, len(numbered), seen)
 

@@ -146,6 +146,8 @@ def perplexities(model: Model, documents: list[U64]) -> Floats:
 
 def _look_up(keys: U64, wanted: U64) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
     """The places of the keys that are there, and which are."""
+    if not len(keys):  # the corpus had only empty documents
+        return np.zeros(len(wanted), np.int64), np.zeros(len(wanted), bool)
     index = np.searchsorted(keys, wanted)
     index[index == len(keys)] = 0
     return index, keys[index] == wanted

@@ -42,15 +42,15 @@ REGIONS = {
     "ko": ("KR",), "code": ("US",),
 }  # fmt: skip
 
-NUMBERING = re.compile(r"(?:\bv|versions?|releases?|sections?|chapters?|§|[=<>~^]=?|\boid|-|/)[\s\"'(]*$")
+NUMBERING = re.compile(r"(?:\bv|versions?|releases?|sections?|chapters?|§|[=<>~^!]=|[<>~^/-]|\boid)[\s\"'(:=]*$")
 ADDRESSING = re.compile(
     r"\b(?:ips?|ipv4|address|addr|adresse|dirección|indirizzo|endereço|адрес|host|server|dns|from|peer)\b\W*(?:\w+\W+)?$"
     r"|地址\W*$"
 )
 CALLING = re.compile(
     r"(?:\b(?:tel|phone|telephone|call|mobile|cell|fax|dial|ring|whatsapp|telefon|tel[eé]fono|t[eé]l[eé]phone|handy|mobil|"
-    r"rufnummer|m[oó]vil|portable|appele[rz]|llame|llamar|telefone|celular|cellulare|anrufen|тел|телефон|номер|звоните)\b|"
-    r"电话|手机|電話|携帯)\W*(?:\w+\W+){0,2}$"
+    r"rufnummer|m[oó]vil|portable|appele[rz]|llame|llamar|telefone|celular|cellulare|anrufen|rufen|тел|телефон|номер|звоните)\b|"
+    r"电话|手机|電話|携帯)\W*(?:\w+\W+){0,3}$"
 )
 NOT_CALLING = re.compile(
     r"(?:isbn|issn|doi|arxiv|orcid|pages?|pp|vol|no|nr|id|order|bestellung|invoice|version|rfc|pmid|eur|usd|[$€£¥#§=])\W*$"
@@ -104,7 +104,7 @@ def is_card(value: str, before: str, language: str) -> bool:
         or (length == 16 and (number[:4] in ("6011",) or number[:2] in ("35", "62", "65")))
     )
     total = sum(digits[-1::-2]) + sum(sum(divmod(2 * digit, 10)) for digit in digits[-2::-2])
-    return issuer and total % 10 == 0 and len(set(digits)) > 2
+    return issuer and total % 10 == 0 and len(set(digits)) > 1
 
 
 def is_iban(value: str) -> int:

@@ -32,13 +32,30 @@ HEADING = re.compile(rf"\\({'|'.join(LEVEL)})\*?(?:\[[^\]]*\])?\s*\{{((?:[^{{}}]
 ENVIRONMENT = re.compile(r"\\(?:begin|end)\s*\{[^{}]*\}(?:\[[^\]]*\])?")
 ARGUMENT = re.compile(r"\\[a-zA-Z]+\*?(?:\[[^\]]*\])?\{([^{}]*)\}")
 LINK = re.compile(r"\\href\s*\{[^{}]*\}\s*\{([^{}]*)\}")
-ACCENT = re.compile(r"\\([`'^\"~=.uvHc])\s*\{?\s*(?:\\?([a-zA-Z]))\s*\}?")
+ACCENT = re.compile(
+    r"\\(?:(?P<mark>[`'^\"~=.])\s*(?:\{\s*\\?(?P<a>[a-zA-Z])\s*\}|\\?(?P<b>[a-zA-Z]))"
+    r"|(?P<word>[uvHc])(?:\s*\{\s*(?P<c>[a-zA-Z])\s*\}|\s+(?P<d>[a-zA-Z])(?![a-zA-Z])))"
+)
 COMBINING = dict(zip("`'^\"~=.uvHc", "\u0300\u0301\u0302\u0308\u0303\u0304\u0307\u0306\u030c\u030b\u0327", strict=True))
 COMMAND = re.compile(r"\\[a-zA-Z]+\*?\s?|\\[,;:!/@ -]")
-SYMBOLS = {r"\%": "%", r"\&": "&", r"\_": "_", r"\#": "#", r"\$": "$", r"\{": "{", r"\}": "}", r"\\": "\n", "~": " ",
-           "``": "“", "''": "”", "---": "—", "--": "–", r"\ss": "ß", r"\ae": "æ", r"\o ": "ø", r"\LaTeX": "LaTeX",
-           r"\TeX": "TeX", r"\ldots": "…", r"\dots": "…"}  # fmt: skip
-SYMBOL = re.compile("|".join(re.escape(key) + (r"(?![a-zA-Z])" if key[-1].isalpha() else "") for key in SYMBOLS))
+WORDS = {
+    "ss": "ß",
+    "ae": "æ",
+    "oe": "œ",
+    "o": "ø",
+    "l": "ł",
+    "i": "i",
+    "ldots": "…",
+    "dots": "…",
+    "LaTeX": "LaTeX",
+    "TeX": "TeX",
+}
+WORD = re.compile(rf"\\({'|'.join(WORDS)})(?![a-zA-Z])(?:\{{\}}|[ \t])?")  # a space after a command's name only ends it
+SYMBOLS = {
+    r"\%": "%", r"\&": "&", r"\_": "_", r"\#": "#", r"\$": "$", r"\{": "{", r"\}": "}", r"\\": "\n", "~": " ",
+    "``": "“", "''": "”", "---": "—", "--": "–",
+}  # fmt: skip
+SYMBOL = re.compile("|".join(map(re.escape, SYMBOLS)))
 HELD = re.compile("\ue000(\\d+)\ue001")
 
 
@@ -60,7 +77,8 @@ def text_of_latex(source: str) -> str:
     source = re.sub(r"\\(?:item|bibitem)\b\s*", "\n- ", source)
     source = ENVIRONMENT.sub("\n", source)
     source = LINK.sub(r"\1", source)
-    source = ACCENT.sub(lambda match: match.group(2) + COMBINING[match.group(1)], source)
+    source = ACCENT.sub(_accented, source)
+    source = WORD.sub(lambda match: WORDS[match.group(1)], source)
     for _ in range(4):  # nested arguments, innermost first
         source = ARGUMENT.sub(r"\1", source)
     source = SYMBOL.sub(lambda match: SYMBOLS[match.group(0)], source)
@@ -68,6 +86,11 @@ def text_of_latex(source: str) -> str:
     while HELD.search(source):
         source = HELD.sub(lambda match: held[int(match.group(1))], source)
     return _tidy(source)
+
+
+def _accented(match: re.Match[str]) -> str:
+    mark = COMBINING[match["mark"] or match["word"]]
+    return (match["a"] or match["b"] or match["c"] or match["d"]) + mark
 
 
 def _tidy(text: str) -> str:

@@ -1,6 +1,7 @@
 """WARC web archives, compressed or not: the HTML pages among the responses."""
 
 import re
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,40 +9,59 @@ from altiplano.corpus.extras import extra
 from altiplano.corpus.sources.decoding import decode
 from altiplano.corpus.sources.raw import MAX_RECORD_BYTES, Bad, Raw
 
+CUT = "cut off by the end of the file"
 META_CHARSET = re.compile(rb"<meta[^>]{0,200}?charset=[\"']?([a-zA-Z0-9_-]+)", re.IGNORECASE)
 
 
 def read(path: Path, place: str) -> Iterator[Raw | Bad]:
-    """Pages answered with status 200. A page cut short by the end of the file is counted, not kept."""
+    """Pages answered with status 200. What the end of the file cuts short is counted, not kept."""
     warc = extra("fastwarc.warc")
-    number = -1
+    number, position = -1, 0
+    found: list[Raw | Bad] = []
     try:
         with path.open("rb") as stream:
-            for number, record in enumerate(
-                warc.ArchiveIterator(stream, record_types=warc.WarcRecordType.response, parse_http=True)
-            ):
+            pages = warc.ArchiveIterator(stream, record_types=warc.WarcRecordType.response, parse_http=True)
+            for number, record in enumerate(pages):
+                position = record.stream_pos
                 found = _page(record, f"{place}#{number}")
-                if found is not None:
-                    yield from found
-    except (OSError, ValueError, RuntimeError) as error:
+                yield from found
+        if number < 0:
+            yield Bad("no response records in the WARC", place)
+        elif not (found and isinstance(found[-1], Bad) and found[-1].reason == CUT) and _is_cut(path, position):
+            yield Bad(CUT, f"{place} after record {number}")
+    except (OSError, ValueError, RuntimeError, zlib.error) as error:
         yield Bad("damaged WARC, the rest is lost", f"{place} after record {number}: {error}")
-        return
-    if number < 0:
-        yield Bad("no response records in the WARC", place)
 
 
-def _page(record: object, place: str) -> list[Raw | Bad] | None:
+def _is_cut(path: Path, position: int) -> bool:
+    """Whether a gzip member from ``position`` on does not end: the iterator stops there without a word."""
+    if path.suffix != ".gz":
+        return False
+    with path.open("rb") as stream:
+        stream.seek(position)
+        member = zlib.decompressobj(wbits=31)
+        try:
+            while data := member.unused_data or stream.read(1 << 20):
+                if member.eof:
+                    member = zlib.decompressobj(wbits=31)
+                member.decompress(data)
+        except zlib.error:  # the file is one member for all records, and this is no beginning of it
+            return False
+    return not member.eof
+
+
+def _page(record: object, place: str) -> list[Raw | Bad]:
     headers = record.http_headers  # type: ignore[attr-defined]
     kind = record.http_content_type or "text/html"  # type: ignore[attr-defined]
     if headers is None or headers.status_code != 200 or "html" not in kind:
-        return None
+        return []
     url = record.headers.get("WARC-Target-URI") or ""  # type: ignore[attr-defined]
     length = record.content_length  # type: ignore[attr-defined]
     if length > MAX_RECORD_BYTES:
         return [Bad("record above 64 MiB", f"{place} {url}")]
     body = record.reader.read()  # type: ignore[attr-defined]
     if len(body) < length:
-        return [Bad("cut off by the end of the file", f"{place} {url}: {len(body):,} of {length:,} bytes")]
+        return [Bad(CUT, f"{place} {url}: {len(body):,} of {length:,} bytes")]
     meta = META_CHARSET.search(body[:4096])
     charset = record.http_charset or (meta.group(1).decode("ascii") if meta else None)  # type: ignore[attr-defined]
     text, repair = decode(body, charset)
