@@ -1,0 +1,308 @@
+"""The stage as a whole: what the key planted, what a kill leaves, what bad input says."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from itertools import pairwise
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+from corpus_support import SAMPLES, contents, samples_corpus
+
+from altiplano.corpus.annotations.personal_data import find, hash_value
+from altiplano.corpus.curate import curate
+from altiplano.corpus.heldout import NGRAM
+from altiplano.corpus.words import ngram_hashes, word_hashes
+from altiplano.errors import InputError
+from altiplano.recipe.schema import Corpus, Quality, Source
+
+
+@pytest.fixture(scope="module")
+def curated(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("curated")
+    curate(samples_corpus(), seed=0, folder=folder, workers=1)
+    return folder
+
+
+def documents(folder: Path) -> list[dict]:
+    return [row for path in sorted(folder.glob("documents/*.parquet")) for row in pq.read_table(path).to_pylist()]
+
+
+def audit_of(folder: Path) -> dict:
+    return json.loads((folder / "audit.json").read_text(encoding="utf-8"))
+
+
+def test_folder_holds_the_contract_and_nothing_else(curated):
+    assert sorted(contents(curated)) == [
+        "audit.json",
+        "documents/part-00000.parquet",
+        "inputs.json",
+        "personal_data.parquet",
+    ]
+    table = pq.read_table(curated / "documents")
+    types = {field.name: str(field.type) for field in table.schema}
+    for name in ("id", "text", "source", "domain", "url", "language", "code_language", "reason", "split"):
+        assert types[name] == "string"
+    assert types["language_score"] == types["perplexity"] == "double"
+    assert types["bytes"] == "int64" and types["keep"] == "bool"
+    ids = table["id"].to_pylist()
+    assert ids == sorted(set(ids)) and all(len(i) == 32 for i in ids)
+    for row in table.to_pylist():
+        assert row["bytes"] == len(row["text"].encode())
+        assert row["keep"] == (row["reason"] == "") == (row["split"] in ("train", "heldout"))
+        assert (row["language"] == "code") == (row["domain"] == "code") == (row["code_language"] != "")
+
+
+def test_what_the_key_planted_is_what_happened(curated):
+    key = json.loads((SAMPLES / "key.json").read_text())
+    rows = documents(curated)
+    by_url = {row["url"]: row for row in rows}
+    for kind, reason in (("exact_duplicates", "exact duplicate"), ("near_duplicates", "near duplicate")):
+        assert len(key[kind]) == 3
+        for pair in key[kind]:
+            one, copy = by_url[pair["url"]], by_url[pair["copy"]]
+            kept, dropped = sorted((one, copy), key=lambda row: row["id"])
+            assert kept["keep"] and dropped["reason"] == reason and dropped["cluster"] == kept["id"]
+    for page in key["dropped"]:
+        assert not by_url[page["url"]]["keep"]
+    planted = {page["url"] for page in key["dropped"]}
+    duplicates = sum(len(key[kind]) for kind in ("exact_duplicates", "near_duplicates"))
+    assert sum(not row["keep"] for row in rows) == len(planted) + duplicates  # nothing good was lost
+
+
+def test_personal_data_is_gone_and_its_hashes_are_there(curated):
+    key = json.loads((SAMPLES / "key.json").read_text())["personal_data"]
+    rows = documents(curated)
+    text = "\n".join(row["text"] for row in rows)
+    salt = audit_of(curated)["salt"]
+    removed = pq.read_table(curated / "personal_data.parquet").to_pylist()
+    hashes = {(item["kind"], item["hash"]) for item in removed}
+    for item in key:
+        assert item["value"] not in text
+        assert (item["kind"], hash_value(item["kind"], item["value"], salt)) in hashes
+    assert len(hashes) == len(key)  # and nothing else was taken for personal data
+    assert {item["document"] for item in removed} == {row["id"] for row in rows if row["personal_data"]}
+    assert not any(find(row["text"], row["language"]) for row in rows)
+    assert audit_of(curated)["personal_data"] == dict(sorted(Counter(item["kind"] for item in removed).items()))
+
+
+def test_every_language_has_training_and_heldout_documents(curated):
+    groups = Counter(
+        (row["language"], row["split"]) for row in documents(curated) if row["domain"] == "web" and row["keep"]
+    )
+    for language in ("en", "de", "fr", "es", "ru", "zh"):
+        assert groups[language, "heldout"] >= 2 and groups[language, "train"] >= 4
+
+
+def test_heldout_shares_nothing_with_training(curated):
+    rows = [row for row in documents(curated) if row["keep"]]
+    grams = {s: set() for s in ("train", "heldout")}
+    for row in rows:
+        grams[row["split"]].update(ngram_hashes(word_hashes(row["text"]), NGRAM).tolist())
+    assert len(grams["heldout"]) > 500 and not grams["heldout"] & grams["train"]
+    clusters = {s: {row["cluster"] for row in rows if row["split"] == s} for s in grams}
+    assert not clusters["train"] & clusters["heldout"]
+
+
+def test_audit_adds_up(curated):
+    audit = audit_of(curated)
+    rows = documents(curated)
+    steps = audit["funnel"]
+    assert [s["step"] for s in steps[:5]] == ["read", "extracted", "language", "heuristics", "perplexity"]
+    assert all(a["documents"] >= b["documents"] for a, b in pairwise(steps))
+    assert steps[-1]["documents"] == sum(k["documents"] for k in audit["kept"]) == sum(row["keep"] for row in rows)
+    assert sum(d["documents"] for d in audit["dropped"]) == sum(not row["keep"] for row in rows)
+    assert {e["reason"] for e in audit["examples"]} == {d["reason"] for d in audit["dropped"]}
+    assert all(len(e["text"]) <= 300 for e in audit["examples"])
+    listed = json.loads((curated / "inputs.json").read_text())["sources"]
+    assert set(listed) == {"web", "academic", "markdown", "glossary", "code"}
+    assert all(set(f) == {"path", "size", "sha256"} for files in listed.values() for f in files)
+
+
+def test_workers_change_nothing(curated, tmp_path):
+    curate(samples_corpus(), seed=0, folder=tmp_path, workers=3)
+    assert contents(tmp_path) == contents(curated)
+
+
+SCRIPT = """
+import sys
+from pathlib import Path
+from corpus_support import samples_corpus
+from altiplano.corpus.curate import curate
+if __name__ == "__main__":
+    curate(samples_corpus(), seed=0, folder=Path(sys.argv[1]), workers=2)
+"""
+
+
+def children(pid: int) -> list[int]:
+    found = []
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = path.read_text().rsplit(")", 1)[1].split()
+        except OSError:
+            continue
+        if int(fields[1]) == pid and fields[0] != "Z":
+            found.append(int(path.parent.name))
+    return found
+
+
+def alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+@pytest.mark.skipif(not Path("/proc").exists(), reason="reads /proc")
+def test_killed_anywhere_and_resumed_gives_the_same_bytes(curated, tmp_path):
+    script = tmp_path / "run.py"
+    script.write_text(SCRIPT)
+    out = tmp_path / "out"
+    paths = [str(Path(__file__).parent), str(Path(__file__).parents[2] / "src")]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
+    picks = random.Random(0)
+    seen = set()
+    for _ in range(40):
+        process = subprocess.Popen([sys.executable, str(script), str(out)], env=environment, stderr=subprocess.DEVNULL)
+        files = len(list(out.rglob("*"))) if out.exists() else 0
+        wait = picks.choice((1, 2, 4, 8))  # kill when so many more files are there
+        while process.poll() is None and (len(list(out.rglob("*"))) if out.exists() else 0) < files + wait:
+            time.sleep(0.005)
+        workers = children(process.pid)
+        process.send_signal(signal.SIGKILL)
+        if process.wait() == 0:
+            break
+        seen.add(len(list(out.rglob("*"))) if out.exists() else 0)
+        deadline = time.monotonic() + 10
+        while any(alive(pid) for pid in workers) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert not any(alive(pid) for pid in workers), "a worker outlived the run that started it"
+        if len(seen) > 4:
+            break
+    assert len(seen) > 2, "the run was never interrupted midway"
+    subprocess.run([sys.executable, str(script), str(out)], env=environment, check=True, timeout=120)
+    assert contents(out) == contents(curated)
+
+
+def test_a_finished_folder_is_left_as_it_is(curated, tmp_path):
+    before = {p: p.stat().st_mtime_ns for p in curated.rglob("*")}
+    counts = curate(samples_corpus(), seed=0, folder=curated)
+    assert counts["documents"] == audit_of(curated)["funnel"][-1]["documents"]
+    assert {p: p.stat().st_mtime_ns for p in curated.rglob("*")} == before
+
+
+def small(tmp_path: Path, texts: dict[str, str], **changes) -> Corpus:
+    for name, text in texts.items():
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    source = Source(name="notes", domain="web", format="text", path="*.txt")
+    return Corpus(**{"root": tmp_path, "sources": (source,), **changes})
+
+
+ESSAY = (SAMPLES / "essays" / "en.md").read_text(encoding="utf-8")
+
+
+def test_changed_input_is_read_again(tmp_path):
+    essays = ESSAY.split("\n# ")
+    corpus = small(tmp_path, {f"{i}.txt": essay for i, essay in enumerate(essays)})
+    out = tmp_path / "out"
+    curate(corpus, 0, out, workers=1)
+    before = contents(out)
+    (tmp_path / "0.txt").write_text(essays[0] + " One more sentence about the sea.")
+    curate(corpus, 0, out, workers=1)
+    after = contents(out)
+    assert after["documents/part-00000.parquet"] != before["documents/part-00000.parquet"]
+    assert after["inputs.json"] != before["inputs.json"]
+    (tmp_path / "0.txt").write_text(essays[0])
+    curate(corpus, 0, out, workers=1)
+    assert contents(out) == before
+
+
+def test_long_documents_become_pieces_that_share_a_split(tmp_path):
+    corpus = small(tmp_path, {"all.txt": ESSAY}, quality=Quality(max_characters=2000))
+    curate(corpus, 0, tmp_path / "out", workers=1)
+    rows = documents(tmp_path / "out")
+    assert len(rows) > 5 and all(len(row["text"]) <= 2000 for row in rows)
+    assert {row["split"] for row in rows if row["keep"]} == {"train"}
+    assert audit_of(tmp_path / "out")["raw"]["documents"] == 1
+
+
+def test_personal_data_may_stay(tmp_path):
+    text = ESSAY.split("\n# ")[1] + "\nWrite to ann@beach.example.\n"
+    corpus = small(tmp_path, {"a.txt": text}, remove_personal_data=False)
+    curate(corpus, 0, tmp_path / "out", workers=1)
+    assert "ann@beach.example" in documents(tmp_path / "out")[0]["text"]
+    assert audit_of(tmp_path / "out")["personal_data"] == {"email": 1}
+    assert len(pq.read_table(tmp_path / "out" / "personal_data.parquet")) == 0
+
+
+def test_perplexity_drops_what_is_unlike_its_group(tmp_path):
+    """60 texts about the same few things and 3 with their words in disorder: the disorder goes first."""
+    picks = random.Random(1)
+    subjects = [
+        "the old ferry",
+        "a quiet harbour",
+        "the northern light",
+        "every careful baker",
+        "our neighbour",
+        "the bridge",
+    ]
+    verbs = ["waits for", "looks after", "remembers", "slowly repairs", "never forgets", "walks along"]
+    places = ["in the early morning", "when the tide is low", "at the end of the road", "before the winter comes"]
+    texts = {}
+    for i in range(63):
+        sentences = [
+            f"{picks.choice(subjects)} {picks.choice(verbs)} {picks.choice(subjects)} {picks.choice(places)}."
+            for _ in range(30)
+        ]
+        words = " ".join(sentences).split()
+        if i >= 60:
+            picks.shuffle(words)
+        texts[f"{i}.txt"] = f"Note {i}. " + " ".join(words)
+    limits = Quality(perplexity_drop=0.05, max_repetition=1.0)
+    curate(small(tmp_path, texts, quality=limits), 0, tmp_path / "out", workers=1)
+    dropped = {row["url"] for row in documents(tmp_path / "out") if row["reason"] == "perplexity"}
+    assert dropped == {"60.txt", "61.txt", "62.txt"}
+
+
+def test_errors_are_one_line_and_leave_no_documents(tmp_path):
+    source = Source(name="notes", domain="web", format="jsonl", path="*.jsonl")
+    (tmp_path / "a.jsonl").write_text('{"text": "' + "too short " * 3 + '"}\n' + "broken\n" * 3)
+    out = tmp_path / "out"
+    cases = [
+        (Corpus(root=tmp_path / "gone", sources=(source,)), r"corpus\.root"),
+        (Corpus(root=tmp_path, sources=(source,)), r"corpus\.max_bad_records: 3 of 4 records .* malformed JSON line"),
+        (
+            Corpus(root=tmp_path, sources=(source,), max_bad_records=0.9),
+            r"corpus\.quality keeps none of 1 documents .*too short",
+        ),
+        (
+            Corpus(root=tmp_path, sources=(source.model_copy(update={"format": "parquet"}),)),
+            r"'notes'.*no parquet document",
+        ),
+    ]
+    for corpus, message in cases:
+        with pytest.raises(InputError, match=message) as error:
+            curate(corpus, 0, out, workers=1)
+        assert "\n" not in str(error.value)
+        assert not (out / "documents").exists() and not (out / "audit.json").exists()
+
+
+def test_missing_libraries_name_the_extra(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "daft", None)
+    with pytest.raises(InputError, match=r'pip install "altiplano\[corpus\]"'):
+        curate(samples_corpus(), 0, tmp_path)
+
+
+def test_daft_stays_quiet():
+    """No usage reports: Daft looks at this variable before it sends any."""
+    script = "import os; from altiplano.corpus.extras import extra; extra('daft'); print(os.environ['DO_NOT_TRACK'])"
+    environment = {k: v for k, v in os.environ.items() if k != "DO_NOT_TRACK"}
+    environment["PYTHONPATH"] = str(Path(__file__).parents[2] / "src")
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, env=environment)
+    assert done.stdout.strip() == "true"

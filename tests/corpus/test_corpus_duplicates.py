@@ -1,0 +1,150 @@
+"""Duplicates are found in every script, and texts that only share a passage are kept."""
+
+import itertools
+import random
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from corpus_support import SAMPLES
+from hypothesis import given
+from hypothesis import strategies as st
+
+from altiplano.corpus.deduplication import exact, minhash
+from altiplano.corpus.deduplication.union_find import components
+from altiplano.recipe.schema import Deduplication
+
+SETTINGS = Deduplication()
+
+
+def signed(tmp_path, texts):
+    ids = [f"{i:04d}" for i in range(len(texts))]
+    path = tmp_path / "shard.parquet"
+    pq.write_table(pa.table({"id": ids, "text": texts}), path)
+    found, values = minhash.signatures([path], ids, SETTINGS)
+    return [int(i) for i in found], values
+
+
+def duplicates(tmp_path, texts):
+    rows, values = signed(tmp_path, texts)
+    left, right = minhash.pairs(values, SETTINGS)
+    return {frozenset((rows[a], rows[b])) for a, b in zip(left, right, strict=True)}
+
+
+def sentences(seed, number=60):
+    words = [w for w in (SAMPLES / "essays" / "en.md").read_text().split() if w.isalpha()]
+    picks = random.Random(seed)
+    return [picks.choice(words) for _ in range(number * 8)]
+
+
+def jaccard(a, b):
+    grams = [{tuple(t[i : i + 5]) for i in range(len(t) - 4)} for t in (a, b)]
+    return len(grams[0] & grams[1]) / len(grams[0] | grams[1])
+
+
+def changed(words, every, seed):
+    picks = random.Random(seed)
+    return [picks.choice(words) if i % every == every - 1 else word for i, word in enumerate(words)]
+
+
+def test_planted_near_duplicates_are_caught(tmp_path):
+    originals = [sentences(i) for i in range(30)]
+    copies = [changed(words, 90, i) for i, words in enumerate(originals)]
+    assert min(jaccard(a, b) for a, b in zip(originals, copies, strict=True)) > 0.85
+    found = duplicates(tmp_path, [" ".join(t) for t in originals + copies])
+    assert found == {frozenset((i, i + 30)) for i in range(30)}
+
+
+def test_texts_below_half_similarity_are_kept(tmp_path):
+    originals = [sentences(i) for i in range(40)]
+    halves = [words[:300] + sentences(1000 + i)[:180] for i, words in enumerate(originals)]
+    similar = [jaccard(a, b) for a, b in zip(originals, halves, strict=True)]
+    assert min(similar) > 0.4 and max(similar) < 0.5
+    assert duplicates(tmp_path, [" ".join(t) for t in originals + halves]) == set()
+
+
+def test_scripts_without_spaces(tmp_path):
+    essays = (SAMPLES / "essays" / "zh.md").read_text(encoding="utf-8").split("\n# ")
+    edited = essays[0].replace("八十度", "八十五度").replace("慢慢就会了", "渐渐就会了")
+    thai = "ภูเขาสูงในภาคเหนือมีหมอกหนาในตอนเช้าและชาวบ้านปลูกชาไว้ตามไหล่เขาเพื่อขายที่ตลาดในเมือง" * 2
+    texts = [*essays, edited, thai, thai.replace("ตอนเช้า", "ตอนเย็น")]
+    assert duplicates(tmp_path, texts) == {frozenset((0, len(essays))), frozenset((len(texts) - 2, len(texts) - 1))}
+
+
+def test_case_and_punctuation_do_not_matter(tmp_path):
+    text = " ".join(sentences(5))
+    assert duplicates(tmp_path, [text, text.upper().replace(" ", ", "), "entirely other words " * 3]) == {
+        frozenset((0, 1))
+    }
+
+
+def test_texts_without_a_whole_ngram_are_not_compared(tmp_path):
+    rows, values = signed(tmp_path, ["", "   ", "one two three four", "!!! ???", "one two three four five", "\n"])
+    assert rows == [4] and values.shape == (1, 112)
+    assert duplicates(tmp_path, ["", "", "a b", "c d"]) == set()
+
+
+def test_estimates_follow_jaccard(tmp_path):
+    originals = [sentences(i) for i in range(20)]
+    copies = [changed(words, 10 + 5 * i, i) for i, words in enumerate(originals)]
+    rows, values = signed(tmp_path, [" ".join(t) for t in originals + copies])
+    assert rows == list(range(40))
+    errors = [(values[i] == values[i + 20]).mean() - jaccard(originals[i], copies[i]) for i in range(20)]
+    assert np.abs(errors).mean() < 0.06
+
+
+def test_bands_agree_with_duckdb(tmp_path):
+    import duckdb
+
+    originals = [sentences(i) for i in range(40)]
+    texts = [" ".join(t) for t in originals + [changed(words, 40, i) for i, words in enumerate(originals)]]
+    _, values = signed(tmp_path, texts)
+    keys = minhash.band_keys(values, SETTINGS)
+    rows = [  # the oracle groups the rows of each band themselves, not our hashes of them
+        (row, band, ",".join(map(str, values[row, band * 8 : band * 8 + 8])))
+        for row, band in itertools.product(range(len(values)), range(14))
+    ]
+    table = pa.table({"row": [r[0] for r in rows], "band": [r[1] for r in rows], "key": [r[2] for r in rows]})
+    query = "select a.row, b.row from t a join t b on a.band = b.band and a.key = b.key and a.row < b.row group by all"
+    expected = set(duckdb.connect().register("t", table).execute(query).fetchall())
+    same = {(a, b) for a, b in itertools.combinations(range(len(values)), 2) if (keys[a] == keys[b]).any()}
+    assert same == expected
+    left, right = minhash.pairs(values, SETTINGS)
+    confirmed = {(a, b) for a, b in expected if (values[a] == values[b]).mean() >= SETTINGS.min_similarity}
+    ours, oracle = (
+        components(len(values), *np.array(sorted(e), np.int64).T)
+        for e in (set(zip(left, right, strict=True)), confirmed)
+    )
+    assert np.array_equal(ours, oracle)
+
+
+@given(st.lists(st.sampled_from("abcd"), max_size=12))
+def test_exact_pairs_join_what_is_equal(values):
+    left, right = exact.pairs(np.array(values, object))
+    roots = components(len(values), left, right)
+    for i, j in itertools.combinations(range(len(values)), 2):
+        assert (roots[i] == roots[j]) == (values[i] == values[j])
+
+
+@given(st.integers(1, 20).flatmap(lambda n: st.tuples(st.just(n), st.lists(st.tuples(*[st.integers(0, n - 1)] * 2)))))
+def test_components_are_connected_and_named_by_their_smallest_member(graph):
+    size, edges = graph
+    left, right = (np.array([e[k] for e in edges], np.int64) for k in (0, 1))
+    found = components(size, left, right)
+    reach = [{i} for i in range(size)]
+    for _ in range(size):
+        for a, b in edges:
+            both = reach[a] | reach[b]
+            for node in both:
+                reach[node] = reach[node] | both
+    assert found.tolist() == [min(nodes) for nodes in reach]
+
+
+def test_daft_joins_64_bit_keys_rightly():
+    """The band join must not multiply rows, as Daft's join on binary keys does."""
+    daft = pytest.importorskip("daft")
+    keys = np.random.default_rng(0).integers(0, 2**64, 3000, np.uint64)
+    frame = daft.from_pydict({"key": keys, "a": np.arange(3000)})
+    other = daft.from_pydict({"key": keys, "b": np.arange(3000)})
+    assert frame.join(other, on="key").count_rows() == 3000

@@ -1,0 +1,125 @@
+"""Held-out documents: the same ones forever, in every group that can spare them, and not in training."""
+
+import hashlib
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from altiplano.corpus.decisions import duplicates, quality, worst_perplexity
+from altiplano.corpus.heldout import is_held_out, ngrams_of, overlaps, seen_in
+from altiplano.recipe.schema import Corpus, Heldout, Source
+
+SETTINGS = Heldout()
+
+
+def hashes(names):
+    return np.array([hashlib.sha256(name.encode()).hexdigest()[:32] for name in names], object)
+
+
+def test_a_growing_corpus_keeps_what_was_held_out_by_its_hash():
+    names = [f"document {i}" for i in range(5000)]
+    groups = np.full(5000, "web.en", object)
+    few = is_held_out(hashes(names[:2000]), groups[:2000], SETTINGS)
+    many = is_held_out(hashes(names), groups, SETTINGS)
+    assert (many[:2000] == few).all()
+    assert 0.015 < many.mean() < 0.025
+
+
+def test_order_does_not_matter():
+    names = [f"document {i}" for i in range(500)]
+    groups = np.array([f"web.{'de' if i % 3 else 'en'}" for i in range(500)], object)
+    shuffled = np.random.default_rng(0).permutation(500)
+    straight = is_held_out(hashes(names), groups, SETTINGS)
+    mixed = is_held_out(hashes(names)[shuffled], groups[shuffled], SETTINGS)
+    assert (straight[shuffled] == mixed).all()
+
+
+@pytest.mark.parametrize(("size", "expected"), [(0, 0), (1, 0), (3, 0), (4, 2), (12, 2)])
+def test_small_groups_spare_their_minimum_or_nothing(size, expected):
+    chosen = is_held_out(hashes([f"small {i}" for i in range(size)]), np.full(size, "web.fr", object), SETTINGS)
+    assert chosen.sum() == expected
+
+
+def test_pieces_of_one_document_stay_together():
+    names = [f"book {i // 5}" for i in range(1000)]
+    chosen = is_held_out(hashes(names), np.full(1000, "academic.en", object), SETTINGS)
+    assert 0 < chosen.sum() < 100
+    held = {name for name, is_held in zip(names, chosen, strict=True) if is_held}
+    assert sum(name in held for name in names) == chosen.sum()
+    assert not is_held_out(hashes(["one"] * 9), np.full(9, "academic.en", object), SETTINGS).any()
+
+
+def test_overlap_is_the_share_of_13_grams_seen():
+    shared = " ".join(f"shared{chr(97 + i)}x" for i in range(20))
+    own = " ".join(f"own{chr(97 + i)}y" for i in range(20))
+    texts = [shared, f"{shared} {own}", own, "too short"]
+    grams, owners = ngrams_of(texts)
+    seen = seen_in(np.unique(grams), [f"before it all {shared} and after", ""])
+    assert overlaps(grams, owners, 4, seen).tolist() == [1.0, pytest.approx(8 / 28), 0.0, 0.0]
+
+
+CORPUS = Corpus(sources=(Source(name="s", domain="web", format="text", path="*.txt"),), languages=("en", "fr"))
+
+
+def columns(**changes):
+    """Three documents that pass, changed."""
+    plain = {
+        "id": ["a", "b", "c"], "domain": ["web", "web", "code"], "language": ["en", "fr", "code"],
+        "language_score": [0.9] * 3,
+        "characters": [500] * 3, "repeated_lines": [0.0] * 3, "repeated_words": [0.0] * 3, "symbols": [0.1] * 3,
+        "word_length": [5.0] * 3, "line_length": [60.0] * 3, "text_hash": ["1", "2", "3"], "cluster": ["a", "b", "c"],
+    }  # fmt: skip
+    values = {**plain, **changes}
+    return {k: np.array(v, object if isinstance(v[0], str) else None) for k, v in values.items()}
+
+
+@pytest.mark.parametrize(
+    ("changes", "reasons"),
+    [
+        ({}, ["", "", ""]),
+        ({"characters": [0, 199, 199]}, ["no text", "too short", "too short"]),
+        ({"language": ["de", "fr", "code"]}, ["language not wanted", "", ""]),
+        ({"language_score": [0.4, 0.6, 0.0]}, ["language uncertain", "", ""]),
+        ({"repeated_lines": [0.4, 0.3, 0.4]}, ["repeated lines", "", "repeated lines"]),
+        ({"repeated_words": [0.4, 0.3, 0.4]}, ["repeated words", "", ""]),
+        ({"symbols": [0.4, 0.3, 0.4]}, ["symbols", "", "symbols"]),
+        ({"word_length": [20.0, 5, 5]}, ["long words", "", ""]),
+        ({"line_length": [500.0, 5, 500]}, ["", "", "long lines"]),
+    ],
+)
+def test_reasons(changes, reasons):
+    assert quality(columns(**changes), CORPUS).tolist() == reasons
+
+
+@given(st.permutations(range(40)), st.floats(0, 0.9))
+def test_the_worst_share_of_each_group_goes(order, share):
+    n = len(order)
+    found = worst_perplexity(
+        {
+            "id": np.array([f"{i:02d}" for i in range(n)], object),
+            "cluster": np.array([f"{i:02d}" for i in range(n)], object),
+            "domain": np.full(n, "web", object),
+            "language": np.array(["en", "de"] * (n // 2), object),
+            "perplexity": np.array(order, float),
+        },
+        np.full(n, "", object),
+        share,
+    )
+    for start in (0, 1):
+        values = sorted(zip(order[start::2], found[start::2], strict=True))
+        dropped = int(share * len(values))
+        assert [reason == "perplexity" for _, reason in values] == [False] * (len(values) - dropped) + [True] * dropped
+
+
+def test_duplicates_leave_the_lowest_surviving_id():
+    reasons = duplicates(
+        {
+            "id": np.array(list("edcba"), object),
+            "text_hash": np.array(["x", "x", "y", "z", "x"], object),
+            "cluster": np.array(["a", "a", "a", "b", "a"], object),
+        },
+        np.array(["", "", "", "", "perplexity"], object),
+    )
+    assert reasons.tolist() == ["exact duplicate", "near duplicate", "", "", "perplexity"]

@@ -1,0 +1,137 @@
+"""Modified Kneser-Ney against an independent, slow implementation with dictionaries."""
+
+import math
+from collections import Counter, defaultdict
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from altiplano.corpus.annotations import perplexity
+from altiplano.corpus.words import word_hashes
+
+BEGIN, END = "<s>", "</s>"
+
+
+class Reference:
+    """Chen and Goodman's formulas, read off the paper: counts, continuation counts, three discounts, interpolation."""
+
+    def __init__(self, documents, order):
+        self.order = order
+        raw = defaultdict(Counter)
+        for document in documents:
+            words = (BEGIN, *document, END)
+            for k in range(1, order + 1):
+                for i in range(len(words) - k + 1):
+                    raw[k][words[i : i + k]] += 1
+        self.counts = {order: dict(raw[order])}
+        for k in range(1, order):
+            before = defaultdict(set)
+            for gram in raw[k + 1]:
+                before[gram[1:]].add(gram[0])
+            self.counts[k] = {g: raw[k][g] if g[0] == BEGIN else len(before[g]) for g in raw[k]}
+        self.counts[1][(BEGIN,)] = 0
+        self.discounts = {}
+        for k in range(1, order + 1):
+            n = Counter(self.counts[k].values())
+            if min(n[1], n[2], n[3], n[4]) == 0:
+                self.discounts[k] = [0, 0.5, 1.0, 1.5]
+                continue
+            y = n[1] / (n[1] + 2 * n[2])
+            d = [0, 1 - 2 * y * n[2] / n[1], 2 - 3 * y * n[3] / n[2], 3 - 4 * y * n[4] / n[3]]
+            good = all(0 < d[j] <= j for j in (1, 2, 3))
+            self.discounts[k] = d if good else [0, 0.5, 1.0, 1.5]
+        self.vocabulary = len(self.counts[1])  # without the begin mark, with the unknown word
+        self.following = {k: defaultdict(list) for k in range(1, order + 1)}
+        for k in range(1, order + 1):
+            for gram, count in self.counts[k].items():
+                self.following[k][gram[:-1]].append(count)
+
+    def probability(self, context, word):
+        k = len(context) + 1
+        counts = self.following[k].get(context, [])
+        lower = self.probability(context[1:], word) if context else 1 / self.vocabulary
+        total = sum(counts)
+        if not total:
+            return lower
+        discount = self.discounts[k]
+        own = self.counts[k].get((*context, word), 0)
+        freed = sum(discount[min(c, 3)] for c in counts) / total
+        return max(own - discount[min(own, 3)], 0) / total + freed * lower
+
+    def perplexity(self, document):
+        words = (BEGIN, *document, END)
+        logs = [
+            math.log(self.probability(words[max(0, i - self.order + 1) : i], words[i])) for i in range(1, len(words))
+        ]
+        return math.exp(-sum(logs) / len(logs))
+
+
+def zipf_documents(seed, number, vocabulary=60):
+    """Words by Zipf's law with some memory, so that all orders have counts of one to four and more."""
+    random = np.random.default_rng(seed)
+    names = [chr(0x61 + i % 26) + chr(0x61 + i // 26) for i in range(vocabulary)]
+    weights = 1 / np.arange(1, vocabulary + 1)
+    documents = []
+    for _ in range(number):
+        words = [names[i] for i in random.choice(vocabulary, random.integers(1, 60), p=weights / weights.sum())]
+        documents.append([w for word in words for w in ([word, names[len(word)]] if random.random() < 0.3 else [word])])
+    return documents
+
+
+def hashed(documents):
+    return [word_hashes(" ".join(document)) for document in documents]
+
+
+@pytest.mark.parametrize("order", [2, 3, 4, 5])
+def test_equals_the_reference(order):
+    train, other = zipf_documents(1, 150), [*zipf_documents(2, 25), ["quite", "unknown", "words"], [], ["aa"]]
+    reference = Reference(train, order)
+    assert any(reference.discounts[k] != [0, 0.5, 1.0, 1.5] for k in reference.discounts)
+    model = perplexity.train(hashed(train), order)
+    found = perplexity.perplexities(model, hashed(other))
+    assert found == pytest.approx([reference.perplexity(document) for document in other], rel=1e-12)
+
+
+@given(st.lists(st.lists(st.sampled_from("abcde"), max_size=8), min_size=1, max_size=8), st.integers(2, 4))
+def test_equals_the_reference_on_tiny_corpora(documents, order):
+    reference = Reference(documents, order)
+    model = perplexity.train(hashed(documents), order)
+    probes = [["a", "b"], ["z"], ["c", "c", "c"], []]
+    expected = []
+    for probe in probes:
+        try:
+            expected.append(reference.perplexity(probe))
+        except ValueError:  # log of zero: nothing was left for the unknown word
+            expected.append(math.inf)
+    assert perplexity.perplexities(model, hashed(probes)) == pytest.approx(expected, rel=1e-9)
+
+
+def test_probabilities_add_up_to_one():
+    train = zipf_documents(3, 100)
+    reference = Reference(train, 3)
+    words = sorted({word for document in train for word in document})
+    for context in [("aa",), ("aa", "ba"), (BEGIN,), (BEGIN, "aa")]:
+        total = sum(reference.probability(context, w) for w in [*words, END, "unknown"])
+        assert total == pytest.approx(1, abs=1e-12)
+
+
+def test_saves_and_loads(tmp_path):
+    documents = hashed(zipf_documents(4, 50))
+    model = perplexity.train(documents, 3)
+    perplexity.save(model, tmp_path / "model.npy")
+    again = perplexity.load(tmp_path / "model.npy", 3)
+    assert np.array_equal(perplexity.perplexities(model, documents), perplexity.perplexities(again, documents))
+
+
+def test_prose_is_likelier_than_its_words_shuffled():
+    from corpus_support import SAMPLES
+
+    essays = (SAMPLES / "essays" / "en.md").read_text().split("\n# ")
+    model = perplexity.train([word_hashes(essay) for essay in essays[:10]], 3)
+    for essay in essays[10:]:
+        words = word_hashes(essay)
+        shuffled = np.random.default_rng(0).permutation(words)
+        plain, mixed = perplexity.perplexities(model, [words, shuffled])
+        assert plain < mixed
