@@ -61,7 +61,7 @@ def render(records: Records) -> str:
         made=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         version=__version__,
         stages=[(stage, _state(records, stage)) for stage in STAGES],
-        commands={stage: f"altiplano {stage} {shown_path(records.workspace / 'recipe.toml')}" for stage in STAGES},
+        commands={stage: command(records, stage) for stage in STAGES},
         tiles=tiles(records, facts),
         records=records,
         data_figures=data_figures(records),
@@ -90,10 +90,12 @@ def current_facts(records: Records) -> RunFacts:
     return replace(released, stage_seconds=now.stage_seconds, stage_peak_bytes=now.stage_peak_bytes)
 
 
-def shown_path(path: Path) -> str:
-    """As one would type it here."""
-    resolved = path.resolve()
-    return str(resolved.relative_to(Path.cwd())) if resolved.is_relative_to(Path.cwd()) else str(path)
+def command(records: Records, stage: str) -> str:
+    """What makes ``stage`` in this run's folder, as one would type it here."""
+    folder, here = records.workspace.resolve(), Path.cwd()
+    shown = folder.relative_to(here) if folder.is_relative_to(here) else records.workspace
+    usual = records.recipe is not None and shown == Path("runs") / records.recipe.name
+    return f"altiplano {stage} {shown / 'recipe.toml'}" + ("" if usual else f" --workspace {shown}")
 
 
 def tiles(records: Records, facts: RunFacts) -> list[Tile]:
