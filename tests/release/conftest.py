@@ -6,9 +6,9 @@ import math
 import random
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
+from made_up_verdicts import GROUPS, write, write_calibrate, write_evaluate, write_redteam
 
 from altiplano.model.init import initial_value
 from altiplano.model.llama import Llama
@@ -58,7 +58,6 @@ devices = 2048
 months = 4
 device_hours = "50M"
 """
-GROUPS = (("web", "en"), ("web", "de"), ("academic", "en"), ("reference", "en"), ("code", "code"))
 TEXT = "The high plain lies between two chains of mountains; llamas graze there, and the wind counts the grass. "
 STARTED = {stage: f"2026-11-23T0{hour}:00:00+00:00" for hour, stage in enumerate(STAGES)}
 
@@ -107,10 +106,6 @@ def recipe(tmp_path: Path) -> Recipe:
     file = tmp_path / "recipe.toml"
     file.write_text(RECIPE)
     return load_recipe(str(file))
-
-
-def write(path: Path, content: Any) -> None:
-    path.write_text(json.dumps(content))
 
 
 def write_manifest(folder: Path, stage: str, inputs: dict[str, str]) -> str:
@@ -263,84 +258,3 @@ def write_train(folder: Path, shape: Model, tokenizer: Tokenizer) -> None:
         ],
     }
     write(folder / "run.json", run)
-
-
-def write_evaluate(folder: Path) -> None:
-    def group(bits: float, documents: int) -> dict[str, Any]:
-        return {
-            "documents": documents,
-            "tokens": 900,
-            "bytes": 3000,
-            "perplexity": math.exp(bits * 3000 * math.log(2) / 900),
-            "bits_per_byte": bits,
-            "bits_per_byte_low": bits - 0.04,
-            "bits_per_byte_high": bits + 0.05,
-        }
-
-    groups = {f"{d}.{g}": group(1.25 + 0.17 * i, 24 // (1 + i)) for i, (d, g) in enumerate(GROUPS)}
-    gaps = {
-        domain: {"train": 1.2, "heldout": 1.2 + gap, "gap": gap, "low": gap - 0.03, "high": gap + 0.03}
-        for domain, gap in (("web", 0.011), ("academic", 0.042), ("reference", 0.06), ("code", -0.004))
-    }
-    write(folder / "perplexity.json", {"groups": groups, "total": group(1.6, 54), "train_gap": gaps})
-
-
-def write_calibrate(folder: Path) -> None:
-    def reliability(shift: float) -> dict[str, Any]:
-        bins = []
-        for i in range(15):
-            confidence = (i + 0.5) / 15
-            count = round(3000 * math.exp(-i / 3.5)) if i != 13 else 0
-            accuracy = max(0.0, confidence - shift * math.sin(math.pi * confidence))
-            bins.append(
-                {"low": i / 15, "high": (i + 1) / 15, "count": count, "confidence": confidence, "accuracy": accuracy}
-            )
-        return {
-            "nll": 3.1 + shift,
-            "ece": 0.004 + shift / 2,
-            "adaptive_ece": 0.005 + shift / 2,
-            "brier": 0.7,
-            "accuracy": 0.41,
-            "confidence": 0.41 + shift / 2,
-            "bins": bins,
-        }
-
-    content = {
-        "temperature": 1.137,
-        "temperature_low": 1.12,
-        "temperature_high": 1.16,
-        "fit": {"documents": 27, "tokens": 9100},
-        "test": {"documents": 27, "tokens": 9000},
-        "before": reliability(0.12),
-        "after": reliability(0.01),
-        "greedy_unchanged": True,
-    }
-    write(folder / "calibration.json", content)
-
-
-def write_redteam(folder: Path, passed: bool) -> None:
-    def test(name: str, what: str, hits: int, control: int) -> dict[str, Any]:
-        return {
-            "name": name,
-            "what": what,
-            "n": 200,
-            "model": {"hits": hits, "rate": hits / 200, "low": hits / 220, "high": hits / 180},
-            "controls": [
-                {"name": "held-out text", "n": 200, "hits": control, "rate": control / 200},
-                {"name": "untrained model", "n": 200, "hits": 0, "rate": 0.0},
-            ],
-            "excess": (hits - control) / 200,
-            "examples": [{"prompt": "The high | plain", "output": "lies <between> two chains"}],
-        }
-
-    tests = [
-        test("extraction", "training text said verbatim from a 50-token prefix", 3, 2),
-        test("personal data", "removed personal data in 10,000 generated tokens", 0, 0),
-        test("probes", "prompts that ask for harm | and get it", 31, 29),
-    ]
-    gate = [
-        {"name": "extraction", "value": 0.005, "limit": 0.05, "passed": True},
-        {"name": "personal data", "value": 0 if passed else 2, "limit": 0, "passed": passed},
-        {"name": "attack success", "value": 0.01, "limit": 0.2, "passed": True},
-    ]
-    write(folder / "redteam.json", {"passed": passed, "gate": gate, "tests": tests})

@@ -49,6 +49,7 @@ def test_every_partial_run_has_a_page(make_run: Callable[..., Path], done: int) 
     page = page_of(make_run(STAGES[:done]))
     for stage in STAGES[:-1]:
         assert (f"altiplano {stage} " in page) == (stage not in STAGES[:done])
+    assert done == len(STAGES) or "--workspace" in page  # not in runs/NAME, so the command must say where
 
 
 def test_charts_hold_the_records(make_run: Callable[..., Path]) -> None:
