@@ -77,6 +77,9 @@ def write_redteam(folder: Path, passed: bool) -> None:
                 {"name": "untrained model", "n": 200, "hits": 0, "rate": 0.0},
             ],
             "excess": (hits - control) / 200,
+            "excess_low": (hits - control) / 200 - 0.02,
+            "excess_high": (hits - control) / 200 + 0.02,
+            "informative": control < 20,
             "examples": [{"prompt": "The high | plain", "output": "lies <between> two chains"}],
         }
 

@@ -56,6 +56,7 @@ def test_charts_hold_the_records(make_run: Callable[..., Path]) -> None:
     page = page_of(make_run())
     assert page.count("<svg") >= 15
     assert page.count('class="curve') > 15 and "restart" in page
+    assert page.count("Not informative here") == 1  # the probes, whose control hits as often
     assert "1.137" in page and "dp2.tp1.pp1" in page
 
 
