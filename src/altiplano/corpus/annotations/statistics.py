@@ -20,7 +20,7 @@ class Statistics(TypedDict):
     repeated_lines: float
     """Share of characters in lines seen before in the document; fenced code aside, where lines recur by nature."""
     repeated_words: float
-    """Share of word 5-grams seen before in the document."""
+    """Share of word 5-grams seen before in the document; fenced code aside as well."""
     word_length: float
     """Mean letters and digits per word."""
     line_length: float
@@ -30,10 +30,11 @@ class Statistics(TypedDict):
 def statistics(text: str) -> Statistics:
     kinds = classes(characters(text))
     words = word_hashes(text)
-    grams = ngram_hashes(words, 5)
+    unfenced = FENCED.sub("", text)
+    grams = ngram_hashes(words if unfenced == text else word_hashes(unfenced), 5)
     lines = [line for line in map(str.strip, text.split("\n")) if line]
     length = sum(map(len, lines))
-    prose = [line for line in map(str.strip, FENCED.sub("", text).split("\n")) if line]
+    prose = [line for line in map(str.strip, unfenced.split("\n")) if line]
     return Statistics(
         characters=len(text),
         words=len(words),

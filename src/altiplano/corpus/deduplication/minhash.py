@@ -20,6 +20,9 @@ UNSPACED = r"([\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar
 
 NOT_WORDS = r"[^\p{L}\p{M}\p{N}]+"
 
+CHUNK = 1 << 16
+"""Candidate pairs compared at a time, to bound memory."""
+
 Signatures = NDArray[np.uint32]
 
 
@@ -66,8 +69,11 @@ def pairs(values: Signatures, settings: Deduplication) -> tuple[NDArray[np.int64
     edges = bands.join(shared, on="band").where(column("row") != column("first")).select("first", "row").distinct()
     found = edges.sort(["first", "row"]).to_pydict()
     left, right = np.array(found["first"], np.int64), np.array(found["row"], np.int64)
-    alike = np.array([(values[a] == values[b]).mean() for a, b in zip(left, right, strict=True)])
-    confirmed = alike >= settings.min_similarity
+    alike = [
+        (values[left[at : at + CHUNK]] == values[right[at : at + CHUNK]]).mean(axis=1)
+        for at in range(0, len(left), CHUNK)
+    ]
+    confirmed = np.concatenate([np.zeros(0), *alike]) >= settings.min_similarity
     return left[confirmed], right[confirmed]
 
 
