@@ -175,6 +175,9 @@ def transformers_problems(folder: Path) -> list[str]:
         return []
     if sum(file.stat().st_size for file in folder.glob("*.safetensors")) > LOGIT_CHECK_BYTES:
         return []
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()  # its bar would stand between the lines of ours
     ours = load_model(folder)
     theirs = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, local_files_only=True).eval()
     tokens = torch.randint(ours.shape.vocabulary, (2, 32), generator=torch.Generator().manual_seed(0))

@@ -30,7 +30,7 @@ def evaluation_figures(records: Records) -> list[Figure]:
             "Overfitting",
             "held-out minus training text",
             interval_chart("Held-out minus training bits per byte", gaps, "difference in bits per byte", zero=True),
-            note="An interval that holds zero shows no overfitting.",
+            note="An interval that holds zero shows no overfitting that these documents could tell.",
         ),
     ]
 
