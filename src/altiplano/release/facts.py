@@ -81,7 +81,7 @@ def run_facts(records: Records, cluster: Cluster | None = None) -> RunFacts:
     """Gather the facts of a whole or partial run. Without a ``cluster`` there is no energy: watts are not known."""
     run, recipe = records.run or {}, records.recipe
     measured = {stage: records.manifests[stage].get("measured", {}) for stage in records.done}
-    stage_seconds = {stage: float(m["wall_seconds"]) for stage, m in measured.items() if "wall_seconds" in m}
+    stage_seconds = wall_seconds(records)
     started = min(_times(measured.values(), "started"), default="")
     ended = max(_times(measured.values(), "ended"), default="")
     sessions = run.get("sessions", [])
@@ -144,6 +144,15 @@ def device_count(run: dict[str, Any], cluster: Cluster | None) -> int | None:
     if ranks is None or run.get("device") != "cpu":
         return ranks
     return min(int(ranks), cluster.devices) if cluster else 1
+
+
+def wall_seconds(records: Records) -> dict[str, float]:
+    """Time per finished stage, in order. A manifest knows the last session only; training counts all of its own."""
+    measured = {stage: records.manifests[stage].get("measured", {}).get("wall_seconds") for stage in records.done}
+    known = {stage: float(seconds) for stage, seconds in measured.items() if seconds is not None}
+    if "train" in known:
+        known["train"] = max(known["train"], training_seconds(records) or 0.0)
+    return known
 
 
 def training_seconds(records: Records) -> float | None:

@@ -8,6 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from altiplano.recipe.units import human
+from altiplano.release.facts import wall_seconds
 from altiplano.release.records import Records, read_records
 from altiplano.release.wording import duration, number, percent
 
@@ -66,8 +67,7 @@ def heldout_table(records: Records) -> Table | None:
 
 
 def time_table(records: Records) -> Table | None:
-    times = {stage: records.manifests[stage].get("measured", {}).get("wall_seconds") for stage in records.done}
-    known = {stage: seconds for stage, seconds in times.items() if seconds is not None}
+    known = wall_seconds(records)
     if not known:
         return None
     table = _table("Time", "stage", "", "share")

@@ -105,7 +105,8 @@ def tiles(records: Records, facts: RunFacts) -> list[Tile]:
         found.append(Tile("parameters", human(facts.parameters), number(facts.parameters)))
     if records.metrics:
         last = records.metrics[-1]
-        recent = [line["loss"] for line in records.metrics[-20:]]
+        # One batch is noisy; a twentieth of a short run is not yet another loss.
+        recent = [line["loss"] for line in records.metrics[-max(1, min(20, len(records.metrics) // 20)) :]]
         loss = sum(recent) / len(recent)
         found.append(Tile("training tokens", human(last["tokens"]), f"{number(last['step'])} steps"))
         found.append(Tile("training loss", f"{loss:.3f}", f"from {records.metrics[0]['loss']:.3f}"))
