@@ -15,6 +15,10 @@ from altiplano.recipe.layout import Layout, check_layout, parse_layout
 from altiplano.recipe.load import load_cluster, load_recipe
 from altiplano.recipe.schema import Recipe
 
+# Before torch starts its threads: idle ones sleep instead of spinning. Measured on two cores, that costs nothing when the
+# machine is free and saves up to nine tenths of the time when it is busy.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
 STAGES = {
     "curate": "raw files to decided, deduplicated documents, with an audit of what was dropped and why",
     "tokenize": "documents to a vocabulary and token shards",
@@ -130,10 +134,10 @@ def parser() -> argparse.ArgumentParser:
         "generate",
         "continue a prompt with a released model",
         generate_text,
-        'example:\n  altiplano generate runs/quickstart/release --prompt "def main(" --tokens 64',
+        'example:\n  altiplano generate runs/quickstart/release "def main(" --tokens 64',
     )
     generate.add_argument("model", type=Path, help="a released model's folder")
-    generate.add_argument("--prompt", default=None, help="text to continue (default: read it from standard input)")
+    generate.add_argument("prompt", nargs="?", help="text to continue (default: read it from standard input)")
     generate.add_argument(
         "--tokens", type=int, default=64, metavar="N", help="tokens to generate at most (default: 64)"
     )

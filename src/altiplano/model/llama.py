@@ -125,7 +125,7 @@ class Llama(nn.Module):
         if self.embed_tokens is not None:
             x = self.embed_tokens(x)
         rotary = self.rotary(start, tokens, x.device, x.dtype)
-        packing = None if cache is not None else document_packing(document)
+        packing = None if cache is not None else document_packing(document, x.dtype)
         for block in self.layers.values():
             x = block(x, rotary, packing, cache, mask)
         if self.norm is not None:

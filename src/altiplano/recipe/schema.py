@@ -99,7 +99,9 @@ class Deduplication(Section):
     bands: int = Field(14, gt=0)
     rows: int = Field(8, gt=0)
     ngram: int = Field(5, gt=0)
-    min_similarity: float = Field(0.65, description="estimated Jaccard below which candidates are not duplicates", ge=0, le=1)
+    min_similarity: float = Field(
+        0.65, description="estimated Jaccard below which candidates are not duplicates", ge=0, le=1
+    )
 
 
 class Heldout(Section):

@@ -1,0 +1,67 @@
+"""The data order: a permutation, addressed by one number, the same for every number of readers."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from altiplano.errors import InputError
+from altiplano.tokens.loader import IGNORED, TrainingData, make_batch
+from altiplano.tokens.sampler import permute, sample_windows
+from altiplano.tokens.shards import read_shards
+
+
+@given(st.integers(1, 5000), st.integers(0, 2**63))
+def test_permute_is_a_permutation(size: int, key: int) -> None:
+    assert sorted(permute(np.arange(size), size, key).tolist()) == list(range(size))
+
+
+def test_permutations_look_random() -> None:
+    size = 10_000
+    order = permute(np.arange(size), size, 1)
+    assert abs(np.corrcoef(np.arange(size), order)[0, 1]) < 0.05
+    assert (np.abs(np.diff(order)) == 1).mean() < 0.01
+    assert (permute(np.arange(size), size, 2) == order).mean() < 0.01
+
+
+@given(st.integers(1, 200), st.integers(0, 400), st.integers(1, 300), st.integers(0, 9))
+def test_any_slice_is_part_of_one_order(windows: int, first: int, count: int, seed: int) -> None:
+    whole = sample_windows(0, first + count, windows, seed)
+    assert sample_windows(first, count, windows, seed).tolist() == whole[first:].tolist()
+    for epoch in range((first + count) // windows):
+        assert sorted(whole[epoch * windows : (epoch + 1) * windows].tolist()) == list(range(windows))
+
+
+@pytest.mark.parametrize("ranks", [1, 2, 4])
+def test_ranks_share_the_global_batch(tokenized: Path, ranks: int) -> None:
+    data = TrainingData(read_shards(tokenized, "train"), 64, 512, seed=3)
+    whole = data.batch(24, 8)
+    parts = [data.batch(24 + rank * 8 // ranks, 8 // ranks) for rank in range(ranks)]
+    assert torch.equal(torch.cat([part.tokens for part in parts]), whole.tokens)
+    assert torch.equal(torch.cat([part.targets for part in parts]), whole.targets)
+
+
+def test_windows_cross_shard_boundaries(tokenized: Path) -> None:
+    shards = read_shards(tokenized, "train")
+    data = TrainingData(shards, 64, 512, seed=3)
+    stream = np.concatenate([shard.data for shard in shards])
+    boundary = shards[0].tokens
+    assert data.read(boundary - 10, 30).tolist() == stream[boundary - 10 : boundary + 20].tolist()
+    assert data.windows == (len(stream) - 1) // 64
+
+
+def test_batches_know_their_documents() -> None:
+    bos, eos = 9, 8
+    batch = make_batch(np.array([[bos, 1, 2, eos, bos, 3, 4]]), bos)
+    assert batch.tokens.tolist() == [[bos, 1, 2, eos, bos, 3]]
+    assert batch.targets.tolist() == [[1, 2, eos, IGNORED, 3, 4]]
+    assert batch.document.tolist() == [[1, 1, 1, 1, 2, 2]]
+    assert batch.valid == 5
+
+
+def test_too_little_text(tokenized: Path) -> None:
+    with pytest.raises(InputError, match="fewer than one sequence"):
+        TrainingData(read_shards(tokenized, "train"), 10**6, 512, seed=3)

@@ -1,0 +1,104 @@
+"""The parts of a training step against formulas written down another way."""
+
+import math
+from pathlib import Path
+
+import pytest
+import torch
+
+from altiplano.model.llama import Llama
+from altiplano.planning.flops import training_flops_per_token
+from altiplano.recipe.load import load_recipe
+from altiplano.recipe.schema import Optimizer, Recipe
+from altiplano.tokens.loader import IGNORED
+from altiplano.training.loss import token_losses
+from altiplano.training.metrics import JsonLines
+from altiplano.training.optimizer import learning_rate, make_optimizer
+
+
+def test_learning_rate_of_the_source_recipe() -> None:
+    recipe = load_recipe("llama-3.1-405b")
+    steps, settings = recipe.batch.steps, recipe.optimizer
+    assert learning_rate(0, steps, settings) == pytest.approx(1.5e-4 / 8000)
+    assert learning_rate(7999, steps, settings) == pytest.approx(1.5e-4)
+    assert learning_rate(8000, steps, settings) == pytest.approx(1.5e-4)
+    middle = (8000 + steps - 1) // 2
+    assert learning_rate(middle, steps, settings) == pytest.approx((1.5e-4 + 1.5e-6) / 2, rel=1e-4)
+    assert learning_rate(steps - 1, steps, settings) == pytest.approx(1.5e-6)
+    rates = [learning_rate(step, steps, settings) for step in range(0, steps, 997)]
+    peak = rates.index(max(rates))
+    assert rates[:peak] == sorted(rates[:peak])
+    assert rates[peak:] == sorted(rates[peak:], reverse=True)
+
+
+def test_a_run_of_one_step_has_a_rate() -> None:
+    assert learning_rate(0, 1, Optimizer(learning_rate=1.0, warmup_steps=0)) == 1.0
+
+
+def test_adamw_equals_its_formula_and_decays_matrices_only(small_recipe: Recipe) -> None:
+    settings = small_recipe.optimizer
+    generator = torch.Generator().manual_seed(0)
+    matrix = torch.nn.Parameter(torch.randn(5, 3, generator=generator, dtype=torch.float64))
+    vector = torch.nn.Parameter(torch.randn(4, generator=generator, dtype=torch.float64))
+    optimizer = make_optimizer({"matrix": matrix, "vector": vector}, settings)
+    expected = {}
+    for parameter, decay in ((matrix, settings.weight_decay), (vector, 0.0)):
+        m = v = torch.zeros_like(parameter)
+        w = parameter.detach().clone()
+        for t in range(1, 4):
+            g = torch.sin(w * t)
+            m, v = settings.beta1 * m + (1 - settings.beta1) * g, settings.beta2 * v + (1 - settings.beta2) * g * g
+            step = (m / (1 - settings.beta1**t)) / ((v / (1 - settings.beta2**t)).sqrt() + settings.eps)
+            w = w * (1 - settings.learning_rate * decay) - settings.learning_rate * step
+        expected[parameter] = w
+    for t in range(1, 4):
+        for parameter in (matrix, vector):
+            parameter.grad = torch.sin(parameter.detach() * t)
+        optimizer.step()
+    for parameter, value in expected.items():
+        torch.testing.assert_close(parameter.detach(), value, rtol=1e-12, atol=1e-12)
+
+
+def test_losses_are_cross_entropy_and_ignore_what_is_not_predicted() -> None:
+    logits = torch.randn(2, 5, 11, generator=torch.Generator().manual_seed(0))
+    targets = torch.randint(0, 11, (2, 5), generator=torch.Generator().manual_seed(1))
+    targets[0, 3] = IGNORED
+    losses = token_losses(None)(logits.bfloat16(), targets)
+    assert losses.dtype == torch.float32
+    assert losses[0, 3] == 0
+    wide = logits.bfloat16().double()
+    expected = -(wide - wide.logsumexp(-1, keepdim=True))[1, 2, targets[1, 2]]
+    assert losses[1, 2].item() == pytest.approx(expected.item(), rel=1e-6)
+
+
+def test_flops_equal_pytorchs_count_of_matrix_products(small_recipe: Recipe) -> None:
+    from torch.utils.flop_counter import FlopCounterMode
+
+    shape, sequence = small_recipe.model, 32
+    model = Llama(shape)
+    tokens = torch.zeros(2, sequence, dtype=torch.int64)
+    with FlopCounterMode(display=False) as counter:
+        model(tokens).sum().backward()
+    products = sum(count for name, count in counter.get_flop_counts()["Global"].items() if "mm" in str(name))
+    attention = 3 * shape.layers * 4 * sequence * shape.width
+    ours = training_flops_per_token(shape, sequence, causal=False) - attention
+    assert products == ours * tokens.numel()
+
+
+def test_flops_conventions_of_the_405b_model() -> None:
+    """Both conventions as worked out by hand from the published shape, in TFLOP per token at 8,192."""
+    shape = load_recipe("llama-3.1-405b").model
+    assert training_flops_per_token(shape, 8192) == pytest.approx(2.5240e12, rel=1e-4)
+    assert training_flops_per_token(shape, 8192, causal=False) == pytest.approx(2.6254e12, rel=1e-4)
+
+
+def test_metrics_drop_what_came_after_the_checkpoint(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.jsonl"
+    first = JsonLines(path, 1)
+    for step in range(1, 8):
+        first.write({"step": step, "loss": math.pi})
+    with path.open("a") as file:
+        file.write('{"step": 8, "lo')  # killed while writing
+    again = JsonLines(path, 6)
+    again.write({"step": 6, "loss": 1.0})
+    assert [line.split(",")[0] for line in path.read_text().splitlines()] == [f'{{"step": {i}' for i in range(1, 7)]
