@@ -15,8 +15,8 @@ from altiplano.recipe.layout import Layout, check_layout, parse_layout
 from altiplano.recipe.load import load_cluster, load_recipe
 from altiplano.recipe.schema import Recipe
 
-# Before torch starts its threads: idle ones sleep instead of spinning. Measured on two cores, that costs nothing when the
-# machine is free and saves up to nine tenths of the time when it is busy.
+# Before torch starts its threads: idle ones sleep instead of spinning. Measured on two cores, that costs nothing when
+# the machine is free and saves up to nine tenths of the time when it is busy.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 STAGES = {

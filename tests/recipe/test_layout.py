@@ -61,6 +61,6 @@ def test_the_source_recipe_fits_its_cluster() -> None:
 @given(st.sampled_from([1, 2, 4, 8]), st.sampled_from([1, 2, 4]), st.integers(1, 64))
 def test_micro_batches_fill_the_pipeline(dp: int, pp: int, share: int) -> None:
     layout, sequences = Layout(dp=dp, pp=pp), dp * pp * share
-    size = layout.micro_batch_size(sequences)
+    size = layout.micro_batch_size(sequences, 256)
     assert (sequences // dp) % size == 0
     assert sequences // dp // size >= pp

@@ -16,8 +16,8 @@ from torch import Tensor
 # lengths, or a bias on the scores for short rows.
 Packing = Any
 
-# Up to this many tokens a row's scores are computed whole in bfloat16: its matrix products run 2 to 4 times as fast on a
-# CPU as the flash kernel's backward pass there.
+# Up to this many tokens a row's scores are computed whole in bfloat16: 2 to 4 times as fast as the backward pass of
+# PyTorch's flash kernel for CPUs.
 SHORT = 512
 
 

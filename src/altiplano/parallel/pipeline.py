@@ -35,7 +35,7 @@ class SpreadModel:
     ):
         """``rows`` is the number of sequences of one data-parallel rank's share of a batch."""
         self.part, self.mesh, self.rows, self.token_losses = part, mesh, rows, losses
-        self.micro_batch = layout.micro_batch_size(rows * layout.dp)
+        self.micro_batch = layout.micro_batch_size(rows * layout.dp, sequence)
         self.divisor = 1.0
         self.schedule: PipelineScheduleSingle | None = None
         if layout.pp > 1:
@@ -51,7 +51,7 @@ class SpreadModel:
     def step(self, batch: Batch, divisor: int) -> Tensor:
         """Accumulate the gradient of sum(token losses) / divisor; return this rank's part of that loss.
 
-        ``divisor`` is the number of predicted tokens of the whole batch, over all ranks: so every token weighs the same.
+        ``divisor`` is the number of predicted tokens of the batch over all ranks, so that every token weighs the same.
         """
         self.divisor = float(divisor)
         if self.schedule is not None:

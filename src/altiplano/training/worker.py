@@ -22,6 +22,7 @@ from altiplano.recipe.layout import Layout
 from altiplano.recipe.schema import Recipe
 from altiplano.tokens.tokenizer import Tokenizer
 from altiplano.training import checkpoint
+from altiplano.training.allocator import keep_freed_memory
 from altiplano.training.loop import train
 from altiplano.training.metrics import device_name
 
@@ -38,6 +39,7 @@ class Job(BaseModel):
 def run_job(job: Job) -> None:
     """Train, then let the first rank write ``weights/`` and ``run.json`` into the job's folder."""
     tokenizer = Tokenizer.load(job.tokens / "tokenizer")
+    keep_freed_memory()
     mesh = start_mesh(job.layout, job.device)
     is_writer = dist.get_rank() == 0
     clock = time.monotonic()

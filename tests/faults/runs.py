@@ -1,0 +1,73 @@
+"""Whole runs of the command line in processes of their own, on the samples and with a model that trains in seconds."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+STAGES = ("curate", "tokenize", "train", "evaluate", "calibrate", "redteam", "release")
+
+TINY = [
+    'corpus.sources=[{name="web",domain="web",format="warc",path="web/*.warc.gz"},'
+    '{name="reference",domain="reference",format="text",path="reference/*.md"},'
+    '{name="code",domain="code",format="code",path="code"}]',
+    "model.width=64",
+    "model.layers=2",
+    "model.ffn_width=160",
+    "model.vocabulary=1024",
+    "batch.sequence_length=64",
+    "batch.tokens=1024",
+    "batch.total_tokens=40960",
+    "optimizer.warmup_steps=2",
+    "evaluation.interval_steps=20",
+    "evaluation.max_tokens=500",
+    "checkpoint.interval_steps=5",
+    "calibration.max_tokens=2000",
+    "redteam.extraction_samples=10",
+    "redteam.extraction_prefix=20",
+    "redteam.extraction_suffix=20",
+    "redteam.generation_tokens=8",
+]
+
+
+def start(workspace: Path, command: str = "run", extra: list[str] | None = None) -> subprocess.Popen[str]:
+    overrides = [part for value in [*TINY, *(extra or [])] for part in ("--set", value)]
+    return subprocess.Popen(
+        [sys.executable, "-m", "altiplano", command, "quickstart", "--workspace", str(workspace), *overrides],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def finish(workspace: Path, command: str = "run", extra: list[str] | None = None) -> str:
+    process = start(workspace, command, extra)
+    _, errors = process.communicate(timeout=280)
+    assert process.returncode == 0, errors
+    return errors
+
+
+def kill_within(workspace: Path, stage: str, delay: float) -> bool:
+    """Start a run and kill -9 it ``delay`` seconds into ``stage``; whether the stage was still unfinished."""
+    process = start(workspace)
+    try:
+        end = time.monotonic() + 200
+        while not list((workspace / ".work").glob(f"{stage}-*")):
+            assert process.poll() is None, process.communicate()[1]
+            assert time.monotonic() < end, f"{stage} never began"
+            time.sleep(0.005)
+        time.sleep(delay)
+    finally:
+        # The command alone is killed, as the kernel would: its workers must notice by themselves.
+        os.kill(process.pid, signal.SIGKILL)
+        process.communicate()
+    return not (workspace / stage / "manifest.json").exists()
+
+
+def hashes(workspace: Path) -> dict[str, Any]:
+    return {stage: json.loads((workspace / stage / "manifest.json").read_text())["hash"] for stage in STAGES}
