@@ -1,7 +1,6 @@
 """The command line: one thin function per command. Heavy imports wait until the command runs."""
 
 import argparse
-import errno
 import json
 import os
 import sys
@@ -9,7 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from altiplano import __version__
-from altiplano.errors import InputError, StageFailed, TrainingError
+from altiplano.errors import InputError, StageFailed, TrainingError, explain_os_error
 from altiplano.recipe.cluster import Cluster
 from altiplano.recipe.layout import Layout, check_layout, parse_layout
 from altiplano.recipe.load import load_cluster, load_recipe
@@ -62,15 +61,10 @@ def run(arguments: Sequence[str]) -> int:
     except BrokenPipeError:
         return 1
     except OSError as error:
-        if error.errno == errno.ENOSPC:
-            return complain(f"the disk is full{_at(error)}: free some space, then the same command goes on", 2)
-        if error.errno in (errno.EACCES, errno.EROFS, errno.EPERM):
-            return complain(f"no permission{_at(error)}: {error.strerror}", 2)
-        raise
-
-
-def _at(error: OSError) -> str:
-    return f" ({error.filename})" if error.filename else ""
+        explanation = explain_os_error(error)
+        if explanation is None:
+            raise
+        return complain(explanation, 2)
 
 
 def complain(text: str, code: int) -> int:

@@ -1,4 +1,6 @@
-"""The one exception that a user is meant to read."""
+"""Errors that a user is meant to read."""
+
+import errno
 
 
 class InputError(Exception):
@@ -15,3 +17,13 @@ class StageFailed(Exception):
     def __init__(self, code: int):
         super().__init__(f"exit code {code}")
         self.code = code
+
+
+def explain_os_error(error: OSError) -> str | None:
+    """One line for what a user can mend: a full disk, a folder that may not be written. None for anything else."""
+    place = f" ({error.filename})" if error.filename else ""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"the disk is full{place}: free some space, then the same command goes on"
+    if error.errno in (errno.EACCES, errno.EROFS, errno.EPERM):
+        return f"no permission{place}: {error.strerror}"
+    return None

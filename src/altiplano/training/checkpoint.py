@@ -3,6 +3,7 @@
 Tensors are addressed by parameter name, so any layout can load what any other saved.
 """
 
+import errno
 import hashlib
 import json
 import os
@@ -16,6 +17,7 @@ import torch
 import torch.distributed as dist
 import torch.distributed.checkpoint as dcp
 from torch import Tensor, nn
+from torch.distributed.checkpoint.api import CheckpointException
 
 MOMENTS = ("exp_avg", "exp_avg_sq")
 MANIFEST = "manifest.json"
@@ -41,10 +43,11 @@ def set_optimizer_step(parameters: dict[str, nn.Parameter], optimizer: torch.opt
         optimizer.state[parameter]["step"].fill_(step)
 
 
-def save(folder: Path, step: int, tensors: dict[str, Any], facts: dict[str, Any], keep: int) -> None:
+def save(folder: Path, step: int, tensors: dict[str, Any], facts: dict[str, Any], keep: int, *, last: bool) -> None:
     """Write ``folder/step-NNNNNNNN`` on all processes together, then forget all but the newest ``keep``.
 
-    When the disk is full or fails, the earlier checkpoints stay, a warning is printed and training can go on.
+    When the disk is full or fails, the earlier checkpoints stay, a warning is printed and training can go on; unless it
+    is the ``last`` checkpoint, without which there is nothing to release: then OSError is raised.
     """
     rank = dist.get_rank()
     final, unfinished = folder / f"step-{step:08d}", folder / f".step-{step:08d}"
@@ -52,25 +55,25 @@ def save(folder: Path, step: int, tensors: dict[str, Any], facts: dict[str, Any]
         folder.mkdir(parents=True, exist_ok=True)
         shutil.rmtree(unfinished, ignore_errors=True)
     dist.barrier()
-    problem = ""
+    problem: BaseException | None = None
     try:
         dcp.save(tensors, checkpoint_id=unfinished)
-    except Exception as error:  # DCP wraps every rank's failure in one exception on all of them
-        problem = _first_line(error)
+        if rank == 0:
+            _publish(unfinished, final, {"step": step, **facts})
+    except (CheckpointException, OSError) as error:  # of any rank: DCP raises on all of them
+        problem = error
     if rank != 0:
         return
-    try:
-        if problem:
-            raise OSError(problem)
-        _publish(unfinished, final, {"step": step, **facts})
-    except OSError as error:
-        shutil.rmtree(unfinished, ignore_errors=True)
-        print(
-            f"warning: no checkpoint at step {step}: {error}; earlier ones are kept, training goes on", file=sys.stderr
-        )
+    if problem is None:
+        for old in _saved(folder)[keep:]:
+            shutil.rmtree(old, ignore_errors=True)
         return
-    for old in _saved(folder)[keep:]:
-        shutil.rmtree(old, ignore_errors=True)
+    full = shutil.disk_usage(folder).free < sum(tensor.nbytes for tensor in tensors.values())
+    shutil.rmtree(unfinished, ignore_errors=True)
+    reason = os.strerror(errno.ENOSPC) if full else _first_line(problem)
+    if last:
+        raise OSError(errno.ENOSPC if full else errno.EIO, reason, str(final))
+    print(f"warning: no checkpoint at step {step}: {reason}; earlier ones are kept, training goes on", file=sys.stderr)
 
 
 def _publish(unfinished: Path, final: Path, manifest: dict[str, Any]) -> None:
@@ -145,7 +148,7 @@ def _sync(path: Path) -> None:
         os.close(handle)
 
 
-def _first_line(error: Exception) -> str:
+def _first_line(error: BaseException) -> str:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     causes = [line for line in lines if "Error" in line]
     return (causes or lines or [type(error).__name__])[-1][:200]

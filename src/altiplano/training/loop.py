@@ -91,7 +91,8 @@ class Trainer:
 
     def save(self, folder: Path, step: int) -> None:
         facts = {"samples": step * self.recipe.batch.sequences, "layout": str(self.layout)}
-        checkpoint.save(folder / "checkpoints", step, self.tensors, facts, self.recipe.checkpoint.keep)
+        last = step == self.recipe.batch.steps
+        checkpoint.save(folder / "checkpoints", step, self.tensors, facts, self.recipe.checkpoint.keep, last=last)
 
 
 def prepare(recipe: Recipe, layout: Layout, mesh: Mesh, tokens: Path, bos: int, folder: Path) -> Trainer:

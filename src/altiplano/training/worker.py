@@ -12,7 +12,7 @@ import torch
 import torch.distributed as dist
 from pydantic import BaseModel
 
-from altiplano.errors import InputError, TrainingError
+from altiplano.errors import InputError, TrainingError, explain_os_error
 from altiplano.model.llama import Llama
 from altiplano.model.weights import hugging_face_config, save_weights
 from altiplano.parallel.local import fork_ranks
@@ -133,12 +133,17 @@ def main() -> int:
             return _complain(error, 2)
         except TrainingError as error:
             return _complain(error, 1)
+        except OSError as error:
+            explanation = explain_os_error(error)
+            if explanation is None:
+                raise
+            return _complain(explanation, 2)
         return 0
 
     return fork_ranks(job.layout.world_size, rank)
 
 
-def _complain(error: Exception, code: int) -> int:
+def _complain(error: Exception | str, code: int) -> int:
     if dist.get_rank() == 0 if dist.is_initialized() else os.environ["RANK"] == "0":
         print(f"altiplano: {error}", file=sys.stderr)
     return code
