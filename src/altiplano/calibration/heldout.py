@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from altiplano.inference.hidden import hidden_rows
-from altiplano.inference.progress import track
 from altiplano.model.llama import Llama
+from altiplano.progress import track
 from altiplano.tokens.shards import Shard
 
 

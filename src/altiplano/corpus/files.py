@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from altiplano.corpus.extras import extra
+from altiplano.disk import sync
 
 TEMPORARY = ".tmp"
 
@@ -17,17 +18,9 @@ def publish(path: Path, write: Callable[[Path], None]) -> None:
     # named by process: a killed run's orphan may still be writing its own
     temporary = path.with_name(f"{path.name}.{os.getpid()}{TEMPORARY}")
     write(temporary)
-    descriptor = os.open(temporary, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    sync(temporary)
     temporary.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    sync(path.parent)
 
 
 def write_json(path: Path, value: Any) -> None:

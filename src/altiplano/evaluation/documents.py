@@ -13,12 +13,13 @@ from torch import Tensor
 from altiplano.evaluation.perplexity import describe, pack, score_windows
 from altiplano.model.llama import Llama
 from altiplano.model.weights import load_model
+from altiplano.progress import track
 from altiplano.recipe.schema import Evaluation
 from altiplano.tokens.loader import IGNORED, Batch
 from altiplano.tokens.shards import Shard, read_shards
 from altiplano.tokens.tokenizer import Tokenizer
 
-ROWS = 8
+BATCH_TOKENS = 4096
 CONFIDENCE = 0.95
 
 
@@ -35,7 +36,8 @@ def document_losses(model: Llama, documents: Sequence[np.ndarray], sequence: int
     """Summed loss in nats (float64) of each document [documents], scored in windows of ``sequence`` tokens."""
     windows = pack(documents, sequence, bos)
     losses = np.zeros((len(windows), sequence))
-    for place, scored in score_windows(lambda batch: model_losses(model, batch), windows, bos, ROWS, slice(0, ROWS)):
+    rows = max(1, BATCH_TOKENS // sequence)
+    for place, scored in score_windows(lambda batch: model_losses(model, batch), windows, bos, rows, slice(0, rows)):
         losses[place] = scored.double().numpy()
     # The loss at place i predicts token i + 1, and belongs to the document of that token.
     lengths = np.array([len(document) for document in documents])
@@ -49,11 +51,12 @@ def evaluate_folder(weights: Path, tokens: Path, *, sequence: int, settings: Eva
     heldout = {shard.name: shard for shard in read_shards(tokens, "heldout")}
     train = {shard.name: shard for shard in read_shards(tokens, "train")}
     scored: dict[str, Scores] = {}
-    for name, shard in sorted(heldout.items()):
+    for name, shard in track(sorted(heldout.items()), "held-out text", len(heldout)):
         scored[name] = score_shard(model, shard, range(len(shard)), sequence, tokenizer.bos)
     groups = {name: scores.summary(settings.bootstrap_samples, seed) for name, scores in scored.items()}
     gap = {}
-    for domain in sorted({shard.domain for shard in heldout.values()}):
+    domains = sorted({shard.domain for shard in heldout.values()})
+    for domain in track(domains, "training text", len(domains)):
         names = [name for name, shard in sorted(heldout.items()) if shard.domain == domain and name in train]
         unseen = Scores.merge([scored[name] for name in names])
         seen = Scores.merge(

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from altiplano.inference.load import Served
-from altiplano.inference.progress import track
+from altiplano.progress import track
 from altiplano.recipe.schema import Redteam
 from altiplano.redteam.comparison import compare
 from altiplano.redteam.corpus_sample import training_tokens

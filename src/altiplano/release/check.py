@@ -1,6 +1,5 @@
 """Is a model folder sound? Every problem in one line that names the file and the fix."""
 
-import hashlib
 import math
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Any
 import torch
 from safetensors import SafetensorError, safe_open
 
+from altiplano.disk import digest
 from altiplano.errors import InputError
 from altiplano.model.llama import Llama
 from altiplano.model.weights import hugging_face_name, load_model, shape_from_config
@@ -123,10 +123,10 @@ def file_problems(folder: Path) -> Iterator[str]:
             mode = oct(file.stat().st_mode & 0o777)
             yield f"{file.name} has permissions {mode}, others cannot read it; chmod 644 {file.name}"
     outputs = (read_json(folder / "manifest.json") or {}).get("outputs", {})
-    for name, digest in outputs.items():
+    for name, written in outputs.items():
         if not (folder / name).is_file():
             yield f"{name} is missing; release again"
-        elif _sha256(folder / name) != digest:
+        elif digest(folder / name) != written:
             yield f"{name} is not what was released (sha256 differs); restore it or release again"
 
 
@@ -186,8 +186,3 @@ def transformers_problems(folder: Path) -> list[str]:
     if difference <= LOGIT_TOLERANCE:
         return []
     return [f"transformers computes other logits than Altiplano (they differ by {difference:.2g}); check config.json"]
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

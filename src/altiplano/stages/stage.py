@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from altiplano import __version__
+from altiplano.disk import digest, sync
 from altiplano.errors import InputError
 from altiplano.recipe.cluster import Cluster
 from altiplano.recipe.layout import Layout
@@ -153,7 +154,7 @@ def _wanted(stage: Stage, recipe: Recipe, workspace: Path) -> Manifest:
 
 
 def _describe(folder: Path, wanted: Manifest, fingerprint: str, result: Result) -> Manifest:
-    files = {str(path.relative_to(folder)): _digest(path) for path in sorted(folder.rglob("*")) if path.is_file()}
+    files = {str(path.relative_to(folder)): digest(path) for path in sorted(folder.rglob("*")) if path.is_file()}
     files.pop(MANIFEST, None)
     records = {name: files.pop(name) for name in list(files) if name.startswith(result.records)}
     determined = wanted | {"outputs": files, "counts": result.counts, "passed": result.passed}
@@ -163,7 +164,7 @@ def _describe(folder: Path, wanted: Manifest, fingerprint: str, result: Result) 
 def _publish(folder: Path, workspace: Path, name: str, manifest: Manifest) -> None:
     (folder / MANIFEST).write_text(json.dumps(manifest, indent=1, sort_keys=True) + "\n")
     for path in [*folder.rglob("*"), folder]:
-        _sync(path)
+        sync(path)
     final = workspace / name
     if final.exists():
         old = read_manifest(final) or {"hash": "unreadable"}
@@ -173,24 +174,11 @@ def _publish(folder: Path, workspace: Path, name: str, manifest: Manifest) -> No
         place.parent.mkdir(exist_ok=True)
         final.rename(place)
     folder.rename(final)
-    _sync(workspace)
+    sync(workspace)
 
 
 def _hash(value: Any) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _reset_peak_memory() -> None:

@@ -4,7 +4,6 @@
 of the documents), ``NAME.bytes.npy`` the UTF-8 bytes of each document's text. ``shards.json`` lists them all.
 """
 
-import hashlib
 import json
 import struct
 from collections.abc import Sequence
@@ -15,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from altiplano.disk import digest
 from altiplano.errors import InputError
 
 MAGIC = b"MMIDIDX\x00\x00"
@@ -118,8 +118,9 @@ def write_list(folder: Path, shards: Sequence[Shard], vocabulary: int) -> None:
     """``shards.json``, with the sha256 of every token file."""
     listed: list[dict[str, Any]] = []
     for shard in sorted(shards, key=lambda shard: shard.path):
-        digest = hashlib.sha256(_read(shard.path.with_name(shard.path.name + ".bin"))).hexdigest()
-        listed.append(asdict(shard) | {"path": str(shard.path.relative_to(folder)), "sha256": digest})
+        path = {"path": str(shard.path.relative_to(folder))}
+        sha256 = {"sha256": digest(shard.path.with_name(shard.path.name + ".bin"))}
+        listed.append(asdict(shard) | path | sha256)
     content = {"vocabulary": vocabulary, "dtype": np.dtype(token_dtype(vocabulary)).name, "shards": listed}
     (folder / "shards.json").write_text(json.dumps(content, indent=1, sort_keys=True) + "\n")
 
@@ -135,7 +136,11 @@ def verify_shards(folder: Path) -> None:
     """Raise InputError, naming the file, when a token file is missing or not what was written."""
     for shard in _listed(folder):
         file = folder / (shard["path"] + ".bin")
-        if hashlib.sha256(_read(file)).hexdigest() != shard["sha256"]:
+        try:
+            sound = digest(file) == shard["sha256"]
+        except OSError as error:
+            raise InputError(f"{file} cannot be read ({error.strerror}); tokenize again") from error
+        if not sound:
             raise InputError(f"{file} is not what tokenize wrote (sha256 differs); tokenize again")
 
 

@@ -4,7 +4,6 @@ Tensors are addressed by parameter name, so any layout can load what any other s
 """
 
 import errno
-import hashlib
 import json
 import os
 import shutil
@@ -18,6 +17,8 @@ import torch.distributed as dist
 import torch.distributed.checkpoint as dcp
 from torch import Tensor, nn
 from torch.distributed.checkpoint.api import CheckpointException
+
+from altiplano.disk import digest, sync
 
 MOMENTS = ("exp_avg", "exp_avg_sq")
 MANIFEST = "manifest.json"
@@ -78,13 +79,13 @@ def save(folder: Path, step: int, tensors: dict[str, Any], facts: dict[str, Any]
 
 def _publish(unfinished: Path, final: Path, manifest: dict[str, Any]) -> None:
     files = sorted(file for file in unfinished.iterdir() if file.is_file())
-    manifest["files"] = {file.name: _digest(file) for file in files}
+    manifest["files"] = {file.name: digest(file) for file in files}
     (unfinished / MANIFEST).write_text(json.dumps(manifest, indent=1, sort_keys=True) + "\n")
     for file in [*files, unfinished / MANIFEST, unfinished]:
-        _sync(file)
+        sync(file)
     shutil.rmtree(final, ignore_errors=True)
     unfinished.rename(final)
-    _sync(final.parent)
+    sync(final.parent)
 
 
 def load_newest(folder: Path, tensors: dict[str, Any]) -> dict[str, Any] | None:
@@ -114,7 +115,7 @@ def check(checkpoint: Path) -> str:
     try:
         files = json.loads((checkpoint / MANIFEST).read_text())["files"]
         for name, digest in files.items():
-            if _digest(checkpoint / name) != digest:
+            if digest(checkpoint / name) != digest:
                 return f"{name} has changed"
     except (OSError, json.JSONDecodeError, KeyError) as error:
         return _first_line(error)
@@ -133,19 +134,6 @@ def load_weights(checkpoint: Path, shapes: dict[str, torch.Size], dtype: torch.d
 def _saved(folder: Path) -> list[Path]:
     """Published checkpoints, newest first."""
     return sorted(folder.glob("step-*"), reverse=True)
-
-
-def _digest(file: Path) -> str:
-    with file.open("rb") as opened:
-        return hashlib.file_digest(opened, "sha256").hexdigest()
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _first_line(error: BaseException) -> str:

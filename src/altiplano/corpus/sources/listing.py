@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from altiplano.corpus.sources import python
+from altiplano.disk import digest
 from altiplano.errors import InputError
 from altiplano.recipe.schema import Corpus, Source
 
@@ -112,8 +113,7 @@ def _describe(root: Path, path: str, size: int, hashed: bool) -> dict[str, Any]:
     if not hashed:
         return {"path": path, "size": size, "modified_ns": file.stat().st_mtime_ns}
     try:
-        with file.open("rb") as stream:
-            return {"path": path, "size": size, "sha256": hashlib.file_digest(stream, "sha256").hexdigest()}
+        return {"path": path, "size": size, "sha256": digest(file)}
     except OSError as error:  # reading it again will count it as a bad record
         return {"path": path, "size": size, "unreadable": error.strerror}
 
