@@ -114,8 +114,8 @@ def check(checkpoint: Path) -> str:
     """What is wrong with a checkpoint; empty when every file is as it was written."""
     try:
         files = json.loads((checkpoint / MANIFEST).read_text())["files"]
-        for name, digest in files.items():
-            if digest(checkpoint / name) != digest:
+        for name, written in files.items():
+            if digest(checkpoint / name) != written:
                 return f"{name} has changed"
     except (OSError, json.JSONDecodeError, KeyError) as error:
         return _first_line(error)
