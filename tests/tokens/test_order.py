@@ -62,6 +62,13 @@ def test_batches_know_their_documents() -> None:
     assert batch.valid == 5
 
 
+def test_padding_is_one_document_that_predicts_nothing() -> None:
+    bos, eos = 9, 8
+    batch = make_batch(np.array([[bos, 1, eos, bos, bos, bos, bos]]), bos)
+    assert batch.targets.tolist() == [[1, eos, IGNORED, IGNORED, IGNORED, IGNORED]]
+    assert batch.document.tolist() == [[1, 1, 1, 2, 2, 2]]
+
+
 def test_too_little_text(tokenized: Path) -> None:
     with pytest.raises(InputError, match="fewer than one sequence"):
         TrainingData(read_shards(tokenized, "train"), 10**6, 512, seed=3)

@@ -36,7 +36,9 @@ def make_batch(windows: np.ndarray, bos: int) -> Batch:
     stream = torch.from_numpy(windows.astype(np.int64))
     tokens, targets = stream[:, :-1].contiguous(), stream[:, 1:].clone()
     targets[targets == bos] = IGNORED
-    return Batch(tokens, targets, (tokens == bos).long().cumsum(dim=1))
+    starts = tokens == bos
+    starts[:, 1:] &= tokens[:, :-1] != bos  # a run of begin tokens is padding: one document, not many
+    return Batch(tokens, targets, starts.long().cumsum(dim=1))
 
 
 class TrainingData:
