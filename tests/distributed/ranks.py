@@ -9,18 +9,18 @@ from typing import Any
 from safetensors.torch import load_file
 from torch import Tensor
 
-from altiplano.recipe.layout import parse_layout
+from altiplano.recipe.layout import Layout, parse_layout
 from altiplano.recipe.load import load_recipe
 from altiplano.training.worker import Job
 
 
 def start(
-    folder: Path, tokens: Path, layout: str, overrides: list[str], stop_after: int | None = None
+    folder: Path, tokens: Path, layout: str | Layout, overrides: list[str], stop_after: int | None = None
 ) -> subprocess.Popen[str]:
     folder.mkdir(parents=True, exist_ok=True)
     job = Job(
         recipe=load_recipe("quickstart", overrides),
-        layout=parse_layout(layout),
+        layout=layout if isinstance(layout, Layout) else parse_layout(layout),
         device="cpu",
         tokens=tokens,
         folder=folder,
@@ -31,7 +31,7 @@ def start(
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
-def run(folder: Path, tokens: Path, layout: str, overrides: list[str], stop_after: int | None = None) -> None:
+def run(folder: Path, tokens: Path, layout: str | Layout, overrides: list[str], stop_after: int | None = None) -> None:
     process = start(folder, tokens, layout, overrides, stop_after)
     output, _ = process.communicate(timeout=240)
     assert process.returncode == 0, output

@@ -97,3 +97,9 @@ def test_a_damaged_checkpoint_is_passed_over(undisturbed: Path, tokenized: Path,
     assert process.returncode == 0, output
     assert "step-00000008 is damaged" in output
     assert same_weights(tmp_path, undisturbed)
+
+
+def test_stopping_where_it_already_stands_trains_no_further(tokenized: Path, tmp_path: Path) -> None:
+    for _ in range(2):
+        run(tmp_path, tokenized, "dp1", EXACT, stop_after=3)
+        assert len(records(tmp_path / "metrics.jsonl")) == 3

@@ -124,6 +124,7 @@ def train(
     peak = matmul_peak(mesh.device, getattr(torch, recipe.precision.compute))
     trainer = prepare(recipe, layout, mesh, tokens, bos, folder)
     first, steps = trainer.first_step, recipe.batch.steps
+    end = min(steps, stop_after or steps)
     full_speed = peak * (layout.world_size if mesh.device.type == "cuda" else 1)  # CPU ranks share one CPU
     flops = training_flops_per_token(recipe.model, recipe.batch.sequence_length)
     observe, observe_heldout = _observers(folder, steps, first)
@@ -131,7 +132,7 @@ def train(
     if first == 0:
         observe_heldout(trainer.evaluate(0))
     done = first
-    while done < steps:
+    while done < end:
         measured = trainer.step(done)
         done += 1
         measured["mfu"] = measured["tokens_per_second"] * flops / full_speed
@@ -139,10 +140,10 @@ def train(
         observe(measured)
         if done % recipe.evaluation.interval_steps == 0 or done == steps:
             observe_heldout(trainer.evaluate(done))
-        stop = interruption.anywhere(mesh) or done == stop_after
-        if done % recipe.checkpoint.interval_steps == 0 or done == steps or stop:
+        interrupted = interruption.anywhere(mesh)
+        if done % recipe.checkpoint.interval_steps == 0 or done == end or interrupted:
             trainer.save(folder, done)
-        if stop:
+        if interrupted:
             break
     interruption.restore()
     return {"first_step": first, "last_step": done, "finished": done >= steps, "matmul_peak_flops": peak}

@@ -124,7 +124,8 @@ def write_record(job: Job, session: dict[str, Any]) -> None:
 def main() -> int:
     """``python -m altiplano.training.worker JOB.json``: fork the layout's ranks on this machine's CPU."""
     job = Job.model_validate_json(Path(sys.argv[1]).read_text())
-    torch.set_num_threads(max(1, (os.cpu_count() or 1) // job.layout.world_size))
+    if "OMP_NUM_THREADS" not in os.environ:
+        torch.set_num_threads(max(1, (os.cpu_count() or 1) // job.layout.world_size))
 
     def rank() -> int:
         try:
