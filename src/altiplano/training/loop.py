@@ -1,5 +1,6 @@
 """The training loop: one step reads top to bottom, the same for every layout."""
 
+import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -121,11 +122,10 @@ def train(
     returns what this session did. Raises TrainingError when the loss is no longer a number.
     """
     interruption = Interruption()
-    peak = matmul_peak(mesh.device, getattr(torch, recipe.precision.compute))
+    peak = full_speed(mesh, getattr(torch, recipe.precision.compute))
     trainer = prepare(recipe, layout, mesh, tokens, bos, folder)
     first, steps = trainer.first_step, recipe.batch.steps
     end = min(steps, stop_after or steps)
-    full_speed = peak * (layout.world_size if mesh.device.type == "cuda" else 1)  # CPU ranks share one CPU
     flops = training_flops_per_token(recipe.model, recipe.batch.sequence_length)
     observe, observe_heldout = _observers(folder, steps, first)
 
@@ -135,7 +135,7 @@ def train(
     while done < end:
         measured = trainer.step(done)
         done += 1
-        measured["mfu"] = measured["tokens_per_second"] * flops / full_speed
+        measured["mfu"] = measured["tokens_per_second"] * flops / peak
         measured["memory_bytes"] = memory_bytes(mesh.device)
         observe(measured)
         if done % recipe.evaluation.interval_steps == 0 or done == steps:
@@ -147,6 +147,20 @@ def train(
             break
     interruption.restore()
     return {"first_step": first, "last_step": done, "finished": done >= steps, "matmul_peak_flops": peak}
+
+
+def full_speed(mesh: Mesh, dtype: torch.dtype) -> float:
+    """FLOP/s of all devices together. Ranks on a CPU share it, so the first measures it alone, with every core."""
+    if mesh.device.type == "cuda":
+        return matmul_peak(mesh.device, dtype) * dist.get_world_size()
+    peak = torch.zeros(1, dtype=torch.float64)
+    if dist.get_rank() == 0:
+        threads = torch.get_num_threads()
+        torch.set_num_threads(os.cpu_count() or 1)
+        peak[0] = matmul_peak(mesh.device, dtype)
+        torch.set_num_threads(threads)
+    dist.broadcast(peak, src=0)
+    return float(peak)
 
 
 def _observers(

@@ -62,7 +62,7 @@ class TerminalLine:
 
 
 def matmul_peak(device: torch.device, dtype: torch.dtype, seconds: float = 0.3) -> float:
-    """FLOP/s of a large square matrix product, the best of several: what MFU is measured against in this run."""
+    """FLOP/s of a large square matrix product on one device, the best of several: what MFU is measured against."""
     size = 8192 if device.type == "cuda" else 1024
     a, b = (torch.randn(size, size, device=device).to(dtype) for _ in range(2))
     best, end = 0.0, time.monotonic() + seconds
