@@ -1,22 +1,18 @@
 # make run     the main job: the quickstart recipe, from raw text to a released model (about four minutes)
-# make test    lint, types, layer rules and all tests but the soak tests
-# make soak    the heavy tests: real processes killed at many moments
+# make test    lint, types, layer rules and all tests
 # make lint    ruff, mypy, import-linter
 # make clean   remove the virtual environment and all runs
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
 
-.PHONY: run test soak lint clean
+.PHONY: run test lint clean
 
 run: $(READY)
 	$(BIN)/altiplano run recipes/quickstart.toml
 
 test: lint
-	$(BIN)/pytest -n 2 --dist worksteal -m "not soak"
-
-soak: $(READY)
-	$(BIN)/pytest -m soak --timeout=3600
+	$(BIN)/pytest -n 2 --dist worksteal
 
 lint: $(READY)
 	$(BIN)/ruff check

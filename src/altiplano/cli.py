@@ -201,7 +201,10 @@ def run_stages(options: argparse.Namespace) -> int:
         raise InputError(f"--steps {stop_after}: give a number of steps above 0")
     outcomes = run_until(options.last, recipe, cluster, layout, workspace, again=options.again, stop_after=stop_after)
     failed = [outcome for outcome in outcomes if not outcome.result.passed]
-    if options.whole and os.environ.get("RANK", "0") == "0":
+    is_publisher = os.environ.get("RANK", "0") == "0"
+    if is_publisher and not outcomes[-1].result.finished:
+        return 0 if stop_after else complain("interrupted; the same command goes on where this one stopped", 130)
+    if options.whole and is_publisher:
         from altiplano.release.report import report
         from altiplano.release.terminal import print_summary
 

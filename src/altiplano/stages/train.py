@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from typing import Any
@@ -34,10 +35,10 @@ def run(context: Context) -> Result:
         # A fresh process, since ranks are forked and this one has threads.
         job_file = context.folder / "job.json"
         job_file.write_text(job.model_dump_json())
-        status = subprocess.run([sys.executable, "-m", "altiplano.training.worker", str(job_file)], check=False)
+        code = _run_and_pass_signals_on([sys.executable, "-m", "altiplano.training.worker", str(job_file)])
         job_file.unlink()
-        if status.returncode:
-            raise StageFailed(status.returncode)
+        if code:
+            raise StageFailed(code)
     if not is_publisher():
         return Result({}, finished=False)
     record = json.loads((context.folder / "run.json").read_text())
@@ -48,6 +49,20 @@ def run(context: Context) -> Result:
     _drop_older_checkpoints(context)
     counts: dict[str, Any] = {key: record[key] for key in ("parameters", "tokens", "steps")}
     return Result(counts, records=("metrics.jsonl", "heldout.jsonl", "run.json", "sessions.jsonl", "checkpoints/"))
+
+
+def _run_and_pass_signals_on(command: list[str]) -> int:
+    """Wait for ``command``, which ends by itself after Ctrl-C (the terminal tells it, too) or SIGTERM."""
+    process = subprocess.Popen(command)
+    before = {
+        signal.SIGINT: signal.signal(signal.SIGINT, lambda number, frame: None),
+        signal.SIGTERM: signal.signal(signal.SIGTERM, lambda number, frame: process.terminate()),
+    }
+    try:
+        return process.wait()
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _drop_older_checkpoints(context: Context) -> None:
