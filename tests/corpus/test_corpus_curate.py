@@ -272,13 +272,13 @@ def test_perplexity_drops_what_is_unlike_its_group(tmp_path):
 
 def test_errors_are_one_line_and_leave_no_documents(tmp_path):
     source = Source(name="notes", domain="web", format="jsonl", path="*.jsonl")
-    (tmp_path / "a.jsonl").write_text('{"text": "' + "too short " * 3 + '"}\n' + "broken\n" * 3)
+    (tmp_path / "a.jsonl").write_text('{"text": "' + "too short " * 3 + '"}\n' + "broken\n" * 30)
     out = tmp_path / "out"
     cases = [
         (Corpus(root=tmp_path / "gone", sources=(source,)), r"corpus\.root"),
-        (Corpus(root=tmp_path, sources=(source,)), r"corpus\.max_bad_records: 3 of 4 records .* malformed JSON line"),
+        (Corpus(root=tmp_path, sources=(source,)), r"corpus\.max_bad_records: 30 of 31 records .* malformed JSON line"),
         (
-            Corpus(root=tmp_path, sources=(source,), max_bad_records=0.9),
+            Corpus(root=tmp_path, sources=(source,), max_bad_records=0.99),
             r"corpus\.quality keeps none of 1 documents .*too short",
         ),
         (
@@ -291,6 +291,14 @@ def test_errors_are_one_line_and_leave_no_documents(tmp_path):
             curate(corpus, 0, out, workers=1)
         assert "\n" not in str(error.value)
         assert not (out / "documents").exists() and not (out / "audit.json").exists()
+
+
+def test_a_few_bad_records_never_stop_a_small_corpus(tmp_path):
+    source = Source(name="notes", domain="web", format="jsonl", path="*.jsonl")
+    text = (Path(__file__).parents[2] / "samples" / "essays" / "en.md").read_text()[:3000]
+    (tmp_path / "a.jsonl").write_text(json.dumps({"text": text}) + "\n" + "broken\n" * 3)
+    counts = curate(Corpus(root=tmp_path, sources=(source,)), 0, tmp_path / "out", workers=1)
+    assert (counts["documents"], counts["bad_records"]) == (1, 3)
 
 
 def test_missing_libraries_name_the_extra(tmp_path, monkeypatch):

