@@ -77,6 +77,17 @@ def test_recomputation_and_micro_batches_change_nothing(
         assert relative(ours["gradient_norm"], theirs["gradient_norm"]) < 1e-12
 
 
+def test_tied_embeddings_stay_tied(tokenized: Path, tmp_path: Path) -> None:
+    tied = [*SMALL, "precision.compute=float64", "model.tied_embeddings=true"]
+    for layout in ("dp1", "dp2"):
+        run(tmp_path / layout, tokenized, layout, tied)
+        assert "lm_head.weight" not in weights(tmp_path / layout)
+    pairs = zip(records(tmp_path / "dp2" / "metrics.jsonl"), records(tmp_path / "dp1" / "metrics.jsonl"), strict=True)
+    for ours, theirs in pairs:
+        assert relative(ours["loss"], theirs["loss"]) < 1e-9
+        assert relative(ours["gradient_norm"], theirs["gradient_norm"]) < 1e-9
+
+
 def test_training_learns(single: dict[str, Path]) -> None:
     losses = [record["loss"] for record in records(single["float32"] / "metrics.jsonl")]
     assert losses[-1] < 0.9 * losses[0]

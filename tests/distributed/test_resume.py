@@ -9,6 +9,7 @@ import pytest
 import torch
 from small import SMALL
 
+from altiplano.training import checkpoint
 from distributed.ranks import records, relative, run, start, weights
 
 EXACT = [*SMALL, "precision.compute=float64"]
@@ -46,6 +47,7 @@ def test_kill_nine_and_again_is_bitwise_the_same(undisturbed: Path, tokenized: P
     for file in ("metrics.jsonl", "heldout.jsonl"):
         ours, theirs = records(tmp_path / file), records(undisturbed / file)
         assert [r["step"] for r in ours] == [r["step"] for r in theirs]
+    assert [r["step"] for r in records(tmp_path / "heldout.jsonl")] == [0, 5, 10]
     assert [r["loss"] for r in records(tmp_path / "metrics.jsonl")] == [
         r["loss"] for r in records(undisturbed / "metrics.jsonl")
     ]
@@ -92,10 +94,15 @@ def test_a_damaged_checkpoint_is_passed_over(undisturbed: Path, tokenized: Path,
     raw = bytearray(victim.read_bytes())
     raw[len(raw) // 2] ^= 1
     victim.write_bytes(raw)
+    damaged_at = victim.stat().st_mtime_ns
     process = start(tmp_path, tokenized, "dp1", [*EXACT, "checkpoint.interval_steps=2"])
     output, _ = process.communicate(timeout=120)
     assert process.returncode == 0, output
     assert "step-00000008 is damaged" in output
+    # The damaged one must not count among those that are kept, or a sound one would go in its stead.
+    kept = sorted(path.name for path in (tmp_path / "checkpoints").glob("step-*"))
+    assert kept == ["step-00000008", "step-00000010"]
+    assert (tmp_path / "checkpoints" / "step-00000008" / "manifest.json").stat().st_mtime_ns > damaged_at
     assert same_weights(tmp_path, undisturbed)
 
 
@@ -103,3 +110,10 @@ def test_stopping_where_it_already_stands_trains_no_further(tokenized: Path, tmp
     for _ in range(2):
         run(tmp_path, tokenized, "dp1", EXACT, stop_after=3)
         assert len(records(tmp_path / "metrics.jsonl")) == 3
+
+
+def test_pruning_keeps_sound_checkpoints_when_a_later_one_is_damaged(tmp_path: Path) -> None:
+    for step in (50, 75, 100):  # 100 is damaged: the run went on from 50 and has just saved 75
+        (tmp_path / f"step-{step:08d}").mkdir()
+    checkpoint._prune(tmp_path, tmp_path / "step-00000075", keep=1)
+    assert [path.name for path in tmp_path.iterdir()] == ["step-00000075"]

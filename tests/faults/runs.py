@@ -34,10 +34,13 @@ TINY = [
 ]
 
 
-def start(workspace: Path, command: str = "run", extra: list[str] | None = None) -> subprocess.Popen[str]:
+def start(
+    workspace: Path, command: str = "run", extra: list[str] | None = None, layout: str = "dp1"
+) -> subprocess.Popen[str]:
     overrides = [part for value in [*TINY, *(extra or [])] for part in ("--set", value)]
+    options = ["--workspace", str(workspace), "--layout", layout, *overrides]
     return subprocess.Popen(
-        [sys.executable, "-m", "altiplano", command, "quickstart", "--workspace", str(workspace), *overrides],
+        [sys.executable, "-m", "altiplano", command, "quickstart", *options],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,

@@ -2,23 +2,18 @@
 
 import os
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
 
-from faults.runs import TINY, finish, hashes
+from faults.runs import finish, hashes, start
 
 
 @pytest.mark.parametrize("layout", ["dp1", "dp2"])
 def test_control_c(layout: str, tmp_path: Path) -> None:
     workspace = tmp_path / "run"
-    overrides = [part for value in TINY for part in ("--set", value)]
-    command = [sys.executable, "-m", "altiplano", "train", "quickstart", "--workspace", str(workspace)]
-    command += ["--layout", layout, *overrides]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    process = start(workspace, "train", layout=layout)
     end = time.monotonic() + 120
     while not any(path.stat().st_size for path in (workspace / ".work").glob("train-*/metrics.jsonl")):
         assert process.poll() is None
@@ -35,3 +30,25 @@ def test_control_c(layout: str, tmp_path: Path) -> None:
         finish(workspace)
         finish(tmp_path / "undisturbed")
         assert hashes(workspace) == hashes(tmp_path / "undisturbed")
+
+
+def test_kill_nine_leaves_no_rank_behind(tmp_path: Path) -> None:
+    workspace = tmp_path / "run"
+    process = start(workspace, "train", layout="dp2")
+    end = time.monotonic() + 120
+    while not any(path.stat().st_size for path in (workspace / ".work").glob("train-*/metrics.jsonl")):
+        assert process.poll() is None
+        assert time.monotonic() < end
+        time.sleep(0.01)
+    process.kill()
+    process.communicate()
+    end = time.monotonic() + 10
+    while still_there := ranks_of(workspace):
+        assert time.monotonic() < end, still_there
+        time.sleep(0.05)
+
+
+def ranks_of(workspace: Path) -> list[str]:
+    """Processes that were given a file of this workspace."""
+    commands = Path("/proc").glob("[0-9]*/cmdline")
+    return [str(path) for path in commands if str(workspace) in path.read_bytes().decode(errors="replace")]

@@ -38,6 +38,8 @@ def spread_model(recipe: Recipe, layout: Layout, mesh: Mesh, losses: TokenLosses
     if layout.dp > 1 or compute is torch.bfloat16:
         shard_data(part, mesh.devices["dp"], compute, keep_gathered=layout.pp > 1 or layout.dp == 1)
     part.to_empty(device=mesh.device)
+    if recipe.model.tied_embeddings and part.lm_head is not None and part.embed_tokens is not None:
+        part.lm_head.weight = part.embed_tokens.weight  # to_empty gave each its own memory
     set_initial_weights(part, recipe)
     rows = recipe.batch.sequences // layout.dp
     return SpreadModel(

@@ -48,7 +48,7 @@ def save(folder: Path, step: int, tensors: dict[str, Any], facts: dict[str, Any]
     """Write ``folder/step-NNNNNNNN`` on all processes together, then forget all but the newest ``keep``.
 
     When the disk is full or fails, the earlier checkpoints stay, a warning is printed and training can go on; unless it
-    is the ``last`` checkpoint, without which there is nothing to release: then OSError is raised.
+    is the ``last`` of this session, without which its work would be lost: then OSError is raised.
     """
     rank = dist.get_rank()
     final, unfinished = folder / f"step-{step:08d}", folder / f".step-{step:08d}"
@@ -56,25 +56,36 @@ def save(folder: Path, step: int, tensors: dict[str, Any], facts: dict[str, Any]
         folder.mkdir(parents=True, exist_ok=True)
         shutil.rmtree(unfinished, ignore_errors=True)
     dist.barrier()
-    problem: BaseException | None = None
+    reason = ""
     try:
         dcp.save(tensors, checkpoint_id=unfinished)
         if rank == 0:
             _publish(unfinished, final, {"step": step, **facts})
     except (CheckpointException, OSError) as error:  # of any rank: DCP raises on all of them
-        problem = error
-    if rank != 0:
-        return
-    if problem is None:
-        for old in _saved(folder)[keep:]:
-            shutil.rmtree(old, ignore_errors=True)
+        reason = _first_line(error)
+    outcome = [reason]
+    dist.broadcast_object_list(outcome, src=0)
+    if not outcome[0]:
+        if rank == 0:
+            _prune(folder, final, keep)
         return
     full = shutil.disk_usage(folder).free < sum(tensor.nbytes for tensor in tensors.values())
-    shutil.rmtree(unfinished, ignore_errors=True)
-    reason = os.strerror(errno.ENOSPC) if full else _first_line(problem)
+    reason = os.strerror(errno.ENOSPC) if full else outcome[0]
+    dist.barrier()
+    if rank == 0:
+        shutil.rmtree(unfinished, ignore_errors=True)
     if last:
         raise OSError(errno.ENOSPC if full else errno.EIO, reason, str(final))
-    print(f"warning: no checkpoint at step {step}: {reason}; earlier ones are kept, training goes on", file=sys.stderr)
+    if rank == 0:
+        print(f"warning: no checkpoint at step {step}: {reason}; earlier ones are kept", file=sys.stderr)
+
+
+def _prune(folder: Path, newest: Path, keep: int) -> None:
+    """Keep ``newest`` and those before it. Later ones were damaged, or this run would have started from them."""
+    saved = _saved(folder)
+    place = saved.index(newest)
+    for old in [*saved[:place], *saved[place + keep :]]:
+        shutil.rmtree(old, ignore_errors=True)
 
 
 def _publish(unfinished: Path, final: Path, manifest: dict[str, Any]) -> None:
@@ -93,7 +104,11 @@ def load_newest(folder: Path, tensors: dict[str, Any]) -> dict[str, Any] | None:
 
     Damaged checkpoints are passed over with a warning. All processes load the same one.
     """
-    choice: list[Path | None] = [newest_sound(folder) if dist.get_rank() == 0 else None]
+    choice: list[Path | None] = [None]
+    if dist.get_rank() == 0:
+        for unfinished in folder.glob(".step-*"):  # of a killed run
+            shutil.rmtree(unfinished)
+        choice = [newest_sound(folder)]
     dist.broadcast_object_list(choice, src=0)
     if choice[0] is None:
         return None

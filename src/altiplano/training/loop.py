@@ -90,9 +90,8 @@ class Trainer:
         nlls = heldout_losses(self.model.score, self.heldout, self.bos, self.recipe.batch.sequences, share, reduce)
         return {"step": step, "tokens": step * self.recipe.batch.tokens, **summarise(self.heldout, nlls)}
 
-    def save(self, folder: Path, step: int) -> None:
+    def save(self, folder: Path, step: int, last: bool) -> None:
         facts = {"samples": step * self.recipe.batch.sequences, "layout": str(self.layout)}
-        last = step == self.recipe.batch.steps
         checkpoint.save(folder / "checkpoints", step, self.tensors, facts, self.recipe.checkpoint.keep, last=last)
 
 
@@ -142,7 +141,7 @@ def train(
             observe_heldout(trainer.evaluate(done))
         interrupted = interruption.anywhere(mesh)
         if done % recipe.checkpoint.interval_steps == 0 or done == end or interrupted:
-            trainer.save(folder, done)
+            trainer.save(folder, done, last=done == end or interrupted)
         if interrupted:
             break
     interruption.restore()
@@ -170,7 +169,8 @@ def _observers(
     if dist.get_rank() != 0:
         return (lambda record: None), (lambda record: None)
     # Scores of step n are of the model after n steps, so those of the checkpoint's own step are already there.
-    metrics, heldout = JsonLines(folder / "metrics.jsonl", first + 1), JsonLines(folder / "heldout.jsonl", first + 1)
+    metrics = JsonLines(folder / "metrics.jsonl", first + 1)
+    heldout = JsonLines(folder / "heldout.jsonl", first + 1 if first else 0)
     terminal = TerminalLine(steps, first)
 
     def observe(record: dict[str, Any]) -> None:

@@ -28,7 +28,9 @@ class JsonLines:
                     break
                 if record["step"] < first_step:
                     kept.append(line)
-        path.write_text("".join(line + "\n" for line in kept))
+        whole = path.with_name(f".{path.name}")
+        whole.write_text("".join(line + "\n" for line in kept))
+        whole.replace(path)
         self._file: TextIO = path.open("a", buffering=1)
 
     def write(self, record: dict[str, Any]) -> None:

@@ -12,10 +12,10 @@ import torch
 import torch.distributed as dist
 from pydantic import BaseModel
 
-from altiplano.errors import InputError, TrainingError, explain_os_error
+from altiplano.errors import INTERRUPTED, InputError, TrainingError, explain_os_error
 from altiplano.model.llama import Llama
 from altiplano.model.weights import hugging_face_config, save_weights
-from altiplano.parallel.local import fork_ranks
+from altiplano.parallel.local import die_with_parent, fork_ranks
 from altiplano.parallel.mesh import start_mesh
 from altiplano.planning.flops import parameters, training_flops_per_token
 from altiplano.recipe.layout import Layout
@@ -61,15 +61,18 @@ def now() -> str:
 def log_session(job: Job, event: dict[str, Any]) -> None:
     """One line when a session starts and one when it ends: a start without an end was killed."""
     with (job.folder / "sessions.jsonl").open("a") as file:
-        file.write(json.dumps(event) + "\n")
+        file.write("\n" + json.dumps(event))  # a line of its own even after one that was cut short
 
 
 def read_sessions(job: Job) -> list[dict[str, Any]]:
     """All sessions of this run; a killed one lacks ``ended``, ``seconds`` and its steps."""
     sessions: list[dict[str, Any]] = []
     for line in (job.folder / "sessions.jsonl").read_text().splitlines():
-        event = json.loads(line)
-        if "started" in event:
+        try:
+            event = json.loads(line)
+        except json.JSONDecodeError:  # the empty line before the first, or one cut short
+            continue
+        if "started" in event or not sessions:
             sessions.append(event)
         else:
             sessions[-1] |= event
@@ -99,6 +102,7 @@ def write_record(job: Job, session: dict[str, Any]) -> None:
     recipe, layout = job.recipe, job.layout
     sessions = read_sessions(job)
     metrics = [json.loads(line) for line in (job.folder / "metrics.jsonl").read_text().splitlines()]
+    devices = layout.world_size if job.device == "cuda" else 1
     record = {
         "finished": session["finished"],
         "parameters": parameters(recipe.model),
@@ -108,10 +112,10 @@ def write_record(job: Job, session: dict[str, Any]) -> None:
         "layout": str(layout),
         "device": job.device,
         "device_name": device_name(torch.device(job.device)),
-        "devices": layout.world_size if job.device == "cuda" else 1,
+        "devices": devices,
         "seconds": sum(past.get("seconds", 0.0) for past in sessions),
         "restarts": len(sessions) - 1,
-        "matmul_peak_flops": session["matmul_peak_flops"],
+        "matmul_peak_flops": session["matmul_peak_flops"] / devices,
         "flops_per_token": training_flops_per_token(recipe.model, recipe.batch.sequence_length),
         "mfu": sorted(metric["mfu"] for metric in metrics)[len(metrics) // 2] if metrics else None,
         "torch": torch.__version__,
@@ -123,6 +127,7 @@ def write_record(job: Job, session: dict[str, Any]) -> None:
 
 def main() -> int:
     """``python -m altiplano.training.worker JOB.json``: fork the layout's ranks on this machine's CPU."""
+    die_with_parent()
     job = Job.model_validate_json(Path(sys.argv[1]).read_text())
     if "OMP_NUM_THREADS" not in os.environ:
         torch.set_num_threads(max(1, (os.cpu_count() or 1) // job.layout.world_size))
@@ -134,6 +139,8 @@ def main() -> int:
             return _complain(error, 2)
         except TrainingError as error:
             return _complain(error, 1)
+        except KeyboardInterrupt:
+            return INTERRUPTED
         except OSError as error:
             explanation = explain_os_error(error)
             if explanation is None:
