@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from altiplano import __version__
-from altiplano.errors import InputError, StageFailed, TrainingError, explain_os_error
+from altiplano.errors import INTERRUPTED, InputError, StageFailed, TrainingError, explain_os_error
 from altiplano.recipe.cluster import Cluster
 from altiplano.recipe.layout import Layout, check_layout, parse_layout
 from altiplano.recipe.load import load_cluster, load_recipe
@@ -27,6 +27,7 @@ STAGES = {
     "redteam": "memorisation, personal data and prompt probes against controls; fails when the gate does",
     "release": "a Hugging Face folder, its model card, and the gate before it",
 }
+GO_ON = "interrupted; the same command goes on where this one stopped"
 RUN_EXAMPLES = """examples:
   altiplano {command} recipes/quickstart.toml
   altiplano {command} recipes/small.toml --set corpus.root=PATH --set batch.total_tokens=20M
@@ -55,9 +56,9 @@ def run(arguments: Sequence[str]) -> int:
     except TrainingError as error:
         return complain(str(error), 1)
     except StageFailed as error:
-        return error.code
+        return complain(GO_ON, INTERRUPTED) if error.code == INTERRUPTED else error.code
     except KeyboardInterrupt:
-        return complain("interrupted; the same command goes on where this one stopped", 130)
+        return complain(GO_ON, INTERRUPTED)
     except BrokenPipeError:
         return 1
     except OSError as error:
@@ -203,7 +204,8 @@ def run_stages(options: argparse.Namespace) -> int:
     failed = [outcome for outcome in outcomes if not outcome.result.passed]
     is_publisher = os.environ.get("RANK", "0") == "0"
     if is_publisher and not outcomes[-1].result.finished:
-        return 0 if stop_after else complain("interrupted; the same command goes on where this one stopped", 130)
+        reached = stop_after is not None and outcomes[-1].result.counts["steps"] >= stop_after
+        return 0 if reached else complain(GO_ON, INTERRUPTED)
     if options.whole and is_publisher:
         from altiplano.release.report import report
         from altiplano.release.terminal import print_summary

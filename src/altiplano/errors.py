@@ -2,6 +2,9 @@
 
 import errno
 
+INTERRUPTED = 130
+"""Exit status after Ctrl-C: 128 + SIGINT, as shells have it."""
+
 
 class InputError(Exception):
     """The user's input cannot be used. The message is one line that names the fix; the command exits with 2."""
@@ -26,4 +29,6 @@ def explain_os_error(error: OSError) -> str | None:
         return f"the disk is full{place}: free some space, then the same command goes on"
     if error.errno in (errno.EACCES, errno.EROFS, errno.EPERM):
         return f"no permission{place}: {error.strerror}"
+    if error.errno == errno.ENOENT and error.filename:
+        return f"{error.filename} is missing: compute the stage that writes it again (--again)"
     return None

@@ -121,6 +121,16 @@ def test_a_damaged_manifest_is_no_manifest(tmp_path: Path) -> None:
     assert not run_stage(FIRST, context(tmp_path)).skipped
 
 
+def test_torchrun_only_trains(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RANK", "1")
+    with pytest.raises(InputError, match="first run altiplano first RECIPE without torchrun"):
+        run_stage(FIRST, context(tmp_path))
+    monkeypatch.delenv("RANK")
+    run_stage(FIRST, context(tmp_path))
+    monkeypatch.setenv("RANK", "1")
+    assert run_stage(FIRST, context(tmp_path)).skipped
+
+
 def test_two_commands_do_not_share_a_workspace(tmp_path: Path) -> None:
     with locked(tmp_path), pytest.raises(InputError, match="another altiplano command"), locked(tmp_path):
         pass

@@ -54,9 +54,11 @@ def read_records(workspace: Path, folders: Mapping[str, Path] | None = None, rec
     if not found and not text.exists():
         raise InputError(f"{workspace} is not the folder of a run: it has neither recipe.toml nor any stage in it")
     manifests = {stage: read_json(folder / "manifest.json") for stage, folder in found.items()}
+    for stage in [stage for stage in found if _is_stale(manifests[stage], manifests)]:
+        del found[stage], manifests[stage]
 
     def file(stage: str, path: str) -> Path:
-        return found.get(stage, workspace / stage) / path
+        return found.get(stage, workspace / "absent") / path
 
     return Records(
         name=recipe.name if recipe is not None else workspace.resolve().name,
@@ -99,9 +101,10 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
     return lines
 
 
-def group_name(domain: str, language: str) -> str:
-    """``web.en``; for code, whose language is ``code`` too, the same name as in held-out records: ``code.code``."""
-    return f"{domain}.{language}"
+def _is_stale(manifest: Any, manifests: Mapping[str, Any]) -> bool:
+    """Whether a published stage was computed from inputs that have been, or are being, replaced."""
+    inputs = (manifest or {}).get("inputs", {})
+    return any(stage in manifests and (manifests[stage] or {}).get("hash") != used for stage, used in inputs.items())
 
 
 def _stage_folders(workspace: Path) -> dict[str, Path]:

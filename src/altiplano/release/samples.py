@@ -16,8 +16,8 @@ GROUPS = 12
 def write_samples(folder: Path, tokenize: Path, seed: int) -> list[dict[str, Any]]:
     """Continue held-out openings with the model in ``folder``, at its calibrated temperature.
 
-    Returns ``[{group, prompt, text, temperature}]``. Held-out text was never trained on and has its personal data
-    removed, so the prompts are safe to print and the model cannot have learnt the answers by heart.
+    Returns ``[{group, prompt, text, temperature}]``. Held-out text was never trained on, so the model cannot have
+    learnt the answers by heart; personal data was removed from it if the recipe says so.
     """
     served = load_served(folder)
     shards = sorted(read_shards(tokenize, "heldout"), key=lambda shard: -shard.tokens)[:GROUPS]

@@ -14,5 +14,5 @@ STAGE = Stage(
     reads=("seed", "corpus"),
     inputs=(),
     run=run,
-    sources=lambda recipe: input_fingerprint(recipe.corpus),
+    sources=lambda context: input_fingerprint(context.recipe.corpus),
 )

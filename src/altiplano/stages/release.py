@@ -1,5 +1,6 @@
 """Release: the model folder, its card and its samples, unless the red-team gate failed."""
 
+import hashlib
 import json
 from typing import Any
 
@@ -55,9 +56,16 @@ def _number(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else json.dumps(value)
 
 
+def hardware(context: Context) -> str:
+    """Power, place and name of the devices are on the card, so they determine it."""
+    described = context.cluster.model_dump_json(exclude={"layout"})
+    return hashlib.sha256(described.encode()).hexdigest()
+
+
 STAGE = Stage(
     name="release",
     reads=("name", "seed", "disclosure", "model", "batch"),
     inputs=("curate", "tokenize", "train", "evaluate", "calibrate", "redteam"),
     run=run,
+    sources=hardware,
 )

@@ -33,6 +33,8 @@ def run_until(
     Stops early, with the outcome so far, at a stage that did not finish or whose gate failed.
     """
     check_layout(layout, recipe)
+    if last not in ("curate", "tokenize"):
+        check_device(cluster)
     outcomes: list[Outcome] = []
     with locked(workspace):
         (workspace / "recipe.toml").write_text(recipe_toml(recipe))
@@ -45,6 +47,17 @@ def run_until(
             if stage.name == last or not outcome.result.finished or not outcome.result.passed:
                 break
     return outcomes
+
+
+def check_device(cluster: Cluster) -> None:
+    """Raise InputError when the cluster's devices are not here, before hours of curation."""
+    if cluster.device == "cuda":
+        import torch
+
+        if not torch.cuda.is_available():
+            raise InputError(
+                f"cluster {cluster.name} has CUDA devices, this machine has none; choose another --cluster"
+            )
 
 
 def recipe_toml(recipe: Recipe) -> str:

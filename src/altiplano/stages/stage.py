@@ -10,11 +10,12 @@ import json
 import os
 import platform
 import resource
-import shutil
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
@@ -62,8 +63,10 @@ class Stage:
     """Recipe keys that determine the result, such as ``corpus`` or ``model.vocabulary``."""
     inputs: tuple[str, ...]
     run: Callable[[Context], Result]
-    sources: Callable[[Recipe], str] | None = None
+    sources: Callable[[Context], str] | None = None
     """A hash of what the stage reads from outside the workspace."""
+    distributed: bool = False
+    """Whether the ranks of torchrun compute it together."""
 
 
 @dataclass(frozen=True)
@@ -77,16 +80,21 @@ class Outcome:
 def run_stage(stage: Stage, context: Context, *, again: bool = False) -> Outcome:
     """Run ``stage`` unless its published folder is what it would compute. Sets the context's folder and inputs."""
     workspace = context.workspace
-    wanted = _wanted(stage, context.recipe, workspace)
+    wanted = _wanted(stage, context)
     fingerprint = _hash(wanted)
     published = read_manifest(workspace / stage.name)
     if published is not None and published["fingerprint"] == fingerprint and not again:
         return Outcome(stage.name, True, Result(published["counts"], passed=published["passed"]), published)
 
+    if "RANK" in os.environ and not stage.distributed:
+        raise InputError(
+            f"{stage.name} is not up to date, and torchrun is for training: "
+            f"first run altiplano {stage.name} RECIPE without torchrun"
+        )
     folder = workspace / ".work" / f"{stage.name}-{fingerprint[:12]}"
     folder.mkdir(parents=True, exist_ok=True)
     started, clock = datetime.now(UTC), time.monotonic()
-    _reset_peak_memory()
+    children = _reset_peak_memory()
     inputs = {name: workspace / name for name in stage.inputs}
     result = stage.run(
         Context(
@@ -99,7 +107,7 @@ def run_stage(stage: Stage, context: Context, *, again: bool = False) -> Outcome
         "started": started.isoformat(timespec="seconds"),
         "ended": datetime.now(UTC).isoformat(timespec="seconds"),
         "wall_seconds": round(time.monotonic() - clock, 3),
-        "peak_memory_bytes": _peak_memory(),
+        "peak_memory_bytes": _peak_memory(children),
         "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
         **result.measured,
     }
@@ -135,20 +143,20 @@ def recipe_values(recipe: Recipe, keys: tuple[str, ...]) -> dict[str, Any]:
     return chosen
 
 
-def _wanted(stage: Stage, recipe: Recipe, workspace: Path) -> Manifest:
+def _wanted(stage: Stage, context: Context) -> Manifest:
     """All that determines the stage's result. Raises InputError when an earlier stage has not been run."""
     inputs = {}
     for name in stage.inputs:
-        manifest = read_manifest(workspace / name)
+        manifest = read_manifest(context.workspace / name)
         if manifest is None:
             raise InputError(f"{stage.name} needs {name}, which has not been run: altiplano {name} RECIPE")
         inputs[name] = manifest["hash"]
     if stage.sources is not None:
-        inputs["sources"] = stage.sources(recipe)
+        inputs["sources"] = stage.sources(context)
     return {
         "stage": stage.name,
         "version": __version__,
-        "recipe": recipe_values(recipe, stage.reads),
+        "recipe": recipe_values(context.recipe, stage.reads),
         "inputs": inputs,
     }
 
@@ -169,10 +177,10 @@ def _publish(folder: Path, workspace: Path, name: str, manifest: Manifest) -> No
     if final.exists():
         old = read_manifest(final) or {"hash": "unreadable"}
         # Never deleted: a trained model may be the work of months.
-        place = workspace / ".superseded" / f"{name}-{old['hash'][:12]}"
-        shutil.rmtree(place, ignore_errors=True)
-        place.parent.mkdir(exist_ok=True)
-        final.rename(place)
+        aside = workspace / ".superseded"
+        aside.mkdir(exist_ok=True)
+        places = (aside / f"{name}-{old['hash'][:12]}{suffix}" for suffix in chain([""], (f".{n}" for n in count(2))))
+        final.rename(next(place for place in places if not place.exists()))
     folder.rename(final)
     sync(workspace)
 
@@ -181,19 +189,19 @@ def _hash(value: Any) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 
-def _reset_peak_memory() -> None:
-    """Linux: let the peak start anew, so that each stage is charged with its own."""
-    try:
+def _reset_peak_memory() -> int:
+    """Linux: let this process's peak start anew, so that each stage is charged with its own; the children's so far."""
+    with suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5")
-    except OSError:
-        return
+    return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
 
 
-def _peak_memory() -> int:
-    """Peak resident bytes of this process since the reset, or of its largest child if that was larger."""
+def _peak_memory(children_before: int) -> int:
+    """Peak resident bytes of this process since the reset, or of its largest child if a larger one came since."""
     own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     status = Path("/proc/self/status")
     if status.exists():
         peaks = [line for line in status.read_text().splitlines() if line.startswith("VmHWM")]
         own = int(peaks[0].split()[1]) * 1024 if peaks else own
-    return max(own, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024)
+    children = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
+    return max(own, children) if children > children_before else own

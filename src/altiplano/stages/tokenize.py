@@ -1,5 +1,6 @@
 """Tokenize: curated documents to a vocabulary and token shards."""
 
+from altiplano.errors import InputError
 from altiplano.stages.stage import Context, Result, Stage
 from altiplano.tokens.encoding import encode_documents, sample_texts
 from altiplano.tokens.tokenizer import Tokenizer
@@ -19,6 +20,11 @@ def run(context: Context) -> Result:
         }
         for split in ("train", "heldout")
     }
+    if not counts["heldout"]["documents"]:
+        raise InputError(
+            "no document was set aside to evaluate with: each domain × language has too few; add documents, "
+            "or lower corpus.heldout.min_documents or corpus.quality.max_characters"
+        )
     return Result(counts)
 
 

@@ -12,7 +12,8 @@ from altiplano.errors import StageFailed
 from altiplano.stages.stage import Context, Result, Stage, is_publisher
 from altiplano.tokens.shards import verify_shards
 
-READS = ("seed", "model", "batch", "optimizer", "precision", "evaluation", "checkpoint")
+# How often it is evaluated or saved does not change what is trained.
+READS = ("seed", "model", "batch", "optimizer", "precision")
 
 
 def run(context: Context) -> Result:
@@ -45,7 +46,7 @@ def run(context: Context) -> Result:
     if not record["finished"]:
         steps, done = context.recipe.batch.steps, record["steps"]
         message = f"stopped at step {done} of {steps}; the same command goes on from there; so far: {context.folder}"
-        return Result({}, finished=False, message=message)
+        return Result({"steps": done}, finished=False, message=message)
     _drop_older_checkpoints(context)
     counts: dict[str, Any] = {key: record[key] for key in ("parameters", "tokens", "steps")}
     return Result(counts, records=("metrics.jsonl", "heldout.jsonl", "run.json", "sessions.jsonl", "checkpoints/"))
@@ -53,9 +54,10 @@ def run(context: Context) -> Result:
 
 def _run_and_pass_signals_on(command: list[str]) -> int:
     """Wait for ``command``, which ends by itself after Ctrl-C (the terminal tells it, too) or SIGTERM."""
+    # Ignored before it starts, so that the child is not ended while it imports; its ranks listen when they can save.
+    before = {signal.SIGINT: signal.signal(signal.SIGINT, signal.SIG_IGN)}
     process = subprocess.Popen(command)
-    before = {
-        signal.SIGINT: signal.signal(signal.SIGINT, lambda number, frame: None),
+    before |= {
         signal.SIGTERM: signal.signal(signal.SIGTERM, lambda number, frame: process.terminate()),
     }
     try:
@@ -70,4 +72,4 @@ def _drop_older_checkpoints(context: Context) -> None:
         shutil.rmtree(old)
 
 
-STAGE = Stage("train", reads=READS, inputs=("tokenize",), run=run)
+STAGE = Stage("train", reads=READS, inputs=("tokenize",), run=run, distributed=True)
