@@ -1,4 +1,4 @@
-# make run     the main job: the quickstart recipe, from raw text to a released model (about four minutes)
+# make run     the main job: the quickstart recipe, from raw text to a released model (about three minutes)
 # make test    lint, types, layer rules and all tests
 # make lint    ruff, mypy, import-linter
 # make clean   remove the virtual environment and all runs

@@ -48,9 +48,10 @@ def test_layouts_that_do_not_fit_are_refused_with_the_reason(layout: str, messag
         check_layout(parse_layout(layout), load_recipe("quickstart", ["model.kv_heads=4", "batch.tokens=8Ki"]))
 
 
-def test_tied_embeddings_need_one_stage() -> None:
-    with pytest.raises(InputError, match="tied_embeddings needs pp = 1"):
-        check_layout(parse_layout("pp2"), load_recipe("quickstart", ["model.tied_embeddings=true"]))
+@pytest.mark.parametrize("layout", ["pp2", "tp2"])
+def test_tied_embeddings_stay_on_one_rank(layout: str) -> None:
+    with pytest.raises(InputError, match="tied_embeddings needs tp = 1 and pp = 1"):
+        check_layout(parse_layout(layout), load_recipe("quickstart", ["model.tied_embeddings=true"]))
 
 
 def test_the_source_recipe_fits_its_cluster() -> None:

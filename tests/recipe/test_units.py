@@ -24,7 +24,7 @@ def test_sizes(text: str, size: int) -> None:
             parse_bytes(text)
 
 
-@pytest.mark.parametrize("text", ["", "M", "-3", "3 X", "1e6", "16 M i", "0x10", "١٦"])
+@pytest.mark.parametrize("text", ["", "M", "-3", "3 X", "1e6", "16 M i", "0x10", "16Bi", "١٦"])
 def test_other_spellings_are_refused(text: str) -> None:
     with pytest.raises(ValueError, match="is not"):
         parse_count(text)

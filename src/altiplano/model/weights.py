@@ -129,7 +129,11 @@ def load_model(folder: Path, dtype: torch.dtype = torch.float32) -> Llama:
     config_file = folder / "config.json"
     if not config_file.exists():
         raise InputError(f"{folder} is not a model folder: config.json is missing")
-    shape = shape_from_config(json.loads(config_file.read_text()))
+    try:
+        shape = shape_from_config(json.loads(config_file.read_text()))
+    except (ValueError, KeyError, TypeError) as error:  # not JSON, a key missing, a shape that cannot be
+        problem = " ".join(str(error).split())[:200]
+        raise InputError(f"{config_file} does not describe a Llama model: {problem}") from error
     with torch.device("meta"):
         model = Llama(shape)
     files = sorted(folder.glob("*.safetensors"))

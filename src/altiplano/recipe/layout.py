@@ -82,8 +82,8 @@ def check_layout(layout: Layout, recipe: Recipe) -> None:
         )
     if layout.pp > model.layers:
         raise InputError(f"{name}: pp = {layout.pp} is more than model.layers = {model.layers}")
-    if layout.pp > 1 and model.tied_embeddings:
-        raise InputError(f"{name}: model.tied_embeddings needs pp = 1, as the embedding and the head share a weight")
+    if (layout.pp > 1 or layout.tp > 1) and model.tied_embeddings:
+        raise InputError(f"{name}: model.tied_embeddings needs tp = 1 and pp = 1, as embedding and head share a weight")
     if any(len(layers) == 0 for layers in pipeline_slots(model.layers, layout.pp)):
         raise InputError(f"{name}: pp = {layout.pp} leaves a stage without layers (model.layers = {model.layers})")
     if sequences % layout.dp:

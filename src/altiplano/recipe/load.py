@@ -81,7 +81,8 @@ def _apply(values: dict[str, Any], override: str) -> None:
         value = tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
         value = text
-    values[last] = str(Path(value).resolve()) if key.strip() == "corpus.root" else value
+    is_root = key.strip() == "corpus.root" and isinstance(value, str)
+    values[last] = str(Path.cwd() / value) if is_root else value
 
 
 def _check(kind: type[Document], values: dict[str, Any], origin: str) -> Document:

@@ -29,6 +29,12 @@ class RopeScaling(Section):
     high_freq_factor: float = Field(4.0, gt=0)
     original_context: Count = Field(8192, gt=0)
 
+    @model_validator(mode="after")
+    def _bands_are_in_order(self) -> Self:
+        if self.low_freq_factor >= self.high_freq_factor:
+            raise ValueError("low_freq_factor must be below high_freq_factor")
+        return self
+
 
 class Model(Section):
     """The transformer's shape. Widths are in elements."""

@@ -11,7 +11,7 @@ SCALE: dict[str, int] = {
     **{unit + "i": 1024**power for power, unit in enumerate(["K", "M", "G", "T", "P"], start=1)},
     "B": 1000**3,
 }
-SPELLING = re.compile(r"\s*([0-9][0-9_]*(?:\.[0-9]+)?)\s*([KMGTPB]i?|)\s*", re.ASCII)
+SPELLING = re.compile(r"\s*([0-9][0-9_]*(?:\.[0-9]+)?)\s*([KMGTP]i?|B|)\s*", re.ASCII)
 
 
 def parse_count(value: Any) -> Any:

@@ -48,7 +48,10 @@ def files_of(source: Source, root: Path) -> list[tuple[str, int]]:
             raise InputError(f"corpus.root: no folder {root}; set it with --set corpus.root=FOLDER")
         if Path(source.path).is_absolute() or ".." in Path(source.path).parts:
             raise InputError(f"corpus.sources {source.name!r}: path {source.path!r} must be a glob inside corpus.root")
-        found = sorted(_expand(source.path, root))
+        try:
+            found = sorted(_expand(source.path, root))
+        except ValueError as error:
+            raise InputError(f"corpus.sources {source.name!r}: path {source.path!r}: {error}") from error
         if not found:
             raise InputError(f"corpus.sources {source.name!r}: path {source.path!r} matches no file under {root}")
     return sorted(found, key=lambda file: _key(file[0]))
