@@ -32,6 +32,23 @@ def test_control_c(layout: str, tmp_path: Path) -> None:
         assert hashes(workspace) == hashes(tmp_path / "undisturbed")
 
 
+def test_control_c_while_the_ranks_start_is_not_lost(tmp_path: Path) -> None:
+    workspace = tmp_path / "run"
+    finish(workspace, "tokenize")
+    process = start(workspace, "train", layout="dp2")
+    end = time.monotonic() + 60
+    while not list((workspace / ".work").glob("train-*/job.json")):
+        assert time.monotonic() < end
+        time.sleep(0.002)
+    time.sleep(0.3)  # importing torch, no rank yet
+    os.killpg(process.pid, signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130, errors
+    assert "Traceback" not in errors
+    (metrics,) = (workspace / ".work").glob("train-*/metrics.jsonl")
+    assert len(metrics.read_text().splitlines()) == 1  # the step in progress ended
+
+
 def test_kill_nine_leaves_no_rank_behind(tmp_path: Path) -> None:
     workspace = tmp_path / "run"
     process = start(workspace, "train", layout="dp2")

@@ -24,6 +24,7 @@ def free_port() -> int:
 def fork_ranks(world_size: int, run: Callable[[], int]) -> int:
     """Run ``run`` in ``world_size`` forked processes with torchrun's environment; return the first failure's exit code.
 
+    Ctrl-C is for the ranks: a caller that blocks SIGINT before it starts this process loses none while it imports.
     When a rank fails the others, which wait for it in a collective, are ended. They die with their parent, too.
     """
     port = free_port()
@@ -39,7 +40,9 @@ def fork_ranks(world_size: int, run: Callable[[], int]) -> int:
             os.kill(child, number)
 
     signal.signal(signal.SIGTERM, pass_on)
-    signal.signal(signal.SIGINT, lambda number, frame: None)  # a terminal sends Ctrl-C to the ranks itself
+    if signal.SIGINT in signal.sigpending():  # blocked by the caller, and asked for before there were ranks to hear it
+        pass_on(signal.SIGINT, None)
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # from now on a terminal sends it to the ranks itself
     failure, deadline = 0, float("inf")
     while children:
         child, status = os.waitpid(-1, os.WNOHANG)

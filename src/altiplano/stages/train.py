@@ -54,12 +54,14 @@ def run(context: Context) -> Result:
 
 def _run_and_pass_signals_on(command: list[str]) -> int:
     """Wait for ``command``, which ends by itself after Ctrl-C (the terminal tells it, too) or SIGTERM."""
-    # Ignored before it starts, so that the child is not ended while it imports; its ranks listen when they can save.
-    before = {signal.SIGINT: signal.signal(signal.SIGINT, signal.SIG_IGN)}
+    # Blocked, not ignored, while it starts: a Ctrl-C waits until its ranks listen, and is neither lost nor a traceback.
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     process = subprocess.Popen(command)
-    before |= {
+    before = {
+        signal.SIGINT: signal.signal(signal.SIGINT, lambda number, frame: None),
         signal.SIGTERM: signal.signal(signal.SIGTERM, lambda number, frame: process.terminate()),
     }
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     try:
         return process.wait()
     finally:

@@ -16,6 +16,8 @@ class Interruption:
     def __init__(self) -> None:
         self.asked = False
         self._before = {number: signal.signal(number, self._remember) for number in SIGNALS}
+        # A rank is started with SIGINT blocked; one that came meanwhile is delivered now.
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
 
     def _remember(self, number: int, frame: object) -> None:
         if self.asked:
