@@ -48,9 +48,10 @@ class SpreadModel:
         """Whether this part ends in the head, so that losses appear here."""
         return self.part.lm_head is not None
 
-    def step(self, batch: Batch, divisor: int) -> Tensor:
+    def step(self, batch: Batch, sequences: int, divisor: int) -> Tensor:
         """Accumulate the gradient of sum(token losses) / divisor; return this rank's part of that loss.
 
+        ``batch`` is this data-parallel rank's share of a global batch of ``sequences`` rows.
         ``divisor`` is the number of predicted tokens of the batch over all ranks, so that every token weighs the same.
         """
         self.divisor = float(divisor)

@@ -32,6 +32,11 @@ class Layout(Section):
     def __str__(self) -> str:
         return f"dp{self.dp}.tp{self.tp}.pp{self.pp}" + (f".mb{self.micro_batch}" if self.micro_batch else "")
 
+    def share(self, samples: range, rank: int) -> range:
+        """The samples of a batch that data-parallel rank ``rank`` takes."""
+        rows = len(samples) // self.dp
+        return samples[rank * rows : (rank + 1) * rows]
+
     def micro_batch_size(self, sequences: int, sequence_length: int) -> int:
         """Sequences per micro-batch of a global batch; at least ``pp`` micro-batches fill the pipeline."""
         if self.micro_batch:

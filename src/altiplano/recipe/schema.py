@@ -158,6 +158,14 @@ class Batch(Section):
     def steps(self) -> int:
         return math.ceil(self.total_tokens / self.tokens)
 
+    def samples(self, step: int) -> range:
+        """Places in the run's one global order of samples that optimizer step ``step`` (from 0) takes."""
+        return range(step * self.sequences, (step + 1) * self.sequences)
+
+    def tokens_after(self, steps: int) -> int:
+        """Training tokens seen after ``steps`` optimizer steps."""
+        return steps * self.tokens
+
     @model_validator(mode="after")
     def _whole_sequences(self) -> Self:
         if self.tokens % self.sequence_length:

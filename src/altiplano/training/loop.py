@@ -48,17 +48,17 @@ class Trainer:
 
     def step(self, step: int) -> dict[str, float]:
         """Optimizer step number ``step`` (from 0), on every process together; what it measured."""
-        recipe, rows = self.recipe, self.model.rows
+        recipe, samples = self.recipe, self.recipe.batch.samples(step)
         begun = time.monotonic()
-        first_sample = step * recipe.batch.sequences + self.mesh.rank("dp") * rows
-        batch = self.data.batch(first_sample, rows).to(self.mesh.device)
+        mine = self.layout.share(samples, self.mesh.rank("dp"))
+        batch = self.data.batch(mine.start, len(mine)).to(self.mesh.device)
         valid = int(self.mesh.sum(torch.tensor(batch.valid, device=self.mesh.device), "dp"))
         data_seconds = time.monotonic() - begun
 
         rate = learning_rate(step, recipe.batch.steps, recipe.optimizer)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
-        loss = float(self.mesh.sum(self.model.step(batch, valid), "dp", "pp"))
+        loss = float(self.mesh.sum(self.model.step(batch, len(samples), valid), "dp", "pp"))
         norm = float(clip_gradient(self.parameters.values(), recipe.optimizer.clip_norm, self.mesh))
         if not (abs(loss) < float("inf") and abs(norm) < float("inf")):
             raise TrainingError(
@@ -70,12 +70,12 @@ class Trainer:
         seconds = time.monotonic() - begun
         return {
             "step": step + 1,
-            "tokens": (step + 1) * recipe.batch.tokens,
+            "tokens": recipe.batch.tokens_after(step + 1),
             "loss": loss,
             "gradient_norm": norm,
             "learning_rate": rate,
             "seconds": seconds,
-            "tokens_per_second": recipe.batch.tokens / seconds,
+            "tokens_per_second": len(samples) * recipe.batch.sequence_length / seconds,
             "data_seconds": data_seconds,
         }
 
@@ -88,10 +88,10 @@ class Trainer:
             return self.mesh.sum(sums.to(self.mesh.device), "dp", "pp").cpu()
 
         nlls = heldout_losses(self.model.score, self.heldout, self.bos, self.recipe.batch.sequences, share, reduce)
-        return {"step": step, "tokens": step * self.recipe.batch.tokens, **summarise(self.heldout, nlls)}
+        return {"step": step, "tokens": self.recipe.batch.tokens_after(step), **summarise(self.heldout, nlls)}
 
     def save(self, folder: Path, step: int, last: bool) -> None:
-        facts = {"samples": step * self.recipe.batch.sequences, "layout": str(self.layout)}
+        facts = {"samples": self.recipe.batch.samples(step).start, "layout": str(self.layout)}
         checkpoint.save(folder / "checkpoints", step, self.tensors, facts, self.recipe.checkpoint.keep, last=last)
 
 

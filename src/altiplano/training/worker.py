@@ -106,7 +106,7 @@ def write_record(job: Job, session: dict[str, Any]) -> None:
     record = {
         "finished": session["finished"],
         "parameters": parameters(recipe.model),
-        "tokens": session["last_step"] * recipe.batch.tokens,
+        "tokens": recipe.batch.tokens_after(session["last_step"]),
         "steps": session["last_step"],
         "world_size": layout.world_size,
         "layout": str(layout),
