@@ -14,6 +14,10 @@ class TrainingError(Exception):
     """Training cannot go on. The message is one line; the command exits with 1."""
 
 
+class Fault(Exception):
+    """Something broke that starting again from the last checkpoint can mend; the supervisor does so."""
+
+
 class StageFailed(Exception):
     """A stage's own process failed and has said why; carries its exit code."""
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from altiplano.recipe.layout import Layout, parse_layout
 from altiplano.recipe.load import load_recipe
-from altiplano.training.worker import Job
+from altiplano.training.job import Job
 
 
 def start(
@@ -27,7 +27,7 @@ def start(
         stop_after=stop_after,
     )
     (folder / "job.json").write_text(job.model_dump_json())
-    command = [sys.executable, "-m", "altiplano.training.worker", str(folder / "job.json")]
+    command = [sys.executable, "-m", "altiplano.training.supervisor", str(folder / "job.json")]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 

@@ -9,7 +9,8 @@ import pytest
 import torch
 from small import SMALL
 
-from altiplano.training import checkpoint
+from altiplano.recipe.schema import Checkpoint
+from altiplano.training.saving import prune
 from distributed.ranks import records, relative, run, start, weights
 
 EXACT = [*SMALL, "precision.compute=float64"]
@@ -76,14 +77,16 @@ def test_interruption_saves_a_checkpoint_on_all_ranks(undisturbed: Path, tokeniz
     assert len(records(tmp_path / "metrics.jsonl")) == 10
 
 
-def test_a_dead_rank_ends_the_others_with_its_reason(tokenized: Path, tmp_path: Path) -> None:
-    process = start(tmp_path, tokenized, "dp2", EXACT)
-    wait_for_step(tmp_path, 2)
+def test_a_dead_rank_starts_all_again(tokenized: Path, tmp_path: Path) -> None:
+    run(tmp_path / "undisturbed", tokenized, "dp2", EXACT)
+    process = start(tmp_path / "killed", tokenized, "dp2", EXACT)
+    wait_for_step(tmp_path / "killed", 7)
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
     os.kill(int(children[1]), signal.SIGKILL)
-    output, _ = process.communicate(timeout=60)
-    assert process.returncode != 0
-    assert "was ended by SIGKILL" in output
+    output, _ = process.communicate(timeout=120)
+    assert process.returncode == 0, output
+    assert "rank 1 was ended by SIGKILL; starting again from step 5" in output
+    assert same_weights(tmp_path / "killed", tmp_path / "undisturbed")
     assert all(not Path(f"/proc/{child}").exists() for child in children)
 
 
@@ -115,5 +118,5 @@ def test_stopping_where_it_already_stands_trains_no_further(tokenized: Path, tmp
 def test_pruning_keeps_sound_checkpoints_when_a_later_one_is_damaged(tmp_path: Path) -> None:
     for step in (50, 75, 100):  # 100 is damaged: the run went on from 50 and has just saved 75
         (tmp_path / f"step-{step:08d}").mkdir()
-    checkpoint._prune(tmp_path, tmp_path / "step-00000075", keep=1)
+    prune(tmp_path, tmp_path / "step-00000075", Checkpoint(keep=1))
     assert [path.name for path in tmp_path.iterdir()] == ["step-00000075"]

@@ -21,44 +21,48 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def fork_ranks(world_size: int, run: Callable[[], int]) -> int:
-    """Run ``run`` in ``world_size`` forked processes with torchrun's environment; return the first failure's exit code.
+class Ranks:
+    """``world_size`` forked processes with torchrun's environment. They die with their parent."""
 
-    Ctrl-C is for the ranks: a caller that blocks SIGINT before it starts this process loses none while it imports.
-    When a rank fails the others, which wait for it in a collective, are ended. They die with their parent, too.
-    """
-    port = free_port()
-    children: dict[int, int] = {}
-    for rank in range(world_size):
-        child = os.fork()
-        if child == 0:
-            _be_rank(rank, world_size, port, run)
-        children[child] = rank
+    def __init__(self, world_size: int, run: Callable[[], int]):
+        port = free_port()
+        self.alive: dict[int, int] = {}
+        """Rank by process id."""
+        for rank in range(world_size):
+            child = os.fork()
+            if child == 0:
+                _be_rank(rank, world_size, port, run)
+            self.alive[child] = rank
 
-    def pass_on(number: int, frame: object) -> None:
-        for child in children:
+    def ended(self) -> list[tuple[int, int]]:
+        """Ranks that ended since the last call, with their exit codes; minus the signal's number for a killed one."""
+        found = []
+        for child, rank in list(self.alive.items()):
+            done, status = os.waitpid(child, os.WNOHANG)
+            if done:
+                del self.alive[child]
+                found.append((rank, os.waitstatus_to_exitcode(status)))
+        return found
+
+    def signal(self, number: int) -> None:
+        for child in self.alive:
             os.kill(child, number)
 
-    signal.signal(signal.SIGTERM, pass_on)
-    if signal.SIGINT in signal.sigpending():  # blocked by the caller, and asked for before there were ranks to hear it
-        pass_on(signal.SIGINT, None)
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # from now on a terminal sends it to the ranks itself
+
+def fork_ranks(world_size: int, run: Callable[[], int]) -> int:
+    """Run ``run`` in ``world_size`` processes; return the first failure's exit code.
+
+    When a rank fails the others, which wait for it in a collective, are ended.
+    """
+    ranks = Ranks(world_size, run)
     failure, deadline = 0, float("inf")
-    while children:
-        child, status = os.waitpid(-1, os.WNOHANG)
-        if child:
-            code = os.waitstatus_to_exitcode(status)
-            rank = children.pop(child)
+    while ranks.alive:
+        for _, code in ranks.ended():
             if code and not failure:
                 failure, deadline = code, time.monotonic() + GRACE_SECONDS
-                if code < 0:
-                    print(f"altiplano: rank {rank} was ended by {signal.Signals(-code).name}", file=sys.stderr)
-        elif time.monotonic() > deadline:
-            for child in children:
-                os.kill(child, signal.SIGKILL)
-            deadline = float("inf")
-        else:
-            time.sleep(0.02)
+        if time.monotonic() > deadline:
+            ranks.signal(signal.SIGKILL)
+        time.sleep(0.02)
     return abs(failure)
 
 

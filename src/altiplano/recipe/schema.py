@@ -215,8 +215,39 @@ class Evaluation(Section):
 
 
 class Checkpoint(Section):
+    """Two tiers: permanent ones every ``interval_steps``; rolling ones in between bound the work that a fault costs."""
+
     interval_steps: int = Field(2000, gt=0)
-    keep: int = Field(2, gt=0, description="how many to keep while training; the last one is always kept")
+    keep: int = Field(2, gt=0, description="permanent ones to keep while training; the last one is always kept")
+    rolling_steps: int = Field(0, ge=0, description="a rolling one every so many steps; 0: by time alone")
+    rolling_minutes: float = Field(10.0, ge=0, description="a rolling one after so many minutes; 0: by steps alone")
+    keep_rolling: int = Field(2, gt=0)
+
+
+class Guards(Section):
+    """When training steps back by itself. A value is a spike when it is ``spike_zscore`` robust deviations above the
+    median of the last ``spike_window`` steps (0.6745 (x - median) / MAD, Iglewicz and Hoaglin 1993)."""
+
+    spike_zscore: float = Field(12.0, ge=0, description="of the loss or the logarithm of the gradient norm; 0: never")
+    spike_patience: int = Field(
+        3, gt=0, description="spikes in a row before the run rolls back and skips their samples"
+    )
+    spike_window: int = Field(128, ge=16, description="steps to compare with; none is a spike before half of them")
+    max_rollbacks: int = Field(
+        3, ge=0, description="without a new permanent checkpoint in between; then training stops"
+    )
+    max_skipped_updates: int = Field(10, gt=0, description="steps in a row without a finite gradient; then it stops")
+
+
+class Recovery(Section):
+    """What is watched, and what happens after a fault. None of it changes what is trained."""
+
+    hang_seconds: float = Field(600.0, gt=0, description="without a sign of progress from a rank; then all start again")
+    max_restarts: int = Field(3, ge=0, description="in a row without a new checkpoint; then training stops")
+    elastic: bool = Field(False, description="after two faults of one rank in a row, go on with one rank of dp less")
+    check_weights_every: int = Field(100, ge=0, description="steps between searches for silent corruption; 0: never")
+    check_speed_every: int = Field(100, ge=0, description="steps between searches for a slow rank; 0: never")
+    slow_ratio: float = Field(2.0, gt=1, description="a rank is slow when it takes so many times the median")
 
 
 class Calibration(Section):
@@ -270,6 +301,8 @@ class Recipe(Section):
     precision: Precision = Precision()
     evaluation: Evaluation = Evaluation()
     checkpoint: Checkpoint = Checkpoint()
+    guards: Guards = Guards()
+    recovery: Recovery = Recovery()
     calibration: Calibration = Calibration()
     redteam: Redteam = Redteam()
     disclosure: Disclosure = Disclosure()

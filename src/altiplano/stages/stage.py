@@ -13,7 +13,7 @@ import resource
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import chain, count
 from pathlib import Path
@@ -42,6 +42,8 @@ class Context:
     inputs: dict[str, Path]
     stop_after: int | None = None
     """Training only: stop after so many optimizer steps."""
+    profile: tuple[int, int] | None = None
+    """Training only: record a trace of steps [first, last)."""
 
 
 @dataclass(frozen=True)
@@ -96,11 +98,7 @@ def run_stage(stage: Stage, context: Context, *, again: bool = False) -> Outcome
     started, clock = datetime.now(UTC), time.monotonic()
     children = _reset_peak_memory()
     inputs = {name: workspace / name for name in stage.inputs}
-    result = stage.run(
-        Context(
-            context.recipe, context.cluster, context.layout, workspace, folder, inputs, stop_after=context.stop_after
-        )
-    )
+    result = stage.run(replace(context, folder=folder, inputs=inputs))
     if not result.finished or not is_publisher():
         return Outcome(stage.name, False, result, {})
     measured = {

@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from typing import Any
 
 from altiplano.errors import StageFailed
@@ -13,11 +14,23 @@ from altiplano.stages.stage import Context, Result, Stage, is_publisher
 from altiplano.tokens.shards import verify_shards
 
 # How often it is evaluated or saved does not change what is trained.
-READS = ("seed", "model", "batch", "optimizer", "precision")
+READS = ("seed", "model", "batch", "optimizer", "precision", "guards")
+# What is measured, or tells of what happened, and so differs between runs that compute the same weights.
+RECORDS = (
+    "metrics.jsonl",
+    "heldout.jsonl",
+    "run.json",
+    "ledger.jsonl",
+    "incidents.jsonl",
+    "skips.json",
+    "profile/",
+    ".beats/",
+    "checkpoints/",
+)
 
 
 def run(context: Context) -> Result:
-    from altiplano.training.worker import Job, run_job
+    from altiplano.training.job import Job
 
     tokens = context.inputs["tokenize"]
     if is_publisher():
@@ -29,14 +42,17 @@ def run(context: Context) -> Result:
         tokens=tokens,
         folder=context.folder,
         stop_after=context.stop_after,
+        profile=context.profile,
     )
-    if context.layout.world_size == 1 or "RANK" in os.environ:
+    if "RANK" in os.environ:  # torchrun's agent watches over this rank
+        from altiplano.training.worker import run_job
+
         run_job(job)
     else:
         # A fresh process, since ranks are forked and this one has threads.
         job_file = context.folder / "job.json"
-        job_file.write_text(job.model_dump_json())
-        code = _run_and_pass_signals_on([sys.executable, "-m", "altiplano.training.worker", str(job_file)])
+        job_file.write_text(job.model_copy(update={"begun": time.time()}).model_dump_json())
+        code = _run_and_pass_signals_on([sys.executable, "-m", "altiplano.training.supervisor", str(job_file)])
         job_file.unlink()
         if code:
             raise StageFailed(code)
@@ -49,7 +65,7 @@ def run(context: Context) -> Result:
         return Result({"steps": done}, finished=False, message=message)
     _drop_older_checkpoints(context)
     counts: dict[str, Any] = {key: record[key] for key in ("parameters", "tokens", "steps")}
-    return Result(counts, records=("metrics.jsonl", "heldout.jsonl", "run.json", "sessions.jsonl", "checkpoints/"))
+    return Result(counts, records=RECORDS)
 
 
 def _run_and_pass_signals_on(command: list[str]) -> int:

@@ -1,11 +1,9 @@
-"""Checkpoints: a torch.distributed.checkpoint folder with a manifest of checksums, published by rename.
+"""What a checkpoint is: a torch.distributed.checkpoint folder with a manifest of checksums, published by rename.
 
-Tensors are addressed by parameter name, so any layout can load what any other saved.
+Tensors are addressed by parameter name, so any layout can load what any other saved. ``saving.py`` writes them.
 """
 
-import errno
 import json
-import os
 import shutil
 import sys
 import warnings
@@ -16,12 +14,13 @@ import torch
 import torch.distributed as dist
 import torch.distributed.checkpoint as dcp
 from torch import Tensor, nn
-from torch.distributed.checkpoint.api import CheckpointException
 
-from altiplano.disk import digest, sync
+from altiplano.disk import digest
+from altiplano.errors import InputError
 
 MOMENTS = ("exp_avg", "exp_avg_sq")
 MANIFEST = "manifest.json"
+Manifest = dict[str, Any]
 
 
 def training_tensors(parameters: dict[str, nn.Parameter], optimizer: torch.optim.Optimizer) -> dict[str, Any]:
@@ -39,102 +38,100 @@ def training_tensors(parameters: dict[str, nn.Parameter], optimizer: torch.optim
     return tensors
 
 
-def set_optimizer_step(parameters: dict[str, nn.Parameter], optimizer: torch.optim.Optimizer, step: int) -> None:
+def set_optimizer_updates(parameters: dict[str, nn.Parameter], optimizer: torch.optim.Optimizer, updates: int) -> None:
+    """Tell AdamW's bias correction how many updates there were; skipped ones do not count."""
     for parameter in parameters.values():
-        optimizer.state[parameter]["step"].fill_(step)
+        optimizer.state[parameter]["step"].fill_(updates)
 
 
-def save(folder: Path, step: int, tensors: dict[str, Any], facts: dict[str, Any], keep: int, *, last: bool) -> None:
-    """Write ``folder/step-NNNNNNNN`` on all processes together, then forget all but the newest ``keep``.
+def saved(folder: Path) -> list[Path]:
+    """Published checkpoints, newest first."""
+    return sorted(folder.glob("step-*"), reverse=True)
 
-    When the disk is full or fails, the earlier checkpoints stay, a warning is printed and training can go on; unless it
-    is the ``last`` of this session, without which its work would be lost: then OSError is raised.
+
+def step_of(checkpoint: Path) -> int:
+    return int(checkpoint.name.removeprefix("step-"))
+
+
+def read_manifest(checkpoint: Path) -> Manifest:
+    manifest: Manifest = json.loads((checkpoint / MANIFEST).read_text())
+    return manifest
+
+
+def check(checkpoint: Path, part: int = 0, of: int = 1) -> str:
+    """What is wrong with a checkpoint; empty when every file is as it was written.
+
+    With ``part`` and ``of`` only that share of the files is read, so that many processes can do it together.
     """
-    rank = dist.get_rank()
-    final, unfinished = folder / f"step-{step:08d}", folder / f".step-{step:08d}"
-    if rank == 0:
-        folder.mkdir(parents=True, exist_ok=True)
-        shutil.rmtree(unfinished, ignore_errors=True)
-    dist.barrier()
-    reason = ""
     try:
-        dcp.save(tensors, checkpoint_id=unfinished)
-        if rank == 0:
-            _publish(unfinished, final, {"step": step, **facts})
-    except (CheckpointException, OSError) as error:  # of any rank: DCP raises on all of them
-        reason = _first_line(error)
-    outcome = [reason]
-    dist.broadcast_object_list(outcome, src=0)
-    if not outcome[0]:
-        if rank == 0:
-            _prune(folder, final, keep)
-        return
-    full = shutil.disk_usage(folder).free < sum(tensor.nbytes for tensor in tensors.values())
-    reason = os.strerror(errno.ENOSPC) if full else outcome[0]
-    dist.barrier()
-    if rank == 0:
-        shutil.rmtree(unfinished, ignore_errors=True)
-    if last:
-        raise OSError(errno.ENOSPC if full else errno.EIO, reason, str(final))
-    if rank == 0:
-        print(f"warning: no checkpoint at step {step}: {reason}; earlier ones are kept", file=sys.stderr)
+        files = read_manifest(checkpoint)["files"]
+        if ".metadata" not in files:
+            return "its manifest does not name .metadata"
+        for name, written in sorted(files.items())[part::of]:
+            if digest(checkpoint / name) != written:
+                return f"{name} has changed"
+    except (OSError, json.JSONDecodeError, KeyError, TypeError) as error:
+        return f"{type(error).__name__}: {error}"
+    return ""
 
 
-def _prune(folder: Path, newest: Path, keep: int) -> None:
-    """Keep ``newest`` and those before it. Later ones were damaged, or this run would have started from them."""
-    saved = _saved(folder)
-    place = saved.index(newest)
-    for old in [*saved[:place], *saved[place + keep :]]:
-        shutil.rmtree(old, ignore_errors=True)
-
-
-def _publish(unfinished: Path, final: Path, manifest: dict[str, Any]) -> None:
-    files = sorted(file for file in unfinished.iterdir() if file.is_file())
-    manifest["files"] = {file.name: digest(file) for file in files}
-    (unfinished / MANIFEST).write_text(json.dumps(manifest, indent=1, sort_keys=True) + "\n")
-    for file in [*files, unfinished / MANIFEST, unfinished]:
-        sync(file)
-    shutil.rmtree(final, ignore_errors=True)
-    unfinished.rename(final)
-    sync(final.parent)
-
-
-def load_newest(folder: Path, tensors: dict[str, Any]) -> dict[str, Any] | None:
-    """Load the newest sound checkpoint into ``tensors``; return its manifest, or None when there is none.
-
-    Damaged checkpoints are passed over with a warning. All processes load the same one.
-    """
-    choice: list[Path | None] = [None]
-    if dist.get_rank() == 0:
-        for unfinished in folder.glob(".step-*"):  # of a killed run
-            shutil.rmtree(unfinished)
-        choice = [newest_sound(folder)]
-    dist.broadcast_object_list(choice, src=0)
-    if choice[0] is None:
-        return None
-    dcp.load(tensors, checkpoint_id=choice[0])
-    return json.loads((choice[0] / MANIFEST).read_text())
-
-
-def newest_sound(folder: Path) -> Path | None:
-    for checkpoint in _saved(folder):
-        problem = check(checkpoint)
-        if not problem:
-            return checkpoint
-        print(f"warning: {checkpoint.name} is damaged ({problem}); falling back to the one before", file=sys.stderr)
+def newest_sound(folder: Path, no_later_than: int | None = None) -> Path | None:
+    """The newest undamaged checkpoint, read by this process alone; damaged ones are named on stderr."""
+    for checkpoint in saved(folder):
+        if no_later_than is None or step_of(checkpoint) <= no_later_than:
+            if not (problem := check(checkpoint)):
+                return checkpoint
+            _warn_of_damage(checkpoint, problem)
     return None
 
 
-def check(checkpoint: Path) -> str:
-    """What is wrong with a checkpoint; empty when every file is as it was written."""
-    try:
-        files = json.loads((checkpoint / MANIFEST).read_text())["files"]
-        for name, written in files.items():
-            if digest(checkpoint / name) != written:
-                return f"{name} has changed"
-    except (OSError, json.JSONDecodeError, KeyError) as error:
-        return _first_line(error)
-    return ""
+def newest_sound_together(folder: Path, no_later_than: int | None = None) -> Path | None:
+    """As ``newest_sound``, on all processes together: each reads its share of the files."""
+    rank, world = dist.get_rank(), dist.get_world_size()
+    candidates: list[list[Path]] = [saved(folder)]
+    dist.broadcast_object_list(candidates, src=0)  # a folder on a network may not show everybody the same at once
+    for checkpoint in candidates[0]:
+        if no_later_than is None or step_of(checkpoint) <= no_later_than:
+            problems: list[str] = [""] * world
+            dist.all_gather_object(problems, check(checkpoint, rank, world))
+            if not any(problems):
+                return checkpoint
+            if rank == 0:
+                _warn_of_damage(checkpoint, next(problem for problem in problems if problem))
+    return None
+
+
+def _warn_of_damage(checkpoint: Path, problem: str) -> None:
+    print(f"warning: {checkpoint.name} is damaged ({problem}); falling back to the one before", file=sys.stderr)
+
+
+def load_newest(folder: Path, tensors: dict[str, Any], no_later_than: int | None = None) -> Manifest | None:
+    """Load the newest sound checkpoint into ``tensors``; return its manifest, or None when there is none.
+
+    Damaged ones are passed over with a warning. All processes load the same one. Raises InputError when it is of
+    another model.
+    """
+    if dist.get_rank() == 0:
+        for unfinished in folder.glob(".step-*"):  # of a killed run
+            shutil.rmtree(unfinished, ignore_errors=True)
+    choice = newest_sound_together(folder, no_later_than)
+    if choice is None:
+        return None
+    check_shapes(choice, {name: tensor.shape for name, tensor in tensors.items()})
+    dcp.load(tensors, checkpoint_id=choice)
+    return read_manifest(choice)
+
+
+def check_shapes(checkpoint: Path, wanted: dict[str, torch.Size]) -> None:
+    """Raise InputError unless every wanted tensor is in the checkpoint with its shape."""
+    there = dcp.FileSystemReader(checkpoint).read_metadata().state_dict_metadata
+    for name, size in wanted.items():
+        entry = there.get(name)
+        stored = getattr(entry, "size", None)
+        if stored is None:
+            raise InputError(f"{checkpoint} is of another model: it has no {name}")
+        if stored != size:
+            raise InputError(f"{checkpoint} is of another model: {name} is {[*stored]} there and {[*size]} here")
 
 
 def load_weights(checkpoint: Path, shapes: dict[str, torch.Size], dtype: torch.dtype) -> dict[str, Tensor]:
@@ -144,14 +141,3 @@ def load_weights(checkpoint: Path, shapes: dict[str, torch.Size], dtype: torch.d
         warnings.filterwarnings("ignore", message="torch.distributed is disabled")  # as asked for
         dcp.load(dict(weights), checkpoint_id=checkpoint, no_dist=True)
     return {name.removeprefix("model."): value for name, value in weights.items()}
-
-
-def _saved(folder: Path) -> list[Path]:
-    """Published checkpoints, newest first."""
-    return sorted(folder.glob("step-*"), reverse=True)
-
-
-def _first_line(error: BaseException) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    causes = [line for line in lines if "Error" in line]
-    return (causes or lines or [type(error).__name__])[-1][:200]

@@ -2,11 +2,6 @@
 
 import signal
 
-import torch
-import torch.distributed as dist
-
-from altiplano.parallel.mesh import Mesh
-
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -23,12 +18,6 @@ class Interruption:
         if self.asked:
             raise KeyboardInterrupt
         self.asked = True
-
-    def anywhere(self, mesh: Mesh) -> bool:
-        """Whether any process was asked to stop: all must leave the loop at the same step."""
-        flag = torch.tensor(float(self.asked), device=mesh.device)
-        dist.all_reduce(flag, dist.ReduceOp.MAX)
-        return bool(flag)
 
     def restore(self) -> None:
         for number, handler in self._before.items():

@@ -1,151 +1,142 @@
-"""The training loop: one step reads top to bottom, the same for every layout."""
+"""The training loop: it reads top to bottom, the same for every layout."""
 
 import os
+import shutil
+import sys
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
 import torch.distributed as dist
-from torch import Tensor
 
 from altiplano.errors import TrainingError
-from altiplano.evaluation.perplexity import HeldoutText, heldout_losses, heldout_text, summarise
 from altiplano.parallel.mesh import Mesh
-from altiplano.parallel.pipeline import SpreadModel
-from altiplano.parallel.spread import parameters_by_name, spread_model
 from altiplano.planning.flops import training_flops_per_token
-from altiplano.recipe.layout import Layout
-from altiplano.recipe.schema import Recipe
-from altiplano.tokens.loader import TrainingData
-from altiplano.tokens.shards import read_shards
-from altiplano.training import checkpoint
-from altiplano.training.clip import clip_gradient
+from altiplano.training import checkpoint, incidents
 from altiplano.training.interruption import Interruption
-from altiplano.training.loss import token_losses
-from altiplano.training.metrics import JsonLines, TerminalLine, matmul_peak, memory_bytes
-from altiplano.training.optimizer import learning_rate, make_optimizer
+from altiplano.training.job import Job
+from altiplano.training.ledger import COMPUTE, DATA, INIT, SAVE, VALIDATION, Ledger
+from altiplano.training.metrics import Observer, matmul_peak, memory_bytes
+from altiplano.training.profiling import Profiler
+from altiplano.training.saving import PERMANENT, ROLLING, Saver
+from altiplano.training.spikes import SpikeDetector
+from altiplano.training.stragglers import SlowRanks
+from altiplano.training.trainer import Trainer, any_rank, prepare
 
 
-@dataclass
-class Trainer:
-    """What one process holds of a training run."""
+def train(job: Job, mesh: Mesh, bos: int, ledger: Ledger) -> dict[str, Any]:
+    """Train to the recipe's last step (or ``job.stop_after``) from the newest checkpoint, if there is one.
 
-    recipe: Recipe
-    layout: Layout
-    mesh: Mesh
-    data: TrainingData
-    heldout: list[HeldoutText]
-    model: SpreadModel
-    parameters: dict[str, torch.nn.Parameter]
-    optimizer: torch.optim.Optimizer
-    tensors: dict[str, Any]
-    """Weights and moments by name: what a checkpoint holds."""
-    bos: int
-    first_step: int = 0
-
-    def step(self, step: int) -> dict[str, float]:
-        """Optimizer step number ``step`` (from 0), on every process together; what it measured."""
-        recipe, samples = self.recipe, self.recipe.batch.samples(step)
-        begun = time.monotonic()
-        mine = self.layout.share(samples, self.mesh.rank("dp"))
-        batch = self.data.batch(mine.start, len(mine)).to(self.mesh.device)
-        valid = int(self.mesh.sum(torch.tensor(batch.valid, device=self.mesh.device), "dp"))
-        data_seconds = time.monotonic() - begun
-
-        rate = learning_rate(step, recipe.batch.steps, recipe.optimizer)
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
-        loss = float(self.mesh.sum(self.model.step(batch, len(samples), valid), "dp", "pp"))
-        norm = float(clip_gradient(self.parameters.values(), recipe.optimizer.clip_norm, self.mesh))
-        if not (abs(loss) < float("inf") and abs(norm) < float("inf")):
-            raise TrainingError(
-                f"loss {loss} and gradient norm {norm} at step {step + 1}: not numbers any more; "
-                "the last checkpoint is kept; lower optimizer.learning_rate or raise optimizer.warmup_steps"
-            )
-        self.optimizer.step()
-        self.optimizer.zero_grad(set_to_none=True)
-        seconds = time.monotonic() - begun
-        return {
-            "step": step + 1,
-            "tokens": recipe.batch.tokens_after(step + 1),
-            "loss": loss,
-            "gradient_norm": norm,
-            "learning_rate": rate,
-            "seconds": seconds,
-            "tokens_per_second": len(samples) * recipe.batch.sequence_length / seconds,
-            "data_seconds": data_seconds,
-        }
-
-    def evaluate(self, step: int) -> dict[str, Any]:
-        """Held-out scores after ``step`` steps; each data-parallel rank scores its share of the windows."""
-        rank, rows = self.mesh.rank("dp"), self.model.rows
-        share = slice(rank * rows, (rank + 1) * rows)
-
-        def reduce(sums: Tensor) -> Tensor:
-            return self.mesh.sum(sums.to(self.mesh.device), "dp", "pp").cpu()
-
-        nlls = heldout_losses(self.model.score, self.heldout, self.bos, self.recipe.batch.sequences, share, reduce)
-        return {"step": step, "tokens": self.recipe.batch.tokens_after(step), **summarise(self.heldout, nlls)}
-
-    def save(self, folder: Path, step: int, last: bool) -> None:
-        facts = {"samples": self.recipe.batch.samples(step).start, "layout": str(self.layout)}
-        checkpoint.save(folder / "checkpoints", step, self.tensors, facts, self.recipe.checkpoint.keep, last=last)
-
-
-def prepare(recipe: Recipe, layout: Layout, mesh: Mesh, tokens: Path, bos: int, folder: Path) -> Trainer:
-    """Data, model and optimizer, as at the start or as in the newest sound checkpoint in ``folder``."""
-    data = TrainingData(read_shards(tokens, "train"), recipe.batch.sequence_length, bos, recipe.seed)
-    heldout = [
-        heldout_text(shard, recipe.batch.sequence_length, bos, recipe.evaluation.max_tokens)
-        for shard in read_shards(tokens, "heldout")
-    ]
-    model = spread_model(recipe, layout, mesh, token_losses(mesh.group("tp")))
-    parameters = parameters_by_name(model.part)
-    optimizer = make_optimizer(parameters, recipe.optimizer)
-    tensors = checkpoint.training_tensors(parameters, optimizer)
-    resumed = checkpoint.load_newest(folder / "checkpoints", tensors)
-    first = int(resumed["step"]) if resumed else 0
-    checkpoint.set_optimizer_step(parameters, optimizer, first)
-    return Trainer(recipe, layout, mesh, data, heldout, model, parameters, optimizer, tensors, bos, first)
-
-
-def train(
-    recipe: Recipe, layout: Layout, mesh: Mesh, tokens: Path, bos: int, folder: Path, *, stop_after: int | None = None
-) -> dict[str, Any]:
-    """Train to the recipe's last step (or ``stop_after``) from the newest checkpoint in ``folder``, if there is one.
-
-    ``tokens`` is a tokenized folder. Writes ``metrics.jsonl``, ``heldout.jsonl`` and ``checkpoints/`` into ``folder``;
-    returns what this session did. Raises TrainingError when the loss is no longer a number.
+    Writes metrics, held-out scores and checkpoints into the job's folder; returns what this session did. Raises
+    TrainingError when training cannot go on, Fault when starting again may help, OSError when the last checkpoint
+    could not be written.
     """
+    recipe, rules = job.recipe, job.recipe.checkpoint
     interruption = Interruption()
     peak = full_speed(mesh, getattr(torch, recipe.precision.compute))
-    trainer = prepare(recipe, layout, mesh, tokens, bos, folder)
-    first, steps = trainer.first_step, recipe.batch.steps
-    end = min(steps, stop_after or steps)
+    trainer = prepare(job, mesh, bos)
+    first, steps = trainer.done, recipe.batch.steps
+    end = min(steps, job.stop_after or steps)
+    observer = Observer(job.folder, steps, first)
+    spikes = SpikeDetector(recipe.guards, observer.past(recipe.guards.spike_window))
+    slow = SlowRanks(mesh.device, recipe.recovery.slow_ratio, trainer.corruption.group)
+    saver = Saver(job.folder / "checkpoints", trainer.tensors, rules)
+    profiler = Profiler(range(*job.profile) if job.profile else range(0), job.folder / "profile")
     flops = training_flops_per_token(recipe.model, recipe.batch.sequence_length)
-    observe, observe_heldout = _observers(folder, steps, first)
+    ledger.book(first, "resume")
+    last_save, rollbacks, interrupted = time.monotonic(), 0, False
 
     if first == 0:
-        observe_heldout(trainer.evaluate(0))
-    done = first
-    while done < end:
-        measured = trainer.step(done)
-        done += 1
+        ledger.enter(VALIDATION)
+        observer.heldout(trainer.evaluate())
+    while trainer.done < end and not interrupted:
+        begun = time.monotonic()
+        profiler.before(trainer.done + 1)
+        ledger.enter(DATA)
+        batch = trainer.batch()
+        slow.note_wait(waited := time.monotonic() - begun)
+        ledger.enter(COMPUTE)
+        measured = trainer.step(batch)
+        done = trainer.done
+        seconds = time.monotonic() - begun
+        measured["seconds"], measured["data_seconds"] = seconds, waited
+        measured["tokens_per_second"] = len(recipe.batch.samples(done - 1)) * recipe.batch.sequence_length / seconds
         measured["mfu"] = measured["tokens_per_second"] * flops / peak
         measured["memory_bytes"] = memory_bytes(mesh.device)
-        observe(measured)
+        profiler.after(done)
+
+        measured["spike"] = not measured["skipped"] and spikes.judge(measured["loss"], measured["gradient_norm"])
+        rolling = bool(rules.rolling_steps) and done % rules.rolling_steps == 0
+        rolling |= bool(rules.rolling_minutes) and time.monotonic() - last_save > 60 * rules.rolling_minutes
+        spiked = spikes.in_a_row >= recipe.guards.spike_patience
+        interrupted, rolling, spiked = any_rank(mesh, interruption.asked, rolling, spiked)
+        if spiked:
+            rollbacks += 1
+            saver.finish()
+            roll_back(trainer, spikes.in_a_row, rollbacks)
+            ledger.book(trainer.done, "rollback")
+            observer.go_back(trainer.done)
+            spikes = SpikeDetector(recipe.guards, observer.past(recipe.guards.spike_window))
+            continue
         if done % recipe.evaluation.interval_steps == 0 or done == steps:
-            observe_heldout(trainer.evaluate(done))
-        interrupted = interruption.anywhere(mesh)
-        if done % recipe.checkpoint.interval_steps == 0 or done == end or interrupted:
-            trainer.save(folder, done, last=done == end or interrupted)
-        if interrupted:
-            break
+            ledger.enter(VALIDATION)
+            observer.heldout(trainer.evaluate())
+        if recipe.recovery.check_speed_every and done % recipe.recovery.check_speed_every == 0:
+            report_slow(slow, job, done)
+        permanent = done % rules.interval_steps == 0 or done == end or interrupted
+        if permanent or rolling:
+            ledger.enter(SAVE)
+            trainer.corruption.compare(done)
+            saver.start(done, trainer.facts(), PERMANENT if permanent else ROLLING)
+            last_save = time.monotonic()
+            rollbacks = 0 if permanent else rollbacks
+        measured["spent"] = ledger.book(done)
+        observer.step(measured)
+
+    ledger.enter(SAVE)
+    if (problem := saver.finish()) is not None:
+        raise problem
+    ledger.enter(INIT)
     interruption.restore()
-    return {"first_step": first, "last_step": done, "finished": done >= steps, "matmul_peak_flops": peak}
+    return {
+        "first_step": first,
+        "last_step": trainer.done,
+        "finished": trainer.done >= steps,
+        "interrupted": interrupted and trainer.done < end,
+        "matmul_peak_flops": peak,
+    }
+
+
+def roll_back(trainer: Trainer, spikes: int, rollbacks: int) -> None:
+    """Return to the newest checkpoint from before the last ``spikes`` steps, and never take their samples again."""
+    job, first = trainer.job, trainer.done - spikes
+    if rollbacks > job.recipe.guards.max_rollbacks:
+        raise TrainingError(
+            f"the loss spiked again at step {trainer.done} after {rollbacks - 1} rollbacks; see "
+            f"{job.folder / 'incidents.jsonl'}; lower optimizer.learning_rate or set guards.spike_zscore = 0"
+        )
+    start, stop, seen = trainer.samples(first).start, trainer.samples(trainer.done - 1).stop, trainer.done
+    trainer.skips.skip_samples(start, stop)
+    if dist.get_rank() == 0:
+        trainer.skips.write(job.folder)
+        for later in checkpoint.saved(job.folder / "checkpoints"):
+            if checkpoint.step_of(later) > first:
+                shutil.rmtree(later)
+    dist.barrier()
+    trainer.load(no_later_than=first)
+    if dist.get_rank() == 0:
+        what = f"loss or gradient spiked in steps {first + 1} to {seen}"
+        action = f"went back to step {trainer.done}; samples {start:,} to {stop - 1:,} are left out"
+        incidents.record(job.folder, "spike", what, action, step=seen, samples=[start, stop])
+        print(f"warning: {what}; {action}", file=sys.stderr)
+
+
+def report_slow(slow: SlowRanks, job: Job, step: int) -> None:
+    """Compare the ranks' speeds; warn of those that slow down all others."""
+    for rank, why in slow.compare().items():
+        if dist.get_rank() == 0:
+            print(f"warning: rank {rank} is slow: {why}", file=sys.stderr)
+            incidents.record(job.folder, "slow", f"rank {rank}: {why}", "warned", rank=rank, step=step)
 
 
 def full_speed(mesh: Mesh, dtype: torch.dtype) -> float:
@@ -160,25 +151,3 @@ def full_speed(mesh: Mesh, dtype: torch.dtype) -> float:
         torch.set_num_threads(threads)
     dist.broadcast(peak, src=0)
     return float(peak)
-
-
-def _observers(
-    folder: Path, steps: int, first: int
-) -> tuple[Callable[[dict[str, Any]], None], Callable[[dict[str, Any]], None]]:
-    """Writers of metrics and of held-out scores; only the first process writes."""
-    if dist.get_rank() != 0:
-        return (lambda record: None), (lambda record: None)
-    # Scores of step n are of the model after n steps, so those of the checkpoint's own step are already there.
-    metrics = JsonLines(folder / "metrics.jsonl", first + 1)
-    heldout = JsonLines(folder / "heldout.jsonl", first + 1 if first else 0)
-    terminal = TerminalLine(steps, first)
-
-    def observe(record: dict[str, Any]) -> None:
-        metrics.write(record)
-        terminal.show(record)
-
-    def observe_heldout(record: dict[str, Any]) -> None:
-        heldout.write(record)
-        terminal.note(f"step {record['step']}: held-out {record['total']['bits_per_byte']:.4f} bits per byte")
-
-    return observe, observe_heldout

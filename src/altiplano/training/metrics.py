@@ -1,6 +1,7 @@
 """What a training run measures: JSON lines as the truth, one line on the terminal for people."""
 
 import json
+import math
 import os
 import platform
 import resource
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 import torch
+import torch.distributed as dist
 
 PLAIN_EVERY = 10.0  # seconds between lines when nobody watches
 
@@ -34,7 +36,50 @@ class JsonLines:
         self._file: TextIO = path.open("a", buffering=1)
 
     def write(self, record: dict[str, Any]) -> None:
-        self._file.write(json.dumps(record) + "\n")
+        # JSON has no NaN: the loss of a skipped step is null.
+        plain = {key: None if isinstance(v, float) and not math.isfinite(v) else v for key, v in record.items()}
+        self._file.write(json.dumps(plain) + "\n")
+
+
+class Observer:
+    """Writes what a session measures. Only the first process does; all of them may call."""
+
+    def __init__(self, folder: Path, steps: int, first: int):
+        """``first``: steps that were taken before; what is recorded of later ones is dropped."""
+        self.folder, self.writes = folder, dist.get_rank() == 0
+        self.terminal = TerminalLine(steps, first)
+        self.go_back(first)
+
+    def go_back(self, done: int) -> None:
+        """Go on after ``done`` steps, as if those after it had never been."""
+        if self.writes:
+            # Scores of step n are of the model after n steps, so those of the checkpoint's own step are already there.
+            self.metrics = JsonLines(self.folder / "metrics.jsonl", done + 1)
+            self.scores = JsonLines(self.folder / "heldout.jsonl", done + 1 if done else 0)
+
+    def step(self, record: dict[str, Any]) -> None:
+        if self.writes:
+            self.metrics.write(record)
+            self.terminal.show(record)
+
+    def heldout(self, record: dict[str, Any]) -> None:
+        if self.writes:
+            self.scores.write(record)
+            bits = record["total"]["bits_per_byte"]
+            self.terminal.note(f"step {record['step']}: held-out {bits:.4f} bits per byte")
+
+    def past(self, steps: int) -> list[tuple[float, float, bool]]:
+        """Loss, gradient norm and whether it was a spike, of the last ``steps`` ordinary steps, on every process."""
+        found: list[list[tuple[float, float, bool]]] = [[]]
+        if self.writes:
+            for line in reversed((self.folder / "metrics.jsonl").read_text().splitlines()):
+                record = json.loads(line)
+                if not record["skipped"]:
+                    found[0].append((record["loss"], record["gradient_norm"], record["spike"]))
+                if sum(not spike for _, _, spike in found[0]) == steps:
+                    break
+        dist.broadcast_object_list(found, src=0)
+        return found[0][::-1]
 
 
 class TerminalLine:

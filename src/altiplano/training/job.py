@@ -1,0 +1,33 @@
+"""A training job as the train stage hands it over: everything that a rank needs to know."""
+
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+
+from altiplano.recipe.layout import Layout
+from altiplano.recipe.schema import Recipe
+
+
+class Job(BaseModel):
+    recipe: Recipe
+    layout: Layout
+    device: str
+    tokens: Path
+    """A tokenized folder."""
+    folder: Path
+    """Where checkpoints, metrics and weights go."""
+    stop_after: int | None = None
+    """Stop after so many optimizer steps of the run."""
+    profile: tuple[int, int] | None = None
+    """Record a trace of steps [first, last), counted from 1."""
+    attempt: int = 0
+    """How often ranks were started before, by this command."""
+    begun: float | None = None
+    """time.time() when this attempt began; None: when the rank reads this."""
+
+    def with_layout(self, layout: Layout) -> "Job":
+        return self.model_copy(update={"layout": layout})
+
+    def facts(self) -> dict[str, Any]:
+        return {"layout": str(self.layout), "world_size": self.layout.world_size, "attempt": self.attempt}

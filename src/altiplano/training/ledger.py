@@ -1,0 +1,62 @@
+"""Where a run's wall-clock went: every second of every session is booked in exactly one bucket.
+
+``ledger.jsonl`` is only ever appended to. Ranks book what they do step by step; the supervisor books when it starts
+ranks and when it notices a fault. ``goodput.py`` adds it up.
+"""
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+from altiplano.training.heartbeat import Heartbeat
+
+INIT, DATA, COMPUTE, SAVE, VALIDATION = "init", "data", "compute", "save", "validation"
+
+
+class Ledger:
+    """What this process is doing. Only the first rank has a file to write to; all of them show signs of life."""
+
+    def __init__(self, file: Path | None, heartbeat: Heartbeat | None, begun: float | None = None):
+        """``begun`` is the time.time() since which this process has been starting."""
+        self.file, self.heartbeat = file, heartbeat
+        self.bucket = INIT
+        self.since = time.monotonic() - (time.time() - begun if begun is not None else 0.0)
+        self.seconds: dict[str, float] = {}
+        if heartbeat is not None:
+            heartbeat.beat(INIT)
+
+    def enter(self, bucket: str) -> None:
+        """From now on time goes to ``bucket``."""
+        now = time.monotonic()
+        self.seconds[self.bucket] = self.seconds.get(self.bucket, 0.0) + now - self.since
+        self.bucket, self.since = bucket, now
+        if self.heartbeat is not None:
+            self.heartbeat.beat(bucket)
+
+    def book(self, step: int, event: str = "step") -> dict[str, float]:
+        """Write what was booked since the last line, as the cost of reaching ``step``; return it."""
+        self.enter(self.bucket)
+        spent, self.seconds = self.seconds, {}
+        if self.heartbeat is not None:
+            self.heartbeat.step = step
+        if self.file is not None:
+            note(self.file, event, step=step, seconds={name: round(value, 6) for name, value in spent.items()})
+        return spent
+
+
+def note(file: Path, event: str, **facts: Any) -> None:
+    """Append one event. On a line of its own even after one that was cut short."""
+    with file.open("a") as opened:
+        opened.write("\n" + json.dumps({"event": event, "time": round(time.time(), 6), **facts}))
+
+
+def read(file: Path) -> list[dict[str, Any]]:
+    """All events in order, without what a killed process left half written."""
+    events = []
+    for line in file.read_text().splitlines() if file.exists() else []:
+        try:
+            events.append(json.loads(line))
+        except json.JSONDecodeError:
+            continue
+    return events

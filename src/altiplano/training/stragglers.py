@@ -1,0 +1,53 @@
+"""A slow rank slows all: every rank times the same small piece of work, and the times are compared.
+
+Steps themselves cannot tell: ranks wait for one another in every one. A fixed matrix product shows a slow device, and
+the wait for data a slow disk.
+"""
+
+import time
+from statistics import median
+
+import torch
+import torch.distributed as dist
+
+SIZE, TIMES = 384, 10
+IN_A_ROW = 2
+LEAST_WAIT = 0.1  # seconds; below this no wait for data is worth a warning
+
+
+class SlowRanks:
+    """Flags ranks that were slower than ``ratio`` times the median in ``IN_A_ROW`` comparisons."""
+
+    def __init__(self, device: torch.device, ratio: float, group: dist.ProcessGroup):
+        """``group`` is of all processes and talks on the CPU."""
+        self.ratio, self.group = ratio, group
+        self.probe = torch.randn(SIZE, SIZE, device=device)
+        self.counts: dict[int, int] = {}
+        self.waited: list[float] = []
+
+    def note_wait(self, seconds: float) -> None:
+        """Time that this rank waited for the data of a step."""
+        self.waited.append(seconds)
+
+    def compare(self) -> dict[int, str]:
+        """On all processes together: which ranks are slow, and in what."""
+        mine = torch.tensor([self._work(), median(self.waited) if self.waited else 0.0], dtype=torch.float64)
+        self.waited = []
+        all_times = [torch.empty_like(mine) for _ in range(dist.get_world_size())]
+        dist.all_gather(all_times, mine, group=self.group)
+        slow: dict[int, str] = {}
+        for column, what, least in ((0, "computing", 0.0), (1, "waiting for data", LEAST_WAIT)):
+            values = [float(times[column]) for times in all_times]
+            for rank, value in enumerate(values):
+                others = median(values[:rank] + values[rank + 1 :] or [value])
+                if value > self.ratio * others and value > least:
+                    slow[rank] = f"{what} takes {value / max(others, 1e-9):.1f} times as long as on the others"
+        self.counts = {rank: self.counts.get(rank, 0) + 1 for rank in slow}
+        return {rank: why for rank, why in slow.items() if self.counts[rank] >= IN_A_ROW}
+
+    def _work(self) -> float:
+        """Seconds of the probe; many short pieces, so that a rank that is stopped now and then shows."""
+        begun = time.perf_counter()
+        for _ in range(TIMES):
+            float((self.probe @ self.probe)[0, 0])  # reading a number waits for the device
+        return time.perf_counter() - begun

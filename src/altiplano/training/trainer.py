@@ -1,0 +1,176 @@
+"""What one process holds of a training run, and one optimizer step of it."""
+
+import math
+import sys
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+from altiplano.errors import InputError, TrainingError
+from altiplano.evaluation.perplexity import HeldoutText, heldout_losses, heldout_text, summarise
+from altiplano.parallel.mesh import Mesh
+from altiplano.parallel.pipeline import SpreadModel
+from altiplano.parallel.spread import parameters_by_name, set_initial_weights, spread_model
+from altiplano.tokens.loader import Batch, TrainingData
+from altiplano.tokens.shards import read_shards
+from altiplano.training import checkpoint
+from altiplano.training.clip import clip_gradient
+from altiplano.training.corruption import CorruptionSearch
+from altiplano.training.job import Job
+from altiplano.training.loss import token_losses
+from altiplano.training.optimizer import learning_rate, make_optimizer
+from altiplano.training.skips import Skips
+
+
+@dataclass
+class Trainer:
+    job: Job
+    mesh: Mesh
+    data: TrainingData
+    heldout: list[HeldoutText]
+    model: SpreadModel
+    parameters: dict[str, torch.nn.Parameter]
+    optimizer: torch.optim.Optimizer
+    tensors: dict[str, Any]
+    """Weights and moments by name: what a checkpoint holds."""
+    bos: int
+    skips: Skips
+    corruption: CorruptionSearch
+    done: int = 0
+    """Steps taken."""
+    updates: int = 0
+    """Steps that changed the weights."""
+    skipped_in_a_row: int = 0
+
+    def samples(self, step: int) -> range:
+        """Places in the order of samples that step number ``step`` (from 0) takes."""
+        return self.skips.shift(self.job.recipe.batch.samples(step))
+
+    def batch(self) -> Batch:
+        """This data-parallel rank's share of the next step's samples."""
+        mine = self.job.layout.share(self.samples(self.done), self.mesh.rank("dp"))
+        return self.data.batch(mine.start, len(mine)).to(self.mesh.device)
+
+    def step(self, batch: Batch) -> dict[str, Any]:
+        """The next optimizer step, on every process together; what it measured. Raises Fault and TrainingError."""
+        recipe, step = self.job.recipe, self.done
+        sequences = len(recipe.batch.samples(step))
+        valid = int(self.mesh.sum(torch.tensor(batch.valid, device=self.mesh.device), "dp"))
+        rate = learning_rate(step, recipe.batch.steps, recipe.optimizer)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        loss = float(self.mesh.sum(self.model.step(batch, sequences, valid), "dp", "pp"))
+        norm = float(clip_gradient(self.parameters.values(), recipe.optimizer.clip_norm, self.mesh))
+        if self.corruption.remembered is not None:
+            self.corruption.compare(step)
+        self._update(step, math.isfinite(loss) and math.isfinite(norm))
+        self.optimizer.zero_grad(set_to_none=True)
+        self.done += 1
+        every = recipe.recovery.check_weights_every
+        if every and self.done % every == 0:
+            self.corruption.remember()
+        return {
+            "step": self.done,
+            "tokens": recipe.batch.tokens_after(self.done),
+            "loss": loss,
+            "gradient_norm": norm,
+            "learning_rate": rate,
+            "skipped": step in self.skips.updates,
+        }
+
+    def _update(self, step: int, finite: bool) -> None:
+        """Change the weights; not where any rank has a loss or gradient that is no number, nor where skips say so."""
+        if any_rank(self.mesh, not finite)[0]:
+            if step not in self.skips.updates:
+                self.skips.updates.add(step)
+                self.skipped_in_a_row += 1
+                if dist.get_rank() == 0:
+                    self.skips.write(self.job.folder)
+                    print(f"warning: step {step + 1} has no finite gradient; its update is skipped", file=sys.stderr)
+            if self.skipped_in_a_row >= self.job.recipe.guards.max_skipped_updates:
+                raise TrainingError(
+                    f"no finite loss and gradient in {self.skipped_in_a_row} steps up to {step + 1}; the checkpoint "
+                    "before them is kept; lower optimizer.learning_rate or raise optimizer.warmup_steps"
+                )
+        elif step not in self.skips.updates:
+            self.optimizer.step()
+            self.updates += 1
+            self.skipped_in_a_row = 0
+
+    def evaluate(self) -> dict[str, Any]:
+        """Held-out scores; each data-parallel rank scores its share of the windows."""
+        batch = self.job.recipe.batch
+        share = self.job.layout.share(range(batch.sequences), self.mesh.rank("dp"))
+
+        def reduce(sums: Tensor) -> Tensor:
+            return self.mesh.sum(sums.to(self.mesh.device), "dp", "pp").cpu()
+
+        nlls = heldout_losses(
+            self.model.score, self.heldout, self.bos, batch.sequences, slice(share.start, share.stop), reduce
+        )
+        return {"step": self.done, "tokens": batch.tokens_after(self.done), **summarise(self.heldout, nlls)}
+
+    def facts(self) -> dict[str, Any]:
+        """What a checkpoint's manifest says beside its tensors: all of the run's state that is not a tensor."""
+        batch = self.job.recipe.batch
+        return {
+            "samples": self.samples(self.done).start,
+            "tokens": batch.tokens_after(self.done),
+            "updates": self.updates,
+            "layout": str(self.job.layout),
+        }
+
+    def load(self, no_later_than: int | None = None) -> None:
+        """Go to the newest sound checkpoint, or to the initial weights when there is none."""
+        found = checkpoint.load_newest(self.job.folder / "checkpoints", self.tensors, no_later_than)
+        if found is None and self.done:
+            set_initial_weights(self.model.part, self.job.recipe)
+            for name, tensor in self.tensors.items():
+                if not name.startswith("model."):
+                    tensor.zero_()
+        self.done = int(found["step"]) if found else 0
+        self.updates = int(found.get("updates", self.done)) if found else 0
+        self.skipped_in_a_row = 0
+        self.corruption.remembered = None
+        checkpoint.set_optimizer_updates(self.parameters, self.optimizer, self.updates)
+
+
+def prepare(job: Job, mesh: Mesh, bos: int) -> Trainer:
+    """Data, model and optimizer, as at the start or as in the newest sound checkpoint in the job's folder."""
+    recipe = job.recipe
+    data = TrainingData(read_shards(job.tokens, "train"), recipe.batch.sequence_length, bos, recipe.seed)
+    heldout = [
+        heldout_text(shard, recipe.batch.sequence_length, bos, recipe.evaluation.max_tokens)
+        for shard in read_shards(job.tokens, "heldout")
+    ]
+    if not heldout:
+        raise InputError(f"{job.tokens} has no held-out shards: tokenize a corpus with held-out documents")
+    model = spread_model(recipe, job.layout, mesh, token_losses(mesh.group("tp")))
+    parameters = parameters_by_name(model.part)
+    optimizer = make_optimizer(parameters, recipe.optimizer)
+    tensors = checkpoint.training_tensors(parameters, optimizer)
+    trainer = Trainer(
+        job,
+        mesh,
+        data,
+        heldout,
+        model,
+        parameters,
+        optimizer,
+        tensors,
+        bos,
+        skips=Skips.read(job.folder),
+        corruption=CorruptionSearch(parameters, dist.new_group(backend="gloo")),
+    )
+    trainer.load()
+    return trainer
+
+
+def any_rank(mesh: Mesh, *flags: bool) -> list[bool]:
+    """Each flag, true when it is so on any process: what all must do together, all must know."""
+    values = torch.tensor([float(flag) for flag in flags], device=mesh.device)
+    dist.all_reduce(values, dist.ReduceOp.MAX)
+    return [bool(value) for value in values.tolist()]
