@@ -1,18 +1,22 @@
 # make run     the main job: the quickstart recipe, from raw text to a released model (about three minutes)
 # make test    lint, types, layer rules and all tests
+# make soak    one training run with every kind of fault in it, compared with an undisturbed one (two minutes)
 # make lint    ruff, mypy, import-linter
 # make clean   remove the virtual environment and all runs
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
 
-.PHONY: run test lint clean
+.PHONY: run test soak lint clean
 
 run: $(READY)
 	$(BIN)/altiplano run recipes/quickstart.toml
 
 test: lint
 	$(BIN)/pytest -n 2 --dist worksteal
+
+soak: $(READY)
+	PYTHONPATH=tests $(BIN)/python tests/faults/soak.py
 
 lint: $(READY)
 	$(BIN)/ruff check

@@ -40,7 +40,7 @@ class Faults:
         for number, fault in enumerate(self.faults):
             mark = self.marks / str(number)
             here = fault["kind"] in kinds and fault["rank"] == int(os.environ["RANK"])
-            if here and (fault["step"] == now or fault.get("always")) and (fault.get("always") or not mark.exists()):
+            if here and (fault["step"] <= now if fault.get("always") else fault["step"] == now and not mark.exists()):
                 mark.write_text(json.dumps({**fault, "time": time.time()}))
                 return fault
         return None
@@ -93,6 +93,18 @@ def in_a_gradient(faults: Faults) -> None:
     trainer.clip_gradient = clip
 
 
+def after_an_update(faults: Faults) -> None:
+    """Arithmetic that goes wrong on one rank: its copy of a norm's weight gets another value."""
+    original = Trainer._update
+
+    def update(self: Trainer, step: int, finite: bool) -> None:
+        original(self, step, finite)
+        if faults.due("diverge"):
+            self.parameters["layers.0.input_layernorm.weight"].detach().to_local()[0] += 0.5
+
+    Trainer._update = update  # type: ignore[method-assign]
+
+
 def in_the_data(faults: Faults) -> None:
     """Samples whose every target is one rare token: whoever learns from them diverges."""
     original = TrainingData.batch
@@ -139,12 +151,15 @@ def in_a_save(faults: Faults) -> None:
     Path.rename = renamed  # type: ignore[method-assign]
 
 
+def install(faults: Faults) -> None:
+    for wrap in (before_a_step, in_a_gradient, after_an_update, in_the_data, in_a_save):
+        wrap(faults)
+
+
 if __name__ == "__main__":
     die_with_parent()
     job = Job.model_validate_json(Path(sys.argv[1]).read_text())
-    faults = Faults(json.loads(Path(sys.argv[2]).read_text()), job.folder / "injected")
-    for install in (before_a_step, in_a_gradient, in_the_data, in_a_save):
-        install(faults)
+    install(Faults(json.loads(Path(sys.argv[2]).read_text()), job.folder / "injected"))
     code = Supervisor(job).run()
     sys.stdout.flush()
     os._exit(code)

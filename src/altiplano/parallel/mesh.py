@@ -53,7 +53,13 @@ def start_mesh(layout: Layout, device: str) -> Mesh:
         local = torch.device("cpu")
     if not dist.is_initialized():
         backend = "nccl" if device == "cuda" else "gloo"
-        if "RANK" in os.environ:
+        if "TORCHELASTIC_RESTART_COUNT" in os.environ:
+            # torchrun keeps its store over restarts, with the addresses of the dead in it: each gets a fresh part.
+            store = dist.TCPStore(os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"]), is_master=False)
+            fresh = dist.PrefixStore(f"attempt-{os.environ['TORCHELASTIC_RESTART_COUNT']}", store)
+            rank = int(os.environ["RANK"])
+            dist.init_process_group(backend, store=fresh, rank=rank, world_size=world, timeout=TIMEOUT)
+        elif "RANK" in os.environ:
             dist.init_process_group(backend, timeout=TIMEOUT)
         else:
             dist.init_process_group(backend, rank=0, world_size=1, store=dist.HashStore(), timeout=TIMEOUT)

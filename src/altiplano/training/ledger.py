@@ -45,10 +45,10 @@ class Ledger:
         return spent
 
 
-def note(file: Path, event: str, **facts: Any) -> None:
-    """Append one event. On a line of its own even after one that was cut short."""
+def note(file: Path, event: str, at: float | None = None, **facts: Any) -> None:
+    """Append one event, of now or of time.time() ``at``. On a line of its own even after one that was cut short."""
     with file.open("a") as opened:
-        opened.write("\n" + json.dumps({"event": event, "time": round(time.time(), 6), **facts}))
+        opened.write("\n" + json.dumps({"event": event, "time": round(at or time.time(), 6), **facts}))
 
 
 def read(file: Path) -> list[dict[str, Any]]:

@@ -60,7 +60,7 @@ class Supervisor:
         while True:
             before = newest_step(job)
             begun = job.begun or time.time()
-            ledger.note(ledger_file(job), "start", **job.facts())
+            ledger.note(ledger_file(job), "start", at=begun, **job.facts())
             ending = self._attempt(job.model_copy(update={"begun": begun}))
             if ending.code == DONE or not ending.kind:
                 return ending.code

@@ -16,7 +16,7 @@ from altiplano.parallel.pipeline import SpreadModel
 from altiplano.parallel.spread import parameters_by_name, set_initial_weights, spread_model
 from altiplano.tokens.loader import Batch, TrainingData
 from altiplano.tokens.shards import read_shards
-from altiplano.training import checkpoint
+from altiplano.training import checkpoint, incidents
 from altiplano.training.clip import clip_gradient
 from altiplano.training.corruption import CorruptionSearch
 from altiplano.training.job import Job
@@ -89,7 +89,9 @@ class Trainer:
                 self.skipped_in_a_row += 1
                 if dist.get_rank() == 0:
                     self.skips.write(self.job.folder)
-                    print(f"warning: step {step + 1} has no finite gradient; its update is skipped", file=sys.stderr)
+                    what = f"step {step + 1} has no finite loss or gradient"
+                    print(f"warning: {what}; its update is skipped", file=sys.stderr)
+                    incidents.record(self.job.folder, "not finite", what, "skipped its update", step=step + 1)
             if self.skipped_in_a_row >= self.job.recipe.guards.max_skipped_updates:
                 raise TrainingError(
                     f"no finite loss and gradient in {self.skipped_in_a_row} steps up to {step + 1}; the checkpoint "

@@ -23,6 +23,7 @@ from altiplano.training.heartbeat import Heartbeat
 from altiplano.training.job import Job
 from altiplano.training.loop import train
 from altiplano.training.metrics import device_name
+from altiplano.training.watchdog import Watchdog
 
 
 def ledger_file(job: Job) -> Path:
@@ -44,7 +45,11 @@ def run_job(job: Job) -> dict[str, Any]:
     tokenizer = Tokenizer.load(job.tokens / "tokenizer")
     keep_freed_memory()
     mesh = start_mesh(job.layout, job.device)
+    watchdog = Watchdog(beats_folder(job), job.folder, job.recipe.recovery.hang_seconds)
+    if job.begun is None:
+        watchdog.start()
     session = train(job, mesh, tokenizer.bos, book)
+    watchdog.stop()
     book.enter(ledger.SAVE)
     if is_writer:
         if session["finished"]:
