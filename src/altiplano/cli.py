@@ -104,6 +104,17 @@ def parser() -> argparse.ArgumentParser:
         sub.add_argument("--again", action="store_true", help="compute this stage again even if it is up to date")
         if name == "train":
             sub.add_argument("--steps", type=int, metavar="N", help="stop after N optimizer steps, with a checkpoint")
+            sub.add_argument(
+                "--profile", metavar="A:B", help="record a torch.profiler trace of steps A to B - 1 on every rank"
+            )
+        if name in ("run", "train"):
+            sub.add_argument(
+                "--allow",
+                action="append",
+                default=[],
+                metavar="SECTION.KEY",
+                help="go on with training although this recipe value differs from what it was begun with",
+            )
 
     recipe = add(
         "recipe",
@@ -116,6 +127,21 @@ def parser() -> argparse.ArgumentParser:
     add_recipe(recipe)
     add_cluster(recipe)
     recipe.add_argument("--json", action="store_true", help="print JSON instead of TOML")
+
+    saved = add(
+        "checkpoint",
+        "list, verify or convert the checkpoints of a run",
+        checkpoint_command,
+        "examples:\n  altiplano checkpoint list runs/quickstart\n"
+        "  altiplano checkpoint verify runs/quickstart\n"
+        "  altiplano checkpoint convert runs/quickstart/train/checkpoints/step-00000300 model-at-300",
+    )
+    saved.add_argument("action", choices=["list", "verify", "convert"])
+    saved.add_argument("place", type=Path, metavar="RUN", help="a run's folder, or one checkpoint")
+    saved.add_argument(
+        "out", type=Path, nargs="?", metavar="OUT", help="convert: the Hugging Face folder to write, which must be new"
+    )
+    saved.add_argument("--json", action="store_true", help="print JSON instead of a table")
 
     report = add(
         "report",
@@ -200,7 +226,18 @@ def run_stages(options: argparse.Namespace) -> int:
     stop_after = getattr(options, "steps", None)
     if stop_after is not None and stop_after < 1:
         raise InputError(f"--steps {stop_after}: give a number of steps above 0")
-    outcomes = run_until(options.last, recipe, cluster, layout, workspace, again=options.again, stop_after=stop_after)
+    profile = parse_steps(options.profile) if getattr(options, "profile", None) else None
+    outcomes = run_until(
+        options.last,
+        recipe,
+        cluster,
+        layout,
+        workspace,
+        again=options.again,
+        stop_after=stop_after,
+        profile=profile,
+        allow=tuple(getattr(options, "allow", ())),
+    )
     failed = [outcome for outcome in outcomes if not outcome.result.passed]
     is_publisher = os.environ.get("RANK", "0") == "0"
     if is_publisher and not outcomes[-1].result.finished:
@@ -215,6 +252,16 @@ def run_stages(options: argparse.Namespace) -> int:
     if failed:
         return complain(failed[0].result.message or f"the gate of {failed[0].stage} failed", 1)
     return 0
+
+
+def parse_steps(text: str) -> tuple[int, int]:
+    """``"10"`` or ``"10:13"`` (10, 11, 12), counted from 1 as on the terminal. Raises InputError for anything else."""
+    first, _, last = text.partition(":")
+    if first.isdigit() and (last.isdigit() or not last):
+        steps = (int(first), int(last) if last else int(first) + 1)
+        if 0 < steps[0] < steps[1]:
+            return steps
+    raise InputError(f'--profile {text}: give a step such as "10", or a range such as "10:13"')
 
 
 def show_recipe(options: argparse.Namespace) -> int:
@@ -234,6 +281,21 @@ def show_recipe(options: argparse.Namespace) -> int:
 
         print(recipe_toml(recipe), end="")
     return 0
+
+
+def checkpoint_command(options: argparse.Namespace) -> int:
+    from altiplano.training import inspection
+
+    if options.action == "convert":
+        if options.out is None:
+            raise InputError(
+                "altiplano checkpoint convert needs two folders: a checkpoint, and where to write the model"
+            )
+        print(inspection.convert(options.place, options.out))
+        return 0
+    found = inspection.describe(options.place, verify=options.action == "verify")
+    print(json.dumps(found, indent=1) if options.json else inspection.table(found))
+    return 1 if any(one.get("problem") for one in found) else 0
 
 
 def write_report(options: argparse.Namespace) -> int:

@@ -27,6 +27,8 @@ def run_until(
     *,
     again: bool = False,
     stop_after: int | None = None,
+    profile: tuple[int, int] | None = None,
+    allow: tuple[str, ...] = (),
 ) -> list[Outcome]:
     """Run every stage up to ``last`` that is not up to date; ``again`` recomputes ``last`` even if it is.
 
@@ -39,7 +41,7 @@ def run_until(
     with locked(workspace):
         (workspace / "recipe.toml").write_text(recipe_toml(recipe))
         for stage in STAGES:
-            context = Context(recipe, cluster, layout, workspace, workspace, {}, stop_after=stop_after)
+            context = Context(recipe, cluster, layout, workspace, workspace, {}, stop_after, profile, allow)
             say(f"{stage.name} …")
             outcome = run_stage(stage, context, again=again and stage.name == last)
             outcomes.append(outcome)

@@ -25,6 +25,7 @@ from altiplano.errors import InputError
 from altiplano.recipe.cluster import Cluster
 from altiplano.recipe.layout import Layout
 from altiplano.recipe.schema import Recipe
+from altiplano.stages.resume import begin, wait_until_begun
 
 Manifest = dict[str, Any]
 MANIFEST = "manifest.json"
@@ -44,6 +45,8 @@ class Context:
     """Training only: stop after so many optimizer steps."""
     profile: tuple[int, int] | None = None
     """Training only: record a trace of steps [first, last)."""
+    allow: tuple[str, ...] = ()
+    """Recipe keys that may differ from those that a stage with precious work was begun with."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +72,8 @@ class Stage:
     """A hash of what the stage reads from outside the workspace."""
     distributed: bool = False
     """Whether the ranks of torchrun compute it together."""
+    precious: bool = False
+    """Whether unfinished work is worth so much that a changed recipe must not begin anew in silence."""
 
 
 @dataclass(frozen=True)
@@ -94,6 +99,10 @@ def run_stage(stage: Stage, context: Context, *, again: bool = False) -> Outcome
             f"first run altiplano {stage.name} RECIPE without torchrun"
         )
     folder = workspace / ".work" / f"{stage.name}-{fingerprint[:12]}"
+    if stage.precious and is_publisher():
+        begin(stage.name, folder, wanted, context.allow, again=again)
+    elif stage.precious:
+        wait_until_begun(folder)
     folder.mkdir(parents=True, exist_ok=True)
     started, clock = datetime.now(UTC), time.monotonic()
     children = _reset_peak_memory()

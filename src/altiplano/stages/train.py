@@ -23,6 +23,7 @@ RECORDS = (
     "ledger.jsonl",
     "incidents.jsonl",
     "skips.json",
+    "changes.jsonl",
     "profile/",
     ".beats/",
     "checkpoints/",
@@ -90,4 +91,4 @@ def _drop_older_checkpoints(context: Context) -> None:
         shutil.rmtree(old)
 
 
-STAGE = Stage("train", reads=READS, inputs=("tokenize",), run=run, distributed=True)
+STAGE = Stage("train", reads=READS, inputs=("tokenize",), run=run, distributed=True, precious=True)

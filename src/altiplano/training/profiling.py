@@ -7,18 +7,6 @@ import torch
 import torch.distributed as dist
 from torch.profiler import ProfilerActivity, profile
 
-from altiplano.errors import InputError
-
-
-def parse_steps(text: str) -> range:
-    """``"10"`` or ``"10:13"`` (10, 11, 12), counted from 1 as on the terminal. Raises InputError for anything else."""
-    first, _, last = text.partition(":")
-    if first.isdigit() and (last.isdigit() or not last):
-        steps = range(int(first), int(last) if last else int(first) + 1)
-        if steps and steps.start > 0:
-            return steps
-    raise InputError(f'--profile {text}: give a step such as "10", or a range such as "10:13"')
-
 
 class Profiler:
     """Records this rank from the first chosen step to the last; writes ``folder/rank-N-steps-A-B.json``."""

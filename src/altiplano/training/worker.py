@@ -11,13 +11,12 @@ import torch
 import torch.distributed as dist
 
 from altiplano.errors import TrainingError
-from altiplano.model.llama import Llama
-from altiplano.model.weights import hugging_face_config, save_weights
 from altiplano.parallel.mesh import start_mesh
 from altiplano.planning.flops import parameters, training_flops_per_token
 from altiplano.tokens.tokenizer import Tokenizer
 from altiplano.training import checkpoint, incidents, ledger
 from altiplano.training.allocator import keep_freed_memory
+from altiplano.training.export import export_weights
 from altiplano.training.goodput import goodput, sessions
 from altiplano.training.heartbeat import Heartbeat
 from altiplano.training.job import Job
@@ -61,21 +60,10 @@ def run_job(job: Job) -> dict[str, Any]:
 
 
 def write_weights(job: Job, tokenizer: Tokenizer) -> None:
-    """Whole weights from the last checkpoint, as safetensors with ``config.json``; the bytes depend on values alone."""
     last = checkpoint.newest_sound(job.folder / "checkpoints")
     if last is None:
         raise TrainingError("no sound checkpoint to write the weights from: free disk space and run the command again")
-    with torch.device("meta"):
-        shapes = {name: value.shape for name, value in Llama(job.recipe.model).named_parameters()}
-    dtype = torch.float64 if job.recipe.precision.compute == "float64" else torch.float32
-    weights = checkpoint.load_weights(last, shapes, dtype)
-    folder = job.folder / "weights"
-    folder.mkdir(exist_ok=True)
-    save_weights([(name, value.float()) for name, value in weights.items()], folder)
-    config = hugging_face_config(
-        job.recipe.model, job.recipe.batch.sequence_length, bos=tokenizer.bos, eos=tokenizer.eos
-    )
-    (folder / "config.json").write_text(json.dumps(config, indent=2, sort_keys=True) + "\n")
+    export_weights(last, job.recipe, tokenizer, job.folder / "weights")
 
 
 def write_record(job: Job, session: dict[str, Any]) -> None:

@@ -1,0 +1,84 @@
+"""Going on with a long stage that was begun with other settings: only those that its user allows, key by key.
+
+A work folder is named by everything that determines its result, so a changed recipe would silently begin anew beside
+weeks of work. Instead the change is named and refused, or allowed and recorded.
+"""
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+from altiplano.errors import InputError
+
+WANTED = "wanted.json"
+CHANGES = "changes.jsonl"
+# What no running training can take up: its weights, its order of samples and its tokens belong to these.
+FIXED = ("model.", "inputs.", "batch.sequence_length", "seed")
+
+
+def begin(name: str, folder: Path, wanted: dict[str, Any], allow: tuple[str, ...], *, again: bool) -> None:
+    """Make ``folder`` the work folder of ``wanted``, from one that was begun with other settings if there is one.
+
+    Raises InputError naming every changed key that is not in ``allow``. With ``again`` the other one is left alone.
+    """
+    if not (folder / WANTED).exists() and not again:
+        before = [other for other in folder.parent.glob(f"{name}-*") if (other / WANTED).exists()]
+        if before:
+            newest = max(before, key=lambda other: (other / WANTED).stat().st_mtime)
+            _take_over(name, newest, folder, wanted, allow)
+    folder.mkdir(parents=True, exist_ok=True)
+    unfinished = folder / f".{WANTED}"
+    unfinished.write_text(json.dumps(wanted, indent=1, sort_keys=True) + "\n")
+    unfinished.replace(folder / WANTED)
+
+
+def wait_until_begun(folder: Path) -> None:
+    """For processes that leave ``begin`` to the first one; that one fails loudly, so nobody waits for ever."""
+    while not (folder / WANTED).exists():
+        time.sleep(0.1)
+
+
+def _take_over(name: str, old: Path, new: Path, wanted: dict[str, Any], allow: tuple[str, ...]) -> None:
+    changes = differences(json.loads((old / WANTED).read_text()), wanted)
+    told = "; ".join(f"{key} was {before}, is {after}" for key, (before, after) in changes.items())
+    where = f"{name} in {old} was begun with other settings: {told}"
+    fixed = [key for key in changes if key.startswith(FIXED)]
+    if fixed:
+        raise InputError(
+            f"{where}. {', '.join(fixed)} cannot change in a running {name}: "
+            "change it back, choose another --workspace, or begin anew with --again"
+        )
+    missing = [key for key in changes if key not in allow]
+    if missing:
+        flags = " ".join(f"--allow {key}" for key in missing)
+        raise InputError(f"{where}. To go on with the change: {flags}; to begin anew: --again or another --workspace")
+    record = {"time": round(time.time(), 3), "changes": {key: list(values) for key, values in changes.items()}}
+    with (old / CHANGES).open("a") as file:
+        file.write(json.dumps(record) + "\n")
+    old.rename(new)
+
+
+def differences(before: Any, after: Any) -> dict[str, tuple[Any, Any]]:
+    """Changed values by dotted key, as the recipe spells them: ``optimizer.learning_rate``."""
+    flat = [_flatten(values) for values in (before, after)]
+    keys = [*flat[0], *(key for key in flat[1] if key not in flat[0])]
+    return {
+        key: (flat[0].get(key, "not there"), flat[1].get(key, "not there"))
+        for key in keys
+        if flat[0].get(key) != flat[1].get(key)
+    }
+
+
+def _flatten(values: dict[str, Any]) -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+
+    def walk(prefix: str, value: Any) -> None:
+        if isinstance(value, dict):
+            for key, inner in value.items():
+                walk(f"{prefix}.{key}" if prefix else key, inner)
+        else:
+            flat[prefix] = value
+
+    walk("", {key: value for key, value in values.items() if key not in ("recipe", "stage")} | values["recipe"])
+    return flat

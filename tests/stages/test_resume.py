@@ -1,0 +1,67 @@
+"""A long stage that was begun with other settings: refused key by key, or taken over as allowed."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from altiplano.errors import InputError
+from altiplano.stages.resume import begin, differences
+
+
+def wanted(**changes: Any) -> dict[str, Any]:
+    recipe = {"optimizer": {"learning_rate": 3e-3, "beta1": 0.9}, "model": {"layers": 4}, "seed": 1}
+    for key, value in changes.items():
+        section, _, name = key.partition("__")
+        recipe[section] = {**recipe[section], name: value} if name else value  # type: ignore[dict-item]
+    return {"stage": "train", "version": "1", "recipe": recipe, "inputs": {"tokenize": "aa"}}
+
+
+def start(work: Path, fingerprint: str, values: dict[str, Any], *allow: str, again: bool = False) -> Path:
+    folder = work / f"train-{fingerprint}"
+    begin("train", folder, values, allow, again=again)
+    return folder
+
+
+def test_the_same_settings_go_on(tmp_path: Path) -> None:
+    folder = start(tmp_path, "a", wanted())
+    (folder / "weeks of work").write_text("")
+    assert (start(tmp_path, "a", wanted()) / "weeks of work").exists()
+
+
+def test_a_change_is_named_and_refused(tmp_path: Path) -> None:
+    start(tmp_path, "a", wanted())
+    with pytest.raises(InputError, match=r"beta1 was 0.9, is 0.8; optimizer.learning_rate was 0.003, is 0.001"):
+        start(tmp_path, "b", wanted(optimizer__learning_rate=1e-3, optimizer__beta1=0.8), "optimizer.beta1")
+    assert not (tmp_path / "train-b").exists()
+
+
+def test_an_allowed_change_takes_the_work_over_and_is_recorded(tmp_path: Path) -> None:
+    (start(tmp_path, "a", wanted()) / "weeks of work").write_text("")
+    folder = start(tmp_path, "b", wanted(optimizer__learning_rate=1e-3), "optimizer.learning_rate")
+    assert (folder / "weeks of work").exists()
+    assert not (tmp_path / "train-a").exists()
+    assert json.loads((folder / "changes.jsonl").read_text())["changes"] == {"optimizer.learning_rate": [0.003, 0.001]}
+    assert start(tmp_path, "b", wanted(optimizer__learning_rate=1e-3)) == folder
+
+
+@pytest.mark.parametrize("change", [{"model__layers": 5}, {"seed": 2}])
+def test_another_model_or_order_of_samples_cannot_be_allowed(tmp_path: Path, change: dict[str, Any]) -> None:
+    start(tmp_path, "a", wanted())
+    key = next(iter(change)).replace("__", ".")
+    with pytest.raises(InputError, match=f"{key} cannot change in a running train"):
+        start(tmp_path, "b", wanted(**change), key)
+
+
+def test_again_begins_anew_and_leaves_the_other_alone(tmp_path: Path) -> None:
+    old = start(tmp_path, "a", wanted())
+    new = start(tmp_path, "b", wanted(seed=2), again=True)
+    assert old.exists()
+    assert new != old
+
+
+def test_differences_name_keys_as_recipes_do() -> None:
+    assert differences(wanted(), wanted()) == {}
+    other = {**wanted(), "inputs": {"tokenize": "bb"}, "version": "2"}
+    assert differences(wanted(), other) == {"inputs.tokenize": ("aa", "bb"), "version": ("1", "2")}
