@@ -147,9 +147,12 @@ def parser() -> argparse.ArgumentParser:
         "report",
         "write one self-contained HTML page about a run",
         write_report,
-        "example:\n  altiplano report runs/quickstart",
+        "examples:\n  altiplano report runs/quickstart\n  altiplano report runs/a --compare runs/b",
     )
     report.add_argument("workspace", type=Path, metavar="RUN", help="the run's folder")
+    report.add_argument(
+        "--compare", type=Path, metavar="OTHER", help="draw the training curves of this run behind its own"
+    )
 
     generate = add(
         "generate",
@@ -299,11 +302,12 @@ def checkpoint_command(options: argparse.Namespace) -> int:
 
 
 def write_report(options: argparse.Namespace) -> int:
-    if not (options.workspace / "recipe.toml").exists():
-        raise InputError(f"{options.workspace} is not a run's folder: recipe.toml is missing")
+    for run in (options.workspace, options.compare):
+        if run is not None and not (run / "recipe.toml").exists():
+            raise InputError(f"{run} is not a run's folder: recipe.toml is missing")
     from altiplano.release.report import report
 
-    print(report(options.workspace))
+    print(report(options.workspace, options.compare))
     return 0
 
 

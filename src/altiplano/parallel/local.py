@@ -28,11 +28,14 @@ class Ranks:
         port = free_port()
         self.alive: dict[int, int] = {}
         """Rank by process id."""
+        # Ranks start deaf to requests to stop, which wait until they unblock them; nothing is lost meanwhile.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
         for rank in range(world_size):
             child = os.fork()
             if child == 0:
                 _be_rank(rank, world_size, port, run)
             self.alive[child] = rank
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
     def ended(self) -> list[tuple[int, int]]:
         """Ranks that ended since the last call, with their exit codes; minus the signal's number for a killed one."""

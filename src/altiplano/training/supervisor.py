@@ -88,7 +88,7 @@ class Supervisor:
         killed_before = out_of_memory_kills()
         self.ranks = ranks = Ranks(job.layout.world_size, lambda: rank_main(job, writer))
         if signal.SIGINT in signal.sigpending() or self.asked_to_stop:  # asked for before there were ranks to hear it
-            self._stop(signal.SIGTERM, None)
+            self._stop(signal.SIGINT, None)
         # From now on a terminal sends Ctrl-C to the ranks itself.
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         codes: dict[int, int] = {}

@@ -18,7 +18,7 @@ from altiplano.release.report.charts import Bar, bar_chart
 from altiplano.release.report.data import data_figures, dropped_matrix, examples_by_reason, kept_matrix, token_matrix
 from altiplano.release.report.figure import Figure, figure
 from altiplano.release.report.results import calibration_figures, evaluation_figures
-from altiplano.release.report.training import training_figures
+from altiplano.release.report.training import incident_rows, training_figures
 from altiplano.release.wording import carbon, duration, energy, number, percent
 
 HERE = Path(__file__).parent
@@ -34,12 +34,13 @@ class Tile:
     tone: str = ""
 
 
-def report(workspace: Path) -> Path:
+def report(workspace: Path, compare: Path | None = None) -> Path:
     """Write ``workspace``/report.html on whatever stages there are; return its path.
 
-    Raises InputError when ``workspace`` is not the folder of a run.
+    The training curves of the run in ``compare`` are drawn behind its own. Raises InputError when one of them is not
+    the folder of a run.
     """
-    page = render(read_records(workspace))
+    page = render(read_records(workspace), read_records(compare) if compare is not None else None)
     path = workspace / "report.html"
     temporary = path.with_name(".report.html.tmp")
     temporary.write_text(page, encoding="utf-8")
@@ -47,7 +48,7 @@ def report(workspace: Path) -> Path:
     return path
 
 
-def render(records: Records) -> str:
+def render(records: Records, other: Records | None = None) -> str:
     environment = Environment(
         loader=FileSystemLoader(HERE), undefined=StrictUndefined, autoescape=True, trim_blocks=True
     )
@@ -69,7 +70,8 @@ def render(records: Records) -> str:
         kept=kept_matrix(records),
         tokens=token_matrix(records),
         examples=examples_by_reason(records),
-        training_figures=training_figures(records),
+        training_figures=training_figures(records, other),
+        incidents=incident_rows(records),
         evaluation_figures=evaluation_figures(records),
         groups=evaluation_groups(records),
         calibration_figures=calibration_figures(records),
@@ -106,10 +108,11 @@ def tiles(records: Records, facts: RunFacts) -> list[Tile]:
     if records.metrics:
         last = records.metrics[-1]
         # One batch is noisy; a twentieth of a short run is not yet another loss.
-        recent = [line["loss"] for line in records.metrics[-max(1, min(20, len(records.metrics) // 20)) :]]
+        losses = [line["loss"] for line in records.metrics if line["loss"] is not None]
+        recent = losses[-max(1, min(20, len(losses) // 20)) :]
         loss = sum(recent) / len(recent)
         found.append(Tile("training tokens", human(last["tokens"]), f"{number(last['step'])} steps"))
-        found.append(Tile("training loss", f"{loss:.3f}", f"from {records.metrics[0]['loss']:.3f}"))
+        found.append(Tile("training loss", f"{loss:.3f}", f"from {losses[0]:.3f}"))
     bits = [line["total"]["bits_per_byte"] for line in records.heldout if line.get("total")]
     if bits:
         found.append(Tile("held-out bits per byte", f"{bits[-1]:.3f}", f"from {bits[0]:.3f}"))

@@ -1,28 +1,48 @@
 """Training as curves: loss, held-out bits per byte, learning rate, gradient, speed."""
 
 import math
+from datetime import UTC, datetime
 from typing import Any
 
 from altiplano.recipe.units import human
 from altiplano.release.records import Records
-from altiplano.release.report.figure import Figure, curves
+from altiplano.release.report.charts import Bar, bar_chart
+from altiplano.release.report.figure import Figure, curves, figure
 from altiplano.release.report.lines import Line, smoothed
-from altiplano.release.wording import percent
+from altiplano.release.wording import duration, percent
+
+# More words than this over a chart would lie on one another.
+MOST_WORDS = 6
+BUCKETS = {
+    "init": "starting",
+    "data": "waiting for data",
+    "compute": "computing",
+    "save": "saving",
+    "validation": "held-out scores",
+    "lost": "lost to faults",
+    "restart": "starting again",
+}
 
 
-def training_figures(records: Records) -> list[Figure]:
+def training_figures(records: Records, other: Records | None = None) -> list[Figure]:
+    """``other``: a run to compare with."""
     metrics = records.metrics
-    steps = [_value(line, "step") for line in metrics]
+    steps = _column(metrics, "step")
     marks = restarts(records)
-    loss = [_value(line, "loss") for line in metrics]
+    loss = _column(metrics, "loss")
     span = max(2, len(loss) // 60)
+    lines = [Line("loss", steps, loss, 0, faint=True), Line("smoothed", steps, smoothed(loss, span), 0)]
+    if other is not None:
+        theirs = smoothed(_column(other.metrics, "loss"), span)
+        lines.append(Line(other.workspace.resolve().name, _column(other.metrics, "step"), theirs, 3))
     return [
         *curves(
             "Training loss",
             "nats per token",
-            [Line("loss", steps, loss, 0, faint=True), Line("smoothed", steps, smoothed(loss, span), 0)],
+            lines,
             marks=marks,
             logarithm=True,
+            note=apart(metrics, other.metrics) if other is not None else "",
         ),
         *curves("Held-out text", "bits per byte", heldout_lines(records), marks=marks, logarithm=True),
         *curves("Learning rate", "", [Line("", steps, _column(metrics, "learning_rate"), 2)], zero=True, marks=marks),
@@ -48,7 +68,35 @@ def training_figures(records: Records) -> list[Figure]:
             zero=True,
             marks=marks,
         ),
+        *goodput_figure(records),
     ]
+
+
+def goodput_figure(records: Records) -> list[Figure]:
+    """Where the wall-clock of training went."""
+    booked = (records.run or {}).get("goodput")
+    if not booked or not booked["wall"]:
+        return []
+    parts = {BUCKETS[name]: seconds for name, seconds in booked["seconds"].items()}
+    bars = [Bar(name, s, f"{duration(s)} · {percent(s / booked['wall'])}", 0) for name, s in parts.items()]
+    note = f"Goodput {percent(booked['share'])}: the share of {duration(booked['wall'])} spent computing kept steps."
+    return figure("Wall-clock of training", "", bar_chart("Wall-clock of training", bars), note)
+
+
+def incident_rows(records: Records) -> list[dict[str, Any]]:
+    found = (records.run or {}).get("incidents", [])
+    return [{**i, "when": datetime.fromtimestamp(i["time"], UTC).strftime("%Y-%m-%d %H:%M:%S")} for i in found]
+
+
+def apart(ours: list[dict[str, Any]], theirs: list[dict[str, Any]]) -> str:
+    """How far two runs' losses are from one another, in words."""
+    other = {line["step"]: _value(line, "loss") for line in theirs}
+    gaps = [abs(_value(line, "loss") - other[line["step"]]) for line in ours if line["step"] in other]
+    gaps = [gap for gap in gaps if math.isfinite(gap)]
+    if not gaps:
+        return ""
+    same = sum(gap == 0 for gap in gaps)
+    return f"{same} of {len(gaps)} steps have the very same loss; the largest difference is {max(gaps):.2g}."
 
 
 def heldout_lines(records: Records) -> list[Line]:
@@ -68,7 +116,8 @@ def heldout_lines(records: Records) -> list[Line]:
 def restarts(records: Records) -> list[tuple[float, str]]:
     """First step of every session but the first."""
     sessions = (records.run or {}).get("sessions", [])[1:]
-    return [(float(session["first_step"]), "restart") for session in sessions if session.get("first_step") is not None]
+    steps = [float(session["first_step"]) for session in sessions if session.get("first_step") is not None]
+    return [(step, "restart" if len(steps) <= MOST_WORDS else "") for step in steps]
 
 
 def pace(metrics: list[dict[str, Any]]) -> str:
