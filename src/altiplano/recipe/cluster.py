@@ -5,7 +5,7 @@ from typing import Literal
 from pydantic import Field
 
 from altiplano.recipe.layout import Layout
-from altiplano.recipe.schema import Section
+from altiplano.recipe.section import Section
 
 
 class Cluster(Section):

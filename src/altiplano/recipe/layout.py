@@ -7,7 +7,8 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from altiplano.errors import InputError
-from altiplano.recipe.schema import Recipe, Section
+from altiplano.recipe.schema import Recipe
+from altiplano.recipe.section import Section
 
 Schedule = Literal["1f1b", "gpipe"]
 # Larger micro-batches gain nothing on a CPU (measured on two cores) and cost memory everywhere.
@@ -75,7 +76,7 @@ def pipeline_slots(layers: int, stages: int) -> list[range]:
 
 def check_layout(layout: Layout, recipe: Recipe) -> None:
     """Raise InputError, naming the key and a size that would do, when ``layout`` cannot run ``recipe``."""
-    model, sequences = recipe.model, recipe.batch.sequences
+    model = recipe.model
     name = f"layout {layout}"
     for what, size in (("kv_heads", model.kv_heads), ("ffn_width", model.ffn_width), ("vocabulary", model.vocabulary)):
         if size % layout.tp:
@@ -91,16 +92,17 @@ def check_layout(layout: Layout, recipe: Recipe) -> None:
         raise InputError(f"{name}: model.tied_embeddings needs tp = 1 and pp = 1, as embedding and head share a weight")
     if any(len(layers) == 0 for layers in pipeline_slots(model.layers, layout.pp)):
         raise InputError(f"{name}: pp = {layout.pp} leaves a stage without layers (model.layers = {model.layers})")
-    if sequences % layout.dp:
-        raise InputError(f"{name}: dp = {layout.dp} does not divide the batch of {sequences:,} sequences")
-    rows = sequences // layout.dp
-    if layout.micro_batch and rows % layout.micro_batch:
-        raise InputError(
-            f"{name}: mb = {layout.micro_batch} does not divide the {rows:,} sequences of each data-parallel rank"
-        )
-    micro_batches = rows // (layout.micro_batch or 1)
-    if micro_batches < layout.pp:
-        raise InputError(
-            f"{name}: {micro_batches} micro-batches cannot fill pp = {layout.pp} pipeline stages; "
-            f"{layout.dp * layout.pp * (layout.micro_batch or 1):,} sequences per batch would"
-        )
+    for sequences in recipe.batch.sizes:
+        if sequences % layout.dp:
+            raise InputError(f"{name}: dp = {layout.dp} does not divide the batch of {sequences:,} sequences")
+        rows = sequences // layout.dp
+        if layout.micro_batch and rows % layout.micro_batch:
+            raise InputError(
+                f"{name}: mb = {layout.micro_batch} does not divide the {rows:,} sequences of each data-parallel rank"
+            )
+        micro_batches = rows // (layout.micro_batch or 1)
+        if micro_batches < layout.pp:
+            raise InputError(
+                f"{name}: {micro_batches} micro-batches cannot fill pp = {layout.pp} pipeline stages; "
+                f"{layout.dp * layout.pp * (layout.micro_batch or 1):,} sequences per batch would"
+            )

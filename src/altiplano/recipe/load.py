@@ -89,7 +89,9 @@ def _check(kind: type[Document], values: dict[str, Any], origin: str) -> Documen
     try:
         return kind.model_validate(values)
     except ValidationError as error:
-        problems = [_explain(kind, detail) for detail in error.errors()]
+        # A misspelt key first: it may be why another one is missing.
+        details = sorted(error.errors(), key=lambda detail: detail["type"] != "extra_forbidden")
+        problems = [_explain(kind, detail) for detail in details]
         more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
         raise InputError(f"{origin}: {problems[0]}{more}") from error
 

@@ -4,21 +4,19 @@ A recipe says what is computed, never on how many devices: layouts and hardware 
 ``cluster.py``. Unknown keys are errors, so that a misspelt setting cannot be silently ignored.
 """
 
-import math
+from itertools import pairwise
 from pathlib import Path
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
+from altiplano.recipe.batch import Batch, MixturePhase
+from altiplano.recipe.section import Section
 from altiplano.recipe.units import Bytes, Count
 
 Domain = Literal["web", "academic", "reference", "code"]
 Format = Literal["warc", "latex", "jsonl", "parquet", "text", "code", "python"]
 Fraction = Field(ge=0, le=1)
-
-
-class Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class RopeScaling(Section):
@@ -143,42 +141,6 @@ class Tokenizer(Section):
     sample_bytes: Bytes = Field(100_000_000, gt=0)
 
 
-class Batch(Section):
-    """Tokens per optimizer step, per sequence, and of the whole run."""
-
-    tokens: Count = Field(gt=0)
-    sequence_length: Count = Field(gt=0)
-    total_tokens: Count = Field(gt=0)
-
-    @property
-    def sequences(self) -> int:
-        return self.tokens // self.sequence_length
-
-    @property
-    def steps(self) -> int:
-        return math.ceil(self.total_tokens / self.tokens)
-
-    def samples(self, step: int) -> range:
-        """Places in the run's one global order of samples that optimizer step ``step`` (from 0) takes."""
-        return range(step * self.sequences, (step + 1) * self.sequences)
-
-    def tokens_after(self, steps: int) -> int:
-        """Training tokens seen after ``steps`` optimizer steps."""
-        return steps * self.tokens
-
-    @model_validator(mode="after")
-    def _whole_sequences(self) -> Self:
-        if self.tokens % self.sequence_length:
-            nearest = max(1, round(self.tokens / self.sequence_length))
-            power = 2 ** round(math.log2(nearest))
-            raise ValueError(
-                f"tokens = {self.tokens:,} is not a whole number of sequences of {self.sequence_length:,} tokens; "
-                f"{nearest:,} sequences are {nearest * self.sequence_length:,}, "
-                f"{power:,} are {power * self.sequence_length:,}"
-            )
-        return self
-
-
 class Optimizer(Section):
     """AdamW; linear warm-up, then cosine to ``min_learning_rate``; gradients clipped by global norm."""
 
@@ -296,6 +258,7 @@ class Recipe(Section):
     model: Model
     corpus: Corpus
     tokenizer: Tokenizer = Tokenizer()
+    mixture: tuple[MixturePhase, ...] = ()
     batch: Batch
     optimizer: Optimizer
     precision: Precision = Precision()
@@ -306,6 +269,16 @@ class Recipe(Section):
     calibration: Calibration = Calibration()
     redteam: Redteam = Redteam()
     disclosure: Disclosure = Disclosure()
+
+    @model_validator(mode="after")
+    def _mixture_is_in_order(self) -> Self:
+        starts = [phase.from_tokens for phase in self.mixture]
+        if starts and starts[0] != 0:
+            raise ValueError(f"mixture: the first phase starts at from_tokens = {starts[0]:,}; it must be 0")
+        for earlier, later in pairwise(starts):
+            if later <= earlier:
+                raise ValueError(f"mixture: from_tokens = {later:,} must be above the {earlier:,} before it")
+        return self
 
     @model_validator(mode="after")
     def _warmup_is_shorter_than_the_run(self) -> Self:

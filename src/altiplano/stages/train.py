@@ -7,14 +7,16 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 from altiplano.errors import StageFailed
+from altiplano.recipe.schema import Recipe
 from altiplano.stages.stage import Context, Result, Stage, is_publisher
-from altiplano.tokens.shards import verify_shards
+from altiplano.tokens.shards import read_shards, verify_shards
 
 # How often it is evaluated or saved does not change what is trained.
-READS = ("seed", "model", "batch", "optimizer", "precision", "guards")
+READS = ("seed", "model", "mixture", "batch", "optimizer", "precision", "guards")
 # What is measured, or tells of what happened, and so differs between runs that compute the same weights.
 RECORDS = (
     "metrics.jsonl",
@@ -36,6 +38,7 @@ def run(context: Context) -> Result:
     tokens = context.inputs["tokenize"]
     if is_publisher():
         verify_shards(tokens)
+        _describe_data(context.recipe, tokens)
     job = Job(
         recipe=context.recipe,
         layout=context.layout,
@@ -67,6 +70,18 @@ def run(context: Context) -> Result:
     _drop_older_checkpoints(context)
     counts: dict[str, Any] = {key: record[key] for key in ("parameters", "tokens", "steps")}
     return Result(counts, records=RECORDS)
+
+
+def _describe_data(recipe: Recipe, tokens: Path) -> None:
+    """Say what will be read how often. Raises InputError when the mixture and the shards do not fit together."""
+    from altiplano.tokens.loader import TrainingData
+    from altiplano.tokens.tokenizer import Tokenizer
+
+    sequence, batch = recipe.batch.sequence_length, recipe.batch
+    bos = Tokenizer.load(tokens / "tokenizer").bos
+    data = TrainingData(read_shards(tokens, "train"), sequence, bos, recipe.seed, recipe.mixture)
+    for line in data.summary(batch.tokens_after(batch.steps) // sequence):
+        print(line, file=sys.stderr)
 
 
 def _run_and_pass_signals_on(command: list[str]) -> int:

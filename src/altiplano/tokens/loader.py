@@ -1,5 +1,10 @@
-"""Windows of the token stream as batches: what each data-parallel rank reads at each step."""
+"""Windows of the token stream as batches: what each data-parallel rank reads at each step.
 
+The state of the data is one integer, the number of samples taken, and ``TrainingData.fingerprint`` says of which order.
+"""
+
+import hashlib
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -8,10 +13,16 @@ import torch
 from torch import Tensor
 
 from altiplano.errors import InputError
+from altiplano.recipe.schema import MixturePhase
+from altiplano.tokens.mixture import Mixture
 from altiplano.tokens.sampler import sample_windows
 from altiplano.tokens.shards import Shard
 
 IGNORED = -100
+WORTHWHILE_EPOCHS = 4
+"""Muennighoff et al. 2023, "Scaling Data-Constrained Language Models": up to four, repeated text is nearly as good."""
+CHUNK = 4096
+"""Samples whose places are found together: short batches of short rows would spend their time on it otherwise."""
 
 
 @dataclass(frozen=True)
@@ -32,20 +43,33 @@ class Batch:
 
 
 def make_batch(windows: np.ndarray, bos: int) -> Batch:
-    """A batch from windows of sequence + 1 tokens [rows, sequence + 1]."""
-    stream = torch.from_numpy(windows.astype(np.int64))
-    tokens, targets = stream[:, :-1].contiguous(), stream[:, 1:].clone()
-    targets[targets == bos] = IGNORED
-    starts = tokens == bos
-    starts[:, 1:] &= tokens[:, :-1] != bos  # a run of begin tokens is padding: one document, not many
-    return Batch(tokens, targets, starts.long().cumsum(dim=1))
+    """A batch from windows of sequence + 1 tokens [rows, sequence + 1]; rows may be 0.
+
+    NumPy throughout: torch would start a second pool of threads when a prefetching thread calls this.
+    """
+    begins = windows == bos
+    targets = windows[:, 1:].astype(np.int64)
+    np.copyto(targets, IGNORED, where=begins[:, 1:])
+    starts = begins[:, :-1].copy()
+    starts[:, 1:] &= ~begins[:, :-2]  # a run of begin tokens is padding: one document, not many
+    document = np.cumsum(starts, axis=1, dtype=np.int64)
+    return Batch(*map(torch.from_numpy, (windows[:, :-1].astype(np.int64), targets, document)))
 
 
 class TrainingData:
-    """The training shards as one stream of tokens, cut into windows of ``sequence`` tokens and the one that follows."""
+    """The training shards as one order of samples: windows of ``sequence`` tokens and the one that follows.
 
-    def __init__(self, shards: Sequence[Shard], sequence: int, bos: int, seed: int):
-        self.shards, self.sequence, self.bos, self.seed = list(shards), sequence, bos, seed
+    Without a mixture the shards are one stream, and its windows come in a keyed permutation, epoch after epoch. With
+    one, ``tokens/mixture.py`` says from which source (``domain.language``) a sample comes, and each source has its own
+    permutation and epochs.
+    """
+
+    def __init__(
+        self, shards: Sequence[Shard], sequence: int, bos: int, seed: int, mixture: Sequence[MixturePhase] = ()
+    ):
+        """Opens every shard. Raises InputError when one is missing or damaged, the text is too short, or the mixture
+        names a source that is not there."""
+        self.shards, self.sequence, self.bos, self.seed = [s for s in shards if s.tokens], sequence, bos, seed
         self.ends = np.cumsum([shard.tokens for shard in self.shards])
         self.tokens = int(self.ends[-1]) if self.shards else 0
         self.windows = max(0, self.tokens - 1) // sequence
@@ -53,20 +77,108 @@ class TrainingData:
             raise InputError(
                 f"the training shards hold {self.tokens:,} tokens, fewer than one sequence of {sequence:,}; add text"
             )
+        self.begins = self.ends - [shard.tokens for shard in self.shards]
+        # Plain arrays: slices of a memmap are slower by their bookkeeping.
+        self.data = [np.asarray(shard.data) for shard in self.shards]
+        self.sources = _sources(self.shards, sequence)
+        self.mixture: Mixture | None = None
+        if mixture:
+            sizes = {name: int(ends[-1]) for name, (_, ends) in self.sources.items()}
+            self.mixture = Mixture(mixture, sizes, sequence, seed)
+        order = {
+            "shards": [[shard.name, shard.tokens, shard.sha256] for shard in self.shards],
+            "sequence": sequence,
+            "bos": bos,
+            "seed": seed,
+            "mixture": [phase.model_dump() for phase in mixture],
+        }
+        self.fingerprint = hashlib.sha256(json.dumps(order, sort_keys=True).encode()).hexdigest()
+        """Changes when any sample could: other tokens, sequence length, seed or mixture."""
+        self._chunk = (-1, np.empty(0, np.int64))
 
-    def read(self, start: int, count: int) -> np.ndarray:
-        """``count`` tokens from ``start`` on, across shard boundaries."""
+    def batch(self, first_sample: int, rows: int) -> Batch:
+        """Samples first_sample … first_sample + rows - 1 of the run's one global order; rows may be 0."""
+        return make_batch(self.read(self.starts(first_sample, rows)), self.bos)
+
+    def starts(self, first_sample: int, rows: int) -> np.ndarray:
+        """Where these samples begin in the stream of all training tokens (int64 [rows])."""
+        parts = [np.empty(0, np.int64)]
+        for number in range(first_sample // CHUNK, -(-(first_sample + rows) // CHUNK)):
+            kept, chunk = self._chunk
+            if kept != number:
+                chunk = self._places(number * CHUNK, CHUNK)
+                self._chunk = (number, chunk)
+            parts.append(chunk[max(0, first_sample - number * CHUNK) : first_sample + rows - number * CHUNK])
+        return np.concatenate(parts)
+
+    def _places(self, first: int, count: int) -> np.ndarray:
+        if self.mixture is None:
+            samples = np.arange(first, first + count, dtype=np.int64)
+            return sample_windows(samples, self.windows, self.seed) * self.sequence
+        source, draw = self.mixture.places(first, count)
+        places = np.empty(count, dtype=np.int64)
+        for number in np.unique(source):
+            name, here = self.mixture.names[number], source == number
+            shards, ends = self.sources[name]
+            window = sample_windows(draw[here], int(ends[-1]), self.seed, name)
+            which = np.searchsorted(ends, window, side="right")
+            first_window = np.concatenate([[0], ends])[which]
+            places[here] = self.begins[shards[which]] + (window - first_window) * self.sequence
+        return places
+
+    def read(self, starts: np.ndarray) -> np.ndarray:
+        """sequence + 1 tokens from each start on [rows, sequence + 1]."""
+        size = self.sequence + 1
+        windows = np.empty((len(starts), size), dtype=self.data[0].dtype)
+        shards = np.searchsorted(self.ends, starts, side="right")
+        for number in np.unique(shards):
+            data, rows = self.data[number], np.flatnonzero(shards == number)
+            offsets = starts[rows] - self.begins[number]
+            whole = offsets + size <= len(data)
+            if whole.any():
+                windows[rows[whole]] = np.lib.stride_tricks.sliding_window_view(data, size)[offsets[whole]]
+            for row in rows[~whole]:
+                windows[row] = self._across(int(starts[row]), size)
+        return windows
+
+    def _across(self, start: int, count: int) -> np.ndarray:
+        """``count`` tokens that cross from one shard to the next."""
         parts = []
         shard = int(np.searchsorted(self.ends, start, side="right"))
         while count > 0:
-            data = self.shards[shard].data
-            offset = start - int(self.ends[shard] - len(data))
-            part = data[offset : offset + count]
+            offset = start - int(self.begins[shard])
+            part = self.data[shard][offset : offset + count]
             parts.append(part)
             start, count, shard = start + len(part), count - len(part), shard + 1
-        return np.concatenate(parts) if len(parts) > 1 else parts[0]
+        return np.concatenate(parts)
 
-    def batch(self, first_sample: int, rows: int) -> Batch:
-        """Samples first_sample … first_sample + rows - 1 of the run's one global order."""
-        windows = sample_windows(first_sample, rows, self.windows, self.seed)
-        return make_batch(np.stack([self.read(int(w) * self.sequence, self.sequence + 1) for w in windows]), self.bos)
+    def epochs(self, samples: int) -> dict[str, float]:
+        """How often each source will have been read after ``samples`` samples; "all" when there is no mixture."""
+        if self.mixture is None:
+            return {"all": samples / self.windows}
+        drawn = self.mixture.drawn(samples)
+        return {name: drawn[name] / int(ends[-1]) for name, (_, ends) in self.sources.items() if drawn[name]}
+
+    def summary(self, samples: int) -> list[str]:
+        """Lines for people: how ``samples`` samples divide among the sources, and what they repeat too often."""
+        epochs, lines = self.epochs(samples), []
+        if self.mixture is not None:
+            drawn = self.mixture.drawn(samples)
+            for name in sorted(epochs, key=lambda name: -drawn[name]):
+                lines.append(f"  {name:<24} {drawn[name] / samples:>6.1%} of the samples  {epochs[name]:.3g} epochs")
+        repeated = {name: count for name, count in epochs.items() if count > WORTHWHILE_EPOCHS}
+        if repeated:
+            worst = ", ".join(f"{name} {count:.3g} epochs" for name, count in repeated.items())
+            lines.append(f"warning: text read more than {WORTHWHILE_EPOCHS} times teaches little more: {worst}")
+        return lines
+
+
+def _sources(shards: Sequence[Shard], sequence: int) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """name → its shards' numbers, and how many windows there are up to the end of each. No window crosses shards."""
+    numbers: dict[str, list[int]] = {}
+    for number, shard in enumerate(shards):
+        numbers.setdefault(shard.name, []).append(number)
+    return {
+        name: (np.array(own), np.cumsum([max(0, shards[number].tokens - 1) // sequence for number in own]))
+        for name, own in numbers.items()
+    }

@@ -39,16 +39,19 @@ def _feistel(place: np.ndarray, half: int, keys: list[int]) -> np.ndarray:
     return (left << np.uint64(half)) | right
 
 
-def sample_windows(first: int, count: int, windows: int, seed: int) -> np.ndarray:
-    """Windows (int64 [count]) of samples first … first + count - 1, each epoch in an order of its own."""
-    samples = np.arange(first, first + count, dtype=np.int64)
+def sample_windows(samples: np.ndarray, windows: int, seed: int, source: str = "") -> np.ndarray:
+    """Windows (int64) of ``samples`` (int64), each epoch of ``windows`` samples in an order of its own.
+
+    ``source`` names what the windows are of when a run has several such orders.
+    """
     epochs = samples // windows
-    chosen = np.empty(count, dtype=np.int64)
+    chosen = np.empty(len(samples), dtype=np.int64)
     for epoch in np.unique(epochs):
         here = epochs == epoch
-        chosen[here] = permute(samples[here] % windows, windows, _key(seed, int(epoch)))
+        chosen[here] = permute(samples[here] % windows, windows, _key(seed, source, int(epoch)))
     return chosen
 
 
-def _key(seed: int, epoch: int) -> int:
-    return int.from_bytes(hashlib.sha256(f"sampler/{seed}/{epoch}".encode()).digest()[:8], "big")
+def _key(seed: int, source: str, epoch: int) -> int:
+    name = f"sampler/{seed}/{source}/{epoch}" if source else f"sampler/{seed}/{epoch}"
+    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big")

@@ -37,6 +37,8 @@ class Shard:
     documents: int
     tokens: int
     bytes: int
+    sha256: str = ""
+    """Of the token file, as listed in ``shards.json``; empty until then."""
 
     @property
     def name(self) -> str:
@@ -128,7 +130,7 @@ def write_list(folder: Path, shards: Sequence[Shard], vocabulary: int) -> None:
 def read_shards(folder: Path, split: str) -> list[Shard]:
     """The shards of ``split`` (train or heldout) listed in ``folder``, in a fixed order."""
     listed = _listed(folder)
-    fields = ("split", "domain", "language", "documents", "tokens", "bytes")
+    fields = ("split", "domain", "language", "documents", "tokens", "bytes", "sha256")
     return [Shard(folder / s["path"], **{f: s[f] for f in fields}) for s in listed if s["split"] == split]
 
 

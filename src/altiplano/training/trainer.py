@@ -143,7 +143,8 @@ class Trainer:
 def prepare(job: Job, mesh: Mesh, bos: int) -> Trainer:
     """Data, model and optimizer, as at the start or as in the newest sound checkpoint in the job's folder."""
     recipe = job.recipe
-    data = TrainingData(read_shards(job.tokens, "train"), recipe.batch.sequence_length, bos, recipe.seed)
+    sequence = recipe.batch.sequence_length
+    data = TrainingData(read_shards(job.tokens, "train"), sequence, bos, recipe.seed, recipe.mixture)
     heldout = [
         heldout_text(shard, recipe.batch.sequence_length, bos, recipe.evaluation.max_tokens)
         for shard in read_shards(job.tokens, "heldout")

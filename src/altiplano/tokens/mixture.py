@@ -1,0 +1,140 @@
+"""Which source sample number i comes from: exact shares, found from i alone.
+
+A phase of the mixture is cut into blocks of BLOCK samples. How many of them each source gives is rounded so that every
+block settles the debts of those before it: after any number of blocks a source has had its share to within one sample.
+The order inside a block is a keyed permutation. Nothing is remembered between samples, so the mixture is the same for
+every layout and wherever a run resumes.
+"""
+
+import hashlib
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from altiplano.errors import InputError
+from altiplano.recipe.schema import MixturePhase
+from altiplano.tokens.sampler import permute
+
+BLOCK = 256
+BLOCKS_PER_CYCLE = 4096
+PARTS = BLOCK * BLOCKS_PER_CYCLE
+"""Shares are whole numbers of 2^20 parts, so that a cycle of blocks comes out even and can begin again."""
+
+
+class Mixture:
+    """The phases of a recipe's mixture over the sources that exist; ``names`` fixes their numbers."""
+
+    def __init__(self, phases: Sequence[MixturePhase], windows: Mapping[str, int], sequence: int, seed: int):
+        """``windows`` is the number of windows of ``sequence`` tokens that each source holds.
+
+        Raises InputError when the phases name a source that is not there.
+        """
+        self.names = sorted(windows)
+        firsts = [-(-phase.from_tokens // sequence) for phase in phases]  # the first sample to begin there or later
+        ends = [*firsts[1:], None]
+        self.phases: list[_Phase] = []
+        drawn = np.zeros(len(self.names), dtype=np.int64)
+        for phase, first, end in zip(phases, firsts, ends, strict=True):
+            shares = _shares(phase.weights, windows)
+            parts = _parts(np.array([shares.get(name, 0.0) for name in self.names]))
+            self.phases.append(_Phase(first, end, parts, drawn, seed))
+            drawn = self.phases[-1].drawn_at_end
+
+    def places(self, first: int, count: int) -> tuple[np.ndarray, np.ndarray]:
+        """Of samples first … first + count - 1: the source's number, and which draw from that source it is (int64)."""
+        sources, draws = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
+        while count > 0:
+            phase = self.phases[bisect_right([phase.first for phase in self.phases], first) - 1]
+            block, skip = divmod(first - phase.first, BLOCK)
+            source, draw = phase.block(block)
+            sources.append(source[skip : skip + count])
+            draws.append(draw[skip : skip + count])
+            first, count = first + len(sources[-1]), count - len(sources[-1])
+        return np.concatenate(sources), np.concatenate(draws)
+
+    def drawn(self, samples: int) -> dict[str, int]:
+        """How many of the run's first ``samples`` samples come from each source."""
+        phase = self.phases[bisect_right([phase.first for phase in self.phases], samples) - 1]
+        block, rest = divmod(samples - phase.first, BLOCK)
+        counts = phase.drawn(block) + np.bincount(phase.block(block)[0][:rest], minlength=len(self.names))
+        return dict(zip(self.names, counts.tolist(), strict=True))
+
+
+class _Phase:
+    """Samples first … end - 1 (end None: for ever) in blocks; the last block of a phase may be short."""
+
+    def __init__(self, first: int, end: int | None, parts: np.ndarray, before: np.ndarray, seed: int):
+        self.first, self.parts, self.before, self.seed = first, parts, before, seed
+        # What each source has given after so many blocks of a cycle.
+        self.cycle = np.zeros((BLOCKS_PER_CYCLE + 1, len(parts)), dtype=np.int64)
+        for block in range(BLOCKS_PER_CYCLE):
+            self.cycle[block + 1] = _apportion(parts, (block + 1) * BLOCK, self.cycle[block])
+        self.length: int | None = None
+        self.drawn_at_end = before
+        if end is not None:
+            self.length = end - first
+            cycles, rest = divmod(self.length, PARTS)
+            self.drawn_at_end = before + cycles * parts + _apportion(parts, rest, self.cycle[rest // BLOCK])
+
+    def drawn(self, blocks: int) -> np.ndarray:
+        """Draws from each source, since the run began, before block ``blocks`` of this phase."""
+        if self.length is not None and blocks * BLOCK > self.length:
+            return self.drawn_at_end
+        cycles, block = divmod(blocks, BLOCKS_PER_CYCLE)
+        return self.before + cycles * self.parts + self.cycle[block]
+
+    def block(self, number: int) -> tuple[np.ndarray, np.ndarray]:
+        """Source and draw of each sample of one block, in order."""
+        drawn = self.drawn(number)
+        quotas = self.drawn(number + 1) - drawn
+        source = np.repeat(np.arange(len(quotas)), quotas)
+        draw = drawn[source] + np.arange(len(source)) - (np.cumsum(quotas) - quotas)[source]
+        key = hashlib.sha256(f"mixture/{self.seed}/{self.first}/{number}".encode()).digest()
+        order = permute(np.arange(len(source)), len(source), int.from_bytes(key[:8], "big"))
+        return source[order], draw[order]
+
+
+def _apportion(parts: np.ndarray, samples: int, given: np.ndarray) -> np.ndarray:
+    """Whole numbers that sum to ``samples`` and are nowhere below ``given``, each within one of its exact share:
+    rounded down, then one more for those with the largest remainder."""
+    due = parts * samples  # in samples / PARTS; at most 2^40
+    drawn = np.maximum(due // PARTS, given)
+    most_owed = np.argsort(drawn * PARTS - due, kind="stable")
+    drawn[most_owed[: samples - int(drawn.sum())]] += 1
+    return drawn
+
+
+def _parts(weights: np.ndarray) -> np.ndarray:
+    """Weights as whole parts that sum to PARTS; whatever has a weight gets at least one."""
+    exact = weights / weights.sum() * PARTS
+    parts = np.maximum(np.floor(exact).astype(np.int64), weights > 0)
+    left = PARTS - int(parts.sum())
+    if left > 0:
+        parts[np.argsort(parts - exact, kind="stable")[:left]] += 1
+    else:
+        parts[np.argmax(parts)] += left  # what raising the smallest to one part took
+    return parts
+
+
+def _shares(weights: Mapping[str, float], windows: Mapping[str, int]) -> dict[str, float]:
+    """The weight of each source. A domain shares its own, by size, among the languages that have none of their own."""
+    shares: dict[str, float] = {}
+    for name, weight in weights.items():
+        if name in windows:
+            members = [name]
+        else:
+            members = [source for source in windows if source.partition(".")[0] == name]
+            if not members:
+                known = [*sorted({source.partition(".")[0] for source in windows}), *sorted(windows)]
+                raise InputError(f"mixture.weights: {name!r} is not in the training shards; known: {', '.join(known)}")
+            members = [source for source in members if source not in weights]
+            if not members:
+                raise InputError(f"mixture.weights: every language of {name!r} has a weight of its own; drop {name!r}")
+        size = sum(windows[member] for member in members)
+        if not size:
+            raise InputError(f"mixture.weights: {name!r} holds less than one sequence of tokens; drop it or add text")
+        for member in members:
+            if windows[member]:
+                shares[member] = weight * windows[member] / size
+    return shares

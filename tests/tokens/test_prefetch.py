@@ -1,0 +1,95 @@
+"""Prefetching changes when a batch is read, never which; its thread fails in the open and leaves nothing behind."""
+
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+from altiplano.errors import InputError
+from altiplano.tokens.loader import Batch, TrainingData
+from altiplano.tokens.prefetch import Prefetcher
+from altiplano.tokens.shards import read_shards
+
+
+@pytest.fixture
+def data(tokenized: Path) -> TrainingData:
+    return TrainingData(read_shards(tokenized, "train"), 64, 512, seed=3)
+
+
+def threads() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name == "prefetch"]
+
+
+def test_batches_come_in_the_plans_order(data: TrainingData) -> None:
+    plan = [(0, 4), (4, 8), (40, 0), (12, 3)]
+    with Prefetcher(data, plan) as batches:
+        got = list(batches)
+    expected = [data.batch(*place) for place in plan]
+    for ours, direct in zip(got, expected, strict=True):
+        assert torch.equal(ours.tokens, direct.tokens) and torch.equal(ours.document, direct.document)
+    assert not threads()
+
+
+def test_no_more_than_asked_for_lies_ready() -> None:
+    read: list[int] = []
+
+    class Counting:
+        def batch(self, first_sample: int, rows: int) -> Batch:
+            read.append(first_sample)
+            return Batch(*[torch.zeros(rows, 1)] * 3)
+
+    with Prefetcher(Counting(), ((i, 1) for i in range(10**9)), ahead=3) as batches:
+        deadline = time.monotonic() + 10
+        while len(read) < 4 and time.monotonic() < deadline:
+            time.sleep(0.01)
+        time.sleep(0.1)
+        assert len(read) == 4  # three ready and one in hand
+        next(batches)
+    assert not threads()
+    assert len(read) <= 6
+
+
+def test_an_error_is_raised_in_the_step_that_needs_the_batch(data: TrainingData) -> None:
+    class Failing:
+        def batch(self, first_sample: int, rows: int) -> Batch:
+            if first_sample == 8:
+                raise InputError("web.en.bin cannot be read (Input/output error); tokenize again")
+            return data.batch(first_sample, rows)
+
+    batches = Prefetcher(Failing(), [(0, 4), (4, 4), (8, 4), (12, 4)])
+    assert torch.equal(next(batches).tokens, data.batch(0, 4).tokens)
+    assert torch.equal(next(batches).tokens, data.batch(4, 4).tokens)
+    for _ in range(2):  # and again, rather than waiting for a thread that has ended
+        with pytest.raises(InputError, match=r"web\.en\.bin cannot be read"):
+            next(batches)
+    batches.close()
+    assert not threads()
+
+
+def test_a_broken_plan_is_an_error_too(data: TrainingData) -> None:
+    def plan() -> Iterator[tuple[int, int]]:
+        yield 0, 4
+        raise KeyError("no such step")
+
+    batches = Prefetcher(data, plan())
+    next(batches)
+    with pytest.raises(KeyError, match="no such step"):
+        next(batches)
+    batches.close()
+
+
+def test_it_can_be_closed_at_any_time_and_a_new_one_starts_elsewhere(data: TrainingData) -> None:
+    for taken in range(4):
+        batches = Prefetcher(data, ((i * 4, 4) for i in range(10**9)))
+        for _ in range(taken):
+            next(batches)
+        batches.close()
+        batches.close()
+        assert not threads()
+        with pytest.raises(ValueError, match="closed"):
+            next(batches)
+    with Prefetcher(data, [(400, 4)]) as batches:
+        assert torch.equal(next(batches).tokens, data.batch(400, 4).tokens)
