@@ -82,7 +82,7 @@ def test_too_little_text(tokenized: Path) -> None:
         ((), "e3d55ee43f11172c700c890be9548a2bc11c23a283aa50e0af8b0078aa55ddd4"),
         (
             (MixturePhase(weights={"web": 0.7, "code": 0.3}), MixturePhase(from_tokens=12_345, weights={"web.en": 1})),
-            "",
+            "be6d7bb85fe4708d58d30b6ed5c9647f7f1c64baa02245f984e14a233e3f9a28",
         ),
     ],
 )

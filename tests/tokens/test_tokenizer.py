@@ -30,7 +30,9 @@ def test_encoding_is_lossless_and_equal_to_hugging_face(text: str) -> None:
     tokenizer = trained()
     tokens = tokenizer.encode(text)
     assert tokenizer.decode_bytes(tokens) == text.encode("utf-8", errors="surrogatepass")
-    assert tokens == tokenizer.hugging_face.encode(text, add_special_tokens=False).ids
+    # Hugging Face reads the names of special tokens in text as those tokens; to us they are text (tested below).
+    if not any(name in text for name in special_tokens()):
+        assert tokens == tokenizer.hugging_face.encode(text, add_special_tokens=False).ids
     assert all(token < tokenizer.bos for token in tokens)
 
 

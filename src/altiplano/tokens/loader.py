@@ -80,6 +80,7 @@ class TrainingData:
         self.begins = self.ends - [shard.tokens for shard in self.shards]
         # Plain arrays: slices of a memmap are slower by their bookkeeping.
         self.data = [np.asarray(shard.data) for shard in self.shards]
+        self.views = [_windows(data, sequence + 1) for data in self.data]
         self.sources = _sources(self.shards, sequence)
         self.mixture: Mixture | None = None
         if mixture:
@@ -131,14 +132,16 @@ class TrainingData:
         size = self.sequence + 1
         windows = np.empty((len(starts), size), dtype=self.data[0].dtype)
         shards = np.searchsorted(self.ends, starts, side="right")
-        for number in np.unique(shards):
-            data, rows = self.data[number], np.flatnonzero(shards == number)
+        for number in set(shards.tolist()):
+            rows = np.flatnonzero(shards == number)
             offsets = starts[rows] - self.begins[number]
-            whole = offsets + size <= len(data)
-            if whole.any():
-                windows[rows[whole]] = np.lib.stride_tricks.sliding_window_view(data, size)[offsets[whole]]
-            for row in rows[~whole]:
-                windows[row] = self._across(int(starts[row]), size)
+            view = self.views[number]
+            inside = offsets < len(view)
+            if not inside.all():
+                for row in rows[~inside]:
+                    windows[row] = self._across(int(starts[row]), size)
+                rows, offsets = rows[inside], offsets[inside]
+            windows[rows] = view[offsets]
         return windows
 
     def _across(self, start: int, count: int) -> np.ndarray:
@@ -171,6 +174,13 @@ class TrainingData:
             worst = ", ".join(f"{name} {count:.3g} epochs" for name, count in repeated.items())
             lines.append(f"warning: text read more than {WORTHWHILE_EPOCHS} times teaches little more: {worst}")
         return lines
+
+
+def _windows(data: np.ndarray, size: int) -> np.ndarray:
+    """Every run of ``size`` tokens within one shard [places, size], without copying."""
+    return (
+        np.lib.stride_tricks.sliding_window_view(data, size) if len(data) >= size else np.empty((0, size), data.dtype)
+    )
 
 
 def _sources(shards: Sequence[Shard], sequence: int) -> dict[str, tuple[np.ndarray, np.ndarray]]:
