@@ -143,6 +143,21 @@ def parser() -> argparse.ArgumentParser:
     )
     saved.add_argument("--json", action="store_true", help="print JSON instead of a table")
 
+    launch = add(
+        "launch",
+        "write or submit the job that trains on this machine, a SLURM cluster or Kubernetes",
+        launch_training,
+        "examples:\n  altiplano launch llama-3.1-8b --cluster h100-8 --on slurm --out train.sbatch\n"
+        "  altiplano launch llama-3.1-8b --cluster CLUSTER.toml --on kubernetes --submit",
+    )
+    add_recipe(launch)
+    add_cluster(launch)
+    launch.add_argument("--on", required=True, metavar="PLACE", help="local, slurm or kubernetes")
+    launch.add_argument("--nodes", type=int, metavar="N", help="nodes to use (default: what the layout fills)")
+    launch.add_argument("--workspace", type=Path, metavar="FOLDER", help="where results go (default: runs/NAME)")
+    launch.add_argument("--out", type=Path, metavar="FILE", help="write the job here (default: print it)")
+    launch.add_argument("--submit", action="store_true", help="start it: with bash, sbatch or kubectl")
+
     report = add(
         "report",
         "write one self-contained HTML page about a run",
@@ -299,6 +314,18 @@ def checkpoint_command(options: argparse.Namespace) -> int:
     found = inspection.describe(options.place, verify=options.action == "verify")
     print(json.dumps(found, indent=1) if options.json else inspection.table(found))
     return 1 if any(one.get("problem") for one in found) else 0
+
+
+def launch_training(options: argparse.Namespace) -> int:
+    recipe, cluster, layout = read_inputs(options)
+    from altiplano.launch.job import launch_job
+    from altiplano.launch.launch import launch
+
+    workspace = options.workspace or Path("runs") / recipe.name
+    arguments = [options.recipe, *(f"--set={override}" for override in options.overrides), "--cluster", options.cluster]
+    arguments += ["--layout", options.layout] if options.layout else []
+    job = launch_job(recipe, cluster, layout, [*arguments, "--workspace", str(workspace)], workspace, options.nodes)
+    return launch(job, options.on, options.out, options.submit)
 
 
 def write_report(options: argparse.Namespace) -> int:

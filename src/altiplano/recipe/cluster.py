@@ -1,11 +1,30 @@
-"""The hardware a run uses: devices, power, place, and the layout it suggests."""
+"""The hardware a run uses: devices, power, place, the layout it suggests, and how jobs are started on it."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
 from altiplano.recipe.layout import Layout
 from altiplano.recipe.section import Section
+from altiplano.recipe.units import Bytes
+
+
+class Launch(Section):
+    """How ``altiplano launch`` starts training here. Keys for SLURM and for Kubernetes are empty where unused."""
+
+    devices_per_node: int | None = Field(None, gt=0, description="none: all of the cluster's devices are in one node")
+    python: str = Field("", description="interpreter that has Altiplano; empty: the one at hand, in an image python")
+    port: int = Field(29400, gt=0, lt=65536, description="of the rendezvous on the first node")
+    max_restarts: int = Field(3, ge=0, description="of all ranks after one fails, by torchrun and by Kubernetes each")
+    save_seconds: int = Field(120, gt=0, description="that ranks have for a checkpoint when they are told to stop")
+    environment: dict[Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")], str] = Field(default_factory=dict)
+    partition: str = ""
+    account: str = ""
+    time_limit: str = Field("", pattern=r"^([0-9]+-[0-9]+|[0-9]+)?(:[0-9]+){0,2}$", description="such as 1-12:00:00")
+    image: str = ""
+    namespace: str = "default"
+    volume_claim: str = Field("", description="PersistentVolumeClaim, shared by all pods, that holds corpora and runs")
+    shared_memory: Bytes = Field(64 * 2**30, gt=0, description="/dev/shm of a pod")
 
 
 class Cluster(Section):
@@ -17,3 +36,4 @@ class Cluster(Section):
     pue: float = Field(1.0, ge=1, description="power usage effectiveness of the site")
     country: str = Field("", description="ISO 3166-1 alpha-3; empty: as the recipe's disclosure states")
     layout: Layout = Layout()
+    launch: Launch = Launch()

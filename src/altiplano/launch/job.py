@@ -1,0 +1,89 @@
+"""What is to be started, the same for every place: which commands, on how many nodes, with which environment."""
+
+import re
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from altiplano.errors import InputError
+from altiplano.recipe.cluster import Cluster
+from altiplano.recipe.layout import Layout
+from altiplano.recipe.schema import Recipe
+
+
+@dataclass(frozen=True)
+class LaunchJob:
+    recipe: Recipe
+    cluster: Cluster
+    layout: Layout
+    arguments: tuple[str, ...]
+    """Of ``altiplano train``: recipe, overrides, cluster, layout, as the user gave them."""
+    workspace: Path
+    nodes: int
+    per_node: int
+    """Processes on each node, one for each device."""
+
+    @property
+    def name(self) -> str:
+        """A DNS label that leaves room for the endings which a JobSet adds (63 characters at most)."""
+        return "altiplano-" + re.sub(r"[^a-z0-9]+", "-", self.recipe.name).strip("-")[:40].strip("-")
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {
+            # Without it a restart reads the addresses of the attempt before, and fails.
+            "TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1",
+            # Time for a checkpoint between SIGTERM and SIGKILL; torchrun's own default is 30 s.
+            "TORCH_ELASTIC_SHUTDOWN_TIMEOUT": str(self.cluster.launch.save_seconds),
+            **self.cluster.launch.environment,
+        }
+
+    def prepare(self, python: str, arguments: Sequence[str]) -> list[str]:
+        """The stages before training, which one process computes; skipped when they are up to date."""
+        return [python, "-m", "altiplano", "tokenize", *arguments]
+
+    def train(self, python: str, arguments: Sequence[str], head: str) -> list[str]:
+        """One torchrun agent per node. ``head`` is the rendezvous: host and port of the first node; "" on one node."""
+        rendezvous = ["--standalone"]
+        if head:
+            rendezvous = [f"--nnodes={self.nodes}", "--rdzv-backend=c10d"]
+            rendezvous += [f"--rdzv-id={self.name}", f"--rdzv-endpoint={head}"]
+        restarts = f"--max-restarts={self.cluster.launch.max_restarts}"
+        agent = [python, "-m", "torch.distributed.run", *rendezvous, f"--nproc-per-node={self.per_node}", restarts]
+        return [*agent, "-m", "altiplano", "train", *arguments]
+
+
+def launch_job(
+    recipe: Recipe, cluster: Cluster, layout: Layout, arguments: Sequence[str], workspace: Path, nodes: int | None
+) -> LaunchJob:
+    """Raises InputError when the layout does not fill whole nodes, or not ``nodes`` of them."""
+    on_cpu = cluster.device == "cpu"
+    # Ranks on CPUs are processes, as many as are asked for; on GPUs there is one for each.
+    per_node = cluster.launch.devices_per_node or (layout.world_size if on_cpu else cluster.devices)
+    ranks = f"layout {layout} has {layout.world_size:,} ranks"
+    if layout.world_size % per_node:
+        raise InputError(
+            f"{ranks}, which do not fill nodes of {per_node}; choose a layout with a multiple of that, "
+            "or set launch.devices_per_node"
+        )
+    needed = layout.world_size // per_node
+    if nodes is not None and nodes != needed:
+        raise InputError(
+            f"{ranks}, but --nodes {nodes} with {per_node} each have {nodes * per_node:,}; {needed} would do"
+        )
+    if not on_cpu and needed * per_node > cluster.devices:
+        raise InputError(
+            f"{ranks}, but cluster {cluster.name} has {cluster.devices:,} devices; choose a smaller layout"
+        )
+    return LaunchJob(recipe, cluster, layout, tuple(arguments), workspace, needed, per_node)
+
+
+def quoted(command: Sequence[str]) -> str:
+    """A command for the shell, in lines of about a hundred characters."""
+    lines = [""]
+    for word in map(shlex.quote, command):
+        if lines[-1] and len(lines[-1]) + len(word) > 100:
+            lines.append("")
+        lines[-1] += (" " if lines[-1] else "") + word
+    return " \\\n    ".join(lines)

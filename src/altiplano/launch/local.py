@@ -1,0 +1,25 @@
+"""All of this machine: a short shell script that ends in torchrun, or in ``altiplano train`` on a CPU."""
+
+import shlex
+import sys
+
+from altiplano.errors import InputError
+from altiplano.launch.job import LaunchJob, quoted
+
+
+def script(job: LaunchJob) -> str:
+    """Raises InputError when the layout needs more than one node."""
+    if job.nodes > 1:
+        raise InputError(
+            f"layout {job.layout} needs {job.nodes} nodes of {job.per_node} devices, local is one; "
+            "choose --on slurm or kubernetes"
+        )
+    python = job.cluster.launch.python or sys.executable
+    if job.cluster.device == "cpu":
+        # Forks its ranks and looks after them itself: no interpreter per rank to start.
+        train = [python, "-m", "altiplano", "train", *job.arguments]
+    else:
+        train = job.train(python, job.arguments, head="")
+    lines = ["#!/bin/bash", "set -eu"]
+    lines += [f"export {name}={shlex.quote(value)}" for name, value in job.environment.items()]
+    return "\n".join([*lines, quoted(job.prepare(python, job.arguments)), "exec " + quoted(train)]) + "\n"
