@@ -16,6 +16,10 @@ from torch import Tensor
 from altiplano.model.attention import Packing, causal_attention
 from altiplano.model.llama import Llama, Rotary
 
+# PyTorch 2.13's names; 2.11 has the older ones only.
+_all_gather = getattr(dist, "all_gather_single", None) or dist.all_gather_into_tensor
+_reduce_scatter = getattr(dist, "reduce_scatter_single", None) or dist.reduce_scatter_tensor
+
 
 def held_places(sequence: int, ranks: int, rank: int) -> Tensor:
     """Places [sequence / ranks] in a row of the tokens that ``rank`` holds, in the order in which it holds them."""
@@ -34,7 +38,9 @@ def split_context(model: Llama, group: dist.ProcessGroup) -> None:
         cos, sin = whole_rotary(start, tokens, device, dtype)
         return cos[here], sin[here]
 
-    def pack_documents(document: Tensor, dtype: torch.dtype) -> Packing:
+    def pack_documents(document: Tensor | None, dtype: torch.dtype) -> Packing:
+        if document is None:
+            raise TypeError("context parallelism needs the documents of whole rows")
         return context_packing(document, ranks, rank)
 
     def attend(q: Tensor, k: Tensor, v: Tensor, packing: Packing) -> Tensor:
@@ -43,7 +49,7 @@ def split_context(model: Llama, group: dist.ProcessGroup) -> None:
 
     model.rotary, model.pack_documents = rotary, pack_documents  # type: ignore[method-assign]
     for block in model.layers.values():
-        block.self_attn.attend = attend
+        block.get_submodule("self_attn").attend = attend  # type: ignore[assignment]
 
 
 def context_packing(document: Tensor, ranks: int, rank: int) -> Packing:
@@ -84,7 +90,7 @@ def context_attention(q: Tensor, k: Tensor, v: Tensor, packing: Packing) -> Tens
 
 
 def whole_row(mine: Tensor, group: dist.ProcessGroup) -> Tensor:
-    """Every rank's [..., rows, tokens / ranks, heads, head_width] → [..., rows, tokens, heads, head_width], in order."""
+    """[..., rows, tokens / ranks, heads, head_width] of every rank to those of whole rows, in the order of the row."""
     return _WholeRow.apply(mine, group)
 
 
@@ -95,7 +101,7 @@ class _WholeRow(torch.autograd.Function):
     def forward(ctx: Any, mine: Tensor, group: dist.ProcessGroup) -> Tensor:
         ranks, tokens_first = group.size(), mine.movedim(-3, 0).contiguous()
         gathered = tokens_first.new_empty(ranks * tokens_first.shape[0], *tokens_first.shape[1:])
-        dist.all_gather_into_tensor(gathered, tokens_first, group=group)
+        _all_gather(gathered, tokens_first, group=group)
         ctx.group, ctx.places = group, _gathered_places(len(gathered), ranks).to(mine.device)
         row = torch.empty_like(gathered)
         row[ctx.places] = gathered
@@ -105,7 +111,7 @@ class _WholeRow(torch.autograd.Function):
     def backward(ctx: Any, *upstream: Any) -> Any:
         gathered = upstream[0].movedim(-3, 0)[ctx.places].contiguous()
         mine = gathered.new_empty(len(gathered) // ctx.group.size(), *gathered.shape[1:])
-        dist.reduce_scatter_tensor(mine, gathered, group=ctx.group)
+        _reduce_scatter(mine, gathered, group=ctx.group)
         return mine.movedim(0, -3), None
 
 

@@ -12,6 +12,7 @@ from torch.distributed.pipelining import PipelineStage
 from torch.distributed.pipelining.schedules import PipelineScheduleSingle, get_schedule_class
 
 from altiplano.model.llama import Llama
+from altiplano.parallel.compilation import check_gradients
 from altiplano.parallel.context import held_places, whole_row
 from altiplano.parallel.data import fsdp_modules
 from altiplano.parallel.mesh import Mesh
@@ -41,6 +42,7 @@ class SpreadModel:
         self.stages = layout.stage_numbers(mesh.rank("pp"))
         self.held = held_places(sequence, layout.cp, mesh.rank("cp")).to(mesh.device)
         self.divisor = 1.0
+        self.unchecked = layout.compile
         self.schedules: dict[tuple[int, int], Any] = {}
 
     def step(self, batch: Batch, sequences: int, divisor: int) -> Tensor:
@@ -50,6 +52,12 @@ class SpreadModel:
         of predicted tokens of the batch over all ranks, so that every token weighs the same. The parts of all ``dp``
         and ``pp`` ranks add up to the loss; ``cp`` ranks return the same, as ``tp`` ranks do.
         """
+        if self.unchecked:
+            self.unchecked = False
+            check_gradients(lambda: self._gradient(batch, sequences, divisor), self.parts, self.compute)
+        return self._gradient(batch, sequences, divisor)
+
+    def _gradient(self, batch: Batch, sequences: int, divisor: int) -> Tensor:
         self.divisor = float(max(1, divisor))
         count, size = self.layout.micro_batches(sequences, self.sequence)
         rows = -(-sequences // self.layout.dp) if self.layout.pp == 1 else count * size
@@ -65,8 +73,9 @@ class SpreadModel:
 
         All data-parallel ranks must score the same number of rows together.
         """
-        rows, (_, size) = batch.tokens.shape[0], self.layout.micro_batches(
-            batch.tokens.shape[0] * self.layout.dp, self.sequence
+        rows, (_, size) = (
+            batch.tokens.shape[0],
+            self.layout.micro_batches(batch.tokens.shape[0] * self.layout.dp, self.sequence),
         )
         whole = padded(batch, -(-rows // size) * size)
         losses = [self._score(part) for part in micro_batches(self._held_tokens(whole), size)]
@@ -115,8 +124,12 @@ class SpreadModel:
         hidden = torch.empty(self._hidden_size(size), dtype=self.compute, device="meta", requires_grad=True)
         tokens = torch.empty(size, len(self.held), dtype=torch.int64, device="meta")
         logits = torch.empty(
-            size, len(self.held), part.shape.vocabulary // self.layout.tp,
-            dtype=self.compute, device="meta", requires_grad=True,
+            size,
+            len(self.held),
+            part.shape.vocabulary // self.layout.tp,
+            dtype=self.compute,
+            device="meta",
+            requires_grad=True,
         )
         return PipelineStage(
             part,

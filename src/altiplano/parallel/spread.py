@@ -55,9 +55,7 @@ def _spread_part(recipe: Recipe, layout: Layout, mesh: Mesh, compute: torch.dtyp
 
 def parameters_by_name(parts: Iterable[Llama]) -> dict[str, torch.nn.Parameter]:
     """This process's (shards of) parameters by the names they have in the whole model."""
-    return {
-        name.replace(WRAPPER, ""): parameter for part in parts for name, parameter in part.named_parameters()
-    }
+    return {name.replace(WRAPPER, ""): parameter for part in parts for name, parameter in part.named_parameters()}
 
 
 @torch.no_grad()

@@ -25,7 +25,7 @@ WORDS: dict[str, dict[str, str | bool]] = {
     "compile": {"compile": True},
 }
 SPELLING = (
-    'such as "dp2.tp2.pp2" or "dp8.rep2.cp2.pp2.zbv.mb1". Sizes: dp (data), rep (replicas among dp that are not sharded), '
+    'such as "dp2.tp2.pp2" or "dp8.rep2.cp2.pp2.zbv.mb1". Sizes: dp (data), rep (copies of the weights among dp), '
     "cp (context), tp (tensor), pp (pipeline), v (stages per pipeline rank), mb (sequences per micro-batch). "
     f"Words: {', '.join(WORDS)}"
 )
@@ -35,13 +35,17 @@ class Layout(Section):
     """Sizes of the mesh, the pipeline's schedule, and what is computed twice to save memory."""
 
     dp: int = Field(1, gt=0, description="data-parallel ranks: they share the rows of a batch, and shard the weights")
-    replicas: int = Field(1, gt=0, description="how many copies of the shards: 1 is fully sharded, more is hybrid (HSDP)")
+    replicas: int = Field(
+        1, gt=0, description="how many copies of the shards: 1 is fully sharded, more is hybrid (HSDP)"
+    )
     cp: int = Field(1, gt=0, description="context-parallel ranks: they share the tokens of a row")
     tp: int = Field(1, gt=0, description="tensor-parallel ranks: they share every matrix")
     pp: int = Field(1, gt=0, description="pipeline-parallel ranks: they share the layers")
     micro_batch: int = Field(0, ge=0, description="sequences; 0: as many as fill the pipeline, up to 8,192 tokens")
     schedule: Schedule = "1f1b"
-    virtual: int = Field(0, ge=0, description="pipeline stages per rank; 0: two where the schedule has several, else one")
+    virtual: int = Field(
+        0, ge=0, description="pipeline stages per rank; 0: two where the schedule has several, else one"
+    )
     recompute: Recompute = "none"
     compile: bool = Field(False, description="torch.compile each block (GPU only)")
 
@@ -119,7 +123,9 @@ class Layout(Section):
             raise ValueError("schedule = interleaved needs 2 or more stages per rank; with one it is 1f1b")
         if self.schedule == "zbv" and self.compile:
             # Measured: a compiled block's backward pass cannot be cut in two; made to run, its gradients are wrong.
-            raise ValueError("compile does not go with schedule = zbv, whose backward pass is cut in two; use interleaved")
+            raise ValueError(
+                "compile does not go with schedule = zbv, whose backward pass is cut in two; use interleaved"
+            )
         if self.schedule == "zbv" and self.recompute == "selective":
             # PyTorch: "You are only allowed to backward once on any region computed under selective checkpointing".
             raise ValueError("recompute = selective allows one backward pass, zbv makes two; use recompute = full")
@@ -155,7 +161,7 @@ def pipeline_slots(layers: int, stages: int) -> list[range]:
 
 
 def check_layout(layout: Layout, recipe: Recipe, device: str = "") -> None:
-    """Raise InputError, naming the key and a size that would do, when ``layout`` cannot run ``recipe`` on ``device``."""
+    """Raise InputError, naming the key and a size that would do, when ``recipe`` cannot run so on ``device``."""
     model, sequences = recipe.model, recipe.batch.sequences
     name = f"layout {layout}"
     split_by_tp = (("kv_heads", model.kv_heads), ("ffn_width", model.ffn_width), ("vocabulary", model.vocabulary))
@@ -175,11 +181,12 @@ def check_layout(layout: Layout, recipe: Recipe, device: str = "") -> None:
         )
         raise InputError(
             f"{name}: {layout.stages} pipeline stages leave one without layers (model.layers = {model.layers}); "
-            f"pp = {most} would do" + (f" with {layout.stages_per_rank} stages per rank" if most > 1 else "")
+            f"pp = {most} would do"
+            + (f" with {layout.stages_per_rank} stages per rank" if layout.stages_per_rank > 1 else "")
         )
     if layout.dp > sequences:
         raise InputError(
-            f"{name}: dp = {layout.dp} is more than the {sequences:,} sequences of a batch: some ranks would have no row; "
+            f"{name}: dp = {layout.dp} is more than the {sequences:,} sequences of a batch: ranks would have no row; "
             f"dp = {sequences} would do"
         )
     rows = math.ceil(sequences / layout.dp)
@@ -205,6 +212,6 @@ def _check_sequence(layout: Layout, length: int, name: str) -> None:
         nearest = unit * max(1, round(length / unit))
         reason = f"cp = {layout.cp} and tp = {layout.tp} need" if layout.cp > 1 else f"tp = {layout.tp} needs"
         raise InputError(
-            f"{name}: {reason} batch.sequence_length = {length:,} to be a multiple of {unit:,}, as activations are split "
-            f"along the sequence; {nearest:,} would do"
+            f"{name}: {reason} batch.sequence_length = {length:,} to be a multiple of {unit:,}, as activations are "
+            f"split along the sequence; {nearest:,} would do"
         )
