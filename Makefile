@@ -20,7 +20,7 @@ soak: $(READY)
 	PYTHONPATH=tests $(BIN)/python tests/faults/soak.py
 
 contract: $(READY)
-	PYTHONPATH=tests $(BIN)/python tests/distributed/contract.py
+	cd tests && ../$(BIN)/python -m distributed.contract
 
 lint: $(READY)
 	$(BIN)/ruff check

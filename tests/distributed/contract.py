@@ -1,7 +1,7 @@
 """A layout never changes the mathematics: every layout against one plain process, twenty optimizer steps.
 
     make contract
-    python tests/distributed/contract.py [--precision float64 ...] [--ranks 2 4 ...] [--fast]
+    cd tests && python -m distributed.contract [--precision float64 ...] [--ranks 2 4 ...] [--fast]
 
 prints a table of the largest relative differences in losses, gradient norms, every parameter's gradient at the first
 step, every parameter after the last (norm of the difference over norm of the reference), and losses per token of an

@@ -9,22 +9,26 @@ from small import SMALL
 
 from distributed.ranks import records, relative, run, weights
 
-HERE = Path(__file__).parent
+TESTS = Path(__file__).parents[1]
+
+
+def in_a_fresh_process(module: str, *arguments: str) -> None:
+    """Ranks are forked from a process that has used no threads yet."""
+    command = [sys.executable, "-m", f"distributed.{module}", *arguments]
+    done = subprocess.run(command, cwd=TESTS, capture_output=True, text=True, timeout=280, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 @pytest.mark.parametrize("ranks", [["1", "2"], ["4"], ["8"]], ids=",".join)
 def test_every_layout_equals_one_plain_process(ranks: list[str]) -> None:
     """Losses, gradient norms, gradients, parameters and scores in float64; ``make contract`` does all precisions."""
-    command = [sys.executable, str(HERE / "contract.py"), "--fast", "--precision", "float64", "--ranks", *ranks]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=280, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
+    in_a_fresh_process("contract", "--fast", "--precision", "float64", "--ranks", *ranks)
 
 
 @pytest.mark.parametrize("trap", ["average", "positions", "padding", "collective"])
 def test_the_contract_notices_when_a_guard_is_removed(trap: str) -> None:
     """Each of these gives wrong gradients without any error (see ``traps.py``)."""
-    done = subprocess.run([sys.executable, str(HERE / "traps.py"), trap], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
+    in_a_fresh_process("traps", trap)
 
 
 @pytest.fixture(scope="module")

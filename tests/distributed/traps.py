@@ -1,4 +1,6 @@
-"""Silent wrong gradients, sprung on purpose: ``python traps.py NAME`` removes one guard and must see the contract fail.
+"""Silent wrong gradients, sprung on purpose: removes one guard and must see the contract fail.
+
+    cd tests && python -m distributed.traps NAME
 
 average      gradients are summed over ranks on the root module only, as the call is not recursive
 positions    context-parallel ranks rotate queries and keys as if their tokens began the row

@@ -29,16 +29,18 @@ class Mesh:
     device: torch.device
 
     def size(self, dimension: str) -> int:
+        """``dimension``: pp, dp, cp or tp."""
         return self.ranks[dimension].size()
 
     def rank(self, dimension: str) -> int:
         return self.ranks.get_local_rank(dimension)
 
     def group(self, dimension: str) -> dist.ProcessGroup:
-        return self.ranks.get_group(dimension)
+        # pp and tp are the same in both; one communicator is enough.
+        return (self.weights if dimension in ("pp", "tp") else self.ranks).get_group(dimension)
 
     def sum(self, value: torch.Tensor, *dimensions: str) -> torch.Tensor:
-        """``value`` added up over the given dimensions of ``ranks``, on every rank (in place)."""
+        """``value`` added up over the given dimensions, on every rank (in place)."""
         for dimension in dimensions:
             if self.size(dimension) > 1:
                 dist.all_reduce(value, group=self.group(dimension))

@@ -1,5 +1,6 @@
 """One optimizer step's forward and backward passes, whatever the layout: padding, micro-batches, pipeline schedules."""
 
+import math
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -60,7 +61,7 @@ class SpreadModel:
     def _gradient(self, batch: Batch, sequences: int, divisor: int) -> Tensor:
         self.divisor = float(max(1, divisor))
         count, size = self.layout.micro_batches(sequences, self.sequence)
-        rows = -(-sequences // self.layout.dp) if self.layout.pp == 1 else count * size
+        rows = math.ceil(sequences / self.layout.dp) if self.layout.pp == 1 else count * size
         batch = self._held_tokens(padded(batch, rows))
         losses = self._pipeline(batch, count, size) if self.layout.pp > 1 else self._accumulate(batch, size)
         # In float64 the sum hardly depends on the order of ranks and micro-batches.
@@ -73,11 +74,9 @@ class SpreadModel:
 
         All data-parallel ranks must score the same number of rows together.
         """
-        rows, (_, size) = (
-            batch.tokens.shape[0],
-            self.layout.micro_batches(batch.tokens.shape[0] * self.layout.dp, self.sequence),
-        )
-        whole = padded(batch, -(-rows // size) * size)
+        rows = batch.tokens.shape[0]
+        _, size = self.layout.micro_batches(max(1, rows) * self.layout.dp, self.sequence)
+        whole = padded(batch, size * math.ceil(max(1, rows) / size))
         losses = [self._score(part) for part in micro_batches(self._held_tokens(whole), size)]
         for part in self.parts:
             for module in fsdp_modules(part):

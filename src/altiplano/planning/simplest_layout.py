@@ -52,7 +52,7 @@ def simplest_layout(recipe: Recipe, cluster: Cluster) -> Layout:
 def memory_needed(recipe: Recipe, layout: Layout) -> float:
     """Bytes on the fullest device: the first pipeline stage's activations, and the logits of the last."""
     model, width = recipe.model, 2 if recipe.precision.compute == "bfloat16" else 4
-    state = STATE_BYTES * parameters(model) / layout.world_size
+    state = STATE_BYTES * parameters(model) * layout.replicas / layout.world_size
     if layout.pp > 1:  # weights stay gathered between micro-batches, and gradients add up unsharded in float32
         gathered = (width + 4) * parameters(model) / (layout.pp * layout.tp)
     else:  # one block and the one fetched ahead, or the embedding
