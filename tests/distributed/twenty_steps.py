@@ -51,7 +51,7 @@ class Outcome:
     """Of every parameter at the first step, before clipping."""
     parameters: dict[str, Tensor] = field(default_factory=dict)
     scores: Tensor | None = None
-    """Losses per token [rows, sequence] of one batch of eight rows with the last parameters."""
+    """Losses per token [rows, sequence] of one batch of seven rows with the last parameters."""
 
 
 def recipe_of(kind: str, precision: str) -> Recipe:
@@ -103,7 +103,7 @@ def plain(kind: str, precision: str, steps: int) -> Outcome:
         outcome.norms.append(float(norm))
     outcome.parameters = {name: parameter.detach() for name, parameter in model.named_parameters()}
     with torch.no_grad():
-        batch = next(batches("regular", 1))
+        batch = take(next(batches("regular", 1)), range(7))
         outcome.scores = losses(batch).view_as(batch.targets)
     return outcome
 
@@ -131,7 +131,7 @@ def spread(layout_text: str, kind: str, precision: str, steps: int) -> Outcome:
         outcome.losses.append(float(loss))
         outcome.norms.append(float(norm))
     outcome.parameters = {name: whole(parameter.detach()) for name, parameter in parameters.items()}
-    batch = next(batches("regular", 1))
+    batch = take(next(batches("regular", 1)), range(7))
     here = layout.share(range(len(batch.tokens)), rank)
     scores = model.score(take(batch, here))
     everywhere = torch.zeros(batch.targets.shape, dtype=torch.float64)

@@ -72,11 +72,13 @@ class SpreadModel:
     def score(self, batch: Batch) -> Tensor | None:
         """Losses [rows, sequence] of this rank's rows; None where the head is not here.
 
-        All data-parallel ranks must score the same number of rows together.
+        All data-parallel ranks score together; they may have different numbers of rows, or none.
         """
         rows = batch.tokens.shape[0]
-        _, size = self.layout.micro_batches(max(1, rows) * self.layout.dp, self.sequence)
-        whole = padded(batch, size * math.ceil(max(1, rows) / size))
+        most = torch.tensor(max(1, rows), device=self.mesh.device)
+        dist.all_reduce(most, dist.ReduceOp.MAX, group=self.mesh.group("dp"))
+        _, size = self.layout.micro_batches(int(most) * self.layout.dp, self.sequence)
+        whole = padded(batch, size * math.ceil(int(most) / size))
         losses = [self._score(part) for part in micro_batches(self._held_tokens(whole), size)]
         for part in self.parts:
             for module in fsdp_modules(part):

@@ -14,11 +14,10 @@ WRAPPER = "_checkpoint_wrapped_module."
 """What wrapping a block adds to the names of its parameters."""
 
 _aten = torch.ops.aten
-# Dear to compute for their size: matrix products and attention. Norms, rotations, SiLU and casts are cheap.
+# Dear to compute for their size: matrix products with weights, and attention. Norms, rotations, SiLU and casts are cheap;
+# batched products are attention scores, too large to keep.
 KEPT = {
     _aten.mm.default,
-    _aten.bmm.default,
-    _aten.addmm.default,
     _aten._scaled_dot_product_flash_attention_for_cpu.default,
     _aten._scaled_dot_product_flash_attention.default,
     _aten._scaled_dot_product_efficient_attention.default,
