@@ -14,7 +14,7 @@ WRAPPER = "_checkpoint_wrapped_module."
 """What wrapping a block adds to the names of its parameters."""
 
 _aten = torch.ops.aten
-# Dear to compute for their size: matrix products with weights, and attention. Norms, rotations, SiLU and casts are cheap;
+# Dear to compute for their size: products with weights, and attention. Norms, rotations, SiLU and casts are cheap;
 # batched products are attention scores, too large to keep.
 KEPT = {
     _aten.mm.default,
