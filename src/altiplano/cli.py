@@ -271,14 +271,14 @@ def parse_steps(text: str) -> tuple[int, int]:
 
 
 def show_recipe(options: argparse.Namespace) -> int:
-    recipe, _, _ = read_inputs(options)
+    recipe, _, layout = read_inputs(options)
     if options.action == "validate":
         from altiplano.planning.flops import parameters
         from altiplano.recipe.units import human
 
         print(
             f"{recipe.name}: valid. {human(parameters(recipe.model))} parameters; {recipe.batch.steps:,} steps of "
-            f"{recipe.batch.sequences:,} sequences of {recipe.batch.sequence_length:,} tokens"
+            f"{recipe.batch.sequences:,} sequences of {recipe.batch.sequence_length:,} tokens; layout {layout}"
         )
     elif options.json:
         print(json.dumps(recipe.model_dump(mode="json"), indent=2))

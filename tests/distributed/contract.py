@@ -1,7 +1,7 @@
 """A layout never changes the mathematics: every layout against one plain process, twenty optimizer steps.
 
     make contract
-    cd tests && python -m distributed.contract [--precision float64 ...] [--ranks 2 4 ...] [--fast]
+    cd tests && python -m distributed.contract [--precision float64 ...] [--ranks 2 4 ...] [--only pp2] [--fast]
 
 prints a table of the largest relative differences in losses, gradient norms, every parameter's gradient at the first
 step, every parameter after the last (norm of the difference over norm of the reference), and losses per token of an
@@ -30,7 +30,7 @@ from distributed.twenty_steps import STEPS, Outcome, plain, spread
 class Case:
     layout: str
     kind: str = "regular"
-    """regular, ragged or tied: which batches and which model."""
+    """regular, ragged, tied or deep: which batches and which model."""
     slow: bool = False
 
     @property
@@ -89,6 +89,9 @@ CASES = [
     Case("cp2.tp2.recompute-selective", slow=True),
     Case("dp2.tp2", "tied", slow=True),
     Case("dp2.cp2.mb1", "ragged", slow=True),
+    Case("pp2.v3", "deep", slow=True),
+    Case("pp4.interleaved", "deep", slow=True),
+    Case("pp4.zbv", "deep", slow=True),
     # Three dimensions.
     Case("dp2.tp2.pp2"),
     Case("dp2.cp2.tp2", slow=True),
@@ -194,15 +197,14 @@ def outcomes(cases: list[Case], precision: str, steps: int, folder: Path) -> dic
     return result
 
 
-def measure(precision: str, ranks: list[int], fast: bool) -> Iterator[tuple[Case, dict[str, float], list[str]]]:
-    steps = 5 if fast else STEPS
+def measure(cases: list[Case], precision: str, steps: int) -> Iterator[tuple[Case, dict[str, float], list[str]]]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         plainly = references(precision, steps, folder)
         exact = references("float64", steps, folder) if precision == "float32" else plainly
-        for count in ranks:
-            cases = [case for case in CASES if case.ranks == count and not (fast and case.slow)]
-            for case, ours in outcomes(cases, precision, steps, folder).items():
+        for ranks in sorted({case.ranks for case in cases}):
+            together = [case for case in cases if case.ranks == ranks]
+            for case, ours in outcomes(together, precision, steps, folder).items():
                 found = differences(ours, plainly[case.kind])
                 yield case, found, missed(found, ours, plainly[case.kind], precision, exact[case.kind])
 
@@ -211,8 +213,11 @@ def main() -> int:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--precision", nargs="+", default=list(BOUNDS), choices=list(BOUNDS))
     options.add_argument("--ranks", nargs="+", type=int, default=[1, 2, 4, 8], choices=[1, 2, 4, 8])
+    options.add_argument("--only", default="", metavar="TEXT", help="layouts that are spelt with TEXT")
     options.add_argument("--fast", action="store_true")
     chosen = options.parse_args()
+    cases = [case for case in CASES if case.ranks in chosen.ranks and chosen.only in case.name]
+    cases = [case for case in cases if not (chosen.fast and case.slow)]
     torch.set_num_threads(1)  # ranks are forked, and share the cores
     warnings.filterwarnings("ignore", category=UserWarning)
     count, failures = 0, []
@@ -220,7 +225,7 @@ def main() -> int:
         bounds = BOUNDS[precision]
         print(f"\n{precision:32s}" + "".join(f"{column:>15s}" for column in COLUMNS))
         print(f"{'bound':32s}" + "".join(f"{bounds[column]:15.0e}" for column in COLUMNS))
-        for case, found, beyond in measure(precision, chosen.ranks, chosen.fast):
+        for case, found, beyond in measure(cases, precision, 5 if chosen.fast else STEPS):
             cells = "".join(f"{found[column]:14.1e}{'!' if column in beyond else ' '}" for column in COLUMNS)
             print(f"{case.name:32s}{cells}", flush=True)
             count += 1

@@ -38,6 +38,7 @@ MODEL = [
 ROWS = {
     "regular": [8] * STEPS,
     "tied": [8] * STEPS,
+    "deep": [8] * STEPS,
     # Fewer rows than ranks, odd numbers, short last micro-batches, and growth, as a batch ramp would have it.
     "ragged": [1, 5, 3, 7, 2, 8, 6, 1, 4, 9, 11, 3, 5, 13, 2, 8, 7, 10, 6, 8],
 }
@@ -55,9 +56,9 @@ class Outcome:
 
 
 def recipe_of(kind: str, precision: str) -> Recipe:
-    """``kind``: which model (tied or not) and which batches (regular or ragged)."""
-    tied = ["model.tied_embeddings=true"] * (kind == "tied")
-    return load_recipe("quickstart", [*MODEL, *tied, f"precision.compute={precision}"])
+    """``kind``: which model (regular, tied or deep) and which batches (regular or ragged)."""
+    more = {"tied": ["model.tied_embeddings=true"], "deep": ["model.layers=8"]}.get(kind, [])
+    return load_recipe("quickstart", [*MODEL, *more, f"precision.compute={precision}"])
 
 
 def batches(kind: str, steps: int) -> Iterator[Batch]:

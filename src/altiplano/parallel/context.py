@@ -56,24 +56,30 @@ def context_packing(document: Tensor, ranks: int, rank: int) -> Packing:
     """Which keys this rank's queries may attend to, from ``document`` [rows, tokens] of whole rows.
 
     On a CPU a boolean mask for each of its two chunks [rows, 1, queries, keys up to the chunk's last]; on a GPU
-    FlexAttention's block-sparse mask, with a query's number on this rank mapped to its place in the row.
+    FlexAttention's block-sparse mask.
     """
-    rows, tokens = document.shape
-    here = held_places(tokens, ranks, rank).to(document.device)
-    if not document.is_cuda:
-        masks = []
-        for chunk in here.chunk(2):
-            keys = torch.arange(int(chunk[-1]) + 1)
-            same_document = document[:, chunk, None] == document[:, None, keys]
-            masks.append((same_document & (chunk[:, None] >= keys))[:, None])
-        return masks
+    here = held_places(document.shape[1], ranks, rank).to(document.device)
+    return _block_mask(document, here) if document.is_cuda else _chunk_masks(document, here)
 
+
+def _chunk_masks(document: Tensor, here: Tensor) -> list[Tensor]:
+    masks = []
+    for chunk in here.chunk(2):
+        keys = torch.arange(int(chunk[-1]) + 1)
+        same_document = document[:, chunk, None] == document[:, None, keys]
+        masks.append((same_document & (chunk[:, None] >= keys))[:, None])
+    return masks
+
+
+def _block_mask(document: Tensor, here: Tensor) -> Packing:
+    """A query's number on this rank is mapped to its place in the row."""
     from torch.nn.attention.flex_attention import create_block_mask
 
     def may_attend(row: Tensor, head: Tensor, query: Tensor, key: Tensor) -> Tensor:
         place = here[query]
         return (place >= key) & (document[row, place] == document[row, key])
 
+    rows, tokens = document.shape
     return create_block_mask(may_attend, rows, None, len(here), tokens, device=str(document.device))
 
 
