@@ -1,5 +1,6 @@
 # make run     the main job: the quickstart recipe, from raw text to a released model (about three minutes)
 # make test    lint, types, layer rules and all tests
+# make contract  every layout against one process in float64, float32 and bfloat16: a table (ten minutes)
 # make soak    one training run with every kind of fault in it, compared with an undisturbed one (two minutes)
 # make lint    ruff, mypy, import-linter
 # make clean   remove the virtual environment and all runs
@@ -7,7 +8,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
 
-.PHONY: run test soak lint clean
+.PHONY: run test contract soak lint clean
 
 run: $(READY)
 	$(BIN)/altiplano run recipes/quickstart.toml
@@ -17,6 +18,9 @@ test: lint
 
 soak: $(READY)
 	PYTHONPATH=tests $(BIN)/python tests/faults/soak.py
+
+contract: $(READY)
+	cd tests && ../$(BIN)/python -m distributed.contract
 
 lint: $(READY)
 	$(BIN)/ruff check

@@ -9,8 +9,9 @@ from pathlib import Path
 
 from altiplano import __version__
 from altiplano.errors import INTERRUPTED, InputError, StageFailed, TrainingError, explain_os_error
+from altiplano.planning.simplest_layout import simplest_layout
 from altiplano.recipe.cluster import Cluster
-from altiplano.recipe.layout import Layout, check_layout, parse_layout
+from altiplano.recipe.layout import SPELLING, Layout, check_layout, parse_layout
 from altiplano.recipe.load import load_cluster, load_recipe
 from altiplano.recipe.schema import Recipe
 
@@ -225,14 +226,19 @@ def add_cluster(sub: argparse.ArgumentParser) -> None:
         "--cluster", default="laptop", metavar="FILE", help="hardware, a TOML file or a name (default: laptop)"
     )
     sub.add_argument(
-        "--layout", metavar="L", help='how to spread the model, such as "dp2.tp2.pp2" (default: the cluster\'s)'
+        "--layout",
+        metavar="L",
+        help=f"how to spread the model, {SPELLING}; or auto: the simplest that fits (default: the cluster's)",
     )
 
 
 def read_inputs(options: argparse.Namespace) -> tuple[Recipe, Cluster, Layout]:
     recipe, cluster = load_recipe(options.recipe, options.overrides), load_cluster(options.cluster)
-    layout = parse_layout(options.layout) if options.layout else cluster.layout
-    check_layout(layout, recipe)
+    if options.layout == "auto":
+        layout = simplest_layout(recipe, cluster)
+    else:
+        layout = parse_layout(options.layout) if options.layout else cluster.layout
+    check_layout(layout, recipe, cluster.device)
     return recipe, cluster, layout
 
 
@@ -283,14 +289,14 @@ def parse_steps(text: str) -> tuple[int, int]:
 
 
 def show_recipe(options: argparse.Namespace) -> int:
-    recipe, _, _ = read_inputs(options)
+    recipe, _, layout = read_inputs(options)
     if options.action == "validate":
         from altiplano.planning.flops import parameters
         from altiplano.recipe.units import human
 
         print(
             f"{recipe.name}: valid. {human(parameters(recipe.model))} parameters; {recipe.batch.steps:,} steps of "
-            f"{recipe.batch.sequences:,} sequences of {recipe.batch.sequence_length:,} tokens"
+            f"{recipe.batch.sequences:,} sequences of {recipe.batch.sequence_length:,} tokens; layout {layout}"
         )
     elif options.json:
         print(json.dumps(recipe.model_dump(mode="json"), indent=2))

@@ -36,6 +36,8 @@ def rotate(x: Tensor, rotary: Rotary) -> Tensor:
 
 
 class Attention(nn.Module):
+    attend = staticmethod(causal_attention)
+
     def __init__(self, shape: Model, layer: int):
         super().__init__()
         self.layer = layer
@@ -53,7 +55,7 @@ class Attention(nn.Module):
             k, v = cache.extend(self.layer, k, v)
             attended = cached_attention(q, k, v, mask)
         else:
-            attended = causal_attention(q, k, v, packing)
+            attended = self.attend(q, k, v, packing)
         return self.o_proj(attended.flatten(-2))
 
 
@@ -93,6 +95,8 @@ class Block(nn.Module):
 class Llama(nn.Module):
     """The model, or the part of it made of ``layers`` (all by default) with the embedding and the head if asked for."""
 
+    pack_documents = staticmethod(document_packing)
+
     def __init__(self, shape: Model, layers: range | None = None, first: bool = True, last: bool = True):
         super().__init__()
         self.shape = shape
@@ -125,7 +129,7 @@ class Llama(nn.Module):
         if self.embed_tokens is not None:
             x = self.embed_tokens(x)
         rotary = self.rotary(start, tokens, x.device, x.dtype)
-        packing = None if cache is not None else document_packing(document, x.dtype)
+        packing = None if cache is not None else self.pack_documents(document, x.dtype)
         for block in self.layers.values():
             x = block(x, rotary, packing, cache, mask)
         if self.norm is not None:

@@ -1,7 +1,8 @@
 """Fully sharded data parallelism (FSDP2, ZeRO-3): each rank keeps its share of weights, gradients and moments.
 
-It also carries mixed precision: float32 master weights, gathered and multiplied in bfloat16, gradients reduced in
-float32.
+With replicas (hybrid sharding, HSDP) the shares are spread over a group of ranks, and the groups are copies of each
+other that add up their gradients. It also carries mixed precision: float32 master weights, gathered and multiplied in
+bfloat16, gradients reduced in float32.
 """
 
 import warnings
@@ -14,7 +15,7 @@ from altiplano.model.llama import Llama
 
 
 def shard_data(model: Llama, mesh: DeviceMesh, compute: torch.dtype, keep_gathered: bool) -> None:
-    """Shard ``model`` over the one-dimensional ``mesh``.
+    """Shard ``model`` over ``mesh``: one dimension of shards, or two, replicas and shards.
 
     ``keep_gathered`` leaves weights gathered between forward and backward, as pipelines need: gathering them again for
     every micro-batch would cost more than it saves.

@@ -1,4 +1,4 @@
-"""The device mesh: which pipeline stage, data-parallel rank and tensor-parallel rank this process is."""
+"""The device mesh: which pipeline stage, data-, context- and tensor-parallel rank this process is."""
 
 import os
 from dataclasses import dataclass
@@ -16,19 +16,28 @@ TIMEOUT = timedelta(minutes=10)
 
 @dataclass(frozen=True)
 class Mesh:
-    """Dimensions pp (outermost), dp, tp (innermost: its ranks are neighbours, so they share the fastest links)."""
+    """The same processes seen twice, outermost dimension first.
 
-    devices: DeviceMesh
+    ``ranks``, how the work is split: pp, dp (rows), cp (tokens of a row), tp (innermost: its ranks are neighbours, so
+    they share the fastest links). ``weights``, how parameters are split: pp, replicas, shards, tp. Context-parallel
+    ranks use the same weights on other tokens, as data-parallel ranks do, so weights are sharded over both:
+    replicas × shards = dp × cp.
+    """
+
+    ranks: DeviceMesh
+    weights: DeviceMesh
     device: torch.device
 
     def size(self, dimension: str) -> int:
-        return self.devices[dimension].size()
+        """``dimension``: pp, dp, cp or tp."""
+        return self.ranks[dimension].size()
 
     def rank(self, dimension: str) -> int:
-        return self.devices.get_local_rank(dimension)
+        return self.ranks.get_local_rank(dimension)
 
     def group(self, dimension: str) -> dist.ProcessGroup:
-        return self.devices.get_group(dimension)
+        # pp and tp are the same in both; one communicator is enough.
+        return (self.weights if dimension in ("pp", "tp") else self.ranks).get_group(dimension)
 
     def sum(self, value: torch.Tensor, *dimensions: str) -> torch.Tensor:
         """``value`` added up over the given dimensions, on every rank (in place)."""
@@ -36,6 +45,16 @@ class Mesh:
             if self.size(dimension) > 1:
                 dist.all_reduce(value, group=self.group(dimension))
         return value
+
+    @property
+    def tensor(self) -> DeviceMesh:
+        """Where matrices are split."""
+        return self.weights["tp"]
+
+    @property
+    def data(self) -> DeviceMesh:
+        """Where weights are sharded, and replicated if there are replicas."""
+        return self.weights["replicas", "shards"] if self.weights["replicas"].size() > 1 else self.weights["shards"]
 
 
 def start_mesh(layout: Layout, device: str) -> Mesh:
@@ -63,5 +82,10 @@ def start_mesh(layout: Layout, device: str) -> Mesh:
             dist.init_process_group(backend, timeout=TIMEOUT)
         else:
             dist.init_process_group(backend, rank=0, world_size=1, store=dist.HashStore(), timeout=TIMEOUT)
-    sizes = (layout.pp, layout.dp, layout.tp)
-    return Mesh(init_device_mesh(device, sizes, mesh_dim_names=("pp", "dp", "tp")), local)
+    ranks = (layout.pp, layout.dp, layout.cp, layout.tp)
+    weights = (layout.pp, layout.replicas, layout.dp // layout.replicas * layout.cp, layout.tp)
+    return Mesh(
+        init_device_mesh(device, ranks, mesh_dim_names=("pp", "dp", "cp", "tp")),
+        init_device_mesh(device, weights, mesh_dim_names=("pp", "replicas", "shards", "tp")),
+        local,
+    )

@@ -1,126 +1,190 @@
-"""Pipeline parallelism and micro-batches: one optimizer step's forward and backward passes, whatever the layout."""
+"""One optimizer step's forward and backward passes, whatever the layout: padding, micro-batches, pipeline schedules."""
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import torch
+import torch.distributed as dist
+import torch.nn.functional as F
 from torch import Tensor
 from torch.distributed.fsdp import FSDPModule
 from torch.distributed.pipelining import PipelineStage
 from torch.distributed.pipelining.schedules import PipelineScheduleSingle, get_schedule_class
 
 from altiplano.model.llama import Llama
+from altiplano.parallel.compilation import check_gradients
+from altiplano.parallel.context import held_places, whole_row
 from altiplano.parallel.data import fsdp_modules
 from altiplano.parallel.mesh import Mesh
 from altiplano.recipe.layout import Layout
-from altiplano.tokens.loader import Batch
+from altiplano.tokens.loader import IGNORED, Batch
 
-# Losses [rows, sequence] of local logits and targets; reduced over the tensor-parallel group inside.
+# Losses [rows, tokens] of local logits and targets; reduced over the tensor-parallel group inside.
 TokenLosses = Callable[[Tensor, Tensor], Tensor]
 
-SCHEDULES = {"1f1b": "1F1B", "gpipe": "GPipe"}
+SCHEDULES = {"1f1b": "1F1B", "interleaved": "Interleaved1F1B", "zbv": "ZBVZeroBubble", "gpipe": "GPipe"}
 
 
 class SpreadModel:
-    """This process's part of the model, and how a batch flows through all parts."""
+    """This process's parts of the model, in the order of the pipeline, and how a batch flows through all parts."""
 
     def __init__(
         self,
-        part: Llama,
+        parts: list[Llama],
         layout: Layout,
         mesh: Mesh,
-        rows: int,
         sequence: int,
         compute: torch.dtype,
         losses: TokenLosses,
     ):
-        """``rows`` is the number of sequences of one data-parallel rank's share of a batch."""
-        self.part, self.mesh, self.rows, self.token_losses = part, mesh, rows, losses
-        self.micro_batch = layout.micro_batch_size(rows * layout.dp, sequence)
+        self.parts, self.layout, self.mesh, self.sequence, self.compute = parts, layout, mesh, sequence, compute
+        self.token_losses = losses
+        self.stages = layout.stage_numbers(mesh.rank("pp"))
+        self.held = held_places(sequence, layout.cp, mesh.rank("cp")).to(mesh.device)
         self.divisor = 1.0
-        self.schedule: PipelineScheduleSingle | None = None
-        if layout.pp > 1:
-            stage = self._stage(layout, sequence, compute)
-            kind = get_schedule_class(SCHEDULES[layout.schedule])
-            self.schedule = kind(stage, rows // self.micro_batch, loss_fn=self._pipeline_loss, scale_grads=False)
-
-    @property
-    def is_last(self) -> bool:
-        """Whether this part ends in the head, so that losses appear here."""
-        return self.part.lm_head is not None
+        self.unchecked = layout.compile
+        self.schedules: dict[tuple[int, int], Any] = {}
 
     def step(self, batch: Batch, sequences: int, divisor: int) -> Tensor:
         """Accumulate the gradient of sum(token losses) / divisor; return this rank's part of that loss.
 
-        ``batch`` is this data-parallel rank's share of a global batch of ``sequences`` rows.
-        ``divisor`` is the number of predicted tokens of the batch over all ranks, so that every token weighs the same.
+        ``batch`` is this data-parallel rank's share of a global batch of ``sequences`` rows. ``divisor`` is the number
+        of predicted tokens of the batch over all ranks, so that every token weighs the same. The parts of all ``dp``
+        and ``pp`` ranks add up to the loss; ``cp`` ranks return the same, as ``tp`` ranks do.
         """
-        self.divisor = float(divisor)
-        if self.schedule is not None:
-            losses = self._run_pipeline(self.schedule.step, batch)
-            return torch.stack(losses).sum().detach().double() if losses else self._zero()
-        total = self._zero()
-        starts = range(0, self.rows, self.micro_batch)
-        for start in starts:
-            here = slice(start, start + self.micro_batch)
-            if isinstance(self.part, FSDPModule):
-                # Gradients are reduced once a step, after the last micro-batch.
-                self.part.set_requires_gradient_sync(start == starts[-1])
-            logits = self.part(batch.tokens[here], batch.document[here])
-            loss = self.token_losses(logits, batch.targets[here]).sum() / self.divisor
-            loss.backward()
-            total += loss.detach().double()
-        return total
+        if self.unchecked:
+            self.unchecked = False
+            check_gradients(lambda: self._gradient(batch, sequences, divisor), self.parts, self.compute)
+        return self._gradient(batch, sequences, divisor)
+
+    def _gradient(self, batch: Batch, sequences: int, divisor: int) -> Tensor:
+        self.divisor = float(max(1, divisor))
+        count, size = self.layout.micro_batches(sequences, self.sequence)
+        rows = math.ceil(sequences / self.layout.dp) if self.layout.pp == 1 else count * size
+        batch = self._held_tokens(padded(batch, rows))
+        losses = self._pipeline(batch, count, size) if self.layout.pp > 1 else self._accumulate(batch, size)
+        # In float64 the sum hardly depends on the order of ranks and micro-batches.
+        total = torch.zeros((), dtype=torch.float64, device=self.mesh.device)
+        return self.mesh.sum(sum((loss.double() for loss in losses), total), "cp")
 
     @torch.no_grad()
     def score(self, batch: Batch) -> Tensor | None:
-        """Losses [rows, sequence] of this rank's share of a batch; None where the head is not here."""
-        if self.schedule is not None:
-            losses = self._run_pipeline(self.schedule.eval, batch)
-            result = torch.cat(losses) if losses else None
-        else:
-            starts = range(0, self.rows, self.micro_batch)
-            slices = [slice(start, start + self.micro_batch) for start in starts]
-            result = torch.cat(
-                [self.token_losses(self.part(batch.tokens[s], batch.document[s]), batch.targets[s]) for s in slices]
-            )
-        for module in fsdp_modules(self.part):
-            module.reshard()
-        return result
+        """Losses [rows, sequence] of this rank's rows; None where the head is not here.
 
-    def _zero(self) -> Tensor:
-        """Losses add up in float64, so that their sum hardly depends on the order of ranks and micro-batches."""
-        return torch.zeros((), dtype=torch.float64, device=self.mesh.device)
+        All data-parallel ranks score together; they may have different numbers of rows, or none.
+        """
+        rows = batch.tokens.shape[0]
+        most = torch.tensor(max(1, rows), device=self.mesh.device)
+        dist.all_reduce(most, dist.ReduceOp.MAX, group=self.mesh.group("dp"))
+        _, size = self.layout.micro_batches(int(most) * self.layout.dp, self.sequence)
+        whole = padded(batch, size * math.ceil(int(most) / size))
+        losses = [self._score(part) for part in micro_batches(self._held_tokens(whole), size)]
+        for part in self.parts:
+            for module in fsdp_modules(part):
+                module.reshard()
+        here = [loss for loss in losses if loss is not None]
+        return torch.cat(here)[:rows] if here else None
 
-    def _run_pipeline(self, run: Callable[..., object], batch: Batch) -> list[Tensor]:
+    def _held_tokens(self, batch: Batch) -> Batch:
+        """The tokens that this context-parallel rank holds; attention needs the documents of whole rows."""
+        return Batch(batch.tokens[:, self.held], batch.targets[:, self.held], batch.document)
+
+    def _accumulate(self, batch: Batch, size: int) -> Iterator[Tensor]:
+        (part,) = self.parts
+        rows = batch.tokens.shape[0]
+        for number, micro_batch in enumerate(micro_batches(batch, size)):
+            if isinstance(part, FSDPModule):
+                # Gradients are reduced once a step, after the last micro-batch.
+                part.set_requires_gradient_sync((number + 1) * size >= rows)
+            loss = self._loss(part(micro_batch.tokens, micro_batch.document), micro_batch.targets)
+            loss.backward()
+            yield loss.detach()
+
+    def _loss(self, logits: Tensor, targets: Tensor) -> Tensor:
+        return self.token_losses(logits, targets).sum() / self.divisor
+
+    def _pipeline(self, batch: Batch, count: int, size: int) -> list[Tensor]:
+        if (count, size) not in self.schedules:
+            self.schedules[count, size] = self._schedule(count, size)
         losses: list[Tensor] = []
-        inputs = [batch.tokens] if self.part.embed_tokens is not None else []
-        last = {"target": batch.targets, "losses": losses} if self.is_last else {}
-        run(*inputs, document=batch.document, return_outputs=False, **last)
-        return losses
+        inputs = [batch.tokens] if 0 in self.stages else []
+        last = {"target": batch.targets, "losses": losses} if self.layout.stages - 1 in self.stages else {}
+        self.schedules[count, size].step(*inputs, document=batch.document, return_outputs=False, **last)
+        return [loss.detach() for loss in losses]
 
-    def _pipeline_loss(self, logits: Tensor, targets: Tensor) -> Tensor:
-        losses = self.token_losses(logits, targets)
-        return losses.sum() / self.divisor if torch.is_grad_enabled() else losses
+    def _schedule(self, count: int, size: int) -> Any:
+        stages = [self._stage(stage, part, size) for stage, part in zip(self.stages, self.parts, strict=True)]
+        kind = get_schedule_class(SCHEDULES[self.layout.schedule])
+        single = issubclass(kind, PipelineScheduleSingle)
+        return kind(stages[0] if single else stages, count, loss_fn=self._loss, scale_grads=False)
 
-    def _stage(self, layout: Layout, sequence: int, compute: torch.dtype) -> PipelineStage:
+    def _stage(self, stage: int, part: Llama, size: int) -> PipelineStage:
         """Shapes are given, not inferred: the attention reads document boundaries, which inference has not got."""
-        shape, rows = self.part.shape, self.micro_batch
-
-        def hidden() -> Tensor:
-            return torch.empty(
-                rows, sequence // layout.tp, shape.width, dtype=compute, device="meta", requires_grad=True
-            )
-
-        tokens = torch.empty(rows, sequence, dtype=torch.int64, device="meta")
+        last = stage == self.layout.stages - 1
+        hidden = torch.empty(self._hidden_size(size), dtype=self.compute, device="meta", requires_grad=True)
+        tokens = torch.empty(size, len(self.held), dtype=torch.int64, device="meta")
         logits = torch.empty(
-            rows, sequence, shape.vocabulary // layout.tp, dtype=compute, device="meta", requires_grad=True
+            size,
+            len(self.held),
+            part.shape.vocabulary // self.layout.tp,
+            dtype=self.compute,
+            device="meta",
+            requires_grad=True,
         )
         return PipelineStage(
-            self.part,
-            self.mesh.rank("pp"),
-            layout.pp,
+            part,
+            stage,
+            self.layout.stages,
             self.mesh.device,
-            input_args=(hidden() if self.part.embed_tokens is None else tokens,),
-            output_args=(logits if self.is_last else hidden(),),
+            input_args=(tokens if stage == 0 else hidden,),
+            output_args=(logits if last else hidden.clone(),),
             group=self.mesh.group("pp"),
         )
+
+    def _hidden_size(self, rows: int) -> tuple[int, int, int]:
+        """Between stages: this rank's tokens are split over tp, too."""
+        return rows, len(self.held) // self.layout.tp, self.parts[0].shape.width
+
+    def _score(self, batch: Batch) -> Tensor | None:
+        """Forward through all stages, wherever they are; one micro-batch after the other, so no send waits in vain."""
+        hidden, losses = None, None
+        for stage, part in zip(self.stages, self.parts, strict=True):
+            if stage == 0:
+                x = batch.tokens
+            elif hidden is not None:  # the turn of zbv's V: the stage before is here, too
+                x = hidden
+            else:
+                x = torch.empty(self._hidden_size(len(batch.tokens)), dtype=self.compute, device=self.mesh.device)
+                dist.recv(x, group=self.mesh.group("pp"), group_src=self._holder(stage - 1))
+            hidden = part(x, batch.document)
+            if stage == self.layout.stages - 1:
+                losses = self.token_losses(hidden, batch.targets)
+            elif stage + 1 not in self.stages:
+                dist.send(hidden.contiguous(), group=self.mesh.group("pp"), group_dst=self._holder(stage + 1))
+                hidden = None
+        if losses is None or self.layout.cp == 1:
+            return losses
+        return whole_row(losses[..., None, None], self.mesh.group("cp"))[..., 0, 0]
+
+    def _holder(self, stage: int) -> int:
+        """The pipeline rank that holds ``stage``."""
+        return next(rank for rank in range(self.layout.pp) if stage in self.layout.stage_numbers(rank))
+
+
+def padded(batch: Batch, rows: int) -> Batch:
+    """``batch`` with rows added up to ``rows``, in which nothing is predicted: they have neither loss nor gradient."""
+    more = rows - batch.tokens.shape[0]
+    if not more:
+        return batch
+    tokens, targets, document = (
+        F.pad(tensor, (0, 0, 0, more), value=filler)
+        for tensor, filler in ((batch.tokens, 0), (batch.targets, IGNORED), (batch.document, 0))
+    )
+    return Batch(tokens, targets, document)
+
+
+def micro_batches(batch: Batch, size: int) -> Iterator[Batch]:
+    """``size`` rows at a time; the last may be short."""
+    rows = zip(batch.tokens.split(size), batch.targets.split(size), batch.document.split(size), strict=True)
+    return (Batch(*tensors) for tensors in rows)

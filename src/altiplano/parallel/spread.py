@@ -1,61 +1,67 @@
-"""A model spread over the mesh, in the one visible order: cut → tensors → recomputation → data → weights → pipeline."""
+"""A model spread over the mesh, in the one visible order:
+cut → tensors → context → recomputation → compilation → data → weights → pipeline."""
+
+from collections.abc import Iterable
 
 import torch
-from torch.distributed.algorithms._checkpoint.checkpoint_wrapper import checkpoint_wrapper
 from torch.distributed.tensor import DTensor
 from torch.distributed.tensor._utils import compute_local_shape_and_global_offset
 
 from altiplano.model.init import initial_value
 from altiplano.model.llama import Llama
+from altiplano.parallel.compilation import compile_blocks
+from altiplano.parallel.context import split_context
 from altiplano.parallel.data import shard_data
 from altiplano.parallel.mesh import Mesh
 from altiplano.parallel.pipeline import SpreadModel, TokenLosses
+from altiplano.parallel.recomputation import WRAPPER, recompute_blocks
 from altiplano.parallel.tensor import split_tensors
 from altiplano.recipe.layout import Layout, pipeline_slots
 from altiplano.recipe.schema import Recipe
 
-WRAPPER = "_checkpoint_wrapped_module."
-
 
 def spread_model(recipe: Recipe, layout: Layout, mesh: Mesh, losses: TokenLosses) -> SpreadModel:
-    """This process's part of the recipe's model, with its initial weights."""
+    """This process's parts of the recipe's model, one for each of its pipeline stages, with their initial weights."""
     compute = getattr(torch, recipe.precision.compute)
-    stage = mesh.rank("pp")
+    parts = [_spread_part(recipe, layout, mesh, compute, stage) for stage in layout.stage_numbers(mesh.rank("pp"))]
+    return SpreadModel(parts, layout, mesh, recipe.batch.sequence_length, compute, losses)
+
+
+def _spread_part(recipe: Recipe, layout: Layout, mesh: Mesh, compute: torch.dtype, stage: int) -> Llama:
     with torch.device("meta"):
         part = Llama(
             recipe.model,
-            pipeline_slots(recipe.model.layers, layout.pp)[stage],
+            pipeline_slots(recipe.model.layers, layout.stages)[stage],
             first=stage == 0,
-            last=stage == layout.pp - 1,
+            last=stage == layout.stages - 1,
         )
     if compute is torch.float64:
         part = part.double()
     if layout.tp > 1:
-        split_tensors(part, mesh.devices["tp"])
-    if layout.recompute == "full":
-        for name, block in part.layers.items():
-            part.layers[name] = checkpoint_wrapper(block)
-    if layout.dp > 1 or compute is torch.bfloat16:
-        shard_data(part, mesh.devices["dp"], compute, keep_gathered=layout.pp > 1 or layout.dp == 1)
+        split_tensors(part, mesh.tensor)
+    if layout.cp > 1:
+        split_context(part, mesh.group("cp"))
+    recompute_blocks(part, layout.recompute)
+    if layout.compile:
+        compile_blocks(part)
+    if layout.dp * layout.cp > 1 or compute is torch.bfloat16:
+        shard_data(part, mesh.data, compute, keep_gathered=layout.pp > 1 or layout.dp * layout.cp == 1)
     part.to_empty(device=mesh.device)
     if recipe.model.tied_embeddings and part.lm_head is not None and part.embed_tokens is not None:
         part.lm_head.weight = part.embed_tokens.weight  # to_empty gave each its own memory
     set_initial_weights(part, recipe)
-    rows = recipe.batch.sequences // layout.dp
-    return SpreadModel(
-        part, layout, mesh, rows=rows, sequence=recipe.batch.sequence_length, compute=compute, losses=losses
-    )
+    return part
 
 
-def parameters_by_name(part: Llama) -> dict[str, torch.nn.Parameter]:
+def parameters_by_name(parts: Iterable[Llama]) -> dict[str, torch.nn.Parameter]:
     """This process's (shards of) parameters by the names they have in the whole model."""
-    return {name.replace(WRAPPER, ""): parameter for name, parameter in part.named_parameters()}
+    return {name.replace(WRAPPER, ""): parameter for part in parts for name, parameter in part.named_parameters()}
 
 
 @torch.no_grad()
 def set_initial_weights(part: Llama, recipe: Recipe) -> None:
     """Every shard gets its piece of the whole parameter's initial value: the same model under every layout."""
-    for name, parameter in parameters_by_name(part).items():
+    for name, parameter in parameters_by_name([part]).items():
         whole = initial_value(name, parameter.shape, recipe.model, recipe.seed)
         if isinstance(parameter, DTensor):
             size, offset = compute_local_shape_and_global_offset(

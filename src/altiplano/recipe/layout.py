@@ -1,5 +1,6 @@
 """How a model is spread over devices. A layout never changes the mathematics, so it is never part of a recipe."""
 
+import math
 import re
 from itertools import pairwise
 from typing import Literal, Self
@@ -10,58 +11,144 @@ from altiplano.errors import InputError
 from altiplano.recipe.schema import Recipe
 from altiplano.recipe.section import Section
 
-Schedule = Literal["1f1b", "gpipe"]
+Schedule = Literal["1f1b", "interleaved", "zbv", "gpipe"]
+Recompute = Literal["none", "selective", "full"]
 # Larger micro-batches gain nothing on a CPU (measured on two cores) and cost memory everywhere.
 MICRO_BATCH_TOKENS = 8192
-SPELLING = 'such as "dp2.tp2.pp2" or "dp4.mb2": dp, tp, pp, mb (sequences per micro-batch), each with a number'
+SIZES = {"dp": "dp", "rep": "replicas", "cp": "cp", "tp": "tp", "pp": "pp", "v": "virtual", "mb": "micro_batch"}
+WORDS: dict[str, dict[str, str | bool]] = {
+    "1f1b": {"schedule": "1f1b"},
+    "interleaved": {"schedule": "interleaved"},
+    "zbv": {"schedule": "zbv"},
+    "gpipe": {"schedule": "gpipe"},
+    "recompute-selective": {"recompute": "selective"},
+    "recompute-full": {"recompute": "full"},
+    "compile": {"compile": True},
+}
+SPELLING = (
+    'such as "dp2.tp2.pp2" or "dp8.rep2.cp2.pp2.zbv.mb1". Sizes: dp (data), rep (copies of the weights among dp), '
+    "cp (context), tp (tensor), pp (pipeline), v (stages per pipeline rank), mb (sequences per micro-batch). "
+    f"Words: {', '.join(WORDS)}"
+)
 
 
 class Layout(Section):
-    """Data × tensor × pipeline parallel sizes, and how a rank's share of the batch is cut into micro-batches."""
+    """Sizes of the mesh, the pipeline's schedule, and what is computed twice to save memory."""
 
-    dp: int = Field(1, gt=0)
-    tp: int = Field(1, gt=0)
-    pp: int = Field(1, gt=0)
+    dp: int = Field(1, gt=0, description="data-parallel ranks: they share the rows of a batch, and shard the weights")
+    replicas: int = Field(
+        1, gt=0, description="how many copies of the shards: 1 is fully sharded, more is hybrid (HSDP)"
+    )
+    cp: int = Field(1, gt=0, description="context-parallel ranks: they share the tokens of a row")
+    tp: int = Field(1, gt=0, description="tensor-parallel ranks: they share every matrix")
+    pp: int = Field(1, gt=0, description="pipeline-parallel ranks: they share the layers")
     micro_batch: int = Field(0, ge=0, description="sequences; 0: as many as fill the pipeline, up to 8,192 tokens")
     schedule: Schedule = "1f1b"
-    recompute: Literal["none", "full"] = "none"
+    virtual: int = Field(
+        0, ge=0, description="pipeline stages per rank; 0: two where the schedule has several, else one"
+    )
+    recompute: Recompute = "none"
+    compile: bool = Field(False, description="torch.compile each block (GPU only)")
 
     @property
     def world_size(self) -> int:
-        return self.dp * self.tp * self.pp
+        return self.dp * self.cp * self.tp * self.pp
+
+    @property
+    def stages_per_rank(self) -> int:
+        return self.virtual or (2 if self.schedule in ("interleaved", "zbv") else 1)
+
+    @property
+    def stages(self) -> int:
+        return self.pp * self.stages_per_rank
 
     def __str__(self) -> str:
-        return f"dp{self.dp}.tp{self.tp}.pp{self.pp}" + (f".mb{self.micro_batch}" if self.micro_batch else "")
+        parts = [f"dp{self.dp}.tp{self.tp}.pp{self.pp}"]
+        parts += [f"rep{self.replicas}"] * (self.replicas > 1) + [f"cp{self.cp}"] * (self.cp > 1)
+        parts += [self.schedule] * (self.schedule != "1f1b") + [f"v{self.virtual}"] * (self.virtual > 0)
+        parts += [f"mb{self.micro_batch}"] * (self.micro_batch > 0)
+        parts += [f"recompute-{self.recompute}"] * (self.recompute != "none") + ["compile"] * self.compile
+        return ".".join(parts)
+
+    def stage_numbers(self, rank: int) -> list[int]:
+        """The pipeline stages of pipeline rank ``rank``, in order: for zbv down one side of a V and up the other."""
+        if self.schedule == "zbv":
+            return [rank, 2 * self.pp - 1 - rank]
+        return [rank + turn * self.pp for turn in range(self.stages_per_rank)]
 
     def share(self, samples: range, rank: int) -> range:
-        """The samples of a batch that data-parallel rank ``rank`` takes."""
-        rows = len(samples) // self.dp
-        return samples[rank * rows : (rank + 1) * rows]
+        """The samples of a batch that data-parallel rank ``rank`` takes; shares differ by one sample at most."""
+        edges = [place * len(samples) // self.dp for place in (rank, rank + 1)]
+        return samples[edges[0] : edges[1]]
 
-    def micro_batch_size(self, sequences: int, sequence_length: int) -> int:
-        """Sequences per micro-batch of a global batch; at least ``pp`` micro-batches fill the pipeline."""
-        if self.micro_batch:
-            return self.micro_batch
-        rows = sequences // self.dp
-        largest = max(1, min(rows, MICRO_BATCH_TOKENS // sequence_length))
-        return next(size for size in range(largest, 0, -1) if rows % size == 0 and rows // size >= self.pp)
+    def micro_batches(self, sequences: int, sequence_length: int) -> tuple[int, int]:
+        """Number of micro-batches of a global batch and sequences in each, the same on every rank.
+
+        Without a pipeline the last may be short. A pipeline needs whole ones, enough of them, and for interleaved
+        1F1B a multiple of its rounds (Narayanan et al. 2021): ranks fill up with rows that predict nothing, as few as
+        possible.
+        """
+        rows = math.ceil(sequences / self.dp)
+        largest = self.micro_batch or max(1, min(rows, MICRO_BATCH_TOKENS // sequence_length))
+        if self.pp == 1:
+            count = math.ceil(rows / largest)
+            return count, self.micro_batch or math.ceil(rows / count)
+        sizes = [self.micro_batch] if self.micro_batch else range(largest, 0, -1)
+        return min(
+            ((self._fillable(math.ceil(rows / size)), size) for size in sizes), key=lambda choice: choice[0] * choice[1]
+        )
+
+    def _fillable(self, count: int) -> int:
+        """The least number of micro-batches, ``count`` or more, that the schedule takes."""
+        count = max(count, self.pp)
+        while self.schedule == "interleaved" and count % (count // self.pp):
+            count += 1
+        return count
 
     @model_validator(mode="after")
     def _known_combination(self) -> Self:
-        if self.schedule == "gpipe" and self.pp == 1:
-            raise ValueError("schedule = gpipe needs pp > 1")
+        if self.dp % self.replicas:
+            raise ValueError(
+                f"rep = {self.replicas} does not divide dp = {self.dp}; "
+                f"dp = {self.replicas * math.ceil(self.dp / self.replicas)} would do"
+            )
+        if self.schedule != "1f1b" and self.pp == 1:
+            raise ValueError(f"schedule = {self.schedule} needs pp > 1")
+        if self.virtual > 1 and self.schedule not in ("interleaved", "zbv"):
+            raise ValueError(
+                f"{self.virtual} stages per rank need schedule = interleaved or zbv; {self.schedule} has one"
+            )
+        if self.schedule == "zbv" and self.stages_per_rank != 2:
+            raise ValueError(f"schedule = zbv has two stages per rank, not {self.virtual}")
+        if self.schedule == "interleaved" and self.stages_per_rank == 1:
+            raise ValueError("schedule = interleaved needs 2 or more stages per rank; with one it is 1f1b")
+        if self.schedule == "zbv" and self.compile:
+            # Measured: a compiled block's backward pass cannot be cut in two; made to run, its gradients are wrong.
+            raise ValueError(
+                "compile does not go with schedule = zbv, whose backward pass is cut in two; use interleaved"
+            )
+        if self.schedule == "zbv" and self.recompute == "selective":
+            # PyTorch: "You are only allowed to backward once on any region computed under selective checkpointing".
+            raise ValueError("recompute = selective allows one backward pass, zbv makes two; use recompute = full")
         return self
 
 
 def parse_layout(text: str) -> Layout:
-    """``"dp2.tp2.pp2"`` → Layout. Raises InputError for another spelling."""
-    sizes: dict[str, int] = {}
+    """``"dp2.tp2.pp2"`` → Layout. Raises InputError for another spelling or a combination that cannot be."""
+    values: dict[str, int | str | bool] = {}
     for part in text.split("."):
-        match = re.fullmatch(r"(dp|tp|pp|mb)([1-9][0-9]{0,5})", part)
-        if match is None or match[1] in sizes:
+        match = re.fullmatch(rf"({'|'.join(SIZES)})([1-9][0-9]{{0,5}})", part)
+        given = {SIZES[match[1]]: int(match[2])} if match else WORDS.get(part)
+        if given is None or values.keys() & given.keys():
             raise InputError(f"--layout {text}: {part!r} is not a part of a layout {SPELLING}")
-        sizes[match[1]] = int(match[2])
-    return Layout(dp=sizes.get("dp", 1), tp=sizes.get("tp", 1), pp=sizes.get("pp", 1), micro_batch=sizes.get("mb", 0))
+        values |= given
+    if values.get("virtual", 1) != 1:
+        values.setdefault("schedule", "interleaved")
+    try:
+        return Layout.model_validate(values)
+    except ValueError as error:
+        reason = str(error).split("Value error, ")[-1].splitlines()[0].partition(" [type=")[0]
+        raise InputError(f"--layout {text}: {reason}") from None
 
 
 def pipeline_slots(layers: int, stages: int) -> list[range]:
@@ -74,35 +161,64 @@ def pipeline_slots(layers: int, stages: int) -> list[range]:
     return [range(max(0, start - 1), min(layers, end - 1)) for start, end in pairwise(edges)]
 
 
-def check_layout(layout: Layout, recipe: Recipe) -> None:
-    """Raise InputError, naming the key and a size that would do, when ``layout`` cannot run ``recipe``."""
+def check_layout(layout: Layout, recipe: Recipe, device: str = "") -> None:
+    """Raise InputError, naming the key and a size that would do, when ``recipe`` cannot run so on ``device``."""
     model = recipe.model
     name = f"layout {layout}"
-    for what, size in (("kv_heads", model.kv_heads), ("ffn_width", model.ffn_width), ("vocabulary", model.vocabulary)):
+    split_by_tp = (("kv_heads", model.kv_heads), ("ffn_width", model.ffn_width), ("vocabulary", model.vocabulary))
+    for what, size in split_by_tp:
         if size % layout.tp:
-            raise InputError(f"{name}: tp = {layout.tp} does not divide model.{what} = {size:,}")
-    if recipe.batch.sequence_length % layout.tp:
+            fits = next(tp for tp in range(layout.tp, 0, -1) if not any(size % tp for _, size in split_by_tp))
+            raise InputError(f"{name}: tp = {layout.tp} does not divide model.{what} = {size:,}; tp = {fits} would do")
+    _check_sequence(layout, recipe.batch.sequence_length, name)
+    if layout.pp > 1 and model.tied_embeddings:
         raise InputError(
-            f"{name}: tp = {layout.tp} does not divide batch.sequence_length = {recipe.batch.sequence_length:,} "
-            "(activations between layers are split along the sequence)"
+            f"{name}: model.tied_embeddings needs pp = 1, as the first and the last stage would share one weight"
         )
-    if layout.pp > model.layers:
-        raise InputError(f"{name}: pp = {layout.pp} is more than model.layers = {model.layers}")
-    if (layout.pp > 1 or layout.tp > 1) and model.tied_embeddings:
-        raise InputError(f"{name}: model.tied_embeddings needs tp = 1 and pp = 1, as embedding and head share a weight")
-    if any(len(layers) == 0 for layers in pipeline_slots(model.layers, layout.pp)):
-        raise InputError(f"{name}: pp = {layout.pp} leaves a stage without layers (model.layers = {model.layers})")
+    if any(len(layers) == 0 for layers in pipeline_slots(model.layers, layout.stages)):
+        most = max(
+            (pp for pp in range(1, layout.pp) if all(pipeline_slots(model.layers, pp * layout.stages_per_rank))),
+            default=1,
+        )
+        raise InputError(
+            f"{name}: {layout.stages} pipeline stages leave one without layers (model.layers = {model.layers}); "
+            f"pp = {most} would do"
+            + (f" with {layout.stages_per_rank} stages per rank" if layout.stages_per_rank > 1 else "")
+        )
     for sequences in recipe.batch.sizes:
-        if sequences % layout.dp:
-            raise InputError(f"{name}: dp = {layout.dp} does not divide the batch of {sequences:,} sequences")
-        rows = sequences // layout.dp
-        if layout.micro_batch and rows % layout.micro_batch:
-            raise InputError(
-                f"{name}: mb = {layout.micro_batch} does not divide the {rows:,} sequences of each data-parallel rank"
-            )
-        micro_batches = rows // (layout.micro_batch or 1)
-        if micro_batches < layout.pp:
-            raise InputError(
-                f"{name}: {micro_batches} micro-batches cannot fill pp = {layout.pp} pipeline stages; "
-                f"{layout.dp * layout.pp * (layout.micro_batch or 1):,} sequences per batch would"
-            )
+        _check_batch(layout, sequences, name)
+    if layout.compile and device == "cpu":
+        raise InputError(f"{name}: compile is for GPUs; on a CPU it made training slower; leave it out")
+
+
+def _check_batch(layout: Layout, sequences: int, name: str) -> None:
+    """Every rank has a row of every batch, and every pipeline stage something to do."""
+    if layout.dp > sequences:
+        raise InputError(
+            f"{name}: dp = {layout.dp} is more than the {sequences:,} sequences of a batch: ranks would have no row; "
+            f"dp = {sequences} would do"
+        )
+    rows = math.ceil(sequences / layout.dp)
+    if layout.micro_batch > rows:
+        raise InputError(
+            f"{name}: mb = {layout.micro_batch} is more than the {rows:,} sequences of each data-parallel rank; "
+            f"mb = {rows} would do"
+        )
+    micro_batches = math.ceil(rows / (layout.micro_batch or 1))
+    if micro_batches < layout.pp:
+        raise InputError(
+            f"{name}: {micro_batches} micro-batches cannot fill pp = {layout.pp} pipeline stages; "
+            f"{layout.dp * layout.pp * (layout.micro_batch or 1):,} sequences per batch would"
+        )
+
+
+def _check_sequence(layout: Layout, length: int, name: str) -> None:
+    """Context parallelism cuts a row into 2 · cp chunks, two to a rank; sequence parallelism cuts a rank's into tp."""
+    unit = math.lcm(2 * layout.cp if layout.cp > 1 else 1, layout.cp * layout.tp)
+    if length % unit:
+        nearest = unit * max(1, round(length / unit))
+        reason = f"cp = {layout.cp} and tp = {layout.tp} need" if layout.cp > 1 else f"tp = {layout.tp} needs"
+        raise InputError(
+            f"{name}: {reason} batch.sequence_length = {length:,} to be a multiple of {unit:,}, as activations are "
+            f"split along the sequence; {nearest:,} would do"
+        )

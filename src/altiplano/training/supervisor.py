@@ -230,7 +230,10 @@ def newest_step(job: Job) -> int:
 
 
 def fewer_ranks(layout: Layout) -> Layout:
-    """One data-parallel rank less: the others take over its share of every batch."""
+    """One data-parallel rank less, or one whole copy of the weights: the others take over its share of every batch."""
+    if layout.replicas > 1:
+        shards = layout.dp // layout.replicas
+        return layout.model_copy(update={"dp": layout.dp - shards, "replicas": layout.replicas - 1})
     return layout.model_copy(update={"dp": layout.dp - 1}) if layout.dp > 1 else layout
 
 

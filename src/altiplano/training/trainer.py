@@ -129,7 +129,8 @@ class Trainer:
         """Go to the newest sound checkpoint, or to the initial weights when there is none."""
         found = checkpoint.load_newest(self.job.folder / "checkpoints", self.tensors, no_later_than)
         if found is None and self.done:
-            set_initial_weights(self.model.part, self.job.recipe)
+            for part in self.model.parts:
+                set_initial_weights(part, self.job.recipe)
             for name, tensor in self.tensors.items():
                 if not name.startswith("model."):
                     tensor.zero_()
@@ -152,7 +153,7 @@ def prepare(job: Job, mesh: Mesh, bos: int) -> Trainer:
     if not heldout:
         raise InputError(f"{job.tokens} has no held-out shards: tokenize a corpus with held-out documents")
     model = spread_model(recipe, job.layout, mesh, token_losses(mesh.group("tp")))
-    parameters = parameters_by_name(model.part)
+    parameters = parameters_by_name(model.parts)
     optimizer = make_optimizer(parameters, recipe.optimizer)
     tensors = checkpoint.training_tensors(parameters, optimizer)
     trainer = Trainer(

@@ -1,0 +1,126 @@
+"""Context parallelism: the tokens of a row are shared by several ranks, applied from outside the model.
+
+Everything but attention works on tokens one by one. For attention every rank gathers the keys and values of the whole
+row and computes its own queries (as Llama 3 was trained: Grattafiori et al. 2024, section 3.3.2); grouped-query heads
+make keys and values small beside the queries. A row is cut into 2 · cp chunks and rank r holds chunks r and
+2 · cp - 1 - r: a late chunk attends to much and an early one to little, so all ranks have the same work.
+"""
+
+from typing import Any
+
+import torch
+import torch.distributed as dist
+import torch.nn.functional as F
+from torch import Tensor
+
+from altiplano.model.attention import Packing, causal_attention
+from altiplano.model.llama import Llama, Rotary
+
+# PyTorch 2.13's names; 2.11 has the older ones only.
+_all_gather = getattr(dist, "all_gather_single", None) or dist.all_gather_into_tensor
+_reduce_scatter = getattr(dist, "reduce_scatter_single", None) or dist.reduce_scatter_tensor
+
+
+def held_places(sequence: int, ranks: int, rank: int) -> Tensor:
+    """Places [sequence / ranks] in a row of the tokens that ``rank`` holds, in the order in which it holds them."""
+    if ranks == 1:
+        return torch.arange(sequence)
+    chunks = torch.arange(sequence).chunk(2 * ranks)
+    return torch.cat([chunks[rank], chunks[2 * ranks - 1 - rank]])
+
+
+def split_context(model: Llama, group: dist.ProcessGroup) -> None:
+    """Let ``model`` take this rank's tokens of every row, with ``document`` of the whole rows."""
+    ranks, rank, whole_rotary = group.size(), group.rank(), model.rotary
+
+    def rotary(start: int, tokens: int, device: torch.device, dtype: torch.dtype) -> Rotary:
+        here = held_places(tokens, ranks, rank).to(device)
+        cos, sin = whole_rotary(start, tokens, device, dtype)
+        return cos[here], sin[here]
+
+    def pack_documents(document: Tensor | None, dtype: torch.dtype) -> Packing:
+        if document is None:
+            raise TypeError("context parallelism needs the documents of whole rows")
+        return context_packing(document, ranks, rank)
+
+    def attend(q: Tensor, k: Tensor, v: Tensor, packing: Packing) -> Tensor:
+        keys, values = whole_row(torch.stack([k, v]), group)
+        return context_attention(q, keys, values, packing)
+
+    model.rotary, model.pack_documents = rotary, pack_documents  # type: ignore[method-assign]
+    for block in model.layers.values():
+        block.get_submodule("self_attn").attend = attend  # type: ignore[assignment]
+
+
+def context_packing(document: Tensor, ranks: int, rank: int) -> Packing:
+    """Which keys this rank's queries may attend to, from ``document`` [rows, tokens] of whole rows.
+
+    On a CPU a boolean mask for each of its two chunks [rows, 1, queries, keys up to the chunk's last]; on a GPU
+    FlexAttention's block-sparse mask.
+    """
+    here = held_places(document.shape[1], ranks, rank).to(document.device)
+    return _block_mask(document, here) if document.is_cuda else _chunk_masks(document, here)
+
+
+def _chunk_masks(document: Tensor, here: Tensor) -> list[Tensor]:
+    masks = []
+    for chunk in here.chunk(2):
+        keys = torch.arange(int(chunk[-1]) + 1)
+        same_document = document[:, chunk, None] == document[:, None, keys]
+        masks.append((same_document & (chunk[:, None] >= keys))[:, None])
+    return masks
+
+
+def _block_mask(document: Tensor, here: Tensor) -> Packing:
+    """A query's number on this rank is mapped to its place in the row."""
+    from torch.nn.attention.flex_attention import create_block_mask
+
+    def may_attend(row: Tensor, head: Tensor, query: Tensor, key: Tensor) -> Tensor:
+        place = here[query]
+        return (place >= key) & (document[row, place] == document[row, key])
+
+    rows, tokens = document.shape
+    return create_block_mask(may_attend, rows, None, len(here), tokens, device=str(document.device))
+
+
+def context_attention(q: Tensor, k: Tensor, v: Tensor, packing: Packing) -> Tensor:
+    """Attention of this rank's queries [rows, tokens / ranks, heads, head_width] to keys and values of whole rows."""
+    if q.is_cuda:
+        return causal_attention(q, k, v, packing)
+    q, k, v = (t.transpose(1, 2) for t in (q, k, v))
+    attended = []
+    for chunk, mask in zip(q.chunk(2, dim=2), packing, strict=True):
+        keys, values = (t[:, :, : mask.shape[-1]] for t in (k, v))
+        attended.append(F.scaled_dot_product_attention(chunk, keys, values, attn_mask=mask, enable_gqa=True))
+    return torch.cat(attended, dim=2).transpose(1, 2)
+
+
+def whole_row(mine: Tensor, group: dist.ProcessGroup) -> Tensor:
+    """[..., rows, tokens / ranks, heads, head_width] of every rank to those of whole rows, in the order of the row."""
+    return _WholeRow.apply(mine, group)
+
+
+class _WholeRow(torch.autograd.Function):
+    """All-gather along the tokens; backward, every rank gets the sum of all ranks' gradients of its own tokens."""
+
+    @staticmethod
+    def forward(ctx: Any, mine: Tensor, group: dist.ProcessGroup) -> Tensor:
+        ranks, tokens_first = group.size(), mine.movedim(-3, 0).contiguous()
+        gathered = tokens_first.new_empty(ranks * tokens_first.shape[0], *tokens_first.shape[1:])
+        _all_gather(gathered, tokens_first, group=group)
+        ctx.group, ctx.places = group, _gathered_places(len(gathered), ranks).to(mine.device)
+        row = torch.empty_like(gathered)
+        row[ctx.places] = gathered
+        return row.movedim(0, -3)
+
+    @staticmethod
+    def backward(ctx: Any, *upstream: Any) -> Any:
+        gathered = upstream[0].movedim(-3, 0)[ctx.places].contiguous()
+        mine = gathered.new_empty(len(gathered) // ctx.group.size(), *gathered.shape[1:])
+        _reduce_scatter(mine, gathered, group=ctx.group)
+        return mine.movedim(0, -3), None
+
+
+def _gathered_places(sequence: int, ranks: int) -> Tensor:
+    """Places in the row of tokens that lie rank after rank."""
+    return torch.cat([held_places(sequence, ranks, rank) for rank in range(ranks)])
