@@ -47,6 +47,7 @@ def run(context: Context) -> Result:
         folder=context.folder,
         stop_after=context.stop_after,
         profile=context.profile,
+        allow=context.allow,
     )
     if "RANK" in os.environ:  # torchrun's agent watches over this rank
         from altiplano.training.worker import run_job

@@ -21,6 +21,8 @@ class Job(BaseModel):
     """Stop after so many optimizer steps of the run."""
     profile: tuple[int, int] | None = None
     """Record a trace of steps [first, last), counted from 1."""
+    allow: tuple[str, ...] = ()
+    """Recipe keys that may differ from what the checkpoint was trained with."""
     attempt: int = 0
     """How often ranks were started before, by this command."""
     begun: float | None = None

@@ -93,6 +93,7 @@ def train(job: Job, mesh: Mesh, bos: int, ledger: Ledger) -> dict[str, Any]:
         measured["spent"] = ledger.book(done)
         observer.step(measured)
 
+    trainer.close()
     ledger.enter(SAVE)
     if (problem := saver.finish()) is not None:
         raise problem

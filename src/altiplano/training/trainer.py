@@ -2,6 +2,7 @@
 
 import math
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +16,7 @@ from altiplano.parallel.mesh import Mesh
 from altiplano.parallel.pipeline import SpreadModel
 from altiplano.parallel.spread import parameters_by_name, set_initial_weights, spread_model
 from altiplano.tokens.loader import Batch, TrainingData
+from altiplano.tokens.prefetch import Prefetcher
 from altiplano.tokens.shards import read_shards
 from altiplano.training import checkpoint, incidents
 from altiplano.training.clip import clip_gradient
@@ -44,15 +46,29 @@ class Trainer:
     updates: int = 0
     """Steps that changed the weights."""
     skipped_in_a_row: int = 0
+    ready: Prefetcher | None = None
 
     def samples(self, step: int) -> range:
         """Places in the order of samples that step number ``step`` (from 0) takes."""
         return self.skips.shift(self.job.recipe.batch.samples(step))
 
     def batch(self) -> Batch:
-        """This data-parallel rank's share of the next step's samples."""
-        mine = self.job.layout.share(self.samples(self.done), self.mesh.rank("dp"))
-        return self.data.batch(mine.start, len(mine)).to(self.mesh.device)
+        """This data-parallel rank's share of the next step's samples, read while the step before computed."""
+        if self.ready is None:
+            self.ready = Prefetcher(self.data, self._plan())
+        return next(self.ready).to(self.mesh.device)
+
+    def _plan(self) -> Iterator[tuple[int, int]]:
+        """First sample and number of samples of every step to come, for this data-parallel rank."""
+        for step in range(self.done, self.job.recipe.batch.steps):
+            mine = self.job.layout.share(self.samples(step), self.mesh.rank("dp"))
+            yield mine.start, len(mine)
+
+    def close(self) -> None:
+        """Stop reading ahead."""
+        if self.ready is not None:
+            self.ready.close()
+            self.ready = None
 
     def step(self, batch: Batch) -> dict[str, Any]:
         """The next optimizer step, on every process together; what it measured. Raises Fault and TrainingError."""
@@ -123,10 +139,12 @@ class Trainer:
             "tokens": batch.tokens_after(self.done),
             "updates": self.updates,
             "layout": str(self.job.layout),
+            "data": self.data.fingerprint,
         }
 
     def load(self, no_later_than: int | None = None) -> None:
         """Go to the newest sound checkpoint, or to the initial weights when there is none."""
+        self.close()
         found = checkpoint.load_newest(self.job.folder / "checkpoints", self.tensors, no_later_than)
         if found is None and self.done:
             for part in self.model.parts:
@@ -139,6 +157,22 @@ class Trainer:
         self.skipped_in_a_row = 0
         self.corruption.remembered = None
         checkpoint.set_optimizer_updates(self.parameters, self.optimizer, self.updates)
+        if found is not None:
+            self._check_order(found)
+
+    def _check_order(self, found: checkpoint.Manifest) -> None:
+        """Raise InputError when this recipe would go on with other samples than the checkpoint's would have."""
+        here, there = self.samples(self.done).start, found.get("samples")
+        if there is not None and here != there:
+            raise InputError(
+                f"the checkpoint of step {self.done:,} has taken {there:,} samples, this recipe's batches would have "
+                f"taken {here:,}: change batch.tokens back, or say from when on with [[batch.ramp]]"
+            )
+        if found.get("data", self.data.fingerprint) != self.data.fingerprint and "mixture" not in self.job.allow:
+            raise InputError(
+                f"the checkpoint of step {self.done:,} was trained on another order of samples "
+                "(other token shards, sequence length, seed or mixture): restore them, or choose another --workspace"
+            )
 
 
 def prepare(job: Job, mesh: Mesh, bos: int) -> Trainer:
