@@ -81,6 +81,63 @@ def plain_loop(recipe: Recipe, device: str) -> Step:
     return autocast_step(model, loss, recipe, device)
 
 
+def litgpt(recipe: Recipe, device: str) -> Step:
+    """Lightning AI's GPT class, where it is installed, in the same loop as the plain one."""
+    from litgpt import GPT, Config
+
+    shape = recipe.model
+    config = Config(
+        block_size=recipe.batch.sequence_length,
+        n_layer=shape.layers,
+        n_embd=shape.width,
+        n_head=shape.heads,
+        n_query_groups=shape.kv_heads,
+        vocab_size=shape.vocabulary,
+        padded_vocab_size=shape.vocabulary,
+        rotary_percentage=1.0,
+        parallel_residual=False,
+        bias=False,
+        norm_class_name="RMSNorm",
+        norm_eps=shape.norm_eps,
+        mlp_class_name="LLaMAMLP",
+        intermediate_size=shape.ffn_width,
+        rope_base=int(shape.rope_theta),
+    )
+    model = GPT(config).to(device)
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            our_name = name
+            for theirs, ours in LITGPT_NAMES.items():
+                our_name = our_name.replace(theirs, ours)
+            parts, sizes = [our_name], [parameter.shape]
+            if "qkv" in our_name:
+                parts = [our_name.replace("qkv", f"{kind}_proj") for kind in ("q", "k", "v")]
+                heads = (shape.heads, shape.kv_heads, shape.kv_heads)
+                sizes = [torch.Size([shape.head_width * count, shape.width]) for count in heads]
+            values = [initial_value(*part, shape, recipe.seed) for part in zip(parts, sizes, strict=True)]
+            parameter.copy_(torch.cat(values))
+
+    def loss(batch: Batch) -> Tensor:
+        logits = model(batch.tokens)
+        return F.cross_entropy(logits.flatten(0, 1).float(), batch.targets.flatten(), ignore_index=-100)
+
+    return autocast_step(model, loss, recipe, device)
+
+
+LITGPT_NAMES = {
+    "transformer.wte": "embed_tokens",
+    "transformer.ln_f": "norm",
+    "transformer.h": "layers",
+    "norm_1": "input_layernorm",
+    "norm_2": "post_attention_layernorm",
+    "attn.proj": "self_attn.o_proj",
+    "attn.qkv": "self_attn.qkv",
+    "mlp.fc_1": "mlp.gate_proj",
+    "mlp.fc_2": "mlp.up_proj",
+    "mlp.proj": "mlp.down_proj",
+}
+
+
 def autocast_step(model: nn.Module, loss_of: Callable[[Batch], Tensor], recipe: Recipe, device: str) -> Step:
     settings, parameters = recipe.optimizer, list(model.parameters())
     optimizer = torch.optim.AdamW(
@@ -101,7 +158,7 @@ def autocast_step(model: nn.Module, loss_of: Callable[[Batch], Tensor], recipe: 
         nn.utils.clip_grad_norm_(parameters, settings.clip_norm, foreach=True)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
-        return float(loss)
+        return float(loss.detach())
 
     return step
 
@@ -172,6 +229,7 @@ CONTENDERS: dict[str, Callable[[Recipe, str], Step]] = {
     "altiplano, documents": altiplano,
     "transformers": transformers,
     "plain loop": plain_loop,
+    "litgpt": litgpt,
 }
 
 

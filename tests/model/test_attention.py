@@ -29,9 +29,13 @@ def documents(rows: int, tokens: int) -> Tensor:
     return document
 
 
+@pytest.mark.parametrize("kept", [0, 1024])
 @pytest.mark.parametrize("packed", [False, True])
 @pytest.mark.parametrize(("rows", "tokens", "size"), [(3, 23, 4), (2, 16, 16), (2, 9, 64), (5, 700, 128)])
-def test_tiles_equal_the_formula(packed: bool, rows: int, tokens: int, size: int) -> None:
+def test_tiles_equal_the_formula(
+    kept: int, packed: bool, rows: int, tokens: int, size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("altiplano.model.tiles.KEPT_TOKENS", kept)
     document = documents(rows, tokens) if packed else torch.zeros(rows, tokens, dtype=torch.long)
     tiles = packed_rows(document, torch.float64, size) if packed else whole_rows(rows, tokens, torch.float64, size)
     ours, reference = heads(rows, tokens, 8, torch.float64), heads(rows, tokens, 8, torch.float64)

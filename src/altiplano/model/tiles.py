@@ -15,6 +15,9 @@ from torch import Tensor
 QUERIES = 128
 # Rows share a tile while they are short, so that small tiles do not drown in overhead.
 ROW_TOKENS = 1024
+# Rows up to so long keep their softmax for the backward pass, heads · tokens bytes a token: computing it again would
+# take a fifth of attention's time. For longer rows it would be most of what a layer remembers.
+KEPT_TOKENS = 1024
 
 
 @dataclass(frozen=True)
@@ -84,24 +87,26 @@ class TiledAttention(torch.autograd.Function):
         """q [rows, tokens, heads, width]; k and v with fewer heads, of which ``heads`` is a multiple."""
         keys, values = (t.transpose(1, 2).contiguous() for t in (k, v))
         attended = torch.empty_like(q, memory_format=torch.contiguous_format)
+        kept = []
         for tile in tiles:
             weights = _weights(_by_key_head(q, tile, k.shape[2]), keys, tile)
             _store(attended, tile, torch.bmm(weights, _flat(values, tile)))
-        ctx.save_for_backward(q, keys, values)
+            if q.shape[1] <= KEPT_TOKENS:
+                kept.append(weights)
+        ctx.save_for_backward(q, keys, values, *kept)
         ctx.tiles = tiles
         return attended
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, upstream: Tensor) -> Any:
-        """Weights are computed again: they would be most of what a layer remembers."""
-        q, keys, values = ctx.saved_tensors
+        q, keys, values, *kept = ctx.saved_tensors
         groups, scale, wide = keys.shape[1], q.shape[-1] ** -0.5, torch.promote_types(q.dtype, torch.float32)
         dq = torch.empty_like(q, memory_format=torch.contiguous_format)
         dk, dv = (torch.zeros_like(keys, dtype=wide) for _ in range(2))
-        for tile in ctx.tiles:
+        for place, tile in enumerate(ctx.tiles):
             queries, change = _by_key_head(q, tile, groups), _by_key_head(upstream, tile, groups)
-            weights = _weights(queries, keys, tile)
+            weights = kept[place] if kept else _weights(queries, keys, tile)
             _add(dv, tile, torch.bmm(weights.transpose(1, 2), change))
             dweights = torch.bmm(change, _flat(values, tile).transpose(1, 2))
             dscores = torch._softmax_backward_data(dweights, weights, -1, weights.dtype)
