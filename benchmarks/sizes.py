@@ -31,7 +31,7 @@ def benchmark_recipe(size: str, sequence: int, rows: int) -> Recipe:
 
 
 def random_batch(recipe: Recipe, number: int, documents: bool) -> Batch:
-    """The same tokens with and without documents, but for those that begin one; lengths are geometric, 400 on average."""
+    """The same tokens with and without documents, but for those that begin one; lengths geometric, 400 on average."""
     generator = torch.Generator().manual_seed(number)
     size = (recipe.batch.sequences, recipe.batch.sequence_length + 1)
     windows = torch.randint(BEGIN + 1, recipe.model.vocabulary, size, generator=generator)
