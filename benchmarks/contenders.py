@@ -37,7 +37,7 @@ def altiplano(recipe: Recipe, device: str) -> Step:
     layout = Layout()
     mesh = start_mesh(layout, device)
     model = spread_model(recipe, layout, mesh, token_losses(mesh.group("tp")))
-    parameters = parameters_by_name(model.part)
+    parameters = parameters_by_name(model.parts)
     optimizer = make_optimizer(parameters, recipe.optimizer)
 
     def step(batch: Batch) -> float:

@@ -4,9 +4,9 @@
     python benchmarks/layouts.py --quick    a smoke test
 
 Scaling: the same global batch on two ranks of one thread each (strong), and twice the batch (weak), against one process
-with two threads. Bubble: forward and backward of two stages with m micro-batches take (m + (p - 1) / chunks) times what
-one micro-batch adds; what one adds is the slope between few and many, so that nothing but the bubble is compared. The
-model's vocabulary is small, which makes the two stages equal work. Ranks take turns in rounds; medians are reported.
+with two threads. Bubble: forward and backward of p = 2 ranks with m micro-batches take m + (p - 1) / (stages per
+rank) times what one micro-batch adds; what one adds is the slope between few and many, so that nothing but the bubble is compared. The
+model is deep and its vocabulary small, which makes all stages nearly equal work. Ranks take turns in rounds; medians are reported.
 Ends with one JSON line; exit status 1 when a bubble is more than 15 % from theory.
 """
 
@@ -32,13 +32,13 @@ SEQUENCE = 512
 SCALING = {
     "dp2": Layout(dp=2),
     "tp2": Layout(tp=2),
+    "cp2": Layout(cp=2),
     "pp2": Layout(pp=2, micro_batch=1),
-    "pp2 gpipe": Layout(pp=2, micro_batch=1, schedule="gpipe"),
 }
-# Name → (layout, model chunks per rank). Each is measured with both numbers of micro-batches.
 BUBBLES = {
-    "1F1B": (Layout(pp=2, micro_batch=1), 1),
-    "GPipe": (Layout(pp=2, micro_batch=1, schedule="gpipe"), 1),
+    "1F1B": Layout(pp=2, micro_batch=1),
+    "interleaved": Layout(pp=2, micro_batch=1, schedule="interleaved"),
+    "GPipe": Layout(pp=2, micro_batch=1, schedule="gpipe"),
 }
 FEW, MANY = 4, 16
 TOLERANCE = 0.15
@@ -86,7 +86,8 @@ def ranks(size: str, layout: Layout, rows: int, rounds: int) -> int:
             model.step(batch, rows, whole.valid)
             torch.distributed.barrier()
             seconds.append(time.perf_counter() - start)
-            model.part.zero_grad(set_to_none=True)
+            for part in model.parts:
+                part.zero_grad(set_to_none=True)
         if torch.distributed.get_rank() == 0:
             print(json.dumps(seconds), flush=True)
         return 0
@@ -116,11 +117,11 @@ def bubbles(size: str, rounds: int) -> dict[str, Any]:
     result: dict[str, Any] = {}
     print(f"\n{size}, 2 stages, {FEW} and {MANY} micro-batches of 1 × {SEQUENCE} tokens")
     print(f"{'schedule':16}{'seconds':>10}{'per micro-batch':>17}{'bubble':>9}{'theory':>9}{'apart':>8}")
-    for name, (layout, chunks) in BUBBLES.items():
+    for name, layout in BUBBLES.items():
         few, many = (statistics.median(times(size, layout, m, rounds)) for m in (FEW, MANY))
         each = (many - few) / (MANY - FEW)
         bubble = 1 - FEW * each / few
-        fill = (layout.pp - 1) / chunks
+        fill = (layout.pp - 1) / layout.stages_per_rank
         theory = fill / (FEW + fill)
         result[name] = {
             "seconds": few,
@@ -142,7 +143,7 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--save", type=Path, help="also append the JSON line to this file")
     options = parser.parse_args()
-    size, rounds = ("tiny", 2) if options.quick else ("20M", options.rounds)
+    size, rounds = ("tiny", 2) if options.quick else ("deep", options.rounds)
     record: dict[str, Any] = {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "machine": device_name(torch.device("cpu")),
