@@ -12,13 +12,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-# How documents lie in a batch: None when every row is one document; else on a GPU a block mask, on a CPU the documents'
-# lengths, or a bias on the scores for short rows.
-Packing = Any
+from altiplano.model.tiles import TiledAttention, packed_rows, whole_rows
 
-# Up to this many tokens a row's scores are computed whole in bfloat16: 2 to 4 times as fast as the backward pass of
-# PyTorch's flash kernel for CPUs.
-SHORT = 512
+# How documents lie in a batch: None when every row is one document; else on a GPU a block mask, on a CPU the tiles of
+# scores to compute (bfloat16) or the documents' lengths.
+Packing = Any
 
 
 def document_packing(document: Tensor | None, dtype: torch.dtype) -> Packing:
@@ -29,23 +27,23 @@ def document_packing(document: Tensor | None, dtype: torch.dtype) -> Packing:
     starts[:, 1:] = document[:, 1:] != document[:, :-1]
     if document.is_cuda:
         return _block_mask(document)
-    if dtype is torch.bfloat16 and document.shape[1] <= SHORT:
-        return _bias(document, dtype)
     if int(starts.sum()) == document.shape[0]:
         return None
+    if dtype is torch.bfloat16:
+        return packed_rows(document, dtype)
     places = starts.flatten().nonzero().flatten().tolist()
     return [end - start for start, end in zip(places, [*places[1:], document.numel()], strict=True)]
 
 
 def causal_attention(q: Tensor, k: Tensor, v: Tensor, packing: Packing) -> Tensor:
     """Self-attention within each document of ``packing``."""
+    if q.dtype is torch.bfloat16 and not q.is_cuda:
+        return TiledAttention.apply(q, k, v, packing or whole_rows(*q.shape[:2], q.dtype))
     if packing is None:
         return _attend(q, k, v, mask=None, is_causal=True)
     if q.is_cuda:
         q, k, v = (t.transpose(1, 2) for t in (q, k, v))
         return _compiled_flex_attention()(q, k, v, block_mask=packing, enable_gqa=True).transpose(1, 2)
-    if isinstance(packing, Tensor):
-        return _attend_whole(q, k, v, packing)
     # One split of the flattened rows: its backward is one concatenation, however many documents there are.
     parts = zip(*(t.flatten(0, 1).unsqueeze(0).split_with_sizes(packing, dim=1) for t in (q, k, v)), strict=True)
     attended = [_attend(q, k, v, mask=None, is_causal=True) for q, k, v in parts]
@@ -57,24 +55,6 @@ def _attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, is_causal: boo
     grouped = q.shape[1] != k.shape[1]
     attended = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, is_causal=is_causal, enable_gqa=grouped)
     return attended.transpose(1, 2)
-
-
-def _bias(document: Tensor, dtype: torch.dtype) -> Tensor:
-    """0 where a token may attend, -inf elsewhere [rows, 1, 1, tokens, tokens]."""
-    tokens = document.shape[1]
-    allowed = (document[:, :, None] == document[:, None, :]).tril()
-    return torch.zeros(allowed.shape, dtype=dtype).masked_fill_(~allowed, -torch.inf).view(-1, 1, 1, tokens, tokens)
-
-
-def _attend_whole(q: Tensor, k: Tensor, v: Tensor, bias: Tensor) -> Tensor:
-    """softmax(q kᵀ / √width + bias) v; the query heads that share a key head are stacked into one matrix product."""
-    rows, tokens, heads, width = q.shape
-    groups = k.shape[2]
-    q = q.unflatten(2, (groups, -1)).permute(0, 2, 3, 1, 4).flatten(2, 3) * width**-0.5
-    k, v = k.transpose(1, 2), v.transpose(1, 2)
-    scores = (q @ k.transpose(-1, -2)).unflatten(2, (-1, tokens))
-    weights = torch.softmax(scores + bias, dim=-1).flatten(2, 3)
-    return (weights @ v).unflatten(2, (-1, tokens)).permute(0, 3, 1, 2, 4).reshape(rows, tokens, heads, width)
 
 
 def _block_mask(document: Tensor) -> Any:

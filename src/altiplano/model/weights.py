@@ -1,7 +1,8 @@
 """Hugging Face folders: weights as safetensors, ``config.json`` that transformers 4.57 and 5.x read alike."""
 
 import json
-from collections.abc import Iterable
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,11 @@ from altiplano.model.llama import Llama
 from altiplano.recipe.schema import Model, RopeScaling
 
 SHARD_BYTES = 5 * 10**9
+INDEX = "model.safetensors.index.json"
+
+# Size and element type of parameters by their names in ``Llama``, and a function from some names to their values.
+Sizes = Mapping[str, tuple[Sequence[int], torch.dtype]]
+Load = Callable[[list[str]], Mapping[str, Tensor]]
 
 
 def hugging_face_name(name: str) -> str:
@@ -68,9 +74,10 @@ def shape_from_config(config: dict[str, Any]) -> Model:
     if config.get("model_type") != "llama":
         raise InputError(f"model_type = {config.get('model_type')!r} in config.json: only llama models can be loaded")
     rope = config.get("rope_parameters") or {}
-    scaling = config.get("rope_scaling") or (rope if rope.get("rope_type", "default") != "default" else None)
-    if scaling is not None and scaling.get("rope_type", "llama3") != "llama3":
-        raise InputError(f"rope_type = {scaling['rope_type']!r} in config.json: only llama3 scaling can be loaded")
+    scaling = config.get("rope_scaling") or rope
+    kind = scaling.get("rope_type", scaling.get("type", "default"))
+    if kind not in ("default", "llama3"):
+        raise InputError(f"rope_type = {kind!r} in config.json: only llama3 scaling can be loaded")
     return Model(
         layers=config["num_hidden_layers"],
         width=config["hidden_size"],
@@ -80,7 +87,7 @@ def shape_from_config(config: dict[str, Any]) -> Model:
         vocabulary=config["vocab_size"],
         rope_theta=config.get("rope_theta") or rope.get("rope_theta", 10_000.0),
         rope_scaling=None
-        if scaling is None
+        if kind == "default"
         else RopeScaling(
             factor=scaling["factor"],
             low_freq_factor=scaling["low_freq_factor"],
@@ -93,36 +100,81 @@ def shape_from_config(config: dict[str, Any]) -> Model:
     )
 
 
-def save_weights(named: Iterable[tuple[str, Tensor]], folder: Path, shard_bytes: int = SHARD_BYTES) -> list[str]:
-    """Write parameters under Hugging Face's names in shards of at most ``shard_bytes``; return the file names.
+def weight_files(sizes: Sizes, shard_bytes: int = SHARD_BYTES) -> dict[str, list[str]]:
+    """Which file holds which parameters: in the order of their names, files of at most ``shard_bytes``.
 
-    The bytes written depend on the names and values alone.
+    A parameter that is larger has a file of its own.
     """
-    shards: list[dict[str, Tensor]] = [{}]
-    size = total = 0
-    for name, value in sorted(named):
-        if shards[-1] and size + value.nbytes > shard_bytes:
-            shards.append({})
+    shards: list[list[str]] = [[]]
+    size = 0
+    for name in sorted(sizes):
+        more = nbytes(*sizes[name])
+        if shards[-1] and size + more > shard_bytes:
+            shards.append([])
             size = 0
-        shards[-1][hugging_face_name(name)] = value.detach().contiguous().cpu()
-        size += value.nbytes
-        total += value.nbytes
+        shards[-1].append(name)
+        size += more
     if len(shards) == 1:
-        files = ["model.safetensors"]
-    else:
-        files = [f"model-{i:05d}-of-{len(shards):05d}.safetensors" for i in range(1, len(shards) + 1)]
-        index = {name: file for file, shard in zip(files, shards, strict=True) for name in shard}
-        text = json.dumps({"metadata": {"total_size": total}, "weight_map": index}, indent=2, sort_keys=True)
-        (folder / "model.safetensors.index.json").write_text(text + "\n")
-        files.append("model.safetensors.index.json")
-    for file, shard in zip(files, shards, strict=False):
-        save_file(shard, folder / file, metadata={"format": "pt"})
+        return {"model.safetensors": shards[0]}
+    return {f"model-{i:05d}-of-{len(shards):05d}.safetensors": shard for i, shard in enumerate(shards, start=1)}
+
+
+def nbytes(size: Sequence[int], dtype: torch.dtype) -> int:
+    return math.prod(size) * dtype.itemsize
+
+
+def stream_weights(sizes: Sizes, load: Load, folder: Path, shard_bytes: int = SHARD_BYTES) -> list[str]:
+    """Write parameters under Hugging Face's names, one file after the other; return the file names.
+
+    ``load`` is asked for the values of one file at a time, so no more than ``shard_bytes`` are in memory (or the
+    largest parameter). The bytes written depend on the names and values alone. Raises ValueError when a value is not of
+    the size and type announced.
+    """
+    files = weight_files(sizes, shard_bytes)
+    for file, names in files.items():
+        values = load(names)
+        for name in names:
+            if (tuple(values[name].shape), values[name].dtype) != (tuple(sizes[name][0]), sizes[name][1]):
+                raise ValueError(f"{name} is {values[name].dtype} {tuple(values[name].shape)}, not {sizes[name]}")
+        save_file(
+            {hugging_face_name(name): values[name].detach().contiguous().cpu() for name in names},
+            folder / file,
+            metadata={"format": "pt"},
+        )
         (folder / file).chmod(0o644)
-    return files
+    if len(files) == 1:
+        return [*files]
+    total = sum(nbytes(*size) for size in sizes.values())
+    index = {hugging_face_name(name): file for file, names in files.items() for name in names}
+    text = json.dumps({"metadata": {"total_size": total}, "weight_map": index}, indent=2, sort_keys=True)
+    (folder / INDEX).write_text(text + "\n")
+    return [*files, INDEX]
+
+
+def save_weights(named: Iterable[tuple[str, Tensor]], folder: Path, shard_bytes: int = SHARD_BYTES) -> list[str]:
+    """``stream_weights`` of parameters that are in memory already."""
+    values = dict(named)
+    sizes = {name: (value.shape, value.dtype) for name, value in values.items()}
+    return stream_weights(sizes, lambda names: {name: values[name] for name in names}, folder, shard_bytes)
+
+
+def _files_to_read(folder: Path) -> list[Path]:
+    """The files that the index names, or all there are when there is no index."""
+    index = folder / INDEX
+    if not index.exists():
+        return sorted(folder.glob("*.safetensors"))
+    try:
+        names = sorted(set(json.loads(index.read_text())["weight_map"].values()))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InputError(f"{index} is damaged; restore the file or release the model again") from error
+    missing = [name for name in names if not (folder / name).exists()]
+    if missing:
+        raise InputError(f"{folder / missing[0]} is missing, one of {len(names)} that {INDEX} names; restore the file")
+    return [folder / name for name in names]
 
 
 def load_model(folder: Path, dtype: torch.dtype = torch.float32) -> Llama:
-    """A model in evaluation mode from a Hugging Face Llama folder.
+    """A model in evaluation mode from a Hugging Face Llama folder, read tensor by tensor.
 
     Raises InputError when files are missing, damaged or of another shape.
     """
@@ -136,9 +188,8 @@ def load_model(folder: Path, dtype: torch.dtype = torch.float32) -> Llama:
         raise InputError(f"{config_file} does not describe a Llama model: {problem}") from error
     with torch.device("meta"):
         model = Llama(shape)
-    files = sorted(folder.glob("*.safetensors"))
     state: dict[str, Tensor] = {}
-    for file in files:
+    for file in _files_to_read(folder):
         try:
             with safe_open(file, framework="pt") as opened:
                 state |= {

@@ -1,0 +1,54 @@
+"""Cross-entropy against PyTorch's own, in float64 and in the bfloat16 that it is for."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from altiplano.tokens.loader import IGNORED
+from altiplano.training import loss
+from altiplano.training.loss import token_losses
+
+
+def case(dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+    """Logits from uncertain to all but certain of the target [3, 7, 29], and targets of which some are ignored."""
+    generator = torch.Generator().manual_seed(0)
+    logits = torch.randn(3, 7, 29, generator=generator, dtype=torch.float64)
+    targets = torch.randint(0, 29, (3, 7), generator=generator)
+    certainty = torch.linspace(0, 12, 21, dtype=torch.float64).view(3, 7, 1)
+    logits.scatter_add_(2, targets[..., None], certainty)
+    targets[1, 2:5] = IGNORED
+    return logits.to(dtype).requires_grad_(), targets
+
+
+@pytest.mark.parametrize("chunk", [1, 29 * 4, 29 * 100])
+def test_losses_and_gradients_are_pytorchs(chunk: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(loss.CHUNK, "cpu", chunk)
+    logits, targets = case(torch.float64)
+    weight = torch.linspace(-1, 2, 21, dtype=torch.float64).view(3, 7)
+    ours = token_losses(None)(logits, targets)
+    theirs = F.cross_entropy(logits.flatten(0, 1), targets.flatten(), ignore_index=IGNORED, reduction="none")
+    torch.testing.assert_close(ours.flatten(), theirs, rtol=1e-12, atol=1e-12)
+    (mine,) = torch.autograd.grad((ours * weight).sum(), logits)
+    (reference,) = torch.autograd.grad((theirs.view(3, 7) * weight).sum(), logits)
+    torch.testing.assert_close(mine, reference, rtol=1e-10, atol=1e-13)
+    assert torch.autograd.gradcheck(lambda x: token_losses(None)(x, targets), logits)
+
+
+def test_bfloat16_logits_lose_only_their_own_rounding() -> None:
+    """Losses are float32; the gradient at a target of probability close to 1 does not vanish in rounding."""
+    logits, targets = case(torch.bfloat16)
+    exact = logits.detach().double().requires_grad_()
+    ours = token_losses(None)(logits, targets)
+    theirs = F.cross_entropy(exact.flatten(0, 1), targets.flatten(), ignore_index=IGNORED, reduction="none")
+    assert ours.dtype == torch.float32
+    torch.testing.assert_close(ours.flatten().double(), theirs, rtol=1e-5, atol=1e-6)
+    (mine,), (reference,) = torch.autograd.grad(ours.sum(), logits), torch.autograd.grad(theirs.sum(), exact)
+    torch.testing.assert_close(mine.double(), reference, rtol=2**-7, atol=1e-30)
+
+
+def test_nothing_but_ignored_targets_is_no_loss_and_no_gradient() -> None:
+    logits, targets = case(torch.bfloat16)
+    losses = token_losses(None)(logits, torch.full_like(targets, IGNORED))
+    assert losses.sum() == 0
+    assert not torch.autograd.grad(losses.sum(), logits)[0].any()
