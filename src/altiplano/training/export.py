@@ -1,6 +1,7 @@
 """From a checkpoint to weights under Hugging Face's names."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -13,14 +14,17 @@ from altiplano.tokens.tokenizer import Tokenizer
 from altiplano.training.checkpoint import load_weights
 
 
-def export_weights(checkpoint: Path, recipe: Recipe, tokenizer: Tokenizer, folder: Path) -> None:
+def export_weights(
+    checkpoint: Path, recipe: Recipe, tokenizer: Tokenizer, folder: Path, progress: Callable[[], None] = lambda: None
+) -> None:
     """Write safetensors and ``config.json``, one file of weights in memory at a time; the bytes depend on the weights
-    alone."""
+    alone. ``progress`` is called before each file."""
     with torch.device("meta"):
         shapes = {name: value.shape for name, value in Llama(recipe.model).named_parameters()}
     trained = torch.float64 if recipe.precision.compute == "float64" else torch.float32
 
     def load(names: list[str]) -> dict[str, Tensor]:
+        progress()
         weights = load_weights(checkpoint, {name: shapes[name] for name in names}, trained)
         return {name: value.float() for name, value in weights.items()}
 

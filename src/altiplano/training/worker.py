@@ -10,7 +10,6 @@ from typing import Any
 import torch
 import torch.distributed as dist
 
-from altiplano.errors import TrainingError
 from altiplano.parallel.mesh import start_mesh
 from altiplano.planning.flops import parameters, training_flops_per_token
 from altiplano.tokens.tokenizer import Tokenizer
@@ -50,20 +49,15 @@ def run_job(job: Job) -> dict[str, Any]:
     session = train(job, mesh, tokenizer.bos, book)
     watchdog.stop()
     book.enter(ledger.SAVE)
+    dist.barrier()  # nobody leaves while another may still speak to it; writing the weights is for one process alone
     if is_writer:
         if session["finished"]:
-            write_weights(job, tokenizer)
+            # The last save of this session succeeded, or the one that it began from was verified: the newest is sound.
+            newest = checkpoint.saved(job.folder / "checkpoints")[0]
+            export_weights(newest, job.recipe, tokenizer, job.folder / "weights", lambda: book.enter(ledger.SAVE))
         book.book(session["last_step"], "end")
         write_record(job, session)
-    dist.barrier()
     return session
-
-
-def write_weights(job: Job, tokenizer: Tokenizer) -> None:
-    last = checkpoint.newest_sound(job.folder / "checkpoints")
-    if last is None:
-        raise TrainingError("no sound checkpoint to write the weights from: free disk space and run the command again")
-    export_weights(last, job.recipe, tokenizer, job.folder / "weights")
 
 
 def write_record(job: Job, session: dict[str, Any]) -> None:
