@@ -65,7 +65,6 @@ def test_the_batch_script_asks_for_what_the_layout_needs() -> None:
     assert asked["nodes"] == "4" and asked["ntasks-per-node"] == "1" and asked["gpus-per-node"] == "8"
     assert asked["partition"] == "batch" and asked["account"] == "models" and asked["time"] == "1-00:00:00"
     assert asked["signal"] == "B:TERM@360" and "requeue" in asked
-    assert "export TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1\n" in text
     assert "export TORCH_ELASTIC_SHUTDOWN_TIMEOUT=300\n" in text
     assert "--nnodes=4" in text and "--nproc-per-node=8" in text and "--max-restarts=3" in text
     plain = directives(slurm_script(job(Launch(devices_per_node=8), device="cpu")))

@@ -32,8 +32,6 @@ class LaunchJob:
     @property
     def environment(self) -> dict[str, str]:
         return {
-            # Without it a restart reads the addresses of the attempt before, and fails.
-            "TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1",
             # Time for a checkpoint between SIGTERM and SIGKILL; torchrun's own default is 30 s.
             "TORCH_ELASTIC_SHUTDOWN_TIMEOUT": str(self.cluster.launch.save_seconds),
             **self.cluster.launch.environment,

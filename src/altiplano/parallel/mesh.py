@@ -72,7 +72,7 @@ def start_mesh(layout: Layout, device: str) -> Mesh:
         local = torch.device("cpu")
     if not dist.is_initialized():
         backend = "nccl" if device == "cuda" else "gloo"
-        if "TORCHELASTIC_RESTART_COUNT" in os.environ:
+        if os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True":
             # torchrun keeps its store over restarts, with the addresses of the dead in it: each gets a fresh part.
             store = dist.TCPStore(os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"]), is_master=False)
             fresh = dist.PrefixStore(f"attempt-{os.environ['TORCHELASTIC_RESTART_COUNT']}", store)

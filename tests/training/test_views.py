@@ -1,0 +1,100 @@
+"""What TensorBoard and W&B show is what is on record, through resumption and rollback."""
+
+import builtins
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from altiplano.errors import InputError
+from altiplano.training.views import TensorBoard, check_views, open_views, replay
+
+
+def metrics(step: int, loss: float) -> dict[str, Any]:
+    return {"step": step, "loss": loss, "tokens": 1024 * step, "skipped": False, "note": "text"}
+
+
+HELDOUT = {
+    "step": 2,
+    "groups": {"web.en": {"bits_per_byte": 1.5, "perplexity": 9.0, "nll": 3.0}},
+    "total": {"bits_per_byte": 1.25, "perplexity": 8.0, "nll": 4.0},
+}
+
+
+def shown(folder: Path, name: str) -> list[tuple[int, float]]:
+    events = EventAccumulator(str(folder / "tensorboard"))
+    events.Reload()
+    return [(event.step, event.value) for event in events.Scalars(name)]
+
+
+def test_tensorboard_shows_the_records(tmp_path: Path) -> None:
+    (view,) = open_views(["tensorboard"], tmp_path, "test", 0)
+    for step in (1, 2):
+        view.write(metrics(step, 1 / step))
+        assert shown(tmp_path, "train/loss")[-1] == (step, 1 / step)  # at once, not when the run ends
+    view.write(HELDOUT)
+    view.close()
+    assert shown(tmp_path, "train/tokens") == [(1, 1024.0), (2, 2048.0)]
+    assert shown(tmp_path, "heldout/web.en/bits_per_byte") == [(2, 1.5)]
+    assert shown(tmp_path, "heldout/total/perplexity") == [(2, 8.0)]
+    names = EventAccumulator(str(tmp_path / "tensorboard")).Reload().Tags()["scalars"]
+    assert "train/note" not in names and "train/step" not in names
+
+
+def test_steps_that_were_taken_back_are_not_shown(tmp_path: Path) -> None:
+    view = TensorBoard(tmp_path, 0)
+    for step in (1, 2, 3, 4):
+        view.write(metrics(step, step))
+    view.go_back(2)  # a rollback within the session
+    view.write(metrics(3, 30))
+    view.write(metrics(4, 40))
+    view.close()
+    again = TensorBoard(tmp_path, 3)  # a session that resumes after step 3
+    again.write(metrics(4, 400))
+    again.close()
+    assert shown(tmp_path, "train/loss") == [(1, 1.0), (2, 2.0), (3, 30.0), (4, 400.0)]
+
+
+def test_a_view_can_be_made_from_the_files(tmp_path: Path) -> None:
+    (tmp_path / "metrics.jsonl").write_text("".join(json.dumps(metrics(step, step)) + "\n" for step in (1, 2, 3)))
+    (tmp_path / "heldout.jsonl").write_text(json.dumps(HELDOUT) + "\n")
+    view = TensorBoard(tmp_path / "view", 0)
+    replay(tmp_path, view)
+    view.close()
+    assert shown(tmp_path / "view", "train/loss") == [(1, 1.0), (2, 2.0), (3, 3.0)]
+    assert shown(tmp_path / "view", "heldout/total/bits_per_byte") == [(2, 1.25)]
+
+
+def test_missing_libraries_and_unknown_views_are_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(InputError, match=r'tensorboard is an optional package: pip install "altiplano\[tensorboard\]"'):
+        check_views(["tensorboard"])
+    with pytest.raises(InputError, match="moon is not a view of a run; choose from tensorboard, wandb"):
+        check_views(["moon"])
+
+
+def test_wandb_offline_keeps_one_run_over_sessions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("wandb")
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    monkeypatch.setenv("WANDB_SILENT", "true")
+    monkeypatch.setattr(builtins, "input", lambda *_: pytest.fail("asked the terminal"))
+    identities = set()
+    for first in (1, 3):
+        (view,) = open_views(["wandb"], tmp_path, "test", first - 1)
+        view.write(metrics(first, 0.5))
+        view.write(metrics(first + 1, 0.25))
+        view.write(HELDOUT)
+        view.go_back(first)
+        assert dict(view.run.summary)["train/loss"] == 0.25  # type: ignore[attr-defined]
+        identities.add(view.run.id)  # type: ignore[attr-defined]
+        view.close()
+    assert len(identities) == 1
+    files = list((tmp_path / "wandb").glob("offline-run-*/*.wandb"))
+    assert len(files) == 2
+    deadline = time.monotonic() + 30  # its own process may still be writing
+    while not all(b"train/loss" in file.read_bytes() for file in files):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
