@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from altiplano.errors import InputError
 from altiplano.recipe.batch import MixturePhase
+from altiplano.recipe.layout import Layout
 from altiplano.tokens.loader import TrainingData
 from altiplano.tokens.mixture import BLOCK, PARTS, Mixture
 from altiplano.tokens.shards import ShardWriter, read_shards, write_list
@@ -198,6 +199,15 @@ def test_any_division_among_ranks_sees_the_same_global_batch(
     parts = [rank_data.batch(first + a, b - a) for a, b in pairwise(edges)]
     for key in ("tokens", "targets", "document"):
         assert torch.equal(torch.cat([getattr(part, key) for part in parts]), getattr(whole, key))
+
+
+@pytest.mark.parametrize("dp", range(1, 8))
+@pytest.mark.parametrize("rows", [1, 5, 16])
+def test_every_layout_takes_the_global_batch_once(tokenized_sources: Path, dp: int, rows: int) -> None:
+    data, samples = load(tokenized_sources, phase(web=0.7, code=0.3)), range(250, 250 + rows)
+    shares = [Layout(dp=dp).share(samples, rank) for rank in range(dp)]
+    parts = [data.batch(share.start, len(share)).tokens for share in shares]
+    assert torch.equal(torch.cat(parts), data.batch(250, rows).tokens)
 
 
 def test_an_empty_share_is_a_batch_of_no_rows(tokenized_sources: Path) -> None:
