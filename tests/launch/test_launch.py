@@ -7,6 +7,7 @@ JobSet is held to a schema of the fields it uses.
 import os
 import signal
 import subprocess
+import sys
 import time
 import tomllib
 from pathlib import Path
@@ -321,3 +322,19 @@ def test_the_job_is_printed_written_or_submitted(
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     assert run([*command, "--submit"]) == 3
     assert (tmp_path / "sbatch.given").read_text() == printed
+
+
+def test_the_local_job_starts_and_ends_with_its_exit_code(tmp_path: Path) -> None:
+    python = tmp_path / "an interpreter"
+    python.write_text('#!/bin/bash\nprintf "%s|" "$@" "$ODD"; [ "$3" = tokenize ] || exit 5\n')
+    python.chmod(0o755)
+    cluster = tmp_path / "cluster.toml"
+    cluster.write_text(
+        'name = "here"\ndevice = "cpu"\nwatts_per_device = 1\n[launch]\n'
+        f"python = '{python}'\nenvironment = {{ODD = \"it's\"}}\n"
+    )
+    arguments = ["quickstart", "--cluster", str(cluster), "--workspace", "a run"]
+    command = [sys.executable, "-m", "altiplano", "launch", *arguments, "--on", "local", "--submit"]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    stages = ["|".join(["-m", "altiplano", stage, *arguments, "it's", ""]) for stage in ("tokenize", "train")]
+    assert (ended.stdout, ended.returncode) == ("".join(stages), 5), ended.stderr
