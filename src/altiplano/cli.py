@@ -296,7 +296,8 @@ def show_recipe(options: argparse.Namespace) -> int:
 
         print(
             f"{recipe.name}: valid. {human(parameters(recipe.model))} parameters; {recipe.batch.steps:,} steps of "
-            f"{recipe.batch.sequences:,} sequences of {recipe.batch.sequence_length:,} tokens; layout {layout}"
+            f"{' to '.join(f'{size:,}' for size in recipe.batch.sizes)} sequences of {recipe.batch.sequence_length:,} "
+            f"tokens; layout {layout}"
         )
     elif options.json:
         print(json.dumps(recipe.model_dump(mode="json"), indent=2))
