@@ -51,7 +51,8 @@ class SpreadModel:
 
         ``batch`` is this data-parallel rank's share of a global batch of ``sequences`` rows. ``divisor`` is the number
         of predicted tokens of the batch over all ranks, so that every token weighs the same. The parts of all ``dp``
-        and ``pp`` ranks add up to the loss; ``cp`` ranks return the same, as ``tp`` ranks do.
+        and ``pp`` ranks add up to the loss; ``cp`` ranks return the same, as ``tp`` ranks do. Raises TrainingError when
+        the model is compiled and that changes the gradient of its first batch.
         """
         if self.unchecked:
             self.unchecked = False
