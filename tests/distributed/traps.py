@@ -35,10 +35,10 @@ def padded_and_predicted(batch: Batch, rows: int) -> Batch:
     return Batch(F.pad(batch.tokens, more), F.pad(batch.targets, more), F.pad(batch.document, more))
 
 
-def split_without_positions(model: Llama, group: torch.distributed.ProcessGroup) -> None:
+def split_without_positions(model: Llama, share: context.RowShare) -> None:
     whole = model.rotary
-    context.split_context(model, group)
-    model.rotary = lambda start, tokens, *more: whole(start, tokens // group.size(), *more)  # type: ignore[method-assign]
+    context.split_context(model, share)
+    model.rotary = lambda start, tokens, *more: whole(start, len(share.held), *more)  # type: ignore[method-assign]
 
 
 BREAKS = {

@@ -38,10 +38,10 @@ MODEL = [
 ROWS = {
     "regular": [8] * STEPS,
     "tied": [8] * STEPS,
-    "deep": [8] * STEPS,
     # Fewer rows than ranks, odd numbers, short last micro-batches, and growth, as a batch ramp would have it.
     "ragged": [1, 5, 3, 7, 2, 8, 6, 1, 4, 9, 11, 3, 5, 13, 2, 8, 7, 10, 6, 8],
 }
+ROWS["deep"] = ROWS["ragged"]
 
 
 @dataclass
@@ -56,7 +56,7 @@ class Outcome:
 
 
 def recipe_of(kind: str, precision: str) -> Recipe:
-    """``kind``: which model (regular, tied or deep) and which batches (regular or ragged)."""
+    """``kind``: which model (tied, deep or neither) and which batches (those of ``ROWS``)."""
     more = {"tied": ["model.tied_embeddings=true"], "deep": ["model.layers=8"]}.get(kind, [])
     return load_recipe("quickstart", [*MODEL, *more, f"precision.compute={precision}"])
 

@@ -8,12 +8,14 @@ import torch
 
 from altiplano.model.llama import Llama
 from altiplano.planning.flops import training_flops_per_token
+from altiplano.recipe.layout import parse_layout
 from altiplano.recipe.load import load_recipe
 from altiplano.recipe.schema import Optimizer, Recipe
 from altiplano.tokens.loader import IGNORED
 from altiplano.training.loss import token_losses
 from altiplano.training.metrics import JsonLines
 from altiplano.training.optimizer import learning_rate, make_optimizer
+from altiplano.training.supervisor import fewer_ranks
 
 
 def test_learning_rate_of_the_source_recipe() -> None:
@@ -102,3 +104,10 @@ def test_metrics_drop_what_came_after_the_checkpoint(tmp_path: Path) -> None:
     again = JsonLines(path, 6)
     again.write({"step": 6, "loss": 1.0})
     assert [line.split(",")[0] for line in path.read_text().splitlines()] == [f'{{"step": {i}' for i in range(1, 7)]
+
+
+def test_a_smaller_layout_loses_a_rank_or_a_whole_copy_of_the_weights() -> None:
+    smaller = [str(fewer_ranks(parse_layout(text))) for text in ("dp4.tp2", "dp4.rep2.cp2", "dp6.rep3", "pp2")]
+    assert smaller == ["dp3.tp2.pp1", "dp2.tp1.pp1.cp2", "dp4.tp1.pp1.rep2", "dp1.tp1.pp2"]
+    for text in smaller:
+        parse_layout(text)

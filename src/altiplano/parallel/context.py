@@ -6,7 +6,7 @@ make keys and values small beside the queries. A row is cut into 2 · cp chunks 
 2 · cp - 1 - r: a late chunk attends to much and an early one to little, so all ranks have the same work.
 """
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 import torch.distributed as dist
@@ -29,22 +29,36 @@ def held_places(sequence: int, ranks: int, rank: int) -> Tensor:
     return torch.cat([chunks[rank], chunks[2 * ranks - 1 - rank]])
 
 
-def split_context(model: Llama, group: dist.ProcessGroup) -> None:
+class RowShare(NamedTuple):
+    """Which tokens of a row each context-parallel rank holds; made once, so that no step waits for a copy to a GPU."""
+
+    group: dist.ProcessGroup
+    held: Tensor
+    """Places in the row of this rank's tokens."""
+    gathered: Tensor
+    """Places in the row of all tokens when they lie rank after rank."""
+
+
+def row_share(sequence: int, group: dist.ProcessGroup, device: torch.device) -> RowShare:
+    held = [held_places(sequence, group.size(), rank).to(device) for rank in range(group.size())]
+    return RowShare(group, held[group.rank()], torch.cat(held))
+
+
+def split_context(model: Llama, share: RowShare) -> None:
     """Let ``model`` take this rank's tokens of every row, with ``document`` of the whole rows."""
-    ranks, rank, whole_rotary = group.size(), group.rank(), model.rotary
+    whole_rotary = model.rotary
 
     def rotary(start: int, tokens: int, device: torch.device, dtype: torch.dtype) -> Rotary:
-        here = held_places(tokens, ranks, rank).to(device)
         cos, sin = whole_rotary(start, tokens, device, dtype)
-        return cos[here], sin[here]
+        return cos[share.held], sin[share.held]
 
     def pack_documents(document: Tensor | None, dtype: torch.dtype) -> Packing:
         if document is None:
             raise TypeError("context parallelism needs the documents of whole rows")
-        return context_packing(document, ranks, rank)
+        return context_packing(document, share.held)
 
     def attend(q: Tensor, k: Tensor, v: Tensor, packing: Packing) -> Tensor:
-        keys, values = whole_row(torch.stack([k, v]), group)
+        keys, values = whole_row(torch.stack([k, v]), share)
         return context_attention(q, keys, values, packing)
 
     model.rotary, model.pack_documents = rotary, pack_documents  # type: ignore[method-assign]
@@ -52,35 +66,34 @@ def split_context(model: Llama, group: dist.ProcessGroup) -> None:
         block.get_submodule("self_attn").attend = attend  # type: ignore[assignment]
 
 
-def context_packing(document: Tensor, ranks: int, rank: int) -> Packing:
+def context_packing(document: Tensor, held: Tensor) -> Packing:
     """Which keys this rank's queries may attend to, from ``document`` [rows, tokens] of whole rows.
 
     On a CPU a boolean mask for each of its two chunks [rows, 1, queries, keys up to the chunk's last]; on a GPU
     FlexAttention's block-sparse mask.
     """
-    here = held_places(document.shape[1], ranks, rank).to(document.device)
-    return _block_mask(document, here) if document.is_cuda else _chunk_masks(document, here)
+    return _block_mask(document, held) if document.is_cuda else _chunk_masks(document, held)
 
 
-def _chunk_masks(document: Tensor, here: Tensor) -> list[Tensor]:
+def _chunk_masks(document: Tensor, held: Tensor) -> list[Tensor]:
     masks = []
-    for chunk in here.chunk(2):
+    for chunk in held.chunk(2):
         keys = torch.arange(int(chunk[-1]) + 1)
         same_document = document[:, chunk, None] == document[:, None, keys]
         masks.append((same_document & (chunk[:, None] >= keys))[:, None])
     return masks
 
 
-def _block_mask(document: Tensor, here: Tensor) -> Packing:
+def _block_mask(document: Tensor, held: Tensor) -> Packing:
     """A query's number on this rank is mapped to its place in the row."""
     from torch.nn.attention.flex_attention import create_block_mask
 
     def may_attend(row: Tensor, head: Tensor, query: Tensor, key: Tensor) -> Tensor:
-        place = here[query]
+        place = held[query]
         return (place >= key) & (document[row, place] == document[row, key])
 
     rows, tokens = document.shape
-    return create_block_mask(may_attend, rows, None, len(here), tokens, device=str(document.device))
+    return create_block_mask(may_attend, rows, None, len(held), tokens, device=str(document.device))
 
 
 def context_attention(q: Tensor, k: Tensor, v: Tensor, packing: Packing) -> Tensor:
@@ -95,32 +108,26 @@ def context_attention(q: Tensor, k: Tensor, v: Tensor, packing: Packing) -> Tens
     return torch.cat(attended, dim=2).transpose(1, 2)
 
 
-def whole_row(mine: Tensor, group: dist.ProcessGroup) -> Tensor:
+def whole_row(mine: Tensor, share: RowShare) -> Tensor:
     """[..., rows, tokens / ranks, heads, head_width] of every rank to those of whole rows, in the order of the row."""
-    return _WholeRow.apply(mine, group)
+    return _WholeRow.apply(mine, share)
 
 
 class _WholeRow(torch.autograd.Function):
     """All-gather along the tokens; backward, every rank gets the sum of all ranks' gradients of its own tokens."""
 
     @staticmethod
-    def forward(ctx: Any, mine: Tensor, group: dist.ProcessGroup) -> Tensor:
-        ranks, tokens_first = group.size(), mine.movedim(-3, 0).contiguous()
-        gathered = tokens_first.new_empty(ranks * tokens_first.shape[0], *tokens_first.shape[1:])
-        _all_gather(gathered, tokens_first, group=group)
-        ctx.group, ctx.places = group, _gathered_places(len(gathered), ranks).to(mine.device)
+    def forward(ctx: Any, mine: Tensor, share: RowShare) -> Tensor:
+        ctx.share, tokens_first = share, mine.movedim(-3, 0).contiguous()
+        gathered = tokens_first.new_empty(len(share.gathered), *tokens_first.shape[1:])
+        _all_gather(gathered, tokens_first, group=share.group)
         row = torch.empty_like(gathered)
-        row[ctx.places] = gathered
+        row[share.gathered] = gathered
         return row.movedim(0, -3)
 
     @staticmethod
     def backward(ctx: Any, *upstream: Any) -> Any:
-        gathered = upstream[0].movedim(-3, 0)[ctx.places].contiguous()
-        mine = gathered.new_empty(len(gathered) // ctx.group.size(), *gathered.shape[1:])
-        _reduce_scatter(mine, gathered, group=ctx.group)
+        gathered = upstream[0].movedim(-3, 0)[ctx.share.gathered].contiguous()
+        mine = gathered.new_empty(len(ctx.share.held), *gathered.shape[1:])
+        _reduce_scatter(mine, gathered, group=ctx.share.group)
         return mine.movedim(0, -3), None
-
-
-def _gathered_places(sequence: int, ranks: int) -> Tensor:
-    """Places in the row of tokens that lie rank after rank."""
-    return torch.cat([held_places(sequence, ranks, rank) for rank in range(ranks)])

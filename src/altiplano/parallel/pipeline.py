@@ -14,7 +14,7 @@ from torch.distributed.pipelining.schedules import PipelineScheduleSingle, get_s
 
 from altiplano.model.llama import Llama
 from altiplano.parallel.compilation import check_gradients
-from altiplano.parallel.context import held_places, whole_row
+from altiplano.parallel.context import row_share, whole_row
 from altiplano.parallel.data import fsdp_modules
 from altiplano.parallel.mesh import Mesh
 from altiplano.recipe.layout import Layout
@@ -41,7 +41,7 @@ class SpreadModel:
         self.parts, self.layout, self.mesh, self.sequence, self.compute = parts, layout, mesh, sequence, compute
         self.token_losses = losses
         self.stages = layout.stage_numbers(mesh.rank("pp"))
-        self.held = held_places(sequence, layout.cp, mesh.rank("cp")).to(mesh.device)
+        self.row_share = row_share(sequence, mesh.group("cp"), mesh.device)
         self.divisor = 1.0
         self.unchecked = layout.compile
         self.schedules: dict[tuple[int, int], Any] = {}
@@ -51,7 +51,8 @@ class SpreadModel:
 
         ``batch`` is this data-parallel rank's share of a global batch of ``sequences`` rows. ``divisor`` is the number
         of predicted tokens of the batch over all ranks, so that every token weighs the same. The parts of all ``dp``
-        and ``pp`` ranks add up to the loss; ``cp`` ranks return the same, as ``tp`` ranks do.
+        and ``pp`` ranks add up to the loss; ``cp`` ranks return the same, as ``tp`` ranks do. Raises TrainingError when
+        the model is compiled and that changes the gradient of its first batch.
         """
         if self.unchecked:
             self.unchecked = False
@@ -88,7 +89,7 @@ class SpreadModel:
 
     def _held_tokens(self, batch: Batch) -> Batch:
         """The tokens that this context-parallel rank holds; attention needs the documents of whole rows."""
-        return Batch(batch.tokens[:, self.held], batch.targets[:, self.held], batch.document)
+        return Batch(batch.tokens[:, self.row_share.held], batch.targets[:, self.row_share.held], batch.document)
 
     def _accumulate(self, batch: Batch, size: int) -> Iterator[Tensor]:
         (part,) = self.parts
@@ -123,10 +124,10 @@ class SpreadModel:
         """Shapes are given, not inferred: the attention reads document boundaries, which inference has not got."""
         last = stage == self.layout.stages - 1
         hidden = torch.empty(self._hidden_size(size), dtype=self.compute, device="meta", requires_grad=True)
-        tokens = torch.empty(size, len(self.held), dtype=torch.int64, device="meta")
+        tokens = torch.empty(size, len(self.row_share.held), dtype=torch.int64, device="meta")
         logits = torch.empty(
             size,
-            len(self.held),
+            len(self.row_share.held),
             part.shape.vocabulary // self.layout.tp,
             dtype=self.compute,
             device="meta",
@@ -144,7 +145,7 @@ class SpreadModel:
 
     def _hidden_size(self, rows: int) -> tuple[int, int, int]:
         """Between stages: this rank's tokens are split over tp, too."""
-        return rows, len(self.held) // self.layout.tp, self.parts[0].shape.width
+        return rows, len(self.row_share.held) // self.layout.tp, self.parts[0].shape.width
 
     def _score(self, batch: Batch) -> Tensor | None:
         """Forward through all stages, wherever they are; one micro-batch after the other, so no send waits in vain."""
@@ -165,7 +166,7 @@ class SpreadModel:
                 hidden = None
         if losses is None or self.layout.cp == 1:
             return losses
-        return whole_row(losses[..., None, None], self.mesh.group("cp"))[..., 0, 0]
+        return whole_row(losses[..., None, None], self.row_share)[..., 0, 0]
 
     def _holder(self, stage: int) -> int:
         """The pipeline rank that holds ``stage``."""

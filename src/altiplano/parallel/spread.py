@@ -10,7 +10,7 @@ from torch.distributed.tensor._utils import compute_local_shape_and_global_offse
 from altiplano.model.init import initial_value
 from altiplano.model.llama import Llama
 from altiplano.parallel.compilation import compile_blocks
-from altiplano.parallel.context import split_context
+from altiplano.parallel.context import row_share, split_context
 from altiplano.parallel.data import shard_data
 from altiplano.parallel.mesh import Mesh
 from altiplano.parallel.pipeline import SpreadModel, TokenLosses
@@ -40,7 +40,7 @@ def _spread_part(recipe: Recipe, layout: Layout, mesh: Mesh, compute: torch.dtyp
     if layout.tp > 1:
         split_tensors(part, mesh.tensor)
     if layout.cp > 1:
-        split_context(part, mesh.group("cp"))
+        split_context(part, row_share(recipe.batch.sequence_length, mesh.group("cp"), mesh.device))
     recompute_blocks(part, layout.recompute)
     if layout.compile:
         compile_blocks(part)

@@ -183,7 +183,7 @@ def check_layout(layout: Layout, recipe: Recipe, device: str = "") -> None:
         raise InputError(
             f"{name}: {layout.stages} pipeline stages leave one without layers (model.layers = {model.layers}); "
             f"pp = {most} would do"
-            + (f" with {layout.stages_per_rank} stages per rank" if layout.stages_per_rank > 1 else "")
+            + (f" with {layout.stages_per_rank} stages per rank" if most > 1 and layout.stages_per_rank > 1 else "")
         )
     for sequences in recipe.batch.sizes:
         _check_batch(layout, sequences, name)
@@ -192,7 +192,7 @@ def check_layout(layout: Layout, recipe: Recipe, device: str = "") -> None:
 
 
 def _check_batch(layout: Layout, sequences: int, name: str) -> None:
-    """Every rank has a row of every batch, and every pipeline stage something to do."""
+    """Shares need not be even, but every rank has a row of every batch, and every pipeline stage something to do."""
     if layout.dp > sequences:
         raise InputError(
             f"{name}: dp = {layout.dp} is more than the {sequences:,} sequences of a batch: ranks would have no row; "
