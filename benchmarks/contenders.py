@@ -7,12 +7,11 @@ clipping at 1.0, fused AdamW on float32 weights, matrix products in bfloat16.
 import json
 import os
 import sys
-import time
 from collections.abc import Callable, Iterator
 
 import torch
 import torch.nn.functional as F
-from sizes import BATCHES, benchmark_recipe, random_batch
+from sizes import BATCHES, CLOCKS, benchmark_recipe, random_batch
 from torch import Tensor, nn
 
 from altiplano.model.init import initial_value
@@ -234,8 +233,9 @@ CONTENDERS: dict[str, Callable[[Recipe, str], Step]] = {
 
 
 def main() -> None:
-    """Arguments: contender, size, sequence length, sequences per step, device. Each line of input asks for one step."""
-    name, size, sequence, rows, device = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4]), sys.argv[5]
+    """Arguments: contender, size, sequence length, sequences per step, device, clock. A line of input is a step."""
+    name, size, sequence, rows, device, clock = *sys.argv[1:3], int(sys.argv[3]), int(sys.argv[4]), *sys.argv[5:]
+    now = CLOCKS[clock]
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)  # whatever a library prints is not an answer
     recipe = benchmark_recipe(size, sequence, rows)
@@ -244,11 +244,11 @@ def main() -> None:
     step = CONTENDERS[name](recipe, device)
     for line in sys.stdin:
         batch = batches[int(line) % BATCHES]
-        start = time.perf_counter()
+        start = now()
         loss = step(batch)
         if device == "cuda":
             torch.cuda.synchronize()
-        seconds = time.perf_counter() - start
+        seconds = now() - start
         memory = memory_bytes(torch.device(device))
         print(json.dumps({"seconds": seconds, "loss": loss, "memory": memory}), file=answers)
     os._exit(0)

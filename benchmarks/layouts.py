@@ -4,9 +4,9 @@
     python benchmarks/layouts.py --quick    a smoke test
 
 Scaling: the same global batch on two ranks of one thread each (strong), and twice the batch (weak), against one process
-with two threads. Bubble: forward and backward of p = 2 ranks with m micro-batches take m + (p - 1) / (stages per
-rank) times what one micro-batch adds; what one adds is the slope between few and many, so that nothing but the bubble is compared. The
-model is deep and its vocabulary small, which makes all stages nearly equal work. Ranks take turns in rounds; medians are reported.
+with two threads. Bubble: forward and backward of p = 2 ranks with m micro-batches take m + (p - 1) / (stages per rank)
+times what one micro-batch adds; what one adds is the slope between few and many, so that nothing but the bubble is
+compared. The model is deep and its vocabulary small, which makes all stages nearly equal work. Medians.
 Ends with one JSON line; exit status 1 when a bubble is more than 15 % from theory.
 """
 

@@ -1,5 +1,7 @@
 """The models and batches of the benchmarks: Llama shapes, random tokens."""
 
+import time
+
 import torch
 
 from altiplano.recipe.load import load_recipe
@@ -13,6 +15,7 @@ SIZES = {
     "40M": (8, 512, 8, 4, 1408, 16_384),
     "120M": (12, 768, 12, 4, 2048, 32_768),
 }
+CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}
 BATCHES = 4
 DOCUMENT_TOKENS = 400
 BEGIN = 0

@@ -80,3 +80,13 @@ def test_tiles_look_at_no_key_before_their_documents() -> None:
     document = torch.tensor([[0] * 6 + [1] * 6 + [2] * 4])
     tiles = packed_rows(document, torch.bfloat16, size=4)
     assert [(tile.queries.start, tile.first_key) for tile in tiles] == [(0, 0), (4, 0), (8, 6), (12, 12)]
+
+
+def test_recomputed_tiles_are_the_same_bits() -> None:
+    from torch.utils.checkpoint import checkpoint
+
+    inputs, packing = heads(2, 200, 16, torch.bfloat16), document_packing(documents(2, 200), torch.bfloat16)
+    once = causal_attention(*inputs, packing)
+    twice = checkpoint(causal_attention, *inputs, packing, use_reentrant=False)
+    for one, other in zip(gradients(once, inputs), gradients(twice, inputs), strict=True):
+        assert torch.equal(one, other)
