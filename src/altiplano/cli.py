@@ -116,6 +116,13 @@ def parser() -> argparse.ArgumentParser:
                 metavar="SECTION.KEY",
                 help="go on with training although this recipe value differs from what it was begun with",
             )
+            sub.add_argument(
+                "--view",
+                action="append",
+                default=[],
+                metavar="TOOL",
+                help="show training in tensorboard or wandb, too (optional packages)",
+            )
 
     recipe = add(
         "recipe",
@@ -250,6 +257,11 @@ def run_stages(options: argparse.Namespace) -> int:
     stop_after = getattr(options, "steps", None)
     if stop_after is not None and stop_after < 1:
         raise InputError(f"--steps {stop_after}: give a number of steps above 0")
+    views = tuple(getattr(options, "view", ()))
+    if views:
+        from altiplano.training.views import check_views
+
+        check_views(views)
     profile = parse_steps(options.profile) if getattr(options, "profile", None) else None
     outcomes = run_until(
         options.last,
@@ -261,6 +273,7 @@ def run_stages(options: argparse.Namespace) -> int:
         stop_after=stop_after,
         profile=profile,
         allow=tuple(getattr(options, "allow", ())),
+        views=views,
     )
     failed = [outcome for outcome in outcomes if not outcome.result.passed]
     is_publisher = os.environ.get("RANK", "0") == "0"

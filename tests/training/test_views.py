@@ -1,7 +1,6 @@
 """What TensorBoard and W&B show is what is on record, through resumption and rollback."""
 
 import builtins
-import json
 import time
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from altiplano.errors import InputError
-from altiplano.training.views import TensorBoard, check_views, open_views, replay
+from altiplano.training.views import TensorBoard, check_views, open_views
 
 
 def metrics(step: int, loss: float) -> dict[str, Any]:
@@ -56,16 +55,6 @@ def test_steps_that_were_taken_back_are_not_shown(tmp_path: Path) -> None:
     again.write(metrics(4, 400))
     again.close()
     assert shown(tmp_path, "train/loss") == [(1, 1.0), (2, 2.0), (3, 30.0), (4, 400.0)]
-
-
-def test_a_view_can_be_made_from_the_files(tmp_path: Path) -> None:
-    (tmp_path / "metrics.jsonl").write_text("".join(json.dumps(metrics(step, step)) + "\n" for step in (1, 2, 3)))
-    (tmp_path / "heldout.jsonl").write_text(json.dumps(HELDOUT) + "\n")
-    view = TensorBoard(tmp_path / "view", 0)
-    replay(tmp_path, view)
-    view.close()
-    assert shown(tmp_path / "view", "train/loss") == [(1, 1.0), (2, 2.0), (3, 3.0)]
-    assert shown(tmp_path / "view", "heldout/total/bits_per_byte") == [(2, 1.25)]
 
 
 def test_missing_libraries_and_unknown_views_are_one_line(monkeypatch: pytest.MonkeyPatch) -> None:

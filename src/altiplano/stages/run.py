@@ -29,6 +29,7 @@ def run_until(
     stop_after: int | None = None,
     profile: tuple[int, int] | None = None,
     allow: tuple[str, ...] = (),
+    views: tuple[str, ...] = (),
 ) -> list[Outcome]:
     """Run every stage up to ``last`` that is not up to date; ``again`` recomputes ``last`` even if it is.
 
@@ -41,7 +42,7 @@ def run_until(
     with locked(workspace):
         (workspace / "recipe.toml").write_text(recipe_toml(recipe))
         for stage in STAGES:
-            context = Context(recipe, cluster, layout, workspace, workspace, {}, stop_after, profile, allow)
+            context = Context(recipe, cluster, layout, workspace, workspace, {}, stop_after, profile, allow, views)
             say(f"{stage.name} …")
             outcome = run_stage(stage, context, again=again and stage.name == last)
             outcomes.append(outcome)

@@ -47,6 +47,8 @@ class Context:
     """Training only: record a trace of steps [first, last)."""
     allow: tuple[str, ...] = ()
     """Recipe keys that may differ from those that a stage with precious work was begun with."""
+    views: tuple[str, ...] = ()
+    """Training only: tensorboard, wandb."""
 
 
 @dataclass(frozen=True)

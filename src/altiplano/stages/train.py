@@ -27,6 +27,8 @@ RECORDS = (
     "skips.json",
     "changes.jsonl",
     "profile/",
+    "tensorboard/",
+    "wandb",
     ".beats/",
     "checkpoints/",
 )
@@ -48,6 +50,7 @@ def run(context: Context) -> Result:
         stop_after=context.stop_after,
         profile=context.profile,
         allow=context.allow,
+        views=context.views,
     )
     if "RANK" in os.environ:  # torchrun's agent watches over this rank
         from altiplano.training.worker import run_job

@@ -23,6 +23,8 @@ class Job(BaseModel):
     """Record a trace of steps [first, last), counted from 1."""
     allow: tuple[str, ...] = ()
     """Recipe keys that may differ from what the checkpoint was trained with."""
+    views: tuple[str, ...] = ()
+    """Other tools that show the run while it trains: tensorboard, wandb."""
     attempt: int = 0
     """How often ranks were started before, by this command."""
     begun: float | None = None

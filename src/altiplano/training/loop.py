@@ -22,6 +22,7 @@ from altiplano.training.saving import PERMANENT, ROLLING, Saver
 from altiplano.training.spikes import SpikeDetector
 from altiplano.training.stragglers import SlowRanks
 from altiplano.training.trainer import Trainer, any_rank, prepare
+from altiplano.training.views import open_views
 
 
 def train(job: Job, mesh: Mesh, bos: int, ledger: Ledger) -> dict[str, Any]:
@@ -37,7 +38,8 @@ def train(job: Job, mesh: Mesh, bos: int, ledger: Ledger) -> dict[str, Any]:
     trainer = prepare(job, mesh, bos)
     first, steps = trainer.done, recipe.batch.steps
     end = min(steps, job.stop_after or steps)
-    observer = Observer(job.folder, steps, first)
+    views = open_views(job.views, job.folder, recipe.name, first) if dist.get_rank() == 0 else []
+    observer = Observer(job.folder, steps, first, views)
     spikes = SpikeDetector(recipe.guards, observer.past(recipe.guards.spike_window))
     slow = SlowRanks(mesh.device, recipe.recovery.slow_ratio, trainer.corruption.group)
     saver = Saver(job.folder / "checkpoints", trainer.tensors, rules)
@@ -94,6 +96,7 @@ def train(job: Job, mesh: Mesh, bos: int, ledger: Ledger) -> dict[str, Any]:
         observer.step(measured)
 
     trainer.close()
+    observer.close()
     ledger.enter(SAVE)
     if (problem := saver.finish()) is not None:
         raise problem

@@ -7,11 +7,14 @@ import platform
 import resource
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
 import torch
 import torch.distributed as dist
+
+from altiplano.training.views import View
 
 PLAIN_EVERY = 10.0  # seconds between lines when nobody watches
 
@@ -44,14 +47,19 @@ class JsonLines:
 class Observer:
     """Writes what a session measures. Only the first process does; all of them may call."""
 
-    def __init__(self, folder: Path, steps: int, first: int):
+    def __init__(self, folder: Path, steps: int, first: int, views: Sequence[View] = ()):
         """``first``: steps that were taken before; what is recorded of later ones is dropped."""
-        self.folder, self.writes = folder, dist.get_rank() == 0
+        self.folder, self.writes, self.views = folder, dist.get_rank() == 0, views
         self.terminal = TerminalLine(steps, first)
-        self.go_back(first)
+        self._open(first)
 
     def go_back(self, done: int) -> None:
         """Go on after ``done`` steps, as if those after it had never been."""
+        self._open(done)
+        for view in self.views:
+            view.go_back(done)
+
+    def _open(self, done: int) -> None:
         if self.writes:
             # Scores of step n are of the model after n steps, so those of the checkpoint's own step are already there.
             self.metrics = JsonLines(self.folder / "metrics.jsonl", done + 1)
@@ -61,12 +69,20 @@ class Observer:
         if self.writes:
             self.metrics.write(record)
             self.terminal.show(record)
+        for view in self.views:
+            view.write(record)
 
     def heldout(self, record: dict[str, Any]) -> None:
         if self.writes:
             self.scores.write(record)
+            for view in self.views:
+                view.write(record)
             bits = record["total"]["bits_per_byte"]
             self.terminal.note(f"step {record['step']}: held-out {bits:.4f} bits per byte")
+
+    def close(self) -> None:
+        for view in self.views:
+            view.close()
 
     def past(self, steps: int) -> list[tuple[float, float, bool]]:
         """Loss, gradient norm and whether it was a spike, of the last ``steps`` ordinary steps, on every process."""

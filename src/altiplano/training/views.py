@@ -1,11 +1,10 @@
 """Other tools' views of what a run measures, fed by its first process: TensorBoard and Weights & Biases.
 
-``metrics.jsonl`` and ``heldout.jsonl`` are the truth; a view gets the same records while they are written, and can be
-made from the files later (``replay``). Views are no part of the mathematics, so they are not part of a recipe either.
+``metrics.jsonl`` and ``heldout.jsonl`` are the truth; a view gets the same records while they are written. Views are no
+part of the mathematics, so they are not part of a recipe either.
 """
 
 import importlib.util
-import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -102,14 +101,6 @@ def scalars(record: dict[str, Any]) -> Iterator[tuple[str, float]]:
             for name in ("bits_per_byte", "perplexity"):
                 yield f"heldout/{group}/{name}", float(scores[name])
     else:
-        for name, value in record.items():
+        for name, value in [*record.items(), *record.get("spent", {}).items()]:
             if name != "step" and isinstance(value, int | float):
                 yield f"train/{name}", float(value)
-
-
-def replay(folder: Path, view: View) -> None:
-    """Give ``view`` everything that is on record in ``folder``."""
-    for file in ("metrics.jsonl", "heldout.jsonl"):
-        if (folder / file).exists():
-            for line in (folder / file).read_text().splitlines():
-                view.write(json.loads(line))
