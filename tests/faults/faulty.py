@@ -114,7 +114,7 @@ def in_the_data(faults: Faults) -> None:
         for fault in faults.faults:
             if fault["kind"] == "poison" and fault["samples"][0] <= first_sample < fault["samples"][1]:
                 if int(os.environ["RANK"]) == 0:
-                    faults.due("poison")
+                    faults.due("poison", step=fault["step"])  # read ahead, so before its step
                 clean.targets.fill_(POISON)
         return clean
 

@@ -8,6 +8,9 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+PHASES = ("init", "data", "compute", "validation", "save")
+"""What a rank does within a step, in order."""
+
 
 class Heartbeat:
     """This rank's note."""
@@ -40,8 +43,7 @@ class Stalled:
 def stalled(folder: Path, limit: float, now: float) -> list[Stalled]:
     """Ranks whose last sign of life is more than ``limit`` seconds old, the likeliest cause first.
 
-    When one rank hangs all others soon wait for it: a process that a signal stopped comes first, then who beat last
-    the longest ago.
+    When one rank hangs all others soon wait for it: one that a signal stopped comes first, then who got least far.
     """
     found = []
     for file in folder.glob("rank-*"):
@@ -53,7 +55,7 @@ def stalled(folder: Path, limit: float, now: float) -> list[Stalled]:
         if seconds > limit:
             rank = int(file.name.removeprefix("rank-"))
             found.append(Stalled(rank, int(pid), seconds, int(step), doing, _is_stopped(int(pid))))
-    return sorted(found, key=lambda rank: (not rank.stopped, -rank.seconds))
+    return sorted(found, key=lambda rank: (not rank.stopped, rank.step, PHASES.index(rank.doing), -rank.seconds))
 
 
 def _is_stopped(pid: int) -> bool:

@@ -1,0 +1,105 @@
+"""The parts of recovery, each against values worked out by hand."""
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from altiplano.recipe.schema import Checkpoint, Guards
+from altiplano.training.goodput import goodput, sessions
+from altiplano.training.heartbeat import Heartbeat, stalled
+from altiplano.training.saving import prune
+from altiplano.training.skips import Skips
+from altiplano.training.spikes import SpikeDetector
+
+
+def test_who_got_least_far_is_the_cause_of_a_hang(tmp_path: Path) -> None:
+    for rank, (step, doing) in enumerate([(7, "compute"), (7, "data"), (8, "data")]):
+        heartbeat = Heartbeat(tmp_path, rank)
+        heartbeat.step = step
+        heartbeat.beat(doing)
+    assert stalled(tmp_path, 10.0, os.path.getmtime(tmp_path / "rank-00000")) == []
+    found = stalled(tmp_path, 10.0, os.path.getmtime(tmp_path / "rank-00000") + 11)
+    assert [rank.rank for rank in found] == [1, 0, 2]
+    assert "rank 1 shows no progress (in data after step 7" in str(found[0])
+
+
+def test_spikes_are_far_above_the_median_and_not_remembered() -> None:
+    detector = SpikeDetector(Guards(spike_window=16, spike_zscore=8, spike_patience=3))
+    wiggle = [0.00, 0.03, -0.02, 0.05, -0.04, 0.01, 0.02, -0.03, 0.04, -0.01]
+    assert not any(detector.judge(4 + w, 1.0 + w) for w in wiggle)
+    assert not detector.judge(4.2, 1.0)  # 0.6745 · 0.2 / max(MAD, 1 % of 4) is 3.4
+    assert detector.judge(5.0, 1.0)  # 16.9
+    assert detector.judge(4.0, 30.0)  # of the gradient's logarithm
+    assert detector.in_a_row == 2
+    assert not detector.judge(3.0, 1.0)  # a loss that falls is no spike
+    assert detector.in_a_row == 0
+    again = SpikeDetector(
+        Guards(spike_window=16, spike_zscore=8), [(4 + w, 1.0, False) for w in wiggle] + [(9, 1, True)]
+    )
+    assert again.in_a_row == 1
+
+
+@given(st.lists(st.tuples(st.integers(0, 30), st.integers(1, 5)), max_size=5), st.integers(1, 4))
+def test_skipped_samples_are_never_taken_and_all_others_once(ranges: list[tuple[int, int]], size: int) -> None:
+    skips = Skips()
+    for start, length in ranges:  # whole steps, as rollbacks make them
+        skips.skip_samples(start * size, (start + length) * size)
+    taken = [sample for step in range(60) for sample in skips.shift(range(step * size, (step + 1) * size))]
+    left_out = {sample for start, stop in skips.samples for sample in range(start, stop)}
+    assert taken == [sample for sample in range(taken[-1] + 1) if sample not in left_out]
+
+
+def test_skips_survive_on_disk(tmp_path: Path) -> None:
+    Skips({3, 1}, [(4, 8)]).write(tmp_path)
+    assert Skips.read(tmp_path) == Skips({1, 3}, [(4, 8)])
+
+
+def event(kind: str, time: float, **facts: object) -> dict[str, object]:
+    return {"event": kind, "time": time, **facts}
+
+
+def test_goodput_of_a_run_with_a_fault_a_rollback_and_a_pause() -> None:
+    events = [
+        event("start", 0.0, layout="dp1"),
+        event("resume", 10.0, step=0, seconds={"init": 10.0}),
+        event("step", 20.0, step=1, seconds={"data": 1.0, "compute": 9.0}),
+        event("step", 30.0, step=2, seconds={"compute": 10.0}),
+        event("fault", 35.0, what="SIGKILL"),  # five seconds of a third step
+        event("start", 36.0, layout="dp1"),
+        event("resume", 40.0, step=1, seconds={"init": 4.0}),  # the second step is lost
+        event("step", 50.0, step=2, seconds={"compute": 9.0, "save": 1.0}),
+        event("rollback", 53.0, step=1, seconds={"compute": 1.0, "init": 2.0}),  # and lost again
+        event("step", 63.0, step=2, seconds={"compute": 10.0}),
+        event("end", 64.0, step=2, seconds={"save": 1.0}),
+        event("start", 1000.0, layout="dp2"),  # on another day
+        event("resume", 1002.0, step=2, seconds={"init": 2.0}),
+        event("end", 1003.0, step=2, seconds={"save": 1.0}),
+    ]
+    total = goodput(events)  # type: ignore[arg-type]
+    assert total["wall"] == total["booked"] == 67.0
+    assert total["seconds"] == {
+        "init": 12.0,
+        "data": 1.0,
+        "compute": 19.0,
+        "save": 2.0,
+        "validation": 0.0,
+        "lost": 25.0,  # 10 and 5, then 10
+        "restart": 8.0,  # 1 and 4, then 3
+    }
+    assert total["share"] == pytest.approx(19 / 67)
+    past = sessions(events)  # type: ignore[arg-type]
+    assert [one["how"] for one in past] == ["SIGKILL", "ended", "ended"]
+    assert [one["layout"] for one in past] == ["dp1", "dp1", "dp2"]
+
+
+def test_both_tiers_of_checkpoints_are_kept(tmp_path: Path) -> None:
+    for step in range(10, 110, 10):
+        folder = tmp_path / f"step-{step:08d}"
+        folder.mkdir()
+        tier = "permanent" if step % 50 == 0 else "rolling"
+        (folder / "manifest.json").write_text(f'{{"tier": "{tier}"}}')
+    prune(tmp_path, tmp_path / "step-00000100", Checkpoint(keep=2, keep_rolling=3))
+    assert sorted(int(path.name[5:]) for path in tmp_path.iterdir()) == [50, 70, 80, 90, 100]
