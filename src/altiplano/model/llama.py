@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from altiplano.model.attention import Cache, Packing, cached_attention, causal_attention, document_packing
+from altiplano.model.norm import RMSNorm
 from altiplano.recipe.schema import Model, RopeScaling
 
 Rotary = tuple[Tensor, Tensor]
@@ -75,9 +76,9 @@ class MLP(nn.Module):
 class Block(nn.Module):
     def __init__(self, shape: Model, layer: int):
         super().__init__()
-        self.input_layernorm = nn.RMSNorm(shape.width, shape.norm_eps)
+        self.input_layernorm = RMSNorm(shape.width, shape.norm_eps)
         self.self_attn = Attention(shape, layer)
-        self.post_attention_layernorm = nn.RMSNorm(shape.width, shape.norm_eps)
+        self.post_attention_layernorm = RMSNorm(shape.width, shape.norm_eps)
         self.mlp = MLP(shape)
 
     def forward(
@@ -103,7 +104,7 @@ class Llama(nn.Module):
         layers = range(shape.layers) if layers is None else layers
         self.embed_tokens = nn.Embedding(shape.vocabulary, shape.width) if first else None
         self.layers = nn.ModuleDict({str(layer): Block(shape, layer) for layer in layers})
-        self.norm = nn.RMSNorm(shape.width, shape.norm_eps) if last else None
+        self.norm = RMSNorm(shape.width, shape.norm_eps) if last else None
         self.lm_head = nn.Linear(shape.width, shape.vocabulary, bias=False) if last else None
         if shape.tied_embeddings and self.embed_tokens is not None and self.lm_head is not None:
             self.lm_head.weight = self.embed_tokens.weight

@@ -12,9 +12,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-QUERIES = 128
+QUERIES = 256
 # Rows share a tile while they are short, so that small tiles do not drown in overhead.
-ROW_TOKENS = 1024
+ROW_TOKENS = 2048
 # Rows up to so long keep their softmax for the backward pass, heads · tokens bytes a token: computing it again would
 # take a fifth of attention's time. For longer rows it would be most of what a layer remembers.
 KEPT_TOKENS = 1024
