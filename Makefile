@@ -2,13 +2,14 @@
 # make test    lint, types, layer rules and all tests
 # make contract  every layout against one process in float64, float32 and bfloat16: a table (ten minutes)
 # make soak    one training run with every kind of fault in it, compared with an undisturbed one (two minutes)
+# make benchmark  reading, training and layouts beside their peers, on a machine with nothing else to do (a quarter of an hour)
 # make lint    ruff, mypy, import-linter
 # make clean   remove the virtual environment and all runs
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
 
-.PHONY: run test contract soak lint clean
+.PHONY: run test contract soak benchmark lint clean
 
 run: $(READY)
 	$(BIN)/altiplano run recipes/quickstart.toml
@@ -21,6 +22,11 @@ soak: $(READY)
 
 contract: $(READY)
 	cd tests && ../$(BIN)/python -m distributed.contract
+
+benchmark: $(READY)
+	$(BIN)/python benchmarks/loader.py
+	$(BIN)/python benchmarks/training.py
+	$(BIN)/python benchmarks/layouts.py
 
 lint: $(READY)
 	$(BIN)/ruff check
