@@ -4,16 +4,15 @@
     python benchmarks/layouts.py --quick    a smoke test
 
 Scaling: the same global batch on two ranks of one thread each (strong), and twice the batch (weak), against one process
-with two threads. Bubble: forward and backward of p = 2 ranks with m micro-batches take m + (p - 1) / (stages per rank)
-times what one micro-batch adds; what one adds is the slope between few and many, so that nothing but the bubble is
-compared. The model is deep and its vocabulary small, which makes all stages nearly equal work. Medians.
+with two threads. Bubble: the share of a step in which a rank waits, as wall-clock less processor time (a waiting rank
+sleeps), against (p - 1) / v of m + (p - 1) / v for p ranks of v stages and m micro-batches. The model is deep and its
+vocabulary small, which makes all stages nearly equal work. Medians.
 Ends with one JSON line; exit status 1 when a bubble is more than 15 % from theory.
 """
 
 import argparse
 import json
 import os
-import statistics
 import subprocess
 import sys
 import time
@@ -40,12 +39,13 @@ BUBBLES = {
     "interleaved": Layout(pp=2, micro_batch=1, schedule="interleaved"),
     "GPipe": Layout(pp=2, micro_batch=1, schedule="gpipe"),
 }
-FEW, MANY = 4, 16
+MICRO_BATCHES = 4
 TOLERANCE = 0.15
 
 
-def times(size: str, layout: Layout, rows: int, rounds: int) -> list[float]:
-    """Seconds of forward and backward of ``rows`` sequences under ``layout`` on fresh ranks, warmed up."""
+def measure(size: str, layout: Layout, rows: int, rounds: int) -> tuple[float, float]:
+    """Median seconds of forward and backward of ``rows`` sequences under ``layout`` on fresh ranks, warmed up, and the
+    median share of it in which a rank waits."""
     command = [
         sys.executable,
         "-W",
@@ -60,7 +60,8 @@ def times(size: str, layout: Layout, rows: int, rounds: int) -> list[float]:
     threads = max(1, (os.cpu_count() or 1) // layout.world_size)
     environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
     output = subprocess.run(command, check=True, env=environment, stdout=subprocess.PIPE, text=True).stdout
-    return json.loads(output.splitlines()[-1])[2:]
+    seconds, busy = (torch.tensor(values)[2:] for values in json.loads(output.splitlines()[-1]))
+    return float(seconds.median()), float((1 - busy / seconds / layout.world_size).median())
 
 
 def ranks(size: str, layout: Layout, rows: int, rounds: int) -> int:
@@ -79,17 +80,20 @@ def ranks(size: str, layout: Layout, rows: int, rounds: int) -> int:
         mine = layout.share(range(rows), mesh.rank("dp"))
         share = slice(mine.start, mine.stop)
         batch = Batch(whole.tokens[share], whole.targets[share], whole.document[share])
-        seconds = []
+        seconds, busy = [], []
         for _ in range(rounds + 2):
             torch.distributed.barrier()
-            start = time.perf_counter()
+            start, processor = time.perf_counter(), time.process_time()
             model.step(batch, rows, whole.valid)
+            worked = torch.tensor(time.process_time() - processor)
             torch.distributed.barrier()
             seconds.append(time.perf_counter() - start)
+            torch.distributed.all_reduce(worked)
+            busy.append(worked.item())
             for part in model.parts:
                 part.zero_grad(set_to_none=True)
         if torch.distributed.get_rank() == 0:
-            print(json.dumps(seconds), flush=True)
+            print(json.dumps([seconds, busy]), flush=True)
         return 0
 
     return fork_ranks(layout.world_size, rank)
@@ -98,11 +102,11 @@ def ranks(size: str, layout: Layout, rows: int, rounds: int) -> int:
 def scaling(size: str, rows: int, rounds: int) -> dict[str, Any]:
     """Median seconds of one process and of two ranks with the same batch and with twice the batch."""
     result = {}
-    one = statistics.median(times(size, Layout(), rows, rounds))
+    one, _ = measure(size, Layout(), rows, rounds)
     print(f"\n{size}, {rows} × {SEQUENCE} tokens; one process with all threads: {one:.3f} s")
     print(f"{'layout':12}{'strong: seconds':>18}{'overhead':>10}{'weak: seconds':>18}{'overhead':>10}")
     for name, layout in SCALING.items():
-        strong, weak = (statistics.median(times(size, layout, n * rows, rounds)) for n in (1, 2))
+        strong, weak = (measure(size, layout, n * rows, rounds)[0] for n in (1, 2))
         result[name] = {
             "strong": strong,
             "weak": weak,
@@ -115,22 +119,14 @@ def scaling(size: str, rows: int, rounds: int) -> dict[str, Any]:
 
 def bubbles(size: str, rounds: int) -> dict[str, Any]:
     result: dict[str, Any] = {}
-    print(f"\n{size}, 2 stages, {FEW} and {MANY} micro-batches of 1 × {SEQUENCE} tokens")
-    print(f"{'schedule':16}{'seconds':>10}{'per micro-batch':>17}{'bubble':>9}{'theory':>9}{'apart':>8}")
+    print(f"\n{size}, 2 ranks, {MICRO_BATCHES} micro-batches of 1 × {SEQUENCE} tokens")
+    print(f"{'schedule':16}{'seconds':>10}{'bubble':>9}{'theory':>9}{'apart':>8}")
     for name, layout in BUBBLES.items():
-        few, many = (statistics.median(times(size, layout, m, rounds)) for m in (FEW, MANY))
-        each = (many - few) / (MANY - FEW)
-        bubble = 1 - FEW * each / few
+        seconds, bubble = measure(size, layout, MICRO_BATCHES, rounds)
         fill = (layout.pp - 1) / layout.stages_per_rank
-        theory = fill / (FEW + fill)
-        result[name] = {
-            "seconds": few,
-            "per_micro_batch": each,
-            "bubble": bubble,
-            "theory": theory,
-            "apart": bubble / theory - 1,
-        }
-        print(f"{name:16}{few:10.3f}{each:17.4f}{bubble:9.1%}{theory:9.1%}{bubble / theory - 1:8.1%}")
+        theory = fill / (MICRO_BATCHES + fill)
+        result[name] = {"seconds": seconds, "bubble": bubble, "theory": theory, "apart": bubble / theory - 1}
+        print(f"{name:16}{seconds:10.3f}{bubble:9.1%}{theory:9.1%}{bubble / theory - 1:8.1%}")
     return result
 
 
@@ -140,16 +136,16 @@ def main() -> int:
         return ranks(size, Layout.model_validate_json(layout), int(rows), int(rounds))
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--save", type=Path, help="also append the JSON line to this file")
     options = parser.parse_args()
-    size, rounds = ("tiny", 2) if options.quick else ("deep", options.rounds)
+    rounds = 2 if options.quick else options.rounds
     record: dict[str, Any] = {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "machine": device_name(torch.device("cpu")),
         "torch": torch.__version__,
-        "scaling": scaling(size, 4, rounds),
-        "bubble": bubbles(size, rounds),
+        "scaling": scaling("tiny" if options.quick else "40M", 4, rounds),
+        "bubble": bubbles("tiny" if options.quick else "deep", rounds),
     }
     far = [name for name, one in record["bubble"].items() if abs(one["apart"]) > TOLERANCE and not options.quick]
     print("", *[f"{name}: the bubble is more than {TOLERANCE:.0%} from theory" for name in far], sep="\n")

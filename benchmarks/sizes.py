@@ -11,7 +11,7 @@ from altiplano.tokens.loader import Batch, make_batch
 # layers, width, heads, kv_heads, ffn_width, vocabulary
 SIZES = {
     "tiny": (2, 128, 4, 2, 352, 1024),
-    "deep": (30, 256, 4, 2, 704, 1024),
+    "deep": (62, 256, 4, 2, 704, 1024),
     "40M": (8, 512, 8, 4, 1408, 16_384),
     "120M": (12, 768, 12, 4, 2048, 32_768),
 }

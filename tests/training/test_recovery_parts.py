@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from altiplano.recipe.schema import Checkpoint, Guards
+from altiplano.training import ledger
 from altiplano.training.goodput import goodput, sessions
 from altiplano.training.heartbeat import Heartbeat, stalled
 from altiplano.training.saving import prune
@@ -102,3 +103,15 @@ def test_both_tiers_of_checkpoints_are_kept(tmp_path: Path) -> None:
         (folder / "manifest.json").write_text(f'{{"tier": "{tier}"}}')
     prune(tmp_path, tmp_path / "step-00000100", Checkpoint(keep=2, keep_rolling=3))
     assert sorted(int(path.name[5:]) for path in tmp_path.iterdir()) == [50, 70, 80, 90, 100]
+
+
+def test_every_ledger_line_is_json_but_one_cut_short(tmp_path: Path) -> None:
+    file = tmp_path / "ledger.jsonl"
+    ledger.note(file, "start")
+    assert file.read_bytes().endswith(b"}\n")
+    with file.open("a") as opened:
+        opened.write('{"event": "st')  # killed in the middle of a line
+    ledger.note(file, "resume", step=3)
+    ledger.note(file, "end")
+    assert [event["event"] for event in ledger.read(file)] == ["start", "resume", "end"]
+    assert len(file.read_text().splitlines()) == 4

@@ -5,6 +5,7 @@ ranks and when it notices a fault. ``goodput.py`` adds it up.
 """
 
 import json
+import os
 import time
 from pathlib import Path
 from typing import Any
@@ -47,8 +48,13 @@ class Ledger:
 
 def note(file: Path, event: str, at: float | None = None, **facts: Any) -> None:
     """Append one event, of now or of time.time() ``at``. On a line of its own even after one that was cut short."""
-    with file.open("a") as opened:
-        opened.write("\n" + json.dumps({"event": event, "time": round(at or time.time(), 6), **facts}))
+    line = json.dumps({"event": event, "time": round(at or time.time(), 6), **facts})
+    with file.open("ab+") as opened:
+        if opened.tell():
+            opened.seek(-1, os.SEEK_END)
+            if opened.read(1) != b"\n":
+                opened.write(b"\n")
+        opened.write(line.encode() + b"\n")
 
 
 def read(file: Path) -> list[dict[str, Any]]:
