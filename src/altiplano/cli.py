@@ -145,7 +145,9 @@ def parser() -> argparse.ArgumentParser:
         "  altiplano checkpoint convert runs/quickstart/train/checkpoints/step-00000300 model-at-300",
     )
     saved.add_argument("action", choices=["list", "verify", "convert"])
-    saved.add_argument("place", type=Path, metavar="RUN", help="a run's folder, or one checkpoint")
+    saved.add_argument(
+        "place", type=Path, metavar="RUN", help="a run's folder (convert: its newest checkpoint), or one checkpoint"
+    )
     saved.add_argument(
         "out", type=Path, nargs="?", metavar="OUT", help="convert: the Hugging Face folder to write, which must be new"
     )
@@ -322,6 +324,7 @@ def show_recipe(options: argparse.Namespace) -> int:
 
 
 def checkpoint_command(options: argparse.Namespace) -> int:
+    from altiplano.release.convert import convert
     from altiplano.training import inspection
 
     if options.action == "convert":
@@ -329,7 +332,7 @@ def checkpoint_command(options: argparse.Namespace) -> int:
             raise InputError(
                 "altiplano checkpoint convert needs two folders: a checkpoint, and where to write the model"
             )
-        print(inspection.convert(options.place, options.out))
+        print(convert(options.place, options.out))
         return 0
     found = inspection.describe(options.place, verify=options.action == "verify")
     print(json.dumps(found, indent=1) if options.json else inspection.table(found))

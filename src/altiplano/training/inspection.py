@@ -1,17 +1,13 @@
-"""Looking at checkpoints from outside a run: list them, verify every byte, turn one into a Hugging Face folder."""
+"""Looking at checkpoints from outside a run: find them, list them, verify every byte."""
 
 import json
-import shutil
 import time
 from pathlib import Path
 from typing import Any
 
 from altiplano.errors import InputError
-from altiplano.recipe.load import load_recipe
 from altiplano.recipe.units import human
-from altiplano.tokens.tokenizer import Tokenizer
 from altiplano.training import checkpoint
-from altiplano.training.export import export_weights
 
 
 def find(place: Path) -> list[Path]:
@@ -59,30 +55,3 @@ def table(rows: list[dict[str, Any]]) -> str:
             f"{row['bytes'] / 1e6:6,.0f}MB  {row.get('saved', '?'):19}  {row['path']}{sound}"
         )
     return "\n".join(lines)
-
-
-def run_of(folder: Path) -> Path:
-    """The run that a checkpoint is in. Raises InputError when it is in none."""
-    for parent in folder.resolve().parents:
-        if (parent / "recipe.toml").exists() and (parent / "tokenize" / "tokenizer").is_dir():
-            return parent
-    raise InputError(f"{folder} is not in a run's folder, with its recipe.toml and tokenize/: its shape is not known")
-
-
-def convert(folder: Path, out: Path) -> str:
-    """Write the weights of a checkpoint as a Hugging Face folder with its tokenizer; returns what was done."""
-    if out.exists():
-        raise InputError(f"{out} is there already: give a new folder")
-    found = find(folder)
-    if len(found) != 1:
-        raise InputError(f"{folder} holds {len(found)} checkpoints: give one, such as {found[-1]}")
-    problem = checkpoint.check(folder)
-    if problem:
-        raise InputError(f"{folder} is damaged ({problem}); altiplano checkpoint verify shows which are sound")
-    run = run_of(folder)
-    recipe = load_recipe(str(run / "recipe.toml"), [])
-    out.mkdir(parents=True)
-    export_weights(folder, recipe, Tokenizer.load(run / "tokenize" / "tokenizer"), out)
-    for file in (run / "tokenize" / "tokenizer").iterdir():
-        shutil.copy(file, out)
-    return f"step {checkpoint.step_of(folder):,} of {recipe.name} is in {out}"

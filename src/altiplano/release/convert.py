@@ -1,0 +1,39 @@
+"""A checkpoint of a run, at work or finished, as a Hugging Face folder: without calibration, red-teaming or a card."""
+
+from pathlib import Path
+
+from altiplano.errors import InputError
+from altiplano.recipe.load import load_recipe
+from altiplano.release.export import write_tokenizer
+from altiplano.tokens.tokenizer import Tokenizer
+from altiplano.training import checkpoint
+from altiplano.training.export import export_weights
+from altiplano.training.inspection import find
+
+
+def run_of(folder: Path) -> Path:
+    """The run that a checkpoint is in. Raises InputError when it is in none."""
+    for parent in folder.resolve().parents:
+        if (parent / "recipe.toml").exists() and (parent / "tokenize" / "tokenizer").is_dir():
+            return parent
+    raise InputError(f"{folder} is not in a run's folder, with its recipe.toml and tokenize/: its shape is not known")
+
+
+def convert(place: Path, out: Path) -> str:
+    """Write the weights of a checkpoint, of a run the newest, as a Hugging Face folder with its tokenizer.
+
+    Returns what was done. Raises InputError when ``out`` exists or the checkpoint is damaged.
+    """
+    if out.exists():
+        raise InputError(f"{out} is there already: give a new folder")
+    folder = max(find(place), key=checkpoint.step_of)
+    problem = checkpoint.check(folder)
+    if problem:
+        raise InputError(f"{folder} is damaged ({problem}); altiplano checkpoint verify shows which are sound")
+    run = run_of(folder)
+    recipe = load_recipe(str(run / "recipe.toml"), [])
+    out.mkdir(parents=True)
+    tokenizer = Tokenizer.load(run / "tokenize" / "tokenizer")
+    export_weights(folder, recipe, tokenizer, out)
+    write_tokenizer(tokenizer, recipe.batch.sequence_length, out)
+    return f"step {checkpoint.step_of(folder):,} of {recipe.name} is in {out}"

@@ -1,0 +1,75 @@
+"""``altiplano checkpoint`` on the folder of a run that two ranks trained."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from distributed.ranks import run, weights
+from safetensors.torch import load_file
+from small import SMALL
+
+from altiplano.cli import run as altiplano
+from altiplano.recipe.load import load_recipe
+from altiplano.release.check import check
+from altiplano.stages.run import recipe_toml
+
+
+@pytest.fixture(scope="module")
+def finished(tokenized: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("finished")
+    run(folder / "train", tokenized, "dp2", SMALL)
+    (folder / "tokenize").symlink_to(tokenized)
+    (folder / "recipe.toml").write_text(recipe_toml(load_recipe("quickstart", SMALL)))
+    return folder
+
+
+def test_list_and_verify(finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert altiplano(["checkpoint", "list", str(finished), "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert [(row["step"], row["tier"], row["tokens"], row["layout"]) for row in rows] == [
+        (5, "permanent", 5120, "dp2.tp1.pp1"),
+        (10, "permanent", 10240, "dp2.tp1.pp1"),
+    ]
+    assert altiplano(["checkpoint", "verify", str(finished)]) == 0
+    assert capsys.readouterr().out.count("sound") == 2
+    victim = finished / "train" / "checkpoints" / "step-00000005" / "__1_0.distcp"
+    whole = victim.read_bytes()
+    victim.write_bytes(bytes([whole[0] ^ 1]) + whole[1:])
+    try:
+        assert altiplano(["checkpoint", "verify", str(finished)]) == 1
+        first, second = capsys.readouterr().out.splitlines()[1:]
+        assert "DAMAGED" in first
+        assert "__1_0.distcp" in first
+        assert second.endswith("sound")
+    finally:
+        victim.write_bytes(whole)
+
+
+def test_convert_writes_a_model_that_others_load(
+    finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert altiplano(["checkpoint", "convert", str(finished), str(tmp_path / "newest")]) == 0
+    assert "step 10" in capsys.readouterr().out
+    assert check(tmp_path / "newest") == []
+    written, trained = load_file(tmp_path / "newest" / "model.safetensors"), weights(finished / "train")
+    assert written.keys() == trained.keys()
+    assert all(torch.equal(value, trained[name]) for name, value in written.items())
+    earlier = finished / "train" / "checkpoints" / "step-00000005"
+    assert altiplano(["checkpoint", "convert", str(earlier), str(tmp_path / "earlier")]) == 0
+    assert check(tmp_path / "earlier") == []
+    assert not torch.equal(
+        load_file(tmp_path / "earlier" / "model.safetensors")["model.norm.weight"], trained["model.norm.weight"]
+    )
+
+
+def test_what_is_not_there_is_one_line(finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for arguments, complaint in (
+        (["list", str(tmp_path)], "has no checkpoints"),
+        (["convert", str(finished)], "needs two folders"),
+        (["convert", str(finished), str(tmp_path)], "is there already"),
+    ):
+        assert altiplano(["checkpoint", *arguments]) == 2
+        error = capsys.readouterr().err
+        assert complaint in error
+        assert error.count("\n") == 1
