@@ -77,8 +77,7 @@ def _steps(corpus: Corpus, seed: int, folder: Path, steps: Path, pool: Pool) -> 
     groups = decisions.prose_groups(columns, corpus)
     reasons = decisions.quality(columns, corpus, groups)
     columns["cluster"] = clusters(columns, reasons, shards, corpus.deduplication, steps / "clusters.parquet")
-    order = corpus.quality.perplexity_order
-    columns["perplexity"] = score(columns, reasons, shards, order, seed, steps / "perplexity", pool)
+    columns["perplexity"] = score(columns, reasons, shards, corpus.quality, seed, steps / "perplexity", pool)
     columns["bucket"] = decisions.buckets(columns, reasons)
     reasons = decisions.worst_perplexity(columns, reasons, corpus.quality.perplexity_drop)
     reasons = decisions.duplicates(columns, reasons)

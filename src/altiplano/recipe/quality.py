@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from altiplano.recipe.section import Section
 from altiplano.recipe.units import Count
@@ -85,6 +85,14 @@ class Quality(Section):
     perplexity_min_count: tuple[Count, ...] = Field(
         (1,), description="per order, occurrences below which an n-gram is left out of the model; the last one repeats"
     )
+    perplexity_quantised: bool = Field(False, description="one byte per value: models take 10 bytes per n-gram, not 24")
     reference: dict[str, str] = Field(
         {}, description="per language, the source whose documents train its perplexity model for every domain"
     )
+
+    @field_validator("perplexity_min_count")
+    @classmethod
+    def _minima_rise(cls, counts: tuple[int, ...]) -> tuple[int, ...]:
+        if not counts or list(counts) != sorted(counts) or counts[0] != 1:
+            raise ValueError(f"{list(counts)}: one per order, from 1 and never falling, such as [1, 1, 2]")
+        return counts

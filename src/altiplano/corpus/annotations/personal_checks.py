@@ -50,7 +50,7 @@ REGIONS = {
 
 NUMBERING = re.compile(r"(?:\bv|versions?|releases?|sections?|chapters?|§|[=<>~^!]=|[<>~^/-]|\boid)[\s\"'(:=]*$")
 ADDRESSING = re.compile(
-    r"\b(?:ips?|ipv4|address|addr|adresse|dirección|indirizzo|endereço|адрес|host|server|dns|from|peer)\b\W*(?:\w+\W+)?$"
+    r"\b(?:ips?|ipv4|address|addr|adresse|dirección|indirizzo|endereço|адрес|host|(?:name)?server|resolver|dns|from|peer)\b\W*(?:\w+\W+)?$"
     r"|地址\W*$"
 )
 CALLING = re.compile(
@@ -90,7 +90,7 @@ def is_address(value: str, before: str, after: str, language: str) -> bool:
     except ValueError:
         return False
     documented = any(address in network for network in DOCUMENTATION if network.version == address.version)
-    if documented or not address.is_global or after == "/" or NUMBERING.search(before):
+    if documented or not address.is_global or address.is_multicast or after == "/" or NUMBERING.search(before):
         return False
     if address.version == 6:
         return True
@@ -109,7 +109,8 @@ def is_card(value: str, before: str, language: str) -> bool:
         or (length == 16 and (51 <= int(number[:2]) <= 55 or 2221 <= int(number[:4]) <= 2720))
         or (length == 15 and number[:2] in ("34", "37"))
         or (length == 14 and number[:2] in ("30", "36", "38"))
-        or (length == 16 and (number[:4] in ("6011",) or number[:2] in ("35", "62", "65")))
+        or (length == 16 and (number[:4] == "6011" or number[:2] in ("35", "65")))
+        or (16 <= length <= 19 and number[:2] == "62")
     )
     total = sum(digits[-1::-2]) + sum(sum(divmod(2 * digit, 10)) for digit in digits[-2::-2])
     return issuer and total % 10 == 0 and len(set(digits)) > 1

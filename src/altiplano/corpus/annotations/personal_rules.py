@@ -29,7 +29,7 @@ LETTER = r"[^\W\u0e00-\u0eff\u1000-\u109f\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af
 
 EMAIL = re.compile(
     rf"(?<!{LETTER})(?<![.+-])(?:{LETTER}|[+-])(?:(?:{LETTER}|[.+'-]){{0,62}}(?:{LETTER}|[+-]))?@"
-    r"(?:[^\W_](?:[\w-]{0,61}[^\W_])?\.){1,6}(?:xn--[a-z0-9]{2,20}|[^\W\d_]{2,24})(?![\w-])"
+    rf"(?:{LETTER}(?:(?:{LETTER}|-){{0,61}}{LETTER})?\.){{1,6}}(?:xn--[a-z0-9]{{2,20}}|(?:(?!\d){LETTER}){{2,24}})(?!{LETTER}|-)"
 )
 OCTET = r"(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)"
 IP4 = re.compile(rf"(?=\d)(?<![\w.-])(?:{OCTET}\.){{3}}{OCTET}(?!\w|-\w|\.\w)", re.ASCII)

@@ -15,7 +15,7 @@ ADDRESS = re.compile(
     rf"\.? ?\w{{1,6}})?(?:{GAP}{NAMES}){{0,2}}{GAP}(?:[A-Z]{{2}}{GAP})?"
     r"(?:\d{5}(?:-\d{4})?|[A-Z]{1,2}\d[A-Z\d]? ?\d[A-Z]{2}|[A-Z]\d[A-Z] ?\d[A-Z]\d)(?!\w)"
     # German: Lindenstraße 12a, 50674 Köln
-    rf"|(?<!\w)(?:{NAME}[ -]){{0,3}}[A-ZÄÖÜ][\w-]{{1,30}}(?:straße|strasse|str\.|weg|platz|allee|gasse|ring|damm|ufer|[ -](?:Straße|Str\.|Weg|Platz|Allee))"
+    rf"|(?<!\w)(?:{NAME}[ -]){{0,3}}[A-ZÄÖÜ][\w-]{{1,30}}(?:straße|strasse|str\.|weg|platz|allee|gasse|ring|damm|ufer|markt|hof|steig|[ -](?:Markt|Straße|Str\.|Weg|Platz|Allee))"
     rf" \d{{1,4}}(?: ?[a-z])?(?:{GAP}|, (?:D|A|CH)-)(?:(?:D|A|CH)-)?\d{{4,5}} {CITY}"
     # French: 14 bis, rue des Lilas, 69003 Lyon
     rf"|(?<![\w.,/-])\d{{1,4}}(?: ?(?:bis|ter))?,? (?:rue|avenue|av\.|boulevard|bd|place|chemin|allée|impasse|quai|cours|route|square) "
