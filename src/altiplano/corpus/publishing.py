@@ -11,7 +11,7 @@ from altiplano.corpus.columns import Columns
 from altiplano.corpus.engine import Pool, map_shards
 from altiplano.corpus.extras import extra
 
-DECIDED = ("id", "perplexity", "cluster", "keep", "reason", "split")
+DECIDED = ("id", "perplexity", "bucket", "cluster", "keep", "reason", "split")
 """Columns added to those of the shards."""
 
 PART_BYTES = 64 * 2**20

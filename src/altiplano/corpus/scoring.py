@@ -12,11 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from altiplano.corpus import files
-from altiplano.corpus.annotations import perplexity
+from altiplano.corpus.annotations import perplexity, perplexity_file
 from altiplano.corpus.columns import Columns
 from altiplano.corpus.decisions import Reasons, group_names
 from altiplano.corpus.engine import Pool, map_shards
 from altiplano.corpus.words import U64, word_hashes
+from altiplano.recipe.quality import Quality
 
 MIN_DOCUMENTS = 50
 """Clusters in a group below which a model would measure little but its own scarcity."""
@@ -32,7 +33,7 @@ class ModelTask:
     """Train on these rows of these shards."""
 
     path: Path
-    order: int
+    settings: Quality
     rows: tuple[tuple[Path, tuple[int, ...]], ...]
     size: int
 
@@ -42,14 +43,13 @@ class ScoreTask:
     """Score rows of one shard, each with the model named for it; empty where there is none."""
 
     path: Path
-    order: int
     shard: Path
     models: tuple[str, ...]
     size: int
 
 
 def score(
-    columns: Columns, reasons: Reasons, shards: list[Path], order: int, seed: int, folder: Path, pool: Pool
+    columns: Columns, reasons: Reasons, shards: list[Path], settings: Quality, seed: int, folder: Path, pool: Pool
 ) -> NDArray[np.float64]:
     """Perplexity per document; NaN for the dropped and for small groups."""
     groups = group_names(columns)
@@ -58,27 +58,47 @@ def score(
     priority = np.array([hashlib.sha256(f"{seed}{name}".encode()).digest() for name in columns["id"]], object)
     models: list[ModelTask] = []
     assigned = np.full(len(groups), "", object)
+    for language, source in settings.reference.items():
+        # the user's reference text of a language scores every domain, but not itself
+        own = columns["source"] == source
+        sample = np.flatnonzero(representative & own & (columns["language"] == language))
+        if len(sample) < MIN_DOCUMENTS:
+            continue
+        path = folder / f"reference.{language}.model"
+        models.append(_model(path, columns, sample, priority, settings, shards))
+        assigned[(reasons == "") & ~own & (columns["language"] == language)] = str(path)
     for group in np.unique(groups[representative]) if representative.any() else ():
         members = np.flatnonzero(representative & (groups == group))
-        if len(members) < MIN_DOCUMENTS:
+        if len(members) < MIN_DOCUMENTS or (assigned[members] != "").all():
             continue
         for side in (0, 1):
-            path = folder / f"{group}.{side}.npy"
-            sample = members[half[members] == side]
-            sample = sample[np.argsort(priority[sample])]
-            sample = sample[np.cumsum(columns["bytes"][sample]) - columns["bytes"][sample] < MODEL_BYTES]
-            models.append(ModelTask(path, order, _rows(columns, sample, shards), int(columns["bytes"][sample].sum())))
-            assigned[(reasons == "") & (groups == group) & (half != side)] = str(path)
+            path = folder / f"{group}.{side}.model"
+            models.append(_model(path, columns, members[half[members] == side], priority, settings, shards))
+            assigned[(reasons == "") & (assigned == "") & (groups == group) & (half != side)] = str(path)
     map_shards("perplexity models", _train, models, lambda task: task.path, lambda task: task.size, pool)
 
     tasks = []
     for number, shard in enumerate(shards):
         rows = columns["shard"] == number
         size = int(columns["bytes"][rows & (assigned != "")].sum())
-        tasks.append(ScoreTask(folder / f"scores-{number:05d}.npy", order, shard, tuple(assigned[rows]), size))
+        tasks.append(ScoreTask(folder / f"scores-{number:05d}.npy", shard, tuple(assigned[rows]), size))
     map_shards("perplexity", _score, tasks, lambda task: task.path, lambda task: task.size, pool)
     scores = [np.load(task.path) for task in tasks]
     return np.concatenate(scores)
+
+
+def _model(
+    path: Path,
+    columns: Columns,
+    documents: NDArray[np.int64],
+    priority: NDArray[np.object_],
+    settings: Quality,
+    shards: list[Path],
+) -> ModelTask:
+    """Train on a seeded sample of the documents."""
+    sample = documents[np.argsort(priority[documents])]
+    sample = sample[np.cumsum(columns["bytes"][sample]) - columns["bytes"][sample] < MODEL_BYTES]
+    return ModelTask(path, settings, _rows(columns, sample, shards), int(columns["bytes"][sample].sum()))
 
 
 def _rows(
@@ -95,8 +115,8 @@ def _train(task: ModelTask) -> None:
     for shard, rows in task.rows:
         column = files.read_table(shard, ["text"])["text"]
         documents += [word_hashes(column[row].as_py()) for row in rows]
-    model = perplexity.train(documents, task.order)
-    files.publish(task.path, lambda temporary: perplexity.save(model, temporary))
+    model = perplexity.train(documents, task.settings.perplexity_order, task.settings.perplexity_min_count)
+    files.publish(task.path, lambda temporary: perplexity_file.save(model, temporary, task.settings.perplexity_quantised))
 
 
 def _score(task: ScoreTask) -> None:
@@ -105,7 +125,7 @@ def _score(task: ScoreTask) -> None:
     column = files.read_table(task.shard, ["text"])["text"] if task.size else None
     for path in sorted(set(task.models) - {""}):
         assert column is not None
-        model = perplexity.load(Path(path), task.order)
+        model = perplexity_file.load(Path(path))
         rows = np.flatnonzero(wanted == path)
         for some, documents in _batches(rows, [word_hashes(column[row].as_py()) for row in rows.tolist()]):
             scores[some] = perplexity.perplexities(model, documents)

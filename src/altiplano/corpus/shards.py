@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from altiplano.corpus import files
-from altiplano.corpus.annotations import personal_data
-from altiplano.corpus.annotations.language import language_of
-from altiplano.corpus.annotations.statistics import statistics
+from altiplano.corpus.annotations import code_quality, personal_data, statistics
+from altiplano.corpus.annotations.declared import declared_language
+from altiplano.corpus.annotations.language import Language, language_of
+from altiplano.corpus.annotations.word_lists import Listed, read_word_lists
 from altiplano.corpus.extraction.extracting import cut, extract
 from altiplano.corpus.extras import extra
 from altiplano.corpus.sources.listing import Task
@@ -19,12 +20,14 @@ from altiplano.recipe.schema import Corpus
 EXAMPLE = 300
 """Characters of an example in the audit."""
 
+CODE = Language("code", 1.0, "code", 0.0)
+
 COLUMNS = {
-    "id": "string", "text": "string", "source": "string", "domain": "string",
-    "url": "string", "language": "string", "language_score": "float64", "code_language": "string",
-    "characters": "int64", "words": "int64", "symbols": "float64", "repeated_lines": "float64",
-    "repeated_words": "float64", "word_length": "float64", "line_length": "float64", "personal_data": "int64",
-    "bytes": "int64", "text_hash": "string", "document_hash": "string",
+    "id": "string", "text": "string", "source": "string", "domain": "string", "url": "string",
+    "language": "string", "language_score": "float32", "second_language": "string", "english": "float32",
+    "declared": "string", "code_language": "string", "characters": "int64", "words": "int64",
+    **dict.fromkeys((*statistics.COLUMNS, *code_quality.COLUMNS, "personal_data"), "float32"),
+    "personal_spans": "int64", "bytes": "int64", "text_hash": "string", "document_hash": "string",
 }  # fmt: skip
 """``text_hash`` is equal for texts that differ in white space only; ``document_hash`` is that of the whole document,
 which all pieces of a long one share."""
@@ -51,6 +54,7 @@ def annotate_shard(task: Task, corpus: Corpus, salt: str, folder: Path) -> None:
     examples: dict[str, str] = {}
     raw_documents = raw_bytes = 0
     found: Counter[str] = Counter()
+    lists = read_word_lists({name: corpus.root / path for name, path in corpus.quality.word_lists.items()})
     for record in read(task):
         if isinstance(record, Bad):
             bad[record.reason] += 1
@@ -59,7 +63,7 @@ def annotate_shard(task: Task, corpus: Corpus, salt: str, folder: Path) -> None:
             continue
         raw_documents += 1
         raw_bytes += record.size
-        for row, values in _documents(record, task, corpus):
+        for row, values in _documents(record, task, corpus, lists):
             rows.append(row)
             found.update(kind for kind, _ in values)
             if corpus.remove_personal_data:
@@ -83,15 +87,20 @@ def annotate_shard(task: Task, corpus: Corpus, salt: str, folder: Path) -> None:
     files.write_json(counts_path(folder, task.number), counts)
 
 
-def _documents(raw: Raw, task: Task, corpus: Corpus) -> list[tuple[dict[str, Any], list[tuple[str, str]]]]:
+def _documents(
+    raw: Raw, task: Task, corpus: Corpus, lists: dict[str, Listed]
+) -> list[tuple[dict[str, Any], list[tuple[str, str]]]]:
     """The raw document's pieces (one, unless it is very long) and the personal data found in each."""
     name, domain = task.source.name, task.source.domain
     text = extract(raw)
     whole = _text_hash(text)
+    declared = declared_language(raw.place, raw.url)
+    code_language = raw.code_language if domain == "code" else ""
+    pieces = list(cut(text, corpus.quality.max_characters)) if text.strip() else [""]
     found = []
-    for number, piece in enumerate(cut(text, corpus.quality.max_characters) if text.strip() else [""]):
-        language, score = ("code", 1.0) if domain == "code" else language_of(piece)
-        redacted, spans = personal_data.redact(piece, language)
+    for number, piece in enumerate(pieces):
+        known = CODE if domain == "code" else language_of(piece)
+        redacted, spans = personal_data.redact(piece, known.code)
         kept = redacted if corpus.remove_personal_data else piece
         place = raw.place if number == 0 else f"{raw.place}/{number}"
         row = {
@@ -100,11 +109,16 @@ def _documents(raw: Raw, task: Task, corpus: Corpus) -> list[tuple[dict[str, Any
             "source": name,
             "domain": domain,
             "url": raw.url.encode("utf-8", "replace").decode("utf-8"),
-            "language": language,
-            "language_score": score,
-            "code_language": raw.code_language if domain == "code" else "",
-            **statistics(kept),
-            "personal_data": len(spans),
+            "language": known.code,
+            "language_score": known.score,
+            "second_language": known.second,
+            "english": known.english,
+            "declared": declared,
+            "code_language": code_language,
+            **statistics.statistics(kept, known.code, lists.get(known.code) or lists.get("*")),
+            **code_quality.code_quality(kept, code_language, len(pieces) == 1),
+            "personal_data": 1000 * len(spans) / max(len(piece), 1),
+            "personal_spans": len(spans),
             "bytes": len(kept.encode("utf-8")),
             "text_hash": _text_hash(kept),
             "document_hash": whole,

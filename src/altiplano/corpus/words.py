@@ -1,27 +1,43 @@
-"""Words as 64-bit hashes, for every script, without a loop over characters.
+"""Words as 64-bit hashes, for every script, in one pass over the characters (Numba).
 
 A word is a run of letters, digits and marks, folded to lower case with every digit read as 0. Scripts that write no
 spaces (Han, kana, Thai, Lao, Khmer, Burmese) give one word per character, so that n-grams of words mean something
-in them too. Everything that counts or compares words uses these: perplexity, repetition, held-out overlap.
-
-A word's hash is a polynomial over its characters modulo 2**64, taken as a difference of prefix sums:
-``sum(c[j] * B**j for j in start..end) * B**-start``; B is odd and hence invertible.
+in them too. Everything that counts or compares words uses these: statistics, perplexity, held-out overlap.
 """
 
 import functools
 import unicodedata
+from typing import NamedTuple
 
+import numba
 import numpy as np
 from numpy.typing import NDArray
 
 U64 = NDArray[np.uint64]
 
-SPACE, SYMBOL, LETTER, IDEOGRAPH = 0, 1, 2, 3
+SPACE, SYMBOL, DIGIT, LETTER, IDEOGRAPH = 0, 1, 2, 3, 4
+"""Classes of characters; from DIGIT on they make words. Marks count as letters."""
+
 UNSPACED = ((0x0E00, 0x0EFF), (0x1000, 0x109F), (0x1780, 0x17FF), (0x3005, 0x3007), (0x3040, 0x30FF),
             (0x31F0, 0x31FF), (0x3400, 0x4DBF), (0x4E00, 0x9FFF), (0xF900, 0xFAFF))  # fmt: skip
 BASE = 0x9E3779B97F4A7C15
-INVERSE = pow(BASE, -1, 2**64)
 BMP = 0x10000
+
+
+class Words(NamedTuple):
+    """The words of a text in order: where each begins and ends in characters, its hash, whether it has a letter."""
+
+    start: NDArray[np.int32]
+    end: NDArray[np.int32]
+    hash: U64
+    alphabetic: NDArray[np.bool_]
+
+
+@numba.njit(cache=True, inline="always")
+def _mix(value):  # type: ignore[no-untyped-def]
+    value = (value ^ (value >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    value = (value ^ (value >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return value ^ (value >> np.uint64(31))
 
 
 def mix(values: U64) -> U64:
@@ -32,17 +48,19 @@ def mix(values: U64) -> U64:
 
 
 @functools.cache
-def _tables() -> tuple[NDArray[np.uint8], U64]:
-    """For each character of the basic plane: its class, and a random-looking number for its lower-case form."""
+def tables() -> tuple[NDArray[np.uint8], NDArray[np.uint32]]:
+    """For each character of the basic plane its class and its folded form."""
     kinds = np.full(BMP, SYMBOL, np.uint8)
-    folded = np.arange(BMP, dtype=np.uint64)
+    folded = np.arange(BMP, dtype=np.uint32)
     for code in range(BMP):
         character = chr(code)
         category = unicodedata.category(character)
         if character.isspace() or category == "Cc":
             kinds[code] = SPACE
-        elif category[0] in "LMN":
+        elif category[0] in "LM":
             kinds[code] = LETTER
+        elif category[0] == "N":
+            kinds[code] = DIGIT
         if category == "Nd":
             folded[code] = ord("0")
         elif len(lower := character.lower()) == 1:
@@ -50,47 +68,70 @@ def _tables() -> tuple[NDArray[np.uint8], U64]:
     for low, high in UNSPACED:
         part = kinds[low : high + 1]
         part[part == LETTER] = IDEOGRAPH
-    return kinds, mix(folded + np.uint64(1))
-
-
-@functools.cache
-def _powers(size: int) -> tuple[U64, U64]:
-    """B**j and B**-j for j below size."""
-    up, down = np.full(size, BASE, np.uint64), np.full(size, INVERSE, np.uint64)
-    up[0] = down[0] = 1
-    return np.cumprod(up, dtype=np.uint64), np.cumprod(down, dtype=np.uint64)
+    return kinds, folded
 
 
 def characters(text: str) -> NDArray[np.uint32]:
+    """Unicode code points."""
     return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
 
 
-def classes(codes: NDArray[np.uint32]) -> NDArray[np.uint8]:
-    """SPACE, SYMBOL, LETTER or IDEOGRAPH for each character."""
-    kinds = _tables()[0][np.minimum(codes, BMP - 1)]
-    beyond = codes >= BMP
-    if beyond.any():
-        pictures = (codes >= 0x1F000) & (codes <= 0x1FAFF)
-        kinds[beyond] = np.where(pictures, SYMBOL, np.where(codes >= 0x20000, IDEOGRAPH, LETTER))[beyond]
-    return kinds
+@numba.njit(cache=True, inline="always")
+def kind_of(code, kinds):  # type: ignore[no-untyped-def]
+    if code < BMP:
+        return kinds[code]
+    if 0x1F000 <= code <= 0x1FAFF:  # pictures
+        return np.uint8(SYMBOL)
+    return np.uint8(IDEOGRAPH if code >= 0x20000 else LETTER)
+
+
+@numba.njit(cache=True)
+def _split(codes, kinds, folded, start, end, hashes, alphabetic):  # type: ignore[no-untyped-def]
+    """Fill the columns of ``Words``; returns their number."""
+    number = 0
+    inside = False
+    value = np.uint64(0)
+    letters = False
+    for i in range(len(codes)):
+        code = codes[i]
+        kind = kind_of(code, kinds)
+        single = kind == IDEOGRAPH
+        if inside and (kind < DIGIT or single):
+            end[number], hashes[number], alphabetic[number] = i, _mix(value), letters
+            number += 1
+            inside = False
+        if kind < DIGIT:
+            continue
+        if not inside:
+            start[number] = i
+            inside = True
+            letters = False
+            value = np.uint64(0)
+        fold = np.uint64(folded[code] if code < BMP else code)
+        value = (value ^ (fold + np.uint64(1))) * np.uint64(BASE)
+        value ^= value >> np.uint64(29)  # or a polynomial's low bits would depend on low bits only
+        letters = letters or kind >= LETTER
+        if single:
+            end[number], hashes[number], alphabetic[number] = i + 1, _mix(value), True
+            number += 1
+            inside = False
+    if inside:
+        end[number], hashes[number], alphabetic[number] = len(codes), _mix(value), letters
+        number += 1
+    return number
+
+
+def words_of(codes: NDArray[np.uint32]) -> Words:
+    room = len(codes)
+    start, end = np.empty(room, np.int32), np.empty(room, np.int32)
+    hashes, alphabetic = np.empty(room, np.uint64), np.empty(room, np.bool_)
+    number = _split(codes, *tables(), start, end, hashes, alphabetic)
+    return Words(start[:number], end[:number], hashes[:number].copy(), alphabetic[:number])
 
 
 def word_hashes(text: str) -> U64:
     """One hash per word of the text, in order."""
-    codes = characters(text)
-    if not len(codes):
-        return np.zeros(0, np.uint64)
-    kinds = classes(codes)
-    inside = kinds >= LETTER
-    before = np.concatenate(([SPACE], kinds[:-1]))
-    start = np.flatnonzero(inside & ((kinds == IDEOGRAPH) | (before != LETTER)))
-    after = np.concatenate((kinds[1:], [SPACE]))
-    end = np.flatnonzero(inside & ((kinds == IDEOGRAPH) | (after != LETTER))) + 1
-    values = _tables()[1][np.minimum(codes, BMP - 1)]
-    values = np.where(codes < BMP, values, mix(codes.astype(np.uint64)))
-    up, down = _powers(1 << max(10, (len(codes) - 1).bit_length()))
-    sums = np.concatenate((np.zeros(1, np.uint64), np.cumsum(values * up[: len(codes)], dtype=np.uint64)))
-    return mix((sums[end] - sums[start]) * down[start])
+    return words_of(characters(text)).hash
 
 
 def ngram_hashes(words: U64, length: int) -> U64:

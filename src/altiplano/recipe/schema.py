@@ -11,6 +11,7 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from altiplano.recipe.batch import Batch, MixturePhase
+from altiplano.recipe.quality import Quality
 from altiplano.recipe.section import Section
 from altiplano.recipe.units import Bytes, Count
 
@@ -83,20 +84,6 @@ class Source(Section):
         return self
 
 
-class Quality(Section):
-    """Heuristics and the perplexity filter. Lengths are in characters."""
-
-    min_characters: Count = Field(200, ge=0)
-    max_characters: Count = Field(1_000_000, gt=0, description="longer documents are cut at a line end into several")
-    max_repetition: float = Field(0.35, description="share of characters in duplicated lines", gt=0, le=1)
-    max_symbols: float = Field(
-        0.35, description="share of characters that are neither letters, digits nor spaces", gt=0, le=1
-    )
-    min_language_score: float = Field(0.5, ge=0, le=1)
-    perplexity_order: int = Field(3, ge=2, le=5)
-    perplexity_drop: float = Field(0.1, description="worst share of each domain × language by perplexity", ge=0, lt=1)
-
-
 class Deduplication(Section):
     """MinHash with locality-sensitive hashing over word 5-grams (FineWeb's 14 bands × 8 rows by default)."""
 
@@ -132,6 +119,15 @@ class Corpus(Section):
         names = [source.name for source in self.sources]
         if len(set(names)) < len(names):
             raise ValueError(f"sources share a name: {', '.join(sorted(names))}")
+        return self
+
+    @model_validator(mode="after")
+    def _quality_names_sources(self) -> Self:
+        names = {source.name for source in self.sources}
+        named = {"trusted": self.quality.trusted, "reference": tuple(self.quality.reference.values())}
+        for key, wanted in named.items():
+            if unknown := sorted(set(wanted) - names):
+                raise ValueError(f"quality.{key} names {unknown[0]!r}, which is no source: {', '.join(sorted(names))}")
         return self
 
 

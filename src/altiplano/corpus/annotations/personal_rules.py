@@ -15,19 +15,24 @@ from altiplano.corpus.annotations.personal_checks import (
     is_phone,
     is_secret,
 )
+from altiplano.corpus.annotations.national_ids import national_ids
+from altiplano.corpus.annotations.postal_addresses import addresses
+from altiplano.corpus.annotations.user_names import user_names
 
 CONTEXT = 32
 """Characters before a match that may tell what it is."""
 
-DIGITS = re.compile(r"\d[^\n]{0,40}?\d")
-LITERALS = re.compile(r"[@:=]|PRIVATE KEY|AKIA|ASIA|gh[pousr]_|xox|sk_|AIza|eyJ", re.IGNORECASE)
+COULD_HOLD = re.compile(r"[\d@:=]|/home/|/Users/|PRIVATE KEY|xox|/~|\.com/|t\.me/")
+
+LETTER = r"[^\W\u0e00-\u0eff\u1000-\u109f\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]"
+"""Of a script that puts spaces between an address and what stands before it."""
 
 EMAIL = re.compile(
-    r"(?<![\w.+-])[\w+-](?:[\w.+-]{0,62}[\w+-])?@(?:[^\W_](?:[\w-]{0,61}[^\W_])?\.){1,6}"
-    r"(?:xn--[a-z0-9]{2,20}|[^\W\d_]{2,24})(?![\w-])"
+    rf"(?<!{LETTER})(?<![.+-])(?:{LETTER}|[+-])(?:(?:{LETTER}|[.+'-]){{0,62}}(?:{LETTER}|[+-]))?@"
+    rf"(?:{LETTER}(?:(?:{LETTER}|-){{0,61}}{LETTER})?\.){{1,6}}(?:xn--[a-z0-9]{{2,20}}|(?:(?!\d){LETTER}){{2,24}})(?!{LETTER}|-)"
 )
 OCTET = r"(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)"
-IP4 = re.compile(rf"(?<![\w.-])(?:{OCTET}\.){{3}}{OCTET}(?!\w|-\w|\.\w)", re.ASCII)
+IP4 = re.compile(rf"(?=\d)(?<![\w.-])(?:{OCTET}\.){{3}}{OCTET}(?!\w|-\w|\.\w)", re.ASCII)
 IP6 = re.compile(
     r"(?<![\w:.])(?=[0-9a-fA-F:]{6,39}(?![\w:]))(?:[0-9a-fA-F]{1,4}:|:)(?:[0-9a-fA-F]{0,4}:){1,6}[0-9a-fA-F]{0,4}(?![\w:])"
 )
@@ -37,43 +42,56 @@ CARD = re.compile(
     re.ASCII,
 )
 IBAN = re.compile(r"(?<![\w])[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,4})?(?![A-Za-z0-9])", re.ASCII)
-SSN = re.compile(r"(?<![\w.-])(?!000|666|9\d\d)\d{3}-(?!00)\d\d-(?!0000)\d{4}(?![\w-]|\.\d)", re.ASCII)
 PHONE = re.compile(
-    r"(?<![\w.+/=-])(?<!\d[ ])(?:(?:\+|00)\d{1,3}[ ./-]?)?(?:\(\d{1,5}\)[ ./-]?)?"
+    r"(?<![\w.+/=-])(?<!\d[ ])(?:(?:\+|00)\d{1,3}[ ./-]?|8[ -]?(?=\())?(?:\(\d{1,5}\)[ ./-]?)?"
     r"\d{1,5}(?:(?: [/-] |[ ./-])\d{1,8}|\d){1,9}(?![\w]|-\w|\.\d|[ ]\d)",
     re.ASCII,
 )
-SECRET = re.compile(
+KEY = re.compile(
     r"-----BEGIN (?:[A-Z0-9]+ ){0,3}PRIVATE KEY-----[\s\S]{1,8000}?-----END (?:[A-Z0-9]+ ){0,3}PRIVATE KEY-----"
-    r"|\b(?:AKIA|ASIA)[A-Z0-9]{16}\b"
-    r"|\bgh[pousr]_[A-Za-z0-9]{36}\b|\bgithub_pat_[A-Za-z0-9_]{22,82}\b|\bglpat-[A-Za-z0-9_-]{20}\b"
-    r"|\bxox[abprs]-[A-Za-z0-9-]{10,80}\b|\bsk_live_[0-9a-zA-Z]{24,99}\b|\bAIza[0-9A-Za-z_-]{35}(?![\w-])"
+    r"|\b(?:AKIA|ASIA)[A-Z0-9]{16}\b|\bgh[pousr]_[A-Za-z0-9]{36}\b|\bgithub_pat_[A-Za-z0-9_]{22,82}\b"
+    r"|\bglpat-[A-Za-z0-9_-]{20}\b|\bxox[abprs]-[A-Za-z0-9-]{10,80}\b|\b[sr]k_live_[0-9a-zA-Z]{24,99}\b"
+    r"|\bAIza[0-9A-Za-z_-]{35}(?![\w-])|\bsk-(?:ant-|proj-)?[A-Za-z0-9_-]{32,120}(?![\w-])|\bhf_[A-Za-z0-9]{34}\b"
+    r"|\bnpm_[A-Za-z0-9]{36}\b|\bpypi-AgE[A-Za-z0-9_-]{50,200}|\bSG\.[\w-]{22}\.[\w-]{43}\b|\bdop_v1_[a-f0-9]{64}\b"
     r"|\beyJ[A-Za-z0-9_-]{10,2000}\.eyJ[A-Za-z0-9_-]{10,4000}\.[A-Za-z0-9_-]{10,2000}"
-    r"|\b[a-z][a-z0-9+.-]{1,20}://[^\s:/@\0]{1,60}:(?P<password>[^\s:/@\0\[\]<>{}$*]{4,60})(?=@[\w.-])"
-    r"|(?i:\b"
-    r"(?:password|passwd|passwort|contraseña|mot de passe|secret(?:[_-]key)?|api[_-]?key|"
-    r"access[_-]?token)\b[\"']?\s{0,3}[=:]\s{0,3})"
-    r"(?P<quote>[\"']?)(?P<value>(?=[^\s'\";,\0]*\d)(?=[^\s'\";,\0]*[A-Za-z])[^\s'\";,()<>{}$\0\[\]]{8,80})(?P=quote)(?![\w(\[])"
 )
+KEY_MARKS = (
+    "PRIVATE KEY", "AKIA", "ASIA", "ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_", "glpat-", "xox", "k_live_",
+    "AIza", "sk-", "hf_", "npm_", "pypi-", "SG.", "dop_v1_", "eyJ",
+)  # fmt: skip
+"""Prefixes that the issuers publish, as in the rule sets of secret scanners."""
+
+LOGIN = re.compile(
+    r"\b[a-z][a-z0-9+.-]{1,20}://[^\s:/@\0]{1,60}:(?P<password>[^\s:/@\0\[\]<>{}$*]{4,60})(?=@[\w.-])"
+)
+ASSIGNED = re.compile(
+    r"(?i:(?<![^\W_])(?:password|passwd|passwort|pwd|contraseña|mot de passe|пароль|senha|secret(?:[_-]?(?:access[_-]?)?key)?|"
+    r"api[ _-]?key|(?:access|auth|bearer)[_-]?token|client[_-]?secret)\b[\"']?\s{0,3}(?:[=:]|:=|=>|is|ist|est|es)\s{0,3})"
+    r"(?P<quote>[\"'`]?)(?P<value>(?=[^\s'\"`;,\0]*\d)(?=[^\s'\"`;,\0]*[A-Za-z])[^\s'\"`;,()<>{}$\0\[\]]{8,100})"
+    r"(?P=quote)(?![\w(\[])"
+)
+ASSIGNED_MARKS = ("pass", "pwd", "contrase", "пароль", "senha", "secret", "api", "token")
 
 Places = Iterator[tuple[int, int]]
 
 
 def could_hold(text: str) -> bool:
-    """Nearly every rule needs two digits on a line or one of a few literals."""
-    return bool(DIGITS.search(text) or LITERALS.search(text))
+    """Nearly every rule needs a digit or one of a few literals."""
+    return bool(COULD_HOLD.search(text))
 
 
 def _secrets(text: str, language: str) -> Places:
-    for match in SECRET.finditer(text):
-        if value := match.group("value"):
-            if is_secret(value, match.group("quote"), language):
-                yield match.span("value")
-        elif password := match.group("password"):
-            if is_password(password):
+    if any(mark in text for mark in KEY_MARKS):
+        yield from (match.span() for match in KEY.finditer(text))
+    if "://" in text and "@" in text:
+        for match in LOGIN.finditer(text):
+            if is_password(match.group("password")):
                 yield match.span("password")
-        else:
-            yield match.span()
+    lower = text.lower()
+    if any(mark in lower for mark in ASSIGNED_MARKS):
+        for match in ASSIGNED.finditer(text):
+            if is_secret(match.group("value"), match.group("quote"), language):
+                yield match.span("value")
 
 
 def _emails(text: str, language: str) -> Places:
@@ -103,9 +121,17 @@ def _addresses(text: str, language: str) -> Places:
             yield match.span()
 
 
-def _social_security(text: str, language: str) -> Places:
-    for match in SSN.finditer(text):
-        yield match.span()
+def _national_ids(text: str, language: str) -> Places:
+    yield from national_ids(text)
+
+
+def _street_addresses(text: str, language: str) -> Places:
+    if language != "code":
+        yield from addresses(text)
+
+
+def _user_names(text: str, language: str) -> Places:
+    yield from user_names(text)
 
 
 def _phones(text: str, language: str) -> Places:
@@ -125,7 +151,9 @@ RULES: dict[str, Callable[[str, str], Places]] = {
     "iban": _ibans,
     "card": _cards,
     "ip": _addresses,
-    "ssn": _social_security,
+    "national_id": _national_ids,
+    "address": _street_addresses,
     "phone": _phones,
+    "user": _user_names,
 }
 """In order of precedence: what one rule claims, later rules leave alone."""

@@ -1,50 +1,73 @@
-"""Numbers about a text that the heuristics look at, computed once."""
+"""What the heuristics look at, computed once per document over one split into words and lines.
 
+The statistics are those of Gopher (Rae et al. 2021, table A1), C4 (Raffel et al. 2020) and FineWeb (Penedo et al. 2024),
+with two differences: text without spaces counts characters as words, and fenced code in Markdown counts neither as
+repetition nor as short lines, since code repeats by nature. Shares are between 0 and 1.
+"""
+
+import functools
 import re
-from typing import TypedDict
 
 import numpy as np
 
-from altiplano.corpus.words import LETTER, SYMBOL, characters, classes, ngram_hashes, word_hashes
+from altiplano.corpus.annotations.function_words import function_words
+from altiplano.corpus.annotations.statistics_kernel import (
+    LINE_COLUMNS,
+    WORD_COLUMNS,
+    line_statistics,
+    marks,
+    word_statistics,
+)
+from altiplano.corpus.annotations.word_lists import Listed, listed_share
+from altiplano.corpus.words import U64, characters, tables, word_hashes, words_of
 
-FENCED = re.compile(r"^(```+|~~~+).*?^\1\s*$", re.MULTILINE | re.DOTALL)
+COLUMNS = (
+    *LINE_COLUMNS, *WORD_COLUMNS, "stop_words", "braces", "boilerplate", "lorem_ipsum", "listed_words",
+)  # fmt: skip
+"""Columns of 32-bit floats; what each is stands in ``docs/curate.md``."""
 
+BOILERPLATE = re.compile(
+    r"terms of (?:use|service)|privacy policy|cookie policy|uses? (?:of )?cookies|accept (?:all )?cookies"
+    r"|(?:enable|disabled|requires?|activate) javascript|javascript (?:is |to be )?(?:enabled|disabled|required|aktivieren)"
+    r"|datenschutzerkl|verwende[nt] cookies|politique de confidentialité|utilise(?:ns)? des cookies|activer javascript"
+    r"|política de privacidad|utiliza(?:mos)? cookies|informativa sulla privacy|utilizza(?: i)? cookie"
+    r"|политика конфиденциальности|файлы cookie|隐私政策|隱私權|プライバシーポリシー"
+)
+"""C4 drops lines with such words and those with "javascript"; here what a visitor is told is counted per line."""
 
-class Statistics(TypedDict):
-    """Shares are between 0 and 1."""
+HINTS = ("cookie", "priva", "terms of", "javascript", "datensch", "confiden", "конфиденц", "隐私", "隱私", "プライバシー")
+"""One of which every match holds: most texts hold none, and to look for these is cheap."""
 
-    characters: int
-    words: int
-    symbols: float
-    """Share of characters that are neither letters, digits nor spaces."""
-    repeated_lines: float
-    """Share of characters in lines seen before in the document; fenced code aside, where lines recur by nature."""
-    repeated_words: float
-    """Share of word 5-grams seen before in the document; fenced code aside as well."""
-    word_length: float
-    """Mean letters and digits per word."""
-    line_length: float
-    """Mean characters per line that is not empty."""
-
-
-def statistics(text: str) -> Statistics:
-    kinds = classes(characters(text))
-    words = word_hashes(text)
-    unfenced = FENCED.sub("", text)
-    grams = ngram_hashes(words if unfenced == text else word_hashes(unfenced), 5)
-    lines = [line for line in map(str.strip, text.split("\n")) if line]
-    length = sum(map(len, lines))
-    prose = [line for line in map(str.strip, unfenced.split("\n")) if line]
-    return Statistics(
-        characters=len(text),
-        words=len(words),
-        symbols=_share((kinds == SYMBOL).sum(), len(kinds)),
-        repeated_lines=_share(sum(map(len, prose)) - sum(map(len, set(prose))), sum(map(len, prose))),
-        repeated_words=_share(len(grams) - len(np.unique(grams)), len(grams)),
-        word_length=_share((kinds >= LETTER).sum(), len(words)),
-        line_length=_share(length, len(lines)),
-    )
+NO_FULL_STOP = ("th", "lo")
+"""Languages whose sentences end in a space."""
 
 
-def _share(part: float, whole: int) -> float:
-    return round(float(part) / whole, 6) if whole else 0.0
+def statistics(text: str, language: str, listed: Listed | None = None) -> dict[str, float]:
+    """``characters``, ``words`` and the columns named in ``COLUMNS``.
+
+    ``language`` (ISO 639-1) chooses the function words, of which ``stop_words`` counts the different ones. What means
+    nothing in a language is NaN, and no rule applies to NaN.
+    """
+    codes = characters(text)
+    words = words_of(codes)
+    number = len(words.hash)
+    lines, fenced = line_statistics(codes, *tables(), marks(), number)
+    repeats = word_statistics(words.start, words.end, words.hash, fenced, len(codes))
+    values = dict(zip((*LINE_COLUMNS, *WORD_COLUMNS), np.concatenate((lines, repeats)).tolist(), strict=True))
+    stops = _stop_words(language)
+    found = words.hash[np.isin(words.hash, stops)]
+    values["stop_words"] = float(len(np.unique(found))) if len(stops) else np.nan
+    if language in NO_FULL_STOP:
+        values["punctuated_lines"] = values["sentences"] = np.nan
+    lower = text.lower()
+    values["braces"] = (text.count("{") + text.count("}")) / max(len(text), 1)
+    hinted = any(hint in lower for hint in HINTS)
+    values["boilerplate"] = len(BOILERPLATE.findall(lower)) / (1 + text.count("\n")) if hinted else 0.0
+    values["lorem_ipsum"] = float("lorem ipsum" in lower)
+    values["listed_words"] = listed_share(words.hash, listed) if listed else 0.0
+    return {"characters": len(text), "words": number, **values}
+
+
+@functools.cache
+def _stop_words(language: str) -> U64:
+    return np.unique(word_hashes(function_words(language)))

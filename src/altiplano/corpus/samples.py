@@ -1,0 +1,108 @@
+"""Text by which a person can judge a rule in a minute: some that it dropped, and what it only just kept."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from altiplano.corpus import files
+from altiplano.corpus.columns import Columns
+from altiplano.corpus.thresholds import Group, limits_of
+from altiplano.recipe.schema import Corpus
+
+EXAMPLES = 3
+"""Per rule and side."""
+
+EXCERPT = 500
+"""Characters."""
+
+Ranked = tuple[str, NDArray[np.float64], NDArray[np.float64], bool]
+"""A reason, each document's value and limit (NaN where the rule does not apply), and whether the limit is the largest."""
+
+
+def samples(columns: Columns, shards: list[Path], corpus: Corpus, groups: list[Group]) -> list[dict[str, Any]]:
+    """Per reason up to three dropped documents, the lowest ids first, and the three kept ones nearest to the limit.
+
+    Of a duplicate the document that was kept in its place stands on the kept side.
+    """
+    ranked = {reason: rest for reason, *rest in _ranked(columns, corpus, groups)}
+    chosen: list[tuple[int, dict[str, Any]]] = []
+    for reason in sorted(set(columns["reason"].tolist()) - {"", "no text"}):
+        members = np.flatnonzero(columns["reason"] == reason)
+        dropped = members[np.argsort(columns["id"][members])][:EXAMPLES]
+        values, limits, largest = ranked.get(reason, (None, None, True))
+        for document in dropped.tolist():
+            chosen.append((document, {"reason": reason, "kept": False, **_numbers(values, limits, document)}))
+        if values is None:
+            kept = np.flatnonzero(columns["keep"] & np.isin(columns["id"], columns["cluster"][dropped]))
+        else:
+            kept = _borderline(values, limits, largest, columns["keep"])
+        for document in kept.tolist():
+            chosen.append((document, {"reason": reason, "kept": True, **_numbers(values, limits, document)}))
+    found = _cells(columns, np.array(sorted({document for document, _ in chosen}), np.int64), shards)
+    return [
+        {
+            **about,
+            **found[document],
+            "source": str(columns["source"][document]),
+            "language": str(columns["language"][document]),
+        }
+        for document, about in chosen
+    ]
+
+
+def _ranked(columns: Columns, corpus: Corpus, groups: list[Group]) -> list[Ranked]:
+    """Every rule that compares a number. The code's limit of a name takes the place of prose's for code."""
+    code = columns["domain"] == "code"
+    names = {(group.domain, group.language): group.limits for group in groups}
+    pairs = list(zip(columns["domain"].tolist(), columns["language"].tolist(), strict=True))
+    rules: dict[str, Ranked] = {}
+    for limit in limits_of(corpus.quality.prose):
+        limits = np.array([names.get(pair, {}).get(limit.column, np.nan) for pair in pairs])
+        rules[limit.reason] = (limit.reason, columns[limit.column].astype(np.float64), limits, limit.largest)
+    for limit in limits_of(corpus.quality.code):
+        before = rules[limit.reason][2] if limit.reason in rules else np.full(len(code), np.nan)
+        limits = np.where(code, limit.general, before)
+        rules[limit.reason] = (limit.reason, columns[limit.column].astype(np.float64), limits, limit.largest)
+    whole = np.full(len(code), float(corpus.quality.min_characters))
+    score = np.where(code, np.nan, corpus.quality.min_language_score)
+    worst = np.full(len(code), np.nan)
+    if corpus.quality.perplexity_drop and "perplexity" in columns:
+        worst = np.where(np.isnan(columns["perplexity"]), np.nan, np.inf)
+    return [
+        *rules.values(),
+        ("too short", columns["characters"].astype(np.float64), whole, False),
+        ("language uncertain", columns["language_score"].astype(np.float64), score, False),
+        ("perplexity", np.asarray(columns.get("perplexity", worst), np.float64), worst, True),
+    ]
+
+
+def _borderline(
+    values: NDArray[np.float64], limits: NDArray[np.float64], largest: bool, keep: NDArray[np.bool_]
+) -> NDArray[np.int64]:
+    """The kept documents whose values come nearest to their limits."""
+    asked = np.flatnonzero(keep & ~np.isnan(values) & ~np.isnan(limits))
+    if np.isinf(limits[asked]).all():  # perplexity has no limit but its rank
+        distance = -values[asked]
+    else:
+        distance = limits[asked] - values[asked] if largest else values[asked] - limits[asked]
+    return asked[np.argsort(distance, kind="stable")][:EXAMPLES]
+
+
+def _numbers(values: Any, limits: Any, document: int) -> dict[str, float | None]:
+    value = None if values is None or np.isnan(values[document]) else round(float(values[document]), 4)
+    limit = None if limits is None or not np.isfinite(limits[document]) else round(float(limits[document]), 4)
+    return {"value": value, "limit": limit}
+
+
+def _cells(columns: Columns, which: NDArray[np.int64], shards: list[Path]) -> dict[int, dict[str, str]]:
+    """Excerpt and address of each document, shard by shard."""
+    found = {}
+    for shard in np.unique(columns["shard"][which]):
+        members = which[columns["shard"][which] == shard]
+        table = files.read_table(shards[shard], ["text", "url"])
+        for document in members.tolist():
+            row = int(columns["row"][document])
+            found[document] = {"text": table["text"][row].as_py()[:EXCERPT], "url": table["url"][row].as_py()}
+    return found

@@ -1,0 +1,113 @@
+"""The limits that apply to each domain × language, and why: general ones, or given way to trusted text.
+
+A limit found on English web pages calls good text of other languages and kinds bad. As FineWeb-2 does, limits are
+looked up in the distribution of text that is trusted: each gives way until the share ``quality.trusted_share`` of the
+trusted documents passes it. It never becomes stricter: the trusted text of a language may be of one kind only.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from altiplano.recipe.quality import ProseLimits, Quality
+from altiplano.recipe.section import Section
+
+Columns = Mapping[str, NDArray[Any]]
+
+MIN_TRUSTED = 30
+"""Documents of a group below which it says nothing about a limit."""
+
+WEB_ONLY = {
+    "punctuated_lines", "short_lines", "lines_per_word", "sentences", "braces", "boilerplate", "lorem_ipsum",
+}  # fmt: skip
+"""C4's and FineWeb's rules, which were found on web pages."""
+
+FIRM = {"english", "lorem_ipsum", "listed_words", "personal_data"}
+"""Limits that trusted text does not move: what they count is unwanted wherever it is."""
+
+
+@dataclass(frozen=True)
+class Limit:
+    """``column`` may be at most (``largest``) or at least ``general``."""
+
+    column: str
+    largest: bool
+    general: float
+
+    @property
+    def reason(self) -> str:
+        return self.column.replace("_", " ")
+
+    def broken(self, values: NDArray[Any], limits: Any) -> NDArray[np.bool_]:
+        """Where a value is beyond its limit; NaN is beyond none."""
+        return values > limits if self.largest else values < limits
+
+    def loosened(self, trusted: NDArray[Any], share: float) -> float:
+        """The general limit, or where the share of the trusted values passes, whichever lets more pass."""
+        values = trusted[~np.isnan(trusted)]
+        if not len(values):
+            return self.general
+        if self.largest:
+            return max(self.general, float(np.quantile(values, share, method="higher")))
+        return min(self.general, float(np.quantile(values, 1 - share, method="lower")))
+
+
+def limits_of(section: Section) -> Iterator[Limit]:
+    """``max_symbols`` is the largest value of the column ``symbols``, and so on, in the recipe's order."""
+    for name, value in section:
+        side, _, column = name.partition("_")
+        yield Limit(column, side == "max", float(value))
+
+
+@dataclass(frozen=True)
+class Group:
+    """The limits of prose for a domain × language, the text they come from and how many documents that has."""
+
+    domain: str
+    language: str
+    limits: dict[str, float]
+    basis: str
+    trusted: int
+
+
+def prose_groups(columns: Columns, quality: Quality, trusted: NDArray[np.bool_]) -> list[Group]:
+    """One per domain × language of the prose that there is. ``trusted`` marks documents."""
+    domains, languages = columns["domain"].astype(str), columns["language"].astype(str)
+    prose = domains != "code"
+    groups = []
+    for domain, language in sorted(set(zip(domains[prose].tolist(), languages[prose].tolist(), strict=True))):
+        own = trusted & (languages == language)
+        basis, members = f"{domain}.{language}", own & (domains == domain)
+        if members.sum() < MIN_TRUSTED:
+            basis, members = language, own
+        if quality.thresholds == "fixed" or members.sum() < MIN_TRUSTED:
+            basis, members = "general", np.zeros(len(own), bool)
+        found = {
+            limit.column: limit.general
+            if limit.column in FIRM
+            else round(limit.loosened(columns[limit.column][members], quality.trusted_share), 6)
+            for limit in limits_of(quality.prose)
+            if domain == "web" or limit.column not in WEB_ONLY
+        }
+        groups.append(Group(domain, language, found, basis, int(members.sum())))
+    return groups
+
+
+def apply(columns: Columns, groups: list[Group], section: ProseLimits) -> list[tuple[str, NDArray[np.bool_]]]:
+    """``(reason, where it applies)`` for each limit of prose, in the recipe's order."""
+    names = np.array([f"{group.domain}.{group.language}" for group in groups])
+    domains, languages = columns["domain"].astype(str), columns["language"].astype(str)
+    own = np.char.add(np.char.add(domains, "."), languages)
+    order = np.argsort(names)
+    at = np.minimum(np.searchsorted(names, own, sorter=order), max(len(names) - 1, 0))
+    member = names[order][at] == own if len(names) else np.zeros(len(own), bool)
+    rules = []
+    for limit in limits_of(section):
+        values = np.array([groups[i].limits.get(limit.column, np.nan) for i in order])
+        here = np.where(member, values[at], np.nan) if len(values) else np.full(len(own), np.nan)
+        with np.errstate(invalid="ignore"):
+            rules.append((limit.reason, limit.broken(columns[limit.column], here)))
+    return rules
