@@ -67,7 +67,8 @@ def run(tokenizer: Tokenizer, tmp_path_factory: pytest.TempPathFactory) -> Path:
     ]
     pq.write_table(pa.Table.from_pylist(documents), curate / "documents" / "part-00000.parquet")
     removed = [{"kind": "email", "hash": hash_value("email", EMAIL, SALT), "document": name} for name in ("aa", "bb")]
-    pq.write_table(pa.Table.from_pylist(removed), curate / "personal_data.parquet")
+    (curate / "personal_data").mkdir()
+    pq.write_table(pa.Table.from_pylist(removed), curate / "personal_data" / "part-00000.parquet")
     (curate / "audit.json").write_text(json.dumps({"salt": SALT}))
     return folder
 

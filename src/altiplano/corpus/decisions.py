@@ -4,6 +4,7 @@ Nothing here looks at a text: a threshold can be changed and judged without anno
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -29,13 +30,15 @@ STEPS = (
     ("heuristics", HEURISTICS),
     ("perplexity", ("perplexity",)),
     ("exact duplicates", ("exact duplicate",)),
-    ("near duplicates", ("near duplicate",)),
+    ("near duplicates", ("near duplicate", "in an earlier run")),
     ("held-out overlap", ("overlaps training",)),
 )
 """The funnel: each step and the reasons it drops documents for."""
 
 SURE = 0.9
 """Probability of the first language identifier above which it needs no second opinion."""
+
+COPIES = ("exact duplicate", "near duplicate", "in an earlier run")
 
 BUCKETS = ("head", "middle", "tail")
 BUCKET_SHARES = (1 / 3, 2 / 3)
@@ -78,45 +81,65 @@ def _uncertain(columns: Columns, least: float) -> NDArray[np.bool_]:
     return (score < least) | ((score < SURE) & (columns["language"] != second))
 
 
-def worst_perplexity(columns: Columns, reasons: Reasons, share: float) -> Reasons:
-    """Drop what is less likely than the ``1 - share`` quantile of its domain × language, counting each cluster once."""
-    reasons = reasons.copy()
-    for members, counted in _scored_groups(columns, reasons):
+@dataclass(frozen=True)
+class Ranks:
+    """Perplexities of a domain × language: where head and middle end, and the largest that is kept."""
+
+    head: float
+    middle: float
+    largest: float
+
+
+def perplexity_ranks(columns: Columns, share: float) -> dict[str, Ranks]:
+    """Per domain × language of a sample of the survivors, one of each cluster; the worst ``share`` is to go."""
+    once = (columns["reason"] == "") & ~np.isnan(columns["perplexity"]) & (columns["cluster"] == columns["id"])
+    names, values = group_names(columns)[once], columns["perplexity"][once]
+    ranks = {}
+    for name in np.unique(names) if len(names) else ():
+        counted = np.sort(values[names == name])
         dropped = int(share * len(counted))
-        if dropped:
-            reasons[members[columns["perplexity"][members] > counted[len(counted) - dropped - 1]]] = "perplexity"
+        head, middle = np.quantile(counted, BUCKET_SHARES)
+        largest = counted[len(counted) - dropped - 1] if dropped else np.inf
+        ranks[str(name)] = Ranks(float(head), float(middle), float(largest))
+    return ranks
+
+
+def worst_perplexity(columns: Columns, ranks: Mapping[str, Ranks]) -> Reasons:
+    """The reasons, with those that are beyond the largest perplexity of their domain × language."""
+    reasons = columns["reason"].copy()
+    largest = _of_group(columns, {name: rank.largest for name, rank in ranks.items()})
+    with np.errstate(invalid="ignore"):
+        reasons[(reasons == "") & (columns["perplexity"] > largest)] = "perplexity"
     return reasons
 
 
-def buckets(columns: Columns, reasons: Reasons) -> NDArray[np.object_]:
+def buckets(columns: Columns, ranks: Mapping[str, Ranks]) -> NDArray[np.object_]:
     """``head``, ``middle`` or ``tail`` of its domain × language by perplexity; empty where there is no perplexity."""
-    found = np.full(len(reasons), "", object)
-    for members, counted in _scored_groups(columns, reasons):
-        edges = np.quantile(counted, BUCKET_SHARES)
-        found[members] = np.array(BUCKETS, object)[np.searchsorted(edges, columns["perplexity"][members], side="left")]
+    head = _of_group(columns, {name: rank.head for name, rank in ranks.items()})
+    middle = _of_group(columns, {name: rank.middle for name, rank in ranks.items()})
+    values = columns["perplexity"]
+    found = np.full(len(values), "", object)
+    with np.errstate(invalid="ignore"):
+        for name, members in zip(BUCKETS, (values <= head, values > head, values > middle), strict=True):
+            found[members] = name
     return found
 
 
-def _scored_groups(columns: Columns, reasons: Reasons) -> list[tuple[NDArray[np.int64], NDArray[np.float64]]]:
-    """Per domain × language the scored survivors, and their perplexities, one per cluster, ascending."""
-    scored = np.flatnonzero((reasons == "") & ~np.isnan(columns["perplexity"]))
-    names = group_names(columns)[scored]
-    found = []
-    for name in np.unique(names) if len(names) else ():
-        members = scored[names == name]
-        first = members[columns["cluster"][members] == columns["id"][members]]
-        if len(first):
-            found.append((members, np.sort(columns["perplexity"][first])))
-    return found
+def _of_group(columns: Columns, values: Mapping[str, float]) -> NDArray[np.float64]:
+    """The value of each document's domain × language; NaN where there is none."""
+    names, at = np.unique(group_names(columns).astype(str), return_inverse=True)
+    return np.array([values.get(str(name), np.nan) for name in names])[at] if len(names) else np.zeros(0)
 
 
-def duplicates(columns: Columns, reasons: Reasons) -> Reasons:
-    """Of the survivors that share a text, and then of those that share a cluster, only the lowest id stays."""
-    reasons = reasons.copy()
-    for key, reason in (("text_hash", "exact duplicate"), ("cluster", "near duplicate")):
+def duplicates(columns: Columns) -> Reasons:
+    """The reasons of documents that have copies: of the survivors that share a text, and then of those that share a
+    cluster, only the lowest id stays; none does where an earlier run has one."""
+    reasons = columns["reason"].copy()
+    reasons[(reasons == "") & columns["earlier"]] = COPIES[2]
+    for key, reason in (("text_hash", COPIES[0]), ("cluster", COPIES[1])):
         alive = np.flatnonzero(reasons == "")
         alive = alive[np.argsort(columns["id"][alive])]
-        _, first = np.unique(columns[key][alive], return_index=True)
+        _, first = np.unique(columns[key][alive].astype(str), return_index=True)
         later = np.ones(len(alive), bool)
         later[first] = False
         reasons[alive[later]] = reason

@@ -2,17 +2,24 @@
 
 import json
 import os
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from altiplano.corpus.extras import extra
 from altiplano.disk import sync
 
 TEMPORARY = ".tmp"
 
+BATCH = 512
+"""Documents read at a time."""
 
-def publish(path: Path, write: Callable[[Path], None]) -> None:
+
+def publish(path: Path, write: Callable[[Path], object]) -> None:
     """Let ``write`` fill a temporary file beside ``path``, then move it into place. The folder is synced too."""
     path.parent.mkdir(parents=True, exist_ok=True)
     # named by process: a killed run's orphan may still be writing its own
@@ -38,14 +45,59 @@ def write_table(path: Path, table: Any, row_group: int = 2048) -> None:
     publish(path, lambda temporary: parquet.write_table(table, temporary, compression="zstd", row_group_size=row_group))
 
 
+def link(source: Path, path: Path) -> None:
+    """The same file under a second name, or a copy where the file system has no such thing."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.unlink(missing_ok=True)
+    try:
+        os.link(source, path)
+    except OSError:
+        publish(path, lambda temporary: shutil.copyfile(source, temporary))
+
+
+def write_tables(path: Path, schema: Any, tables: Iterable[Any]) -> None:
+    """One Parquet file from tables that need not fit into memory together: each is a row group."""
+
+    def write(temporary: Path) -> None:
+        with extra("pyarrow.parquet").ParquetWriter(temporary, schema, compression="zstd") as writer:
+            for table in tables:
+                writer.write_table(table.cast(schema))
+
+    publish(path, write)
+
+
+def schema_of(path: Path) -> Any:
+    return extra("pyarrow.parquet").read_schema(path)
+
+
 def read_table(path: Path, columns: list[str] | None = None, filters: Any = None) -> Any:
     return extra("pyarrow.parquet").read_table(path, columns=columns, filters=filters)
+
+
+def read_batches(path: Path, columns: list[str]) -> Iterator[Any]:
+    """The table of a Parquet file some rows at a time, so that memory does not grow with the file."""
+    with extra("pyarrow.parquet").ParquetFile(path) as opened:
+        yield from opened.iter_batches(batch_size=BATCH, columns=columns)
+
+
+def rows_of(path: Path) -> int:
+    return int(extra("pyarrow.parquet").read_metadata(path).num_rows)
+
+
+def save_array(path: Path, values: NDArray[Any]) -> None:
+    """Publish a NumPy array."""
+    publish(path, lambda temporary: _save_array(temporary, values))
 
 
 def remove_temporaries(folder: Path) -> None:
     """What a killed run left half written."""
     for path in sorted(folder.rglob(f"*{TEMPORARY}")):
         path.unlink(missing_ok=True)
+
+
+def _save_array(path: Path, values: NDArray[Any]) -> None:
+    with path.open("wb") as stream:
+        np.save(stream, values)
 
 
 def _write_text(path: Path, text: str) -> None:

@@ -23,19 +23,38 @@ MAX_OVERLAP = 0.5
 """Share of a held-out document's n-grams that training may contain."""
 
 
-def is_held_out(document_hashes: NDArray[Any], groups: NDArray[Any], settings: Heldout) -> NDArray[np.bool_]:
-    """For kept documents: which ones are set aside. Groups below twice ``min_documents`` give none."""
-    place = np.array([int(value[:16], 16) / 2.0**64 for value in document_hashes])
-    chosen = np.zeros(len(groups), bool)
-    for group in np.unique(groups) if len(groups) else ():
-        members = np.flatnonzero(groups == group)
-        if len(members) < 2 * settings.min_documents:
-            continue
-        lowest = np.sort(place[members])[settings.min_documents - 1]
-        chosen[members] = place[members] <= max(settings.fraction, lowest)
-        if chosen[members].all():
-            chosen[members] = False  # pieces of one document: nothing would be left to train on
-    return chosen
+def place(document_hashes: NDArray[Any]) -> NDArray[np.float64]:
+    """Where each hash lies among all hashes, from 0 to 1."""
+    return np.array([int(value[:16], 16) / 2.0**64 for value in document_hashes])
+
+
+class Chooser:
+    """Finds, shard by shard, up to which place each domain × language is held out. Remembers a few places of each."""
+
+    def __init__(self, settings: Heldout):
+        self.settings = settings
+        self.lowest: dict[str, NDArray[np.float64]] = {}
+        self.highest: dict[str, float] = {}
+
+    def add(self, document_hashes: NDArray[Any], groups: NDArray[Any]) -> None:
+        """Kept documents."""
+        places = place(document_hashes)
+        for group in np.unique(groups.astype(str)) if len(groups) else ():
+            here = places[groups == group]
+            merged = np.sort(np.concatenate((self.lowest.get(group, here[:0]), here)))
+            self.lowest[str(group)] = merged[: 2 * self.settings.min_documents]
+            self.highest[str(group)] = max(self.highest.get(group, 0.0), float(here.max()))
+
+    def places(self) -> dict[str, float]:
+        """The largest held-out place per group; groups below twice ``min_documents`` have none."""
+        found = {}
+        for group, lowest in self.lowest.items():
+            if len(lowest) < 2 * self.settings.min_documents:
+                continue
+            largest = max(self.settings.fraction, float(lowest[self.settings.min_documents - 1]))
+            if largest < self.highest[group]:  # else all are pieces of one document
+                found[group] = largest
+        return found
 
 
 def ngrams_of(texts: Iterable[str]) -> tuple[U64, NDArray[np.int64]]:

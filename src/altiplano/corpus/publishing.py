@@ -1,64 +1,45 @@
-"""The decided documents as Parquet parts, sorted by id."""
+"""The decided documents as Parquet, one part per shard."""
 
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from altiplano.corpus import files
-from altiplano.corpus.columns import Columns
-from altiplano.corpus.engine import Pool, map_shards
+from altiplano.corpus.columns import Shard
+from altiplano.corpus.decided import Rules, decide
+from altiplano.corpus.engine import Engine, map_shards
 from altiplano.corpus.extras import extra
+from altiplano.corpus.shards import COLUMNS
+from altiplano.corpus.splitting import Split
 
-DECIDED = ("id", "perplexity", "bucket", "cluster", "keep", "reason", "split")
+DECIDED = ("perplexity", "bucket", "cluster", "keep", "reason", "split")
 """Columns added to those of the shards."""
 
-PART_BYTES = 64 * 2**20
-"""Text per part."""
+
+def part_path(folder: Path, shard: Shard) -> Path:
+    return folder / f"part-{shard.number:05d}.parquet"
 
 
-@dataclass(frozen=True)
-class PartTask:
-    """Documents whose ids are between two, inclusive."""
-
-    path: Path
-    low: str
-    high: str
-    decisions: Path
-    shards: tuple[Path, ...]
-    size: int
+def publish_documents(shards: list[Shard], rules: Rules, split: Split, folder: Path, engine: Engine) -> None:
+    work = partial(_write, rules=rules, split=split, folder=folder)
+    map_shards("documents", work, shards, partial(part_path, folder), lambda shard: shard.size, engine)
 
 
-def publish_documents(columns: Columns, shards: list[Path], folder: Path, steps: Path, pool: Pool) -> None:
-    """``columns`` has ``perplexity``, ``cluster``, ``keep``, ``reason`` and ``split`` by now."""
+def _write(shard: Shard, rules: Rules, split: Split, folder: Path) -> None:
     arrow = extra("pyarrow")
-    order = np.argsort(columns["id"])
-    decided = {name: arrow.array(columns[name][order].tolist()) for name in DECIDED}
-    decisions = steps / "decisions.parquet"
-    files.write_table(decisions, arrow.table(decided))
-    number = np.cumsum(columns["bytes"][order]) // PART_BYTES
-    tasks = []
-    for part, value in enumerate(np.unique(number)):
-        ids, sizes = columns["id"][order][number == value], columns["bytes"][order][number == value]
-        path = folder / f"part-{part:05d}.parquet"
-        tasks.append(PartTask(path, ids[0], ids[-1], decisions, tuple(shards), int(sizes.sum())))
-    map_shards("documents", _write, tasks, lambda task: task.path, lambda task: task.size, pool)
+    columns = decide(shard, rules)
+    split.apply(shard, columns)
+    decided = arrow.table({name: arrow.array(columns[name].tolist()) for name in DECIDED})
 
+    def tables() -> Any:
+        before = 0
+        for batch in files.read_batches(shard.path, list(COLUMNS)):
+            table = arrow.Table.from_batches([batch])
+            for name in DECIDED:
+                table = table.append_column(name, decided[name].slice(before, len(batch)).combine_chunks())
+            before += len(batch)
+            yield table
 
-def _write(task: PartTask) -> None:
-    arrow, compute = extra("pyarrow"), extra("pyarrow.compute")
-    wanted = (compute.field("id") >= task.low) & (compute.field("id") <= task.high)
-    documents = arrow.concat_tables([files.read_table(shard, filters=wanted) for shard in task.shards]).sort_by("id")
-    decisions = files.read_table(task.decisions, filters=wanted)
-    assert decisions["id"].equals(documents["id"])
-    for name in decisions.column_names[1:]:
-        documents = documents.append_column(name, decisions[name])
-    files.write_table(task.path, documents.combine_chunks())
-
-
-def publish_personal_data(parts: list[Path], path: Path) -> None:
-    """Every shard's hashes of removed values, sorted."""
-    table: Any = extra("pyarrow").concat_tables([files.read_table(part) for part in parts])
-    keys = [(name, "ascending") for name in ("document", "kind", "hash")]
-    files.write_table(path, table.sort_by(keys).combine_chunks())
+    kinds = {"perplexity": arrow.float64(), "keep": arrow.bool_()}
+    fields = [*files.schema_of(shard.path), *(arrow.field(name, kinds.get(name, arrow.string())) for name in DECIDED)]
+    files.write_tables(part_path(folder, shard), arrow.schema(fields), tables())

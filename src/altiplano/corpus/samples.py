@@ -1,13 +1,12 @@
 """Text by which a person can judge a rule in a minute: some that it dropped, and what it only just kept."""
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from altiplano.corpus import files
-from altiplano.corpus.columns import Columns
+from altiplano.corpus.columns import Columns, Shard
 from altiplano.corpus.thresholds import Group, limits_of
 from altiplano.recipe.schema import Corpus
 
@@ -21,7 +20,7 @@ Ranked = tuple[str, NDArray[np.float64], NDArray[np.float64], bool]
 """A reason, each document's value and limit (NaN where the rule does not apply), and whether the limit is the largest."""
 
 
-def samples(columns: Columns, shards: list[Path], corpus: Corpus, groups: list[Group]) -> list[dict[str, Any]]:
+def samples(columns: Columns, shards: list[Shard], corpus: Corpus, groups: list[Group]) -> list[dict[str, Any]]:
     """Per reason up to three dropped documents, the lowest ids first, and the three kept ones nearest to the limit.
 
     Of a duplicate the document that was kept in its place stands on the kept side.
@@ -96,12 +95,12 @@ def _numbers(values: Any, limits: Any, document: int) -> dict[str, float | None]
     return {"value": value, "limit": limit}
 
 
-def _cells(columns: Columns, which: NDArray[np.int64], shards: list[Path]) -> dict[int, dict[str, str]]:
+def _cells(columns: Columns, which: NDArray[np.int64], shards: list[Shard]) -> dict[int, dict[str, str]]:
     """Excerpt and address of each document, shard by shard."""
     found = {}
     for shard in np.unique(columns["shard"][which]):
         members = which[columns["shard"][which] == shard]
-        table = files.read_table(shards[shard], ["text", "url"])
+        table = files.read_table(shards[shard].path, ["text", "url"])
         for document in members.tolist():
             row = int(columns["row"][document])
             found[document] = {"text": table["text"][row].as_py()[:EXCERPT], "url": table["url"][row].as_py()}

@@ -1,9 +1,13 @@
 """One shard task: raw files in, a table of annotated documents out. A document's fate is decided later."""
 
 import hashlib
+import re
 from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from altiplano.corpus import files
 from altiplano.corpus.annotations import code_quality, personal_data, statistics
@@ -17,8 +21,13 @@ from altiplano.corpus.sources.raw import Bad, Raw
 from altiplano.corpus.sources.reading import read
 from altiplano.recipe.schema import Corpus
 
+CHUNK_BYTES = 32 * 2**20
+"""Text held at a time."""
+
 EXAMPLE = 300
 """Characters of an example in the audit."""
+
+TRACKING = re.compile(r"(utm_\w+|fbclid|gclid|sessionid|phpsessid)=", re.IGNORECASE)
 
 CODE = Language("code", 1.0, "code", 0.0)
 
@@ -28,6 +37,7 @@ COLUMNS = {
     "declared": "string", "code_language": "string", "characters": "int64", "words": "int64",
     **dict.fromkeys((*statistics.COLUMNS, *code_quality.COLUMNS, "personal_data"), "float32"),
     "personal_spans": "int64", "bytes": "int64", "text_hash": "string", "document_hash": "string",
+    "url_hash": "string",
 }  # fmt: skip
 """``text_hash`` is equal for texts that differ in white space only; ``document_hash`` is that of the whole document,
 which all pieces of a long one share."""
@@ -47,44 +57,86 @@ def personal_path(folder: Path, number: int) -> Path:
 
 def annotate_shard(task: Task, corpus: Corpus, salt: str, folder: Path) -> None:
     """Writes the shard's documents, the hashes of its personal data and, last, its counts."""
-    rows: list[dict[str, Any]] = []
+    counts = Counts(task.source.name)
     removed: list[tuple[str, str, str]] = []
-    bad: Counter[str] = Counter()
-    lost = 0
-    examples: dict[str, str] = {}
-    raw_documents = raw_bytes = 0
-    found: Counter[str] = Counter()
+    arrow, schema = extra("pyarrow"), _schema()
+    tables = (arrow.Table.from_pylist(rows, schema) for rows in _chunks(task, corpus, salt, counts, removed))
+    files.write_tables(shard_path(folder, task.number), schema, tables)
+    _write_personal(personal_path(folder, task.number), sorted(removed))
+    files.write_json(counts_path(folder, task.number), counts.as_json())
+
+
+def give_up_shard(task: Task, reason: str, folder: Path) -> None:
+    """An empty shard in place of one that cannot be read, and why: it counts as a lost record."""
+    files.write_tables(shard_path(folder, task.number), _schema(), [])
+    _write_personal(personal_path(folder, task.number), [])
+    counts = Counts(task.source.name)
+    counts.add_bad(Bad(f"shard given up: {reason}", ", ".join(task.files)[:EXAMPLE]))
+    files.write_json(counts_path(folder, task.number), counts.as_json())
+
+
+def _schema() -> Any:
+    arrow = extra("pyarrow")
+    return arrow.schema([(name, getattr(arrow, kind)()) for name, kind in COLUMNS.items()])
+
+
+def _write_personal(path: Path, removed: list[tuple[str, str, str]]) -> None:
+    arrow = extra("pyarrow")
+    names = ("kind", "hash", "document")
+    columns = {name: arrow.array([item[at] for item in removed], arrow.string()) for at, name in enumerate(names)}
+    files.write_table(path, arrow.table(columns))
+
+
+@dataclass
+class Counts:
+    """What a shard task read, and what it could not."""
+
+    source: str
+    documents: int = 0
+    bytes: int = 0
+    lost: int = 0
+    bad: Counter[str] = field(default_factory=Counter)
+    examples: dict[str, str] = field(default_factory=dict)
+    personal_data: Counter[str] = field(default_factory=Counter)
+
+    def add_bad(self, record: Bad) -> None:
+        self.bad[record.reason] += 1
+        self.lost += record.lost
+        self.examples.setdefault(record.reason, record.example[:EXAMPLE])
+
+    def as_json(self) -> dict[str, Any]:
+        bad = [
+            {"reason": reason, "count": self.bad[reason], "example": self.examples[reason]}
+            for reason in sorted(self.bad)
+        ]
+        plain = {"source": self.source, "documents": self.documents, "bytes": self.bytes, "lost": self.lost}
+        return {**plain, "bad": bad, "personal_data": dict(sorted(self.personal_data.items()))}
+
+
+def _chunks(
+    task: Task, corpus: Corpus, salt: str, counts: Counts, removed: list[tuple[str, str, str]]
+) -> Iterator[list[dict[str, Any]]]:
+    """Rows of about CHUNK_BYTES of text at a time, each ordered by id."""
     lists = read_word_lists({name: corpus.root / path for name, path in corpus.quality.word_lists.items()})
+    rows: list[dict[str, Any]] = []
+    size = 0
     for record in read(task):
         if isinstance(record, Bad):
-            bad[record.reason] += 1
-            lost += record.lost
-            examples.setdefault(record.reason, record.example[:EXAMPLE])
+            counts.add_bad(record)
             continue
-        raw_documents += 1
-        raw_bytes += record.size
+        counts.documents += 1
+        counts.bytes += record.size
         for row, values in _documents(record, task, corpus, lists):
             rows.append(row)
-            found.update(kind for kind, _ in values)
+            size += row["bytes"]
+            counts.personal_data.update(kind for kind, _ in values)
             if corpus.remove_personal_data:
                 removed += [(kind, personal_data.hash_value(kind, value, salt), row["id"]) for kind, value in values]
-    rows.sort(key=lambda row: row["id"])
-    arrow = extra("pyarrow")
-    schema = arrow.schema([(name, getattr(arrow, kind)()) for name, kind in COLUMNS.items()])
-    files.write_table(shard_path(folder, task.number), arrow.Table.from_pylist(rows, schema))
-    names = ("kind", "hash", "document")
-    removed.sort()
-    columns = {name: arrow.array([item[at] for item in removed], arrow.string()) for at, name in enumerate(names)}
-    files.write_table(personal_path(folder, task.number), arrow.table(columns))
-    counts = {
-        "source": task.source.name,
-        "documents": raw_documents,
-        "bytes": raw_bytes,
-        "lost": lost,
-        "bad": [{"reason": reason, "count": bad[reason], "example": examples[reason]} for reason in sorted(bad)],
-        "personal_data": dict(sorted(found.items())),
-    }
-    files.write_json(counts_path(folder, task.number), counts)
+        if size >= CHUNK_BYTES:
+            yield sorted(rows, key=lambda row: row["id"])
+            rows, size = [], 0
+    if rows:
+        yield sorted(rows, key=lambda row: row["id"])
 
 
 def _documents(
@@ -122,6 +174,7 @@ def _documents(
             "bytes": len(kept.encode("utf-8")),
             "text_hash": _text_hash(kept),
             "document_hash": whole,
+            "url_hash": url_hash(raw.url) if domain == "web" else "",
         }
         found.append((row, [(span.kind, piece[span.start : span.end]) for span in spans]))
     return found
@@ -129,3 +182,13 @@ def _documents(
 
 def _text_hash(text: str) -> str:
     return hashlib.sha256(" ".join(text.split()).encode("utf-8")).hexdigest()[:32]
+
+
+def url_hash(url: str) -> str:
+    """Equal for addresses that differ in case of the host, protocol, fragment, tracking or a slash at the end."""
+    if not url:
+        return ""
+    parts = urlsplit(url)
+    query = "&".join(part for part in parts.query.split("&") if part and not TRACKING.match(part))
+    whole = f"{parts.netloc.lower().removeprefix('www.')}{parts.path.rstrip('/')}?{query}"
+    return hashlib.sha256(whole.encode("utf-8", "replace")).hexdigest()[:32]

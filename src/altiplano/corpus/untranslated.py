@@ -1,12 +1,11 @@
 """English pages inside translated collections: ``react-de.jsonl.gz`` claims German, and most of it still is English."""
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from altiplano.corpus import files
-from altiplano.corpus.columns import Columns
+from altiplano.corpus.columns import Columns, Shard
 
 MIN_TRANSLATED = 2
 """Documents in the claimed language that make a claim credible: "it" in a file name may be a word."""
@@ -18,7 +17,7 @@ PAGES = 20
 """Named per collection; the counts are of all."""
 
 
-def untranslated(columns: Columns, shards: list[Path]) -> list[dict[str, Any]]:
+def untranslated(columns: Columns, shards: list[Shard]) -> list[dict[str, Any]]:
     """Per source and claimed language other than English: how many documents are in it, in English, or half each.
 
     English ones are kept as English where they are good text; copies of a page in several translations are duplicates.
@@ -49,8 +48,8 @@ def untranslated(columns: Columns, shards: list[Path]) -> list[dict[str, Any]]:
     return found
 
 
-def _page(columns: Columns, document: int, shards: list[Path]) -> dict[str, str]:
-    table = files.read_table(shards[int(columns["shard"][document])], ["text", "url"])
+def _page(columns: Columns, document: int, shards: list[Shard]) -> dict[str, str]:
+    table = files.read_table(shards[int(columns["shard"][document])].path, ["text", "url"])
     row = int(columns["row"][document])
     return {
         "url": table["url"][row].as_py(),

@@ -93,6 +93,16 @@ class Deduplication(Section):
     min_similarity: float = Field(
         0.65, description="estimated Jaccard below which candidates are not duplicates", ge=0, le=1
     )
+    urls: bool = Field(True, description="web pages of one address are copies of one another")
+    against: tuple[Path, ...] = Field(
+        (), description="curate folders of earlier runs, whose documents are not taken again"
+    )
+    max_line_repeats: int = Field(
+        0, ge=0, description="drop lines of web pages that more documents have (Llama 3 uses 6 per 30M); 0: keep all"
+    )
+    min_repeat_bytes: int = Field(
+        0, ge=0, description="drop later copies of any stretch of so many bytes or more; 0: keep all"
+    )
 
 
 class Heldout(Section):
@@ -110,6 +120,9 @@ class Corpus(Section):
     remove_personal_data: bool = True
     deduplication: Deduplication = Deduplication()
     heldout: Heldout = Heldout()
+    benchmarks: tuple[str, ...] = Field(
+        (), description="globs under corpus.root of benchmark texts; documents with one of them are dropped"
+    )
     max_bad_records: float = Field(
         0.05, description="share of unreadable records above which curation fails", ge=0, le=1
     )

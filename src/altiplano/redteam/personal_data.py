@@ -40,7 +40,7 @@ def read_removed(curate: Path, seed: int) -> Removed:
     except ImportError as error:
         raise InputError('red-teaming needs pyarrow: pip install "altiplano[redteam]"') from error
     salt = str(json.loads((curate / "audit.json").read_text())["salt"])
-    table = pq.read_table(curate / "personal_data.parquet", columns=["hash", "document"])
+    table = pq.read_table(curate / "personal_data", columns=["hash", "document"])
     hashes = frozenset(table["hash"].to_pylist())
     documents = sorted(set(table["document"].to_pylist()))
     random = np.random.default_rng(seed)

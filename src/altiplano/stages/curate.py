@@ -1,12 +1,16 @@
 """Raw files to documents that are kept or dropped with a reason."""
 
-from altiplano.corpus.curate import curate
+from altiplano.corpus.extras import require
 from altiplano.corpus.sources.listing import input_fingerprint
 from altiplano.stages.stage import Context, Result, Stage
 
 
 def run(context: Context) -> Result:
-    return Result(counts=curate(context.recipe.corpus, context.recipe.seed, context.folder))
+    require()
+    from altiplano.corpus.curate import curate  # compiled code and libraries of an extra
+
+    corpus, before = context.recipe.corpus, context.workspace / "curate"
+    return Result(curate(corpus, context.recipe.seed, context.folder, engine=context.engine, before=before))
 
 
 STAGE = Stage(

@@ -49,6 +49,8 @@ class Context:
     """Recipe keys that may differ from those that a stage with precious work was begun with."""
     views: tuple[str, ...] = ()
     """Training only: tensorboard, wandb."""
+    engine: str = "local"
+    """Curation only: local, ray or ray:ADDRESS."""
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,100 @@
+"""Pairs of copies among all shards: one task per range of keys, so that memory does not grow with the corpus.
+
+Each key's first document is paired with its others. Documents that share a band of their signatures are candidates:
+their whole signatures must agree well enough, so that texts that merely share a passage stay.
+"""
+
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from altiplano.corpus import files
+from altiplano.corpus.columns import Shard
+from altiplano.corpus.deduplication.fingerprints import Fingerprints
+from altiplano.corpus.words import U64
+
+RANGE_KEYS = 1 << 22
+"""Keys that one task looks at: 64 MiB, a few times that at work."""
+
+CHUNK = 1 << 14
+"""Candidate pairs compared at a time."""
+
+Edges = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class EdgeTask:
+    """Keys from ``low`` to ``high``, inclusive, of all shards."""
+
+    path: Path
+    low: int
+    high: int
+    size: int
+
+
+def edge_tasks(keys: int, folder: Path) -> list[EdgeTask]:
+    """Ranges of equal width: keys are hashes, so that each has about as many."""
+    ranges = max(1, -(-keys // RANGE_KEYS))
+    edges = [(number << 64) // ranges for number in range(ranges + 1)]
+    return [
+        EdgeTask(folder / f"edges-{number:05d}.npy", low, high - 1, 16 * keys // ranges)
+        for number, (low, high) in enumerate(pairwise(edges))
+    ]
+
+
+def write_edges(task: EdgeTask, shards: list[Shard], folder: Path, min_similarity: float) -> None:
+    """Pairs of document numbers [pairs, 2], each pair once."""
+    outs = [Fingerprints(folder, shard.number) for shard in shards]
+    sure = pairs(_range([out.exact for out in outs], task))
+    candidates = pairs(_range([out.bands for out in outs], task))
+    alike = confirmed(candidates, shards, folder) >= min_similarity
+    files.save_array(task.path, np.unique(np.concatenate((sure, candidates[alike])), axis=0))
+
+
+def pairs(keyed: U64) -> Edges:
+    """Each key's lowest document with each of its others. ``keyed`` is [2, rows]: keys and documents, in any order."""
+    order = np.lexsort((keyed[1], keyed[0]))
+    keys, documents = keyed[0][order], keyed[1][order].astype(np.int64)
+    begins = np.ones(len(keys), bool)
+    begins[1:] = keys[1:] != keys[:-1]
+    start = np.flatnonzero(begins)
+    first = np.repeat(documents[start], np.diff(np.append(start, len(keys))))
+    other = first != documents
+    return np.unique(np.stack((first[other], documents[other]), axis=1), axis=0)
+
+
+def confirmed(candidates: Edges, shards: list[Shard], folder: Path) -> NDArray[np.float64]:
+    """The share of the signature on which each pair agrees: an estimate of its Jaccard similarity."""
+    starts = np.array([shard.first for shard in shards])
+    share = np.zeros(len(candidates))
+    for at in range(0, len(candidates), CHUNK):
+        left, right = (_signatures(side, starts, shards, folder) for side in candidates[at : at + CHUNK].T)
+        share[at : at + CHUNK] = (left == right).mean(axis=1)
+    return share
+
+
+def _signatures(documents: NDArray[np.int64], starts: NDArray[np.int64], shards: list[Shard], folder: Path) -> U64:
+    """Signatures of the documents [documents, hashes]; only these are read."""
+    place = np.searchsorted(starts, documents, side="right") - 1
+    found: U64 | None = None
+    for at in np.unique(place):
+        here = place == at
+        values = np.load(Fingerprints(folder, shards[at].number).signatures, mmap_mode="r")
+        if found is None:
+            found = np.zeros((len(documents), values.shape[1]), values.dtype)
+        found[here] = values[documents[here] - shards[at].first]
+    assert found is not None
+    return found
+
+
+def _range(paths: list[Path], task: EdgeTask) -> U64:
+    parts = [np.zeros((2, 0), np.uint64)]
+    for path in paths:
+        keyed = np.load(path, mmap_mode="r")
+        low = np.searchsorted(keyed[0], np.uint64(task.low), side="left")
+        high = np.searchsorted(keyed[0], np.uint64(task.high), side="right")
+        parts.append(np.array(keyed[:, low:high]))
+    return np.concatenate(parts, axis=1)
