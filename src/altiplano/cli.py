@@ -103,6 +103,13 @@ def parser() -> argparse.ArgumentParser:
         add_cluster(sub)
         sub.add_argument("--workspace", type=Path, metavar="FOLDER", help="where results go (default: runs/NAME)")
         sub.add_argument("--again", action="store_true", help="compute this stage again even if it is up to date")
+        if name in ("run", "curate"):
+            sub.add_argument(
+                "--engine",
+                default="local",
+                metavar="ENGINE",
+                help="what curation runs on: local (default), ray (started here) or ray:ADDRESS (a cluster)",
+            )
         if name == "train":
             sub.add_argument("--steps", type=int, metavar="N", help="stop after N optimizer steps, with a checkpoint")
             sub.add_argument(
@@ -276,6 +283,7 @@ def run_stages(options: argparse.Namespace) -> int:
         profile=profile,
         allow=tuple(getattr(options, "allow", ())),
         views=views,
+        engine=getattr(options, "engine", "local"),
     )
     failed = [outcome for outcome in outcomes if not outcome.result.passed]
     is_publisher = os.environ.get("RANK", "0") == "0"

@@ -39,11 +39,13 @@ def audit_of(folder: Path) -> dict:
 
 
 def test_folder_holds_the_contract_and_nothing_else(curated):
+    parts = [f"part-{number:05d}.parquet" for number in range(5)]
     assert sorted(contents(curated)) == [
         "audit.json",
-        "documents/part-00000.parquet",
+        "counts.json",
+        *(f"documents/{part}" for part in parts),
         "inputs.json",
-        "personal_data.parquet",
+        *(f"personal_data/{part}" for part in parts),
     ]
     table = pq.read_table(curated / "documents")
     types = {field.name: str(field.type) for field in table.schema}
@@ -51,8 +53,11 @@ def test_folder_holds_the_contract_and_nothing_else(curated):
         assert types[name] == "string"
     assert types["language_score"] == types["perplexity"] == "double"
     assert types["bytes"] == "int64" and types["keep"] == "bool"
+    for part in parts:
+        ids = pq.read_table(curated / "documents" / part)["id"].to_pylist()
+        assert ids == sorted(set(ids))
     ids = table["id"].to_pylist()
-    assert ids == sorted(set(ids)) and all(len(i) == 32 for i in ids)
+    assert len(set(ids)) == len(ids) and all(len(i) == 32 for i in ids)
     for row in table.to_pylist():
         assert row["bytes"] == len(row["text"].encode())
         assert row["keep"] == (row["reason"] == "") == (row["split"] in ("train", "heldout"))
@@ -81,7 +86,7 @@ def test_personal_data_is_gone_and_its_hashes_are_there(curated):
     rows = documents(curated)
     text = "\n".join(row["text"] for row in rows)
     salt = audit_of(curated)["salt"]
-    removed = pq.read_table(curated / "personal_data.parquet").to_pylist()
+    removed = pq.read_table(curated / "personal_data").to_pylist()
     hashes = {(item["kind"], item["hash"]) for item in removed}
     for item in key:
         assert item["value"] not in text
@@ -238,7 +243,7 @@ def test_personal_data_may_stay(tmp_path):
     curate(corpus, 0, tmp_path / "out", workers=1)
     assert "ann@beach.example" in documents(tmp_path / "out")[0]["text"]
     assert audit_of(tmp_path / "out")["personal_data"] == {"email": 1}
-    assert len(pq.read_table(tmp_path / "out" / "personal_data.parquet")) == 0
+    assert len(pq.read_table(tmp_path / "out" / "personal_data")) == 0
 
 
 def test_perplexity_drops_what_is_unlike_its_group(tmp_path):

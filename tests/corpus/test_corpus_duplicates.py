@@ -2,16 +2,16 @@
 
 import itertools
 import random
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-import pytest
 from corpus_support import SAMPLES
 from hypothesis import given
 from hypothesis import strategies as st
 
-from altiplano.corpus.deduplication import exact, minhash
+from altiplano.corpus.deduplication import edges, minhash
 from altiplano.corpus.deduplication.union_find import components
 from altiplano.recipe.schema import Deduplication
 
@@ -19,17 +19,23 @@ SETTINGS = Deduplication()
 
 
 def signed(tmp_path, texts):
-    ids = [f"{i:04d}" for i in range(len(texts))]
     path = tmp_path / "shard.parquet"
-    pq.write_table(pa.table({"id": ids, "text": texts}), path)
-    found, values = minhash.signatures([path], ids, SETTINGS)
-    return [int(i) for i in found], values
+    pq.write_table(pa.table({"text": texts}), path)
+    rows, values = minhash.signatures(path, np.arange(len(texts)), SETTINGS)
+    return rows.tolist(), values
+
+
+def confirmed_pairs(values, settings=SETTINGS):
+    """Rows that share a band and agree well enough."""
+    keys = minhash.band_keys(values, settings).reshape(-1)
+    found = edges.pairs(np.stack((keys, np.repeat(np.arange(len(values), dtype=np.uint64), settings.bands))))
+    alike = (values[found[:, 0]] == values[found[:, 1]]).mean(axis=1) >= settings.min_similarity
+    return found[alike]
 
 
 def duplicates(tmp_path, texts):
     rows, values = signed(tmp_path, texts)
-    left, right = minhash.pairs(values, SETTINGS)
-    return {frozenset((rows[a], rows[b])) for a, b in zip(left, right, strict=True)}
+    return {frozenset((rows[a], rows[b])) for a, b in confirmed_pairs(values)}
 
 
 def sentences(seed, number=60):
@@ -110,21 +116,29 @@ def test_bands_agree_with_duckdb(tmp_path):
     expected = set(duckdb.connect().register("t", table).execute(query).fetchall())
     same = {(a, b) for a, b in itertools.combinations(range(len(values)), 2) if (keys[a] == keys[b]).any()}
     assert same == expected
-    left, right = minhash.pairs(values, SETTINGS)
     confirmed = {(a, b) for a, b in expected if (values[a] == values[b]).mean() >= SETTINGS.min_similarity}
     ours, oracle = (
         components(len(values), *np.array(sorted(e), np.int64).T)
-        for e in (set(zip(left, right, strict=True)), confirmed)
+        for e in (set(map(tuple, confirmed_pairs(values).tolist())), confirmed)
     )
     assert np.array_equal(ours, oracle)
 
 
-@given(st.lists(st.sampled_from("abcd"), max_size=12))
-def test_exact_pairs_join_what_is_equal(values):
-    left, right = exact.pairs(np.array(values, object))
-    roots = components(len(values), left, right)
+@given(st.lists(st.integers(0, 3), max_size=12))
+def test_equal_keys_are_joined(values):
+    keys = np.array(values, np.uint64)
+    found = edges.pairs(np.stack((keys, np.arange(len(keys), dtype=np.uint64))))
+    roots = components(len(values), *found.T)
     for i, j in itertools.combinations(range(len(values)), 2):
         assert (roots[i] == roots[j]) == (values[i] == values[j])
+
+
+@given(st.integers(0, 10**9))
+def test_ranges_of_keys_cover_every_key_once(keys):
+    tasks = edges.edge_tasks(keys, Path("x"))
+    assert tasks[0].low == 0
+    assert tasks[-1].high == 2**64 - 1
+    assert all(one.high + 1 == other.low for one, other in itertools.pairwise(tasks))
 
 
 @given(st.integers(1, 20).flatmap(lambda n: st.tuples(st.just(n), st.lists(st.tuples(*[st.integers(0, n - 1)] * 2)))))
@@ -139,12 +153,3 @@ def test_components_are_connected_and_named_by_their_smallest_member(graph):
             for node in both:
                 reach[node] = reach[node] | both
     assert found.tolist() == [min(nodes) for nodes in reach]
-
-
-def test_daft_joins_64_bit_keys_rightly():
-    """The band join must not multiply rows, as Daft's join on binary keys does."""
-    daft = pytest.importorskip("daft")
-    keys = np.random.default_rng(0).integers(0, 2**64, 3000, np.uint64)
-    frame = daft.from_pydict({"key": keys, "a": np.arange(3000)})
-    other = daft.from_pydict({"key": keys, "b": np.arange(3000)})
-    assert frame.join(other, on="key").count_rows() == 3000

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from altiplano.corpus.decisions import duplicates, quality, worst_perplexity
-from altiplano.corpus.heldout import is_held_out, ngrams_of, overlaps, seen_in
+from altiplano.corpus.decisions import duplicates, perplexity_ranks, quality, worst_perplexity
+from altiplano.corpus.heldout import Chooser, ngrams_of, overlaps, place, seen_in
 from altiplano.recipe.schema import Corpus, Heldout, Source
 
 SETTINGS = Heldout()
@@ -16,6 +16,15 @@ SETTINGS = Heldout()
 
 def hashes(names):
     return np.array([hashlib.sha256(name.encode()).hexdigest()[:32] for name in names], object)
+
+
+def is_held_out(document_hashes, groups, settings, shards=3):
+    """As the curate stage does it: shard by shard, then by the largest place of each group."""
+    chooser = Chooser(settings)
+    for part in np.array_split(np.arange(len(groups)), shards):
+        chooser.add(document_hashes[part], groups[part])
+    places = chooser.places()
+    return place(document_hashes) <= np.array([places.get(group, -1.0) for group in groups])
 
 
 def test_a_growing_corpus_keeps_what_was_held_out_by_its_hash():
@@ -96,17 +105,15 @@ def test_reasons(changes, reasons):
 @given(st.permutations(range(40)), st.floats(0, 0.9))
 def test_the_worst_share_of_each_group_goes(order, share):
     n = len(order)
-    found = worst_perplexity(
-        {
-            "id": np.array([f"{i:02d}" for i in range(n)], object),
-            "cluster": np.array([f"{i:02d}" for i in range(n)], object),
-            "domain": np.full(n, "web", object),
-            "language": np.array(["en", "de"] * (n // 2), object),
-            "perplexity": np.array(order, float),
-        },
-        np.full(n, "", object),
-        share,
-    )
+    columns = {
+        "id": np.array([f"{i:02d}" for i in range(n)], object),
+        "cluster": np.array([f"{i:02d}" for i in range(n)], object),
+        "domain": np.full(n, "web", object),
+        "language": np.array(["en", "de"] * (n // 2), object),
+        "perplexity": np.array(order, float),
+        "reason": np.full(n, "", object),
+    }
+    found = worst_perplexity(columns, perplexity_ranks(columns, share))
     for start in (0, 1):
         values = sorted(zip(order[start::2], found[start::2], strict=True))
         dropped = int(share * len(values))
@@ -116,10 +123,11 @@ def test_the_worst_share_of_each_group_goes(order, share):
 def test_duplicates_leave_the_lowest_surviving_id():
     reasons = duplicates(
         {
-            "id": np.array(list("edcba"), object),
-            "text_hash": np.array(["x", "x", "y", "z", "x"], object),
-            "cluster": np.array(["a", "a", "a", "b", "a"], object),
-        },
-        np.array(["", "", "", "", "perplexity"], object),
+            "id": np.array(list("edcbaf"), object),
+            "text_hash": np.array(["x", "x", "y", "z", "x", "w"], object),
+            "cluster": np.array(["a", "a", "a", "b", "a", "0"], object),
+            "reason": np.array(["", "", "", "", "perplexity", ""], object),
+            "earlier": np.array([False] * 5 + [True]),
+        }
     )
-    assert reasons.tolist() == ["exact duplicate", "near duplicate", "", "", "perplexity"]
+    assert reasons.tolist() == ["exact duplicate", "near duplicate", "", "", "perplexity", "in an earlier run"]

@@ -30,6 +30,7 @@ def run_until(
     profile: tuple[int, int] | None = None,
     allow: tuple[str, ...] = (),
     views: tuple[str, ...] = (),
+    engine: str = "local",
 ) -> list[Outcome]:
     """Run every stage up to ``last`` that is not up to date; ``again`` recomputes ``last`` even if it is.
 
@@ -42,7 +43,9 @@ def run_until(
     with locked(workspace):
         (workspace / "recipe.toml").write_text(recipe_toml(recipe))
         for stage in STAGES:
-            context = Context(recipe, cluster, layout, workspace, workspace, {}, stop_after, profile, allow, views)
+            context = Context(
+                recipe, cluster, layout, workspace, workspace, {}, stop_after, profile, allow, views, engine
+            )
             say(f"{stage.name} …")
             outcome = run_stage(stage, context, again=again and stage.name == last)
             outcomes.append(outcome)
