@@ -18,9 +18,11 @@ from corpus_support import SAMPLES, contents, samples_corpus
 from altiplano.corpus.annotations.personal_data import find, hash_value
 from altiplano.corpus.curate import curate
 from altiplano.corpus.heldout import NGRAM
+from altiplano.corpus.shards import annotate_shard
+from altiplano.corpus.sources import listing
 from altiplano.corpus.words import ngram_hashes, word_hashes
 from altiplano.errors import InputError
-from altiplano.recipe.schema import Corpus, Quality, Source
+from altiplano.recipe.schema import Corpus, Deduplication, Quality, Source
 
 
 @pytest.fixture(scope="module")
@@ -304,6 +306,84 @@ def test_a_few_bad_records_never_stop_a_small_corpus(tmp_path):
     (tmp_path / "a.jsonl").write_text(json.dumps({"text": text}) + "\n" + "broken\n" * 3)
     counts = curate(Corpus(root=tmp_path, sources=(source,)), 0, tmp_path / "out", workers=1)
     assert (counts["documents"], counts["bad_records"]) == (1, 3)
+
+
+def never(task, **rest):
+    raise AssertionError("annotated again")
+
+
+def failing_for_b(task, **rest):
+    """As annotate_shard; dies of one file."""
+    if any("b.txt" in file for file in task.files):
+        os.kill(os.getpid(), signal.SIGKILL)
+    annotate_shard(task, **rest)
+
+
+def test_a_shard_that_kills_its_process_is_given_up_and_counted(tmp_path, monkeypatch):
+    essays = ESSAY.split("\n# ")
+    corpus = small(tmp_path, {f"{name}.txt": essay for name, essay in zip("abcdef", essays, strict=False)})
+    monkeypatch.setattr(listing, "TASK_BYTES", 1)
+    monkeypatch.setattr("altiplano.corpus.curate.annotate_shard", failing_for_b)
+    with pytest.raises(InputError, match=r"corpus\.max_bad_records: .* of raw files cannot be read"):
+        curate(corpus, 0, tmp_path / "strict", workers=2)
+    counts = curate(corpus.model_copy(update={"max_bad_records": 0.9}), 0, tmp_path / "out", workers=2)
+    assert counts["raw_documents"] == 5
+    (bad,) = audit_of(tmp_path / "out")["bad_records"]
+    assert bad["reason"] == "shard given up: its process was killed, perhaps for want of memory"
+    assert bad["example"] == "b.txt"
+
+
+def test_another_threshold_takes_the_annotations_that_are_there(curated, tmp_path, monkeypatch):
+    changed = samples_corpus(quality=Quality(min_characters=600))
+    curate(changed, seed=0, folder=tmp_path / "anew", workers=1)
+    monkeypatch.setattr("altiplano.corpus.curate.annotate_shard", never)
+    curate(changed, seed=0, folder=tmp_path / "taken", workers=1, before=curated)
+    assert contents(tmp_path / "taken") == contents(tmp_path / "anew")
+    assert any(d["reason"] == "too short" for d in audit_of(tmp_path / "taken")["dropped"])
+
+
+def test_documents_of_an_earlier_run_are_not_taken_again(curated, tmp_path):
+    own = {f"{i}.txt": essay for i, essay in enumerate(ESSAY.split("\n# "))}
+    corpus = small(tmp_path, own)
+    counts = curate(corpus, 0, tmp_path / "first", workers=1)
+    assert counts["documents"] > 0
+    twice = corpus.model_copy(update={"deduplication": Deduplication(against=(tmp_path / "first",))})
+    with pytest.raises(InputError, match="in an earlier run"):
+        curate(twice, 0, tmp_path / "again", workers=1)
+    (tmp_path / "new.txt").write_text((SAMPLES / "essays" / "de.md").read_text(encoding="utf-8"))
+    curate(twice, 0, tmp_path / "more", workers=1)
+    fates = {row["url"]: row["reason"] for row in documents(tmp_path / "more")}
+    assert {fates[name] for name in own} == {"in an earlier run"}
+    missing = Deduplication(against=(tmp_path / "nowhere",))
+    with pytest.raises(InputError, match=r"deduplication\.against: .*nowhere is no finished curate folder"):
+        curate(corpus.model_copy(update={"deduplication": missing}), 0, tmp_path / "x", workers=1)
+
+
+def test_pages_of_one_address_are_copies(tmp_path):
+    pages = ["https://a.example/x?utm_source=b", "http://www.A.example/x/#top", "https://a.example/y"]
+    essays = ESSAY.split("\n# ")
+    lines = [json.dumps({"text": text, "url": url}) for text, url in zip(essays, pages, strict=False)]
+    (tmp_path / "a.jsonl").write_text("\n".join(lines))
+    source = Source(name="pages", domain="web", format="jsonl", path="*.jsonl")
+    for urls, kept in ((True, 2), (False, 3)):
+        corpus = Corpus(root=tmp_path, sources=(source,), deduplication=Deduplication(urls=urls))
+        assert curate(corpus, 0, tmp_path / str(urls), workers=1)["documents"] == kept
+
+
+def test_documents_with_a_benchmark_in_them_go(tmp_path):
+    essays = ESSAY.split("\n# ")
+    question = (
+        "Which bird was seen on the morning of the third of May beside the old mill and why did nobody write it down"
+    )
+    texts = {"a.txt": essays[0], "b.txt": f"{essays[1]}\n{question}\n", "c.txt": essays[2]}
+    corpus = small(tmp_path, texts, benchmarks=("tests/*.jsonl",))
+    with pytest.raises(InputError, match=r"corpus\.benchmarks: 'tests/\*\.jsonl' matches no file"):
+        curate(corpus, 0, tmp_path / "none", workers=1)
+    (tmp_path / "tests").mkdir()
+    (tmp_path / "tests" / "birds.jsonl").write_text(json.dumps({"question": question, "answer": ["a heron"]}) + "\n")
+    curate(corpus, 0, tmp_path / "out", workers=1)
+    fates = {row["url"]: row["reason"] for row in documents(tmp_path / "out")}
+    assert fates == {"a.txt": "", "b.txt": "benchmark text", "c.txt": ""}
 
 
 def test_missing_libraries_name_the_extra(tmp_path, monkeypatch):

@@ -2,8 +2,8 @@
 
 Each step writes files under ``folder/steps`` that are whole or absent and depend on nothing but the recipe, the seed
 and the raw files. A run that was killed finds them and goes on; neither the engine nor the number of processes changes
-anything. What is decided about a document is computed from its columns, again whenever it is needed (``decided.py``), so
-that only what documents have to do with one another is stored.
+anything. What is decided about a document is computed from its columns whenever it is needed (``decided.py``): only what
+documents have to do with one another is stored.
 """
 
 import hashlib
@@ -30,6 +30,7 @@ from altiplano.corpus.sources.listing import Task, inputs, plan
 from altiplano.corpus.splitting import split
 from altiplano.errors import InputError
 from altiplano.recipe.schema import Corpus
+from altiplano.recipe.units import human_bytes
 
 # So many lost records never stop a run: a share means nothing in a handful.
 A_FEW = 10
@@ -46,7 +47,7 @@ def curate(
     engine: str = "local",
     before: Path | None = None,
 ) -> dict[str, Any]:
-    """Write documents, hashes of personal data, counts, inputs and, last, ``audit.json`` into ``folder``; return counts.
+    """Write documents, hashes of personal data, counts, inputs and the audit into ``folder``; return counts.
 
     ``before`` is an earlier result of this run: what it annotated in the same way is taken from it. Raises InputError,
     naming the key, when there is nothing to read, too much of it is broken, or nothing is left.
@@ -177,6 +178,12 @@ def _check_readable(corpus: Corpus, tasks: list[Task], counted: list[dict[str, A
                 f"corpus.sources {source.name!r}: {source.path!r} matches no {source.format} document{what}; "
                 "check path and format"
             )
+    given_up = sum(c["given_up_bytes"] for c in counted)
+    if given_up > corpus.max_bad_records * sum(task.size for task in tasks):
+        raise InputError(
+            f"corpus.max_bad_records: {human_bytes(given_up)} of raw files cannot be read{what}; "
+            "repair them or allow more"
+        )
     if lost > max(A_FEW, corpus.max_bad_records * (lost + read)):
         raise InputError(
             f"corpus.max_bad_records: {lost:,} of {lost + read:,} records cannot be read{what}; "

@@ -32,6 +32,7 @@ STEPS = (
     ("exact duplicates", ("exact duplicate",)),
     ("near duplicates", ("near duplicate", "in an earlier run")),
     ("held-out overlap", ("overlaps training",)),
+    ("decontamination", ("benchmark text",)),
 )
 """The funnel: each step and the reasons it drops documents for."""
 

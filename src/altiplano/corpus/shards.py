@@ -70,7 +70,7 @@ def give_up_shard(task: Task, reason: str, folder: Path) -> None:
     """An empty shard in place of one that cannot be read, and why: it counts as a lost record."""
     files.write_tables(shard_path(folder, task.number), _schema(), [])
     _write_personal(personal_path(folder, task.number), [])
-    counts = Counts(task.source.name)
+    counts = Counts(task.source.name, given_up_bytes=task.size)
     counts.add_bad(Bad(f"shard given up: {reason}", ", ".join(task.files)[:EXAMPLE]))
     files.write_json(counts_path(folder, task.number), counts.as_json())
 
@@ -95,6 +95,8 @@ class Counts:
     documents: int = 0
     bytes: int = 0
     lost: int = 0
+    given_up_bytes: int = 0
+    """Of raw files in which nobody knows how many records there are."""
     bad: Counter[str] = field(default_factory=Counter)
     examples: dict[str, str] = field(default_factory=dict)
     personal_data: Counter[str] = field(default_factory=Counter)
@@ -109,7 +111,13 @@ class Counts:
             {"reason": reason, "count": self.bad[reason], "example": self.examples[reason]}
             for reason in sorted(self.bad)
         ]
-        plain = {"source": self.source, "documents": self.documents, "bytes": self.bytes, "lost": self.lost}
+        plain: dict[str, Any] = {
+            "source": self.source,
+            "documents": self.documents,
+            "bytes": self.bytes,
+            "lost": self.lost,
+        }
+        plain["given_up_bytes"] = self.given_up_bytes
         return {**plain, "bad": bad, "personal_data": dict(sorted(self.personal_data.items()))}
 
 
@@ -126,7 +134,13 @@ def _chunks(
             continue
         counts.documents += 1
         counts.bytes += record.size
-        for row, values in _documents(record, task, corpus, lists):
+        try:
+            found = _documents(record, task, corpus, lists)
+        except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
+            # a text that trips a rule or a library costs itself, not its shard
+            counts.add_bad(Bad(f"cannot be annotated ({type(error).__name__})", f"{record.place}: {error}"))
+            continue
+        for row, values in found:
             rows.append(row)
             size += row["bytes"]
             counts.personal_data.update(kind for kind, _ in values)
@@ -188,7 +202,10 @@ def url_hash(url: str) -> str:
     """Equal for addresses that differ in case of the host, protocol, fragment, tracking or a slash at the end."""
     if not url:
         return ""
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # such as a bracket that begins no IPv6 address
+        return hashlib.sha256(url.encode("utf-8", "replace")).hexdigest()[:32]
     query = "&".join(part for part in parts.query.split("&") if part and not TRACKING.match(part))
     whole = f"{parts.netloc.lower().removeprefix('www.')}{parts.path.rstrip('/')}?{query}"
     return hashlib.sha256(whole.encode("utf-8", "replace")).hexdigest()[:32]

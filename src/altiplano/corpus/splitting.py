@@ -21,7 +21,7 @@ from altiplano.corpus.engine import Engine, map_shards
 
 @dataclass(frozen=True)
 class Split:
-    """How the survivors are divided: per domain × language the largest hash that is held out; and who goes after all."""
+    """How the survivors are divided: the largest place that is held out of each group, and who goes after all."""
 
     places: dict[str, float]
     overlapping: frozenset[int]
