@@ -46,7 +46,7 @@ def _array(column: Any) -> NDArray[Any]:
 
 
 def sample(shards: list[Shard], load: Callable[[Shard], Columns], most: int) -> Columns:
-    """Of each domain × language at most ``most`` documents with the lowest ids: a random sample, since ids are hashes, and
+    """Of each domain × language at most ``most`` documents with the lowest ids, which are hashes: a random sample, and
     the same however the documents lie in shards. Memory is bounded by ``most`` and the number of groups."""
     kept: Columns = {}
     for number, shard in enumerate(shards):

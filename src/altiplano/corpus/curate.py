@@ -2,8 +2,8 @@
 
 Each step writes files under ``folder/steps`` that are whole or absent and depend on nothing but the recipe, the seed
 and the raw files. A run that was killed finds them and goes on; neither the engine nor the number of processes changes
-anything. What is decided about a document is computed from its columns whenever it is needed (``decided.py``): only what
-documents have to do with one another is stored.
+anything. What is decided about a document is computed from its columns whenever it is needed (``decided.py``); only
+what documents have to do with one another is stored.
 """
 
 import hashlib

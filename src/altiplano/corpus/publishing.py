@@ -41,5 +41,6 @@ def _write(shard: Shard, rules: Rules, split: Split, folder: Path) -> None:
             yield table
 
     kinds = {"perplexity": arrow.float64(), "keep": arrow.bool_()}
-    fields = [*files.schema_of(shard.path), *(arrow.field(name, kinds.get(name, arrow.string())) for name in DECIDED)]
+    read = [field for field in files.schema_of(shard.path) if field.name in COLUMNS]
+    fields = [*read, *(arrow.field(name, kinds.get(name, arrow.string())) for name in DECIDED)]
     files.write_tables(part_path(folder, shard), arrow.schema(fields), tables())
