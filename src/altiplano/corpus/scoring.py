@@ -116,7 +116,9 @@ def _train(task: ModelTask) -> None:
         column = files.read_table(shard, ["text"])["text"]
         documents += [word_hashes(column[row].as_py()) for row in rows]
     model = perplexity.train(documents, task.settings.perplexity_order, task.settings.perplexity_min_count)
-    files.publish(task.path, lambda temporary: perplexity_file.save(model, temporary, task.settings.perplexity_quantised))
+    files.publish(
+        task.path, lambda temporary: perplexity_file.save(model, temporary, task.settings.perplexity_quantised)
+    )
 
 
 def _score(task: ScoreTask) -> None:

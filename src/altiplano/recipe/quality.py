@@ -74,7 +74,9 @@ class Quality(Section):
         "reference", description="whether limits of prose give way to what trusted text of the language has"
     )
     trusted: tuple[str, ...] = Field((), description="sources of trusted text; empty: those of the domain reference")
-    trusted_share: float = Field(0.98, description="of trusted documents that each limit of prose lets pass", gt=0.5, le=1)
+    trusted_share: float = Field(
+        0.98, description="of trusted documents that each limit of prose lets pass", gt=0.5, le=1
+    )
     prose: ProseLimits = ProseLimits()
     code: CodeLimits = CodeLimits()
     word_lists: dict[str, Path] = Field(

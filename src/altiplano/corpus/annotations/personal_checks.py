@@ -25,7 +25,9 @@ DOCUMENTATION = [
 ]
 """RFC 5737 and 3849: for documentation, never routed."""
 
-DOCUMENTATION_DOMAIN = re.compile(r"(?:.*\.)?(?:example\.(?:com|org|net|edu)|localhost|(?:foo|bar|domain|test)\.com)", re.IGNORECASE)
+DOCUMENTATION_DOMAIN = re.compile(
+    r"(?:.*\.)?(?:example\.(?:com|org|net|edu)|localhost|(?:foo|bar|domain|test)\.com)", re.IGNORECASE
+)
 """RFC 2606 and what documentation writes besides. Names under ``.example`` count: samples plant their addresses there."""
 
 FICTION = re.compile(r"(?:\+?1[ .-]?)?\(?\d{3}\)?[ .-]?555[ .-]?01\d\d")

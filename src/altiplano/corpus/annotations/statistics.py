@@ -35,7 +35,18 @@ BOILERPLATE = re.compile(
 )
 """C4 drops lines with such words and those with "javascript"; here what a visitor is told is counted per line."""
 
-HINTS = ("cookie", "priva", "terms of", "javascript", "datensch", "confiden", "конфиденц", "隐私", "隱私", "プライバシー")
+HINTS = (
+    "cookie",
+    "priva",
+    "terms of",
+    "javascript",
+    "datensch",
+    "confiden",
+    "конфиденц",
+    "隐私",
+    "隱私",
+    "プライバシー",
+)
 """One of which every match holds: most texts hold none, and to look for these is cheap."""
 
 NO_FULL_STOP = ("th", "lo")

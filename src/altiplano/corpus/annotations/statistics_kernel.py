@@ -153,8 +153,10 @@ def line_statistics(codes, kinds, folded, marks, words):  # type: ignore[no-unty
                 hash_signs += 1
             elif code == DOTS or (code == DOT and j + 2 < stop and codes[j + 1] == DOT and codes[j + 2] == DOT):
                 ellipses += 1
-            if code < BMP and marks[code] & ENDS and (j + 1 == stop or codes[j + 1] <= 32 or code > 255):
-                sentences += 1
+            if code < BMP and marks[code] & ENDS:
+                following = codes[j + 1] if j + 1 < stop else NEWLINE
+                # "3.14" and "a.b" end nothing; marks of other scripts stand without a space
+                sentences += following <= 32 or code > 255 or (following < BMP and marks[following] & CLOSE != 0)
         chunks += in_chunk
         alphabetic += has_letter
         counted += 1
@@ -172,7 +174,9 @@ def line_statistics(codes, kinds, folded, marks, words):  # type: ignore[no-unty
         while last > first and codes[last] < BMP and marks[codes[last]] & CLOSE:
             last -= 1
         punctuated += codes[last] < BMP and marks[codes[last]] & ENDS != 0
-        dotted += codes[last] == DOTS or (last - first > 2 and codes[last] == DOT and codes[last - 1] == DOT and codes[last - 2] == DOT)
+        dotted += codes[last] == DOTS or (
+            last - first > 2 and codes[last] == DOT and codes[last - 1] == DOT and codes[last - 2] == DOT
+        )
         if _insert(seen_lines, _mix(value))[1]:
             repeated += 1
             repeated_size += stop - first

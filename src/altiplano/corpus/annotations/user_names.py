@@ -39,5 +39,7 @@ def user_names(text: str) -> Iterator[tuple[int, int]]:
 def _names(pattern: re.Pattern[str], text: str) -> Iterator[tuple[int, int]]:
     for match in pattern.finditer(text):
         name = match.group("name").rstrip(".")
-        if name.lower() not in ROLES and not re.search(r"\.(?:[sx]?html?|php|aspx?|jsp|js|css|png|jpe?g|gif|svg|pdf|xml|json|txt|md|rss)$", name):  # index.html is no name
+        if name.lower() not in ROLES and not re.search(
+            r"\.(?:[sx]?html?|php|aspx?|jsp|js|css|png|jpe?g|gif|svg|pdf|xml|json|txt|md|rss)$", name
+        ):  # index.html is no name
             yield match.start("name"), match.start("name") + len(name)
