@@ -267,7 +267,8 @@ def test_perplexity_drops_what_is_unlike_its_group(tmp_path):
             picks.shuffle(words)
         texts[f"{i}.txt"] = f"Note {i}. " + " ".join(words)
     prose = ProseLimits(
-        **{name: 1.0 for name in ProseLimits.model_fields if re.match("max_(repeat|top|dup|lines)", name)}
+        **{name: 1.0 for name in ProseLimits.model_fields if re.match("max_(repeat|top|dup|lines)", name)},
+        min_punctuated_lines=0,
     )
     limits = Quality(perplexity_drop=0.05, prose=prose)
     curate(small(tmp_path, texts, quality=limits), 0, tmp_path / "out", workers=1)

@@ -142,9 +142,9 @@ def test_buckets_are_thirds_of_a_group():
 
 
 def test_names_of_unknown_sources_are_refused():
-    with pytest.raises(ValueError, match="quality.trusted names 'nobody', which is no source: manuals, pages"):
+    with pytest.raises(ValueError, match=r"quality\.trusted names 'nobody', which is no source: manuals, pages"):
         Corpus(sources=SOURCES, quality=Quality(trusted=("nobody",)))
-    with pytest.raises(ValueError, match="quality.reference names 'nobody'"):
+    with pytest.raises(ValueError, match=r"quality\.reference names 'nobody'"):
         Corpus(sources=SOURCES, quality=Quality(reference={"en": "nobody"}))
     with pytest.raises(ValueError, match="never falling"):
         Quality(perplexity_min_count=(1, 3, 2))

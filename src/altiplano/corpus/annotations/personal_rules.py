@@ -63,8 +63,9 @@ KEY_MARKS = (
 
 LOGIN = re.compile(r"\b[a-z][a-z0-9+.-]{1,20}://[^\s:/@\0]{1,60}:(?P<password>[^\s:/@\0\[\]<>{}$*]{4,60})(?=@[\w.-])")
 ASSIGNED = re.compile(
-    r"(?i:(?<![^\W_])(?:password|passwd|passwort|pwd|contraseña|mot de passe|пароль|senha|secret(?:[_-]?(?:access[_-]?)?key)?|"
-    r"api[ _-]?key|(?:access|auth|bearer)[_-]?token|client[_-]?secret)\b[\"']?\s{0,3}(?:[=:]|:=|=>|is|ist|est|es)\s{0,3})"
+    r"(?i:(?<![^\W_])(?:password|passwd|passwort|pwd|contraseña|mot de passe|пароль|senha|"
+    r"secret(?:[_-]?(?:access[_-]?)?key)?|api[ _-]?key|(?:access|auth|bearer)[_-]?token|client[_-]?secret)\b"
+    r"[\"']?\s{0,3}(?:[=:]|:=|=>|is|ist|est|es)\s{0,3})"
     r"(?P<quote>[\"'`]?)(?P<value>(?=[^\s'\"`;,\0]*\d)(?=[^\s'\"`;,\0]*[A-Za-z])[^\s'\"`;,()<>{}$\0\[\]]{8,100})"
     r"(?P=quote)(?![\w(\[])"
 )
