@@ -33,8 +33,8 @@ CONTACTS = {
     ),
     "en/salt": (
         "Orders of grey salt can be paid by card; the number 4111 1111 1111 1111 is accepted "
-        "by our test till at 203.0.113.77.",
-        [("card", "4111 1111 1111 1111"), ("ip", "203.0.113.77")],
+        "by our test till at 91.198.174.77.",
+        [("card", "4111 1111 1111 1111"), ("ip", "91.198.174.77")],
     ),
     "de/warum-brucken-singen": (
         "Spenden für die Erhaltung der Brücke erbitten wir auf das Konto DE89 3704 0044 0532 0130 00, "

@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -22,7 +23,8 @@ from altiplano.corpus.shards import annotate_shard
 from altiplano.corpus.sources import listing
 from altiplano.corpus.words import ngram_hashes, word_hashes
 from altiplano.errors import InputError
-from altiplano.recipe.schema import Corpus, Deduplication, Quality, Source
+from altiplano.recipe.quality import ProseLimits, Quality
+from altiplano.recipe.schema import Corpus, Deduplication, Source
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +55,7 @@ def test_folder_holds_the_contract_and_nothing_else(curated):
     types = {field.name: str(field.type) for field in table.schema}
     for name in ("id", "text", "source", "domain", "url", "language", "code_language", "reason", "split"):
         assert types[name] == "string"
-    assert types["language_score"] == types["perplexity"] == "double"
+    assert types["language_score"] == types["symbols"] == "float" and types["perplexity"] == "double"
     assert types["bytes"] == "int64" and types["keep"] == "bool"
     for part in parts:
         ids = pq.read_table(curated / "documents" / part)["id"].to_pylist()
@@ -94,7 +96,7 @@ def test_personal_data_is_gone_and_its_hashes_are_there(curated):
         assert item["value"] not in text
         assert (item["kind"], hash_value(item["kind"], item["value"], salt)) in hashes
     assert len(hashes) == len(key)  # and nothing else was taken for personal data
-    assert {item["document"] for item in removed} == {row["id"] for row in rows if row["personal_data"]}
+    assert {item["document"] for item in removed} == {row["id"] for row in rows if row["personal_spans"]}
     assert not any(find(row["text"], row["language"]) for row in rows)
     assert audit_of(curated)["personal_data"] == dict(sorted(Counter(item["kind"] for item in removed).items()))
 
@@ -125,8 +127,8 @@ def test_audit_adds_up(curated):
     assert all(a["documents"] >= b["documents"] for a, b in pairwise(steps))
     assert steps[-1]["documents"] == sum(k["documents"] for k in audit["kept"]) == sum(row["keep"] for row in rows)
     assert sum(d["documents"] for d in audit["dropped"]) == sum(not row["keep"] for row in rows)
-    assert {e["reason"] for e in audit["examples"]} == {d["reason"] for d in audit["dropped"]}
-    assert all(len(e["text"]) <= 300 for e in audit["examples"])
+    assert {e["reason"] for e in audit["examples"] if not e["kept"]} == {d["reason"] for d in audit["dropped"]}
+    assert all(len(e["text"]) <= 500 for e in audit["examples"])
     listed = json.loads((curated / "inputs.json").read_text())["sources"]
     assert set(listed) == {"web", "academic", "markdown", "glossary", "code"}
     assert all(set(f) == {"path", "size", "sha256"} for files in listed.values() for f in files)
@@ -271,7 +273,11 @@ def test_perplexity_drops_what_is_unlike_its_group(tmp_path):
         if i >= 60:
             picks.shuffle(words)
         texts[f"{i}.txt"] = f"Note {i}. " + " ".join(words)
-    limits = Quality(perplexity_drop=0.05, max_repetition=1.0)
+    prose = ProseLimits(
+        **{name: 1.0 for name in ProseLimits.model_fields if re.match("max_(repeat|top|dup|lines)", name)},
+        min_punctuated_lines=0,
+    )
+    limits = Quality(perplexity_drop=0.05, prose=prose)
     curate(small(tmp_path, texts, quality=limits), 0, tmp_path / "out", workers=1)
     dropped = {row["url"] for row in documents(tmp_path / "out") if row["reason"] == "perplexity"}
     assert dropped == {"60.txt", "61.txt", "62.txt"}

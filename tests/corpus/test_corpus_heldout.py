@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from altiplano.corpus.decisions import duplicates, perplexity_ranks, quality, worst_perplexity
+from altiplano.corpus.decisions import duplicates, perplexity_ranks, worst_perplexity
 from altiplano.corpus.heldout import Chooser, ngrams_of, overlaps, place, seen_in
-from altiplano.recipe.schema import Corpus, Heldout, Source
+from altiplano.recipe.schema import Heldout
 
 SETTINGS = Heldout()
 
@@ -67,39 +67,6 @@ def test_overlap_is_the_share_of_13_grams_seen():
     grams, owners = ngrams_of(texts)
     seen = seen_in(np.unique(grams), [f"before it all {shared} and after", ""])
     assert overlaps(grams, owners, 4, seen).tolist() == [1.0, pytest.approx(8 / 28), 0.0, 0.0]
-
-
-CORPUS = Corpus(sources=(Source(name="s", domain="web", format="text", path="*.txt"),), languages=("en", "fr"))
-
-
-def columns(**changes):
-    """Three documents that pass, changed."""
-    plain = {
-        "id": ["a", "b", "c"], "domain": ["web", "web", "code"], "language": ["en", "fr", "code"],
-        "language_score": [0.9] * 3,
-        "characters": [500] * 3, "repeated_lines": [0.0] * 3, "repeated_words": [0.0] * 3, "symbols": [0.1] * 3,
-        "word_length": [5.0] * 3, "line_length": [60.0] * 3, "text_hash": ["1", "2", "3"], "cluster": ["a", "b", "c"],
-    }  # fmt: skip
-    values = {**plain, **changes}
-    return {k: np.array(v, object if isinstance(v[0], str) else None) for k, v in values.items()}
-
-
-@pytest.mark.parametrize(
-    ("changes", "reasons"),
-    [
-        ({}, ["", "", ""]),
-        ({"characters": [0, 199, 199]}, ["no text", "too short", "too short"]),
-        ({"language": ["de", "fr", "code"]}, ["language not wanted", "", ""]),
-        ({"language_score": [0.4, 0.6, 0.0]}, ["language uncertain", "", ""]),
-        ({"repeated_lines": [0.4, 0.3, 0.4]}, ["repeated lines", "", "repeated lines"]),
-        ({"repeated_words": [0.4, 0.3, 0.4]}, ["repeated words", "", ""]),
-        ({"symbols": [0.4, 0.3, 0.4]}, ["symbols", "", "symbols"]),
-        ({"word_length": [20.0, 5, 5]}, ["long words", "", ""]),
-        ({"line_length": [500.0, 5, 500]}, ["", "", "long lines"]),
-    ],
-)
-def test_reasons(changes, reasons):
-    assert quality(columns(**changes), CORPUS).tolist() == reasons
 
 
 @given(st.permutations(range(40)), st.floats(0, 0.9))

@@ -163,7 +163,9 @@ def test_quantised_is_small_and_keeps_the_order_of_documents(tmp_path):
     assert np.corrcoef(np.argsort(np.argsort(exact)), np.argsort(np.argsort(found)))[0, 1] > 0.999
 
 
-ESSAYS = [essay for path in sorted((SAMPLES / "essays").glob("*.md")) for essay in path.read_text("utf-8").split("\n# ")]
+ESSAYS = [
+    essay for path in sorted((SAMPLES / "essays").glob("*.md")) for essay in path.read_text("utf-8").split("\n# ")
+]
 
 
 @pytest.mark.parametrize(("order", "min_counts"), [(3, (1,)), (4, (1, 1, 2)), (5, (1, 1, 2))])

@@ -161,12 +161,45 @@ def write_curate(folder: Path) -> None:
         "personal_data": {"email": 132, "phone": 41, "ip": 12, "iban": 3, "card": 1},
         "bad_records": [{"source": "pages", "reason": "not UTF-8", "count": 2, "example": "pages/7.txt: byte 0xff"}],
         "examples": [
-            {"reason": "too short", "text": "Home | About | <b>Login</b>", "source": "pages", "language": "en"},
-            {"reason": "repetitive", "text": "buy now! " * 40, "source": "pages", "language": "en"},
-            {"reason": "perplexity", "text": "zxq fjord\nvex qqq 0x00", "source": "pages", "language": "de"},
+            example("too short", "Home | About | <b>Login</b>", value=31, limit=200),
+            example("too short", "A page of just enough words", kept=True, value=204, limit=200),
+            example("repetitive", "buy now! " * 40),
+            example("perplexity", "zxq fjord\nvex qqq 0x00", language="de", value=81234.5),
+        ],
+        "groups": [
+            {"group": f"{d}.{g}", "documents": [900 // (i + 1) - 90 * n // (i + 1) for n in range(len(funnel))]}
+            for i, (d, g) in enumerate(GROUPS)
+        ],
+        "thresholds": {
+            "trusted_share": 0.98,
+            "general": [
+                {"column": "short_lines", "largest": True, "limit": 0.67},
+                {"column": "stop_words", "largest": False, "limit": 2.0},
+            ],
+            "groups": [
+                {"domain": "web", "language": "de", "basis": "de", "trusted": 142, "limits": {"short_lines": 0.8123}},
+                {"domain": "web", "language": "en", "basis": "general", "trusted": 0, "limits": {}},
+            ],
+        },
+        "untranslated": [
+            {
+                "source": "pages",
+                "declared": "de",
+                "documents": 190,
+                "translated": 7,
+                "english": 183,
+                "mixed": 2,
+                "kept": 100,
+                "pages": [{"url": "de/about.md", "text": "Still <i>English</i>", "fate": "near duplicate"}],
+            }
         ],
     }
     write(folder / "audit.json", audit)
+
+
+def example(reason: str, text: str, kept: bool = False, language: str = "en", **numbers: float) -> dict:  # type: ignore[type-arg]
+    about = {"reason": reason, "kept": kept, "text": text, "url": "", "source": "pages", "language": language}
+    return {**about, "value": None, "limit": None, **numbers}
 
 
 def write_tokenize(folder: Path, tokenizer: Tokenizer) -> None:

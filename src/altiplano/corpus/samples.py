@@ -17,7 +17,7 @@ EXCERPT = 500
 """Characters."""
 
 Ranked = tuple[str, NDArray[np.float64], NDArray[np.float64], bool]
-"""A reason, each document's value and limit (NaN where the rule does not apply), and whether the limit is the largest."""
+"""A reason, each document's value and limit (NaN where the rule does not apply); whether the limit is the largest."""
 
 
 def samples(columns: Columns, shards: list[Shard], corpus: Corpus, groups: list[Group]) -> list[dict[str, Any]]:
@@ -25,18 +25,19 @@ def samples(columns: Columns, shards: list[Shard], corpus: Corpus, groups: list[
 
     Of a duplicate the document that was kept in its place stands on the kept side.
     """
-    ranked = {reason: rest for reason, *rest in _ranked(columns, corpus, groups)}
+    ranked = {rule[0]: rule for rule in _ranked(columns, corpus, groups)}
     chosen: list[tuple[int, dict[str, Any]]] = []
     for reason in sorted(set(columns["reason"].tolist()) - {"", "no text"}):
         members = np.flatnonzero(columns["reason"] == reason)
         dropped = members[np.argsort(columns["id"][members])][:EXAMPLES]
-        values, limits, largest = ranked.get(reason, (None, None, True))
+        rule = ranked.get(reason)
+        values, limits = rule[1:3] if rule else (None, None)
         for document in dropped.tolist():
             chosen.append((document, {"reason": reason, "kept": False, **_numbers(values, limits, document)}))
-        if values is None:
+        if rule is None:
             kept = np.flatnonzero(columns["keep"] & np.isin(columns["id"], columns["cluster"][dropped]))
         else:
-            kept = _borderline(values, limits, largest, columns["keep"])
+            kept = _borderline(*rule[1:], columns["keep"])
         for document in kept.tolist():
             chosen.append((document, {"reason": reason, "kept": True, **_numbers(values, limits, document)}))
     found = _cells(columns, np.array(sorted({document for document, _ in chosen}), np.int64), shards)

@@ -10,10 +10,10 @@ from altiplano.recipe.units import Count
 
 
 class ProseLimits(Section):
-    """Largest and smallest values that annotations of prose may have: the name after ``max_`` or ``min_`` is the column.
+    """Largest and smallest values that annotations of prose may have: after ``max_`` or ``min_`` comes the column.
 
-    Gopher's, C4's and FineWeb's rules; those marked web are asked of web pages only. Where ``corpus.quality.thresholds``
-    is ``reference`` a limit gives way to trusted text of the language.
+    Gopher's, C4's and FineWeb's rules; those marked web are asked of web pages only. Where
+    ``corpus.quality.thresholds`` is ``reference`` a limit gives way to trusted text of the language.
     """
 
     max_english: float = Field(0.5, description="share of English lines in a text of another language")
@@ -21,7 +21,9 @@ class ProseLimits(Section):
     max_word_length: float = Field(12.0, description="mean letters and digits per word")
     max_hash_signs: float = Field(0.1, description="number signs per word")
     max_ellipses: float = Field(0.1, description="ellipses per word")
-    min_alphabetic_words: float = Field(0.7, description="share of space-separated words with a letter")
+    min_alphabetic_words: float = Field(
+        0.7, description="of the words with letters or digits between spaces, the share with letters"
+    )
     min_stop_words: float = Field(2, description="different function words of the language")
     max_repeated_lines: float = Field(0.2, description="share of characters in lines that came before")
     max_repeated_line_count: float = Field(0.3, description="share of lines that came before")
@@ -74,7 +76,9 @@ class Quality(Section):
         "reference", description="whether limits of prose give way to what trusted text of the language has"
     )
     trusted: tuple[str, ...] = Field((), description="sources of trusted text; empty: those of the domain reference")
-    trusted_share: float = Field(0.98, description="of trusted documents that each limit of prose lets pass", gt=0.5, le=1)
+    trusted_share: float = Field(
+        0.98, description="of trusted documents that each limit of prose lets pass", gt=0.5, le=1
+    )
     prose: ProseLimits = ProseLimits()
     code: CodeLimits = CodeLimits()
     word_lists: dict[str, Path] = Field(

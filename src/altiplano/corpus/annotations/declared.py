@@ -12,7 +12,7 @@ def declared_language(place: str, url: str) -> str:
 
     A claim only: "it" or "no" may be words. ``audit.py`` believes a collection whose documents bear its name out.
     """
-    for where in (place.split("#")[0], re.sub(r"^[a-z]+://[^/]*|[?#].*", "", url)):
+    for where in (place.split("#", maxsplit=1)[0], re.sub(r"^[a-z]+://[^/]*|[?#].*", "", url)):
         if found := TOKEN.findall(where):
             return str(found[-1])
     return ""

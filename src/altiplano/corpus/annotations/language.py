@@ -16,11 +16,102 @@ import numpy as np
 
 from altiplano.corpus.extras import extra
 
-LANGUAGES = (
-    "af am ar az be bg bn br bs ca cs cy da de el en eo es et eu fa fi fr fy ga gd gl gu ha he hi hr hu hy id ig is it "
-    "ja ka kk km kn ko ku ky la lb lo lt lv mg mk ml mn mr ms mt my ne nl nn no or pa pl ps pt ro ru rw si sk sl so sq "
-    "sr sv sw ta te tg th tl tr tt ug uk ur uz vi yo zh zu"
-).split()
+LANGUAGES = [
+    "af",
+    "am",
+    "ar",
+    "az",
+    "be",
+    "bg",
+    "bn",
+    "br",
+    "bs",
+    "ca",
+    "cs",
+    "cy",
+    "da",
+    "de",
+    "el",
+    "en",
+    "eo",
+    "es",
+    "et",
+    "eu",
+    "fa",
+    "fi",
+    "fr",
+    "fy",
+    "ga",
+    "gd",
+    "gl",
+    "gu",
+    "ha",
+    "he",
+    "hi",
+    "hr",
+    "hu",
+    "hy",
+    "id",
+    "ig",
+    "is",
+    "it",
+    "ja",
+    "ka",
+    "kk",
+    "km",
+    "kn",
+    "ko",
+    "ku",
+    "ky",
+    "la",
+    "lb",
+    "lo",
+    "lt",
+    "lv",
+    "mg",
+    "mk",
+    "ml",
+    "mn",
+    "mr",
+    "ms",
+    "mt",
+    "my",
+    "ne",
+    "nl",
+    "nn",
+    "no",
+    "or",
+    "pa",
+    "pl",
+    "ps",
+    "pt",
+    "ro",
+    "ru",
+    "rw",
+    "si",
+    "sk",
+    "sl",
+    "so",
+    "sq",
+    "sr",
+    "sv",
+    "sw",
+    "ta",
+    "te",
+    "tg",
+    "th",
+    "tl",
+    "tr",
+    "tt",
+    "ug",
+    "uk",
+    "ur",
+    "uz",
+    "vi",
+    "yo",
+    "zh",
+    "zu",
+]
 """Told apart. Rarer ones are left out: they would win texts of their big neighbours more often than their own."""
 
 MACRO = {"nb": "no", "yue": "zh", "wuu": "zh", "arz": "ar", "ary": "ar", "sh": "sr", "ckb": "ku", "sdh": "ku",
@@ -41,6 +132,11 @@ WINDOW = 700
 SECOND_WINDOW = 500
 LINE_LETTERS = 25
 """A shorter line does not tell its language."""
+
+LINE_BYTES = 160
+"""Of a line are enough."""
+
+NEWLINE = 10
 
 
 class Language(NamedTuple):
@@ -134,15 +230,29 @@ def language_of(text: str) -> Language:
 def english_share(prose: str, language: int) -> float:
     """Share of the text in lines likelier English than the language (its number in the model)."""
     model = _first()
-    english, total = 0, 0
-    weights, prior = _pair(language)
-    for line in prose.split("\n"):
-        if len(line) < LINE_LETTERS or sum(map(str.isalpha, line)) < LINE_LETTERS:
-            continue
-        scores = _scores(np.frombuffer(line.encode("utf-8", "replace"), np.uint8), *model[:3], weights, prior)
-        total += len(line)
-        english += len(line) * bool(scores[0] > scores[1])
+    data = np.frombuffer(prose.encode("utf-8", "replace"), np.uint8)
+    english, total = _english_bytes(data, *model[:3], *_pair(language))
     return english / total if total else 0.0
+
+
+@numba.njit(cache=True)
+def _english_bytes(text, following, row, feature, weights, prior):  # type: ignore[no-untyped-def]
+    """Bytes in lines that the first column of weights makes likelier than the second, and in all lines long enough."""
+    english = total = 0
+    start = 0
+    for end in range(len(text) + 1):
+        if end < len(text) and text[end] != NEWLINE:
+            continue
+        letters = 0
+        for byte in text[start:end]:
+            letters += byte >= 0xC0 or 0x41 <= byte & 0xDF <= 0x5A  # the first byte of a character, or an ASCII letter
+        if letters >= LINE_LETTERS:
+            scores = _scores(text[start : min(end, start + LINE_BYTES)], following, row, feature, weights, prior)
+            total += end - start
+            if scores[0] > scores[1]:
+                english += end - start
+        start = end + 1
+    return english, total
 
 
 @functools.cache

@@ -14,7 +14,7 @@ ITALIAN_ODD = dict(zip("0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ", [1, 0, 5, 7, 9, 1
     15, 17, 19, 21, 2, 4, 18, 20, 11, 3, 6, 8, 12, 14, 16, 10, 22, 25, 24, 23], strict=True))  # fmt: skip
 VERHOEFF = "0123456789" "1234067895" "2340178956" "3401289567" "4012395678" "5987604321" "6598710432" "7659821043" \
     "8765932104" "9876543210"  # fmt: skip
-VERHOEFF_SHIFT = "0123456789" "1576283094" "5803796142" "8916043527" "9453126870" "4286573901" "2793806415" "7046913258"
+VERHOEFF_SHIFT = "01234567891576283094580379614289160435279453126870428657390127938064157046913258"
 CURP = "0123456789ABCDEFGHIJKLMNÑOPQRSTUVWXYZ"
 
 NAMED = 60
@@ -213,6 +213,9 @@ def _named(words: str) -> re.Pattern[str]:
 
 
 D = "[0-9]"
+SWEDISH = _named(r"person(?:nummer|nr)|\bpnr\b|född|samordningsnummer")
+CANADIAN = _named(r"\bsin\b|social insurance|\bnas\b|assurance sociale")
+NINO = _named(r"national insurance|\bnino?\b|\bni n")
 IDENTIFIERS = (
     Identifier("US", _shape(D, r"\d\d-\d\d-\d{4}"), american),
     Identifier("ES", _shape(D, r"\d(?:\d{6}|\.\d{3}\.\d{3})[- ]?[A-Z]"), spanish),
@@ -225,15 +228,15 @@ IDENTIFIERS = (
     Identifier("BR", _shape(D, r"\d{10}"), brazilian, _named(r"\bcpf\b")),
     Identifier("CN", _shape("[1-8]", r"\d{5}(?:18|19|20)\d{9}[\dXx]"), chinese),
     Identifier("IN", _shape("[2-9]", r"\d{3}([ -]?)\d{4}\1\d{4}"), indian, _named(r"aadhaar|आधार|uidai|uid\b")),
-    Identifier("SE", _shape(D, r"\d{5}[-+]\d{4}"), swedish, _named(r"person(?:nummer|nr)|\bpnr\b|född|samordningsnummer")),
-    Identifier("SE", _shape("[12]", r"[089]\d{6}[-+]?\d{4}"), swedish, _named(r"person(?:nummer|nr)|\bpnr\b|född")),
+    Identifier("SE", _shape(D, r"\d{5}[-+]\d{4}"), swedish, SWEDISH),
+    Identifier("SE", _shape("[12]", r"[089]\d{6}[-+]?\d{4}"), swedish, SWEDISH),
     Identifier("FI", _shape(D, r"\d{5}[-+A-FU-Y]\d{3}[0-9A-Y]"), finnish),
     Identifier("NO", _shape(D, r"\d{5} ?\d{5}"), norwegian, _named(r"fødsels|personnummer|f\.?nr|d-nummer")),
     Identifier("DK", _shape(D, r"\d{5}-\d{4}"), danish, _named(r"\bcpr\b|personnummer")),
     Identifier("NL", _shape(D, r"\d{8}"), dutch, _named(r"\bbsn\b|burgerservicenummer|sofinummer")),
     Identifier("BE", _shape(D, r"\d\.\d\d\.\d\d-\d{3}\.\d\d"), belgian),
     Identifier("CH", _shape("7", r"56\.\d{4}\.\d{4}\.\d\d"), swiss),
-    Identifier("GB", _shape("[A-Z]", r"[A-Z] ?\d\d ?\d\d ?\d\d ?[A-D]"), british, _named(r"national insurance|\bnino?\b|\bni n")),
+    Identifier("GB", _shape("[A-Z]", r"[A-Z] ?\d\d ?\d\d ?\d\d ?[A-D]"), british, NINO),
     Identifier("GB", _shape(D, r"\d\d ?\d{3} ?\d{4}"), british_health, _named(r"\bnhs\b")),
     Identifier("TR", _shape("[1-9]", r"\d{10}"), turkish, _named(r"kimlik|\btc\b|t\.c\.")),
     Identifier("KR", _shape(D, r"\d{5}-\d{7}"), korean),
@@ -244,7 +247,7 @@ IDENTIFIERS = (
     Identifier("ZA", _shape(D, r"\d{5} ?\d{4} ?[012]\d\d"), south_african, _named(r"\bid\b|identity|identiteit")),
     Identifier("RO", _shape("[1-8]", r"\d{12}"), romanian, _named(r"\bcnp\b|cod numeric")),
     Identifier("CZ", _shape(D, r"\d{5}/\d{4}"), czech, _named(r"rodn[éeáa]|\br\.? ?[čc]\.")),
-    Identifier("CA", _shape("[1-79]", r"\d\d([ -])\d{3}\1\d{3}"), luhn, _named(r"\bsin\b|social insurance|\bnas\b|assurance sociale")),
+    Identifier("CA", _shape("[1-79]", r"\d\d([ -])\d{3}\1\d{3}"), luhn, CANADIAN),
 )  # fmt: skip
 
 NUMBERS = re.compile(r"[0-9][0-9 ./+-]{4,}[0-9A-Za-z]|[A-Z]{6}[0-9]{2}[A-Z]")

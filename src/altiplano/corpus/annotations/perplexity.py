@@ -122,7 +122,10 @@ def train(documents: list[U64], order: int, min_counts: tuple[int, ...] = (1,), 
             for column in (probability, backoff)
         ]
         log_unknown = float(np.log(unknown)) if unknown else float("-inf")
-    grams = [text.words[index[stays, None] + np.arange(k + 1)] for k, (index, stays) in enumerate(zip(first, kept, strict=True))]
+    grams = [
+        text.words[index[stays, None] + np.arange(k + 1)]
+        for k, (index, stays) in enumerate(zip(first, kept, strict=True))
+    ]
     remaining = tuple(key[stays] for key, stays in zip(keys, kept, strict=True))
     return Model(remaining, logs[0], logs[1], log_unknown, tuple(grams) if keep_words else ())
 

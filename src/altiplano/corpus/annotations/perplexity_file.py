@@ -30,7 +30,7 @@ class Quantised(NamedTuple):
 
 
 def quantise(values: NDArray[np.float64]) -> Quantised:
-    """256 bins of equally many values, each standing for its mean; exactly zero (no back-off) keeps a place of its own."""
+    """Bins of equally many values, each standing for its mean; zero (no back-off) keeps a place of its own."""
     zero = values == 0
     other = np.sort(values[~zero & np.isfinite(values)])
     parts = np.array_split(other, min(LEVELS - 2, max(len(other), 1)))

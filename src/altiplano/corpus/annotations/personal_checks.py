@@ -25,8 +25,10 @@ DOCUMENTATION = [
 ]
 """RFC 5737 and 3849: for documentation, never routed."""
 
-DOCUMENTATION_DOMAIN = re.compile(r"(?:.*\.)?(?:example\.(?:com|org|net|edu)|localhost|(?:foo|bar|domain|test)\.com)", re.IGNORECASE)
-"""RFC 2606 and what documentation writes besides. Names under ``.example`` count: samples plant their addresses there."""
+DOCUMENTATION_DOMAIN = re.compile(
+    r"(?:.*\.)?(?:example\.(?:com|org|net|edu)|localhost|(?:foo|bar|domain|test)\.com)", re.IGNORECASE
+)
+"""RFC 2606 and what else documentation writes. Names under ``.example`` count: samples plant addresses there."""
 
 FICTION = re.compile(r"(?:\+?1[ .-]?)?\(?\d{3}\)?[ .-]?555[ .-]?01\d\d")
 """Numbers that the North American plan keeps for fiction."""

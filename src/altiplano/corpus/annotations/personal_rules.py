@@ -6,6 +6,7 @@ A NUL stands for something already removed and never matches.
 import re
 from collections.abc import Callable, Iterator
 
+from altiplano.corpus.annotations.national_ids import national_ids
 from altiplano.corpus.annotations.personal_checks import (
     is_address,
     is_card,
@@ -15,7 +16,6 @@ from altiplano.corpus.annotations.personal_checks import (
     is_phone,
     is_secret,
 )
-from altiplano.corpus.annotations.national_ids import national_ids
 from altiplano.corpus.annotations.postal_addresses import addresses
 from altiplano.corpus.annotations.user_names import user_names
 
@@ -61,12 +61,11 @@ KEY_MARKS = (
 )  # fmt: skip
 """Prefixes that the issuers publish, as in the rule sets of secret scanners."""
 
-LOGIN = re.compile(
-    r"\b[a-z][a-z0-9+.-]{1,20}://[^\s:/@\0]{1,60}:(?P<password>[^\s:/@\0\[\]<>{}$*]{4,60})(?=@[\w.-])"
-)
+LOGIN = re.compile(r"\b[a-z][a-z0-9+.-]{1,20}://[^\s:/@\0]{1,60}:(?P<password>[^\s:/@\0\[\]<>{}$*]{4,60})(?=@[\w.-])")
 ASSIGNED = re.compile(
-    r"(?i:(?<![^\W_])(?:password|passwd|passwort|pwd|contraseña|mot de passe|пароль|senha|secret(?:[_-]?(?:access[_-]?)?key)?|"
-    r"api[ _-]?key|(?:access|auth|bearer)[_-]?token|client[_-]?secret)\b[\"']?\s{0,3}(?:[=:]|:=|=>|is|ist|est|es)\s{0,3})"
+    r"(?i:(?<![^\W_])(?:password|passwd|passwort|pwd|contraseña|mot de passe|пароль|senha|"
+    r"secret(?:[_-]?(?:access[_-]?)?key)?|api[ _-]?key|(?:access|auth|bearer)[_-]?token|client[_-]?secret)\b"
+    r"[\"']?\s{0,3}(?:[=:]|:=|=>|is|ist|est|es)\s{0,3})"
     r"(?P<quote>[\"'`]?)(?P<value>(?=[^\s'\"`;,\0]*\d)(?=[^\s'\"`;,\0]*[A-Za-z])[^\s'\"`;,()<>{}$\0\[\]]{8,100})"
     r"(?P=quote)(?![\w(\[])"
 )

@@ -8,34 +8,48 @@ CITY = r"[A-ZÀ-ÖØ-ÞŁŚŻ][\w'’-]{1,24}"
 NAMES = rf"(?:{NAME} ){{0,3}}{NAME}"
 GAP = r"(?:, ?|\n| )"
 
-ADDRESS = re.compile(
-    # English: 12 High Street, Apt 4, Springfield, IL 62704 · 5 Mill Lane, Oxford OX1 2AB
-    rf"(?<![\w.,/-])\d{{1,5}}[A-Za-z]? {NAMES} (?:Street|St|Avenue|Ave|Road|Rd|Boulevard|Blvd|Lane|Ln|Drive|Dr|"
-    rf"Court|Ct|Way|Place|Pl|Square|Sq|Terrace|Close|Crescent|Parkway|Pkwy|Circle)\b\.?(?:{GAP}(?:Apt|Apartment|Suite|Ste|Unit|Flat|#)"
-    rf"\.? ?\w{{1,6}})?(?:{GAP}{NAMES}){{0,2}}{GAP}(?:[A-Z]{{2}}{GAP})?"
-    r"(?:\d{5}(?:-\d{4})?|[A-Z]{1,2}\d[A-Z\d]? ?\d[A-Z]{2}|[A-Z]\d[A-Z] ?\d[A-Z]\d)(?!\w)"
-    # German: Lindenstraße 12a, 50674 Köln
-    rf"|(?<!\w)(?:{NAME}[ -]){{0,3}}[A-ZÄÖÜ][\w-]{{1,30}}(?:straße|strasse|str\.|weg|platz|allee|gasse|ring|damm|ufer|markt|hof|steig|[ -](?:Markt|Straße|Str\.|Weg|Platz|Allee))"
-    rf" \d{{1,4}}(?: ?[a-z])?(?:{GAP}|, (?:D|A|CH)-)(?:(?:D|A|CH)-)?\d{{4,5}} {CITY}"
-    # French: 14 bis, rue des Lilas, 69003 Lyon
-    rf"|(?<![\w.,/-])\d{{1,4}}(?: ?(?:bis|ter))?,? (?:rue|avenue|av\.|boulevard|bd|place|chemin|allée|impasse|quai|cours|route|square) "
-    rf"[\w'’éèêàçôâîûëïü. -]{{3,45}}{GAP}\d{{5}} {CITY}"
-    # Spanish, Italian, Portuguese: Calle Mayor, 5, 2º B, 28013 Madrid · Via Roma 12, 00184 Roma · Rua Augusta, 1508, 01304-001
-    rf"|(?<!\w)(?:Calle|C/|Avenida|Avda\.|Av\.|Plaza|Paseo|Via|Viale|Piazza|Corso|Largo|Rua|Travessa|Praça|Alameda)"
-    rf"(?: (?:de|del|della|delle|dei|di|da|do|dos|das|la|las|los|el))* ?{NAMES}(?: (?:de|del|da|do|dos|di|la|e) {NAMES})?,? (?:n\.?º ?)?\d{{1,5}}\w?"
-    rf"(?:[ ,-]{{1,3}}[\w.ºª-]{{1,14}}){{0,4}}?{GAP}(?:\d{{5}}-\d{{3}}|\d{{4}}-\d{{3}}|\d{{5}})(?: {CITY})?(?!\w)"
-    # Dutch and Nordic: Kerkstraat 21, 1017 GA Amsterdam · Storgatan 5, 111 22 Stockholm
-    rf"|(?<!\w){NAME}(?:straat|laan|weg|plein|gracht|kade|gatan|vägen|gata|veien|katu|tie|vej|gade) \d{{1,4}}(?: ?[a-zA-Z])?"
-    rf"{GAP}(?:\d{{4}} ?[A-Z]{{2}}|\d{{3}} ?\d\d|\d{{4,5}}) {CITY}"
-    # Polish: ul. Długa 7/3, 00-238 Warszawa
-    rf"|(?<!\w)(?:ul|al|pl|os)\. {NAMES} \d{{1,4}}\w?(?:/\d{{1,4}})?{GAP}\d\d-\d{{3}} {CITY}"
-    # Russian: 101000, Москва, ул. Мясницкая, д. 12, кв. 5
-    r"|(?:\d{6}, ?)?(?:г\. ?)?[А-ЯЁ][а-яё-]{2,20}, (?:ул|пр|пер|наб|бул|просп)\.? [А-ЯЁ][а-яё -]{2,30}, (?:д|дом)\.? ?\d{1,4}\w?"
-    r"(?:, ?(?:корп|к|стр)\.? ?\d{1,3})?(?:, ?(?:кв|оф)\.? ?\d{1,4})?"
-    # Japanese and Chinese: 〒150-0002 東京都渋谷区渋谷2-21-1 · 北京市海淀区中关村大街27号
-    r"|〒\d{3}-\d{4}[\s　]?[\u3040-\u9fff]{4,30}[\d０-９一二三四五六七八九十]{1,4}(?:[-－−丁目番地号の]{1,3}\d{0,4}){0,4}"
-    r"|[\u4e00-\u9fff]{2,4}市[\u4e00-\u9fff]{2,5}区[\u4e00-\u9fff]{2,12}(?:路|街|道|巷|弄)\d{1,5}号(?:[\u4e00-\u9fff\d]{1,4}(?:室|楼|单元|栋)){0,3}"
+ENGLISH_STREET = (
+    "Street|St|Avenue|Ave|Road|Rd|Boulevard|Blvd|Lane|Ln|Drive|Dr|Court|Ct|Way|Place|Pl|Square|Sq|Terrace|Close|"
+    "Crescent|Parkway|Pkwy|Circle"
 )
+GERMAN_STREET = (
+    "straße|strasse|str\\.|weg|platz|allee|gasse|ring|damm|ufer|markt|hof|steig|"
+    "[ -](?:Markt|Straße|Str\\.|Weg|Platz|Allee)"
+)
+FRENCH_STREET = "rue|avenue|av\\.|boulevard|bd|place|chemin|allée|impasse|quai|cours|route|square"
+ROMANCE_STREET = "Calle|C/|Avenida|Avda\\.|Av\\.|Plaza|Paseo|Via|Viale|Piazza|Corso|Largo|Rua|Travessa|Praça|Alameda"
+NORTHERN_STREET = "straat|laan|weg|plein|gracht|kade|gatan|vägen|gata|veien|katu|tie|vej|gade"
+
+FORMS = (
+    # 12 High Street, Apt 4, Springfield, IL 62704 · 5 Mill Lane, Oxford OX1 2AB
+    rf"(?<![\w.,/-])\d{{1,5}}[A-Za-z]? {NAMES} (?:{ENGLISH_STREET})\b\.?"
+    rf"(?:{GAP}(?:Apt|Apartment|Suite|Ste|Unit|Flat|#)\.? ?\w{{1,6}})?(?:{GAP}{NAMES}){{0,2}}{GAP}(?:[A-Z]{{2}}{GAP})?"
+    r"(?:\d{5}(?:-\d{4})?|[A-Z]{1,2}\d[A-Z\d]? ?\d[A-Z]{2}|[A-Z]\d[A-Z] ?\d[A-Z]\d)(?!\w)",
+    # Lindenstraße 12a, 50674 Köln
+    rf"(?<!\w)(?:{NAME}[ -]){{0,3}}[A-ZÄÖÜ][\w-]{{1,30}}(?:{GERMAN_STREET}) \d{{1,4}}(?: ?[a-z])?"
+    rf"(?:{GAP}|, (?:D|A|CH)-)(?:(?:D|A|CH)-)?\d{{4,5}} {CITY}",
+    # 14 bis, rue des Lilas, 69003 Lyon
+    rf"(?<![\w.,/-])\d{{1,4}}(?: ?(?:bis|ter))?,? (?:{FRENCH_STREET}) [\w'’. -]{{3,45}}{GAP}\d{{5}} {CITY}",
+    # Calle Mayor, 5, 2º B, 28013 Madrid · Via Roma 12, 00184 Roma · Rua Augusta, 1508, 01304-001
+    rf"(?<!\w)(?:{ROMANCE_STREET})(?: (?:de|del|della|delle|dei|di|da|do|dos|das|la|las|los|el))* ?{NAMES}"
+    rf"(?: (?:de|del|da|do|dos|di|la|e) {NAMES})?,? (?:n\.?º ?)?\d{{1,5}}\w?(?:[ ,-]{{1,3}}[\w.ºª-]{{1,14}}){{0,4}}?"
+    rf"{GAP}(?:\d{{5}}-\d{{3}}|\d{{4}}-\d{{3}}|\d{{5}})(?: {CITY})?(?!\w)",
+    # Kerkstraat 21, 1017 GA Amsterdam · Storgatan 5, 111 22 Stockholm
+    rf"(?<!\w){NAME}(?:{NORTHERN_STREET}) \d{{1,4}}(?: ?[a-zA-Z])?"
+    rf"{GAP}(?:\d{{4}} ?[A-Z]{{2}}|\d{{3}} ?\d\d|\d{{4,5}}) {CITY}",
+    # ul. Długa 7/3, 00-238 Warszawa
+    rf"(?<!\w)(?:ul|al|pl|os)\. {NAMES} \d{{1,4}}\w?(?:/\d{{1,4}})?{GAP}\d\d-\d{{3}} {CITY}",
+    # 101000, Москва, ул. Мясницкая, д. 12, кв. 5
+    r"(?:\d{6}, ?)?(?:г\. ?)?[А-ЯЁ][а-яё-]{2,20}, (?:ул|пр|пер|наб|бул|просп)\.? [А-ЯЁ][а-яё -]{2,30}, (?:д|дом)\.? ?"
+    r"\d{1,4}\w?(?:, ?(?:корп|к|стр)\.? ?\d{1,3})?(?:, ?(?:кв|оф)\.? ?\d{1,4})?",
+    # 〒150-0002 東京都渋谷区渋谷2-21-1
+    r"〒\d{3}-\d{4}[\s　]?[\u3040-\u9fff]{4,30}[\d０-９一二三四五六七八九十]{1,4}"
+    r"(?:[-－−丁目番地号の]{1,3}\d{0,4}){0,4}",
+    # 北京市海淀区中关村大街27号
+    r"[\u4e00-\u9fff]{2,4}市[\u4e00-\u9fff]{2,5}区[\u4e00-\u9fff]{2,12}(?:路|街|道|巷|弄)\d{1,5}号"
+    r"(?:[\u4e00-\u9fff\d]{1,4}(?:室|楼|单元|栋)){0,3}",
+)
+ADDRESS = re.compile("|".join(FORMS))
 
 CODE = re.compile(
     r"[0-9](?:[0-9]{3}|[0-9]-[0-9]{3}|[0-9]{2} [0-9]{2}|[A-Z]{2}\b|[A-Z] ?[0-9][A-Z])|〒|号|(?:ул|пр|пер|наб)\."

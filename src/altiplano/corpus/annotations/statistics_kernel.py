@@ -1,4 +1,4 @@
-"""The counting loops behind ``statistics.py``, compiled by Numba: one over characters and lines, one over word n-grams."""
+"""The counting loops behind ``statistics.py``, in Numba: one over characters and lines, one over word n-grams."""
 
 import functools
 import unicodedata
@@ -101,7 +101,7 @@ def _fences(codes, start, end):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True)
-def line_statistics(codes, kinds, folded, marks, words):  # type: ignore[no-untyped-def]
+def line_statistics(codes, kinds, marks, words):  # type: ignore[no-untyped-def]  # noqa: PLR0912
     """``LINE_COLUMNS`` of a text of so many words, and the ``[n, 2]`` character ranges of its fenced blocks."""
     start, end = _lines(codes)
     fenced = _fences(codes, start, end)
@@ -142,19 +142,21 @@ def line_statistics(codes, kinds, folded, marks, words):  # type: ignore[no-unty
                 alphabetic += has_letter
                 in_chunk = has_letter = False
                 continue
-            in_chunk = True
-            if kind >= LETTER:
-                has_letter = True
             if kind >= DIGIT:
                 alphanumeric += 1
+                in_chunk = True  # what has neither letters nor digits is no word, or tables would have few
+                has_letter = has_letter or kind >= LETTER
                 continue
             symbols += kind == SYMBOL
             if code == HASH:
                 hash_signs += 1
             elif code == DOTS or (code == DOT and j + 2 < stop and codes[j + 1] == DOT and codes[j + 2] == DOT):
                 ellipses += 1
-            if code < BMP and marks[code] & ENDS and (j + 1 == stop or codes[j + 1] <= 32 or code > 255):
-                sentences += 1
+            if code < BMP and marks[code] & ENDS:
+                following = codes[j + 1] if j + 1 < stop else NEWLINE
+                # "3.14" and "a.b" end nothing; marks of other scripts stand without a space
+                ends = following <= 32 or code > 255 or (following < BMP and marks[following] & CLOSE != 0)
+                sentences += 1 if ends else 0
         chunks += in_chunk
         alphabetic += has_letter
         counted += 1
@@ -172,7 +174,9 @@ def line_statistics(codes, kinds, folded, marks, words):  # type: ignore[no-unty
         while last > first and codes[last] < BMP and marks[codes[last]] & CLOSE:
             last -= 1
         punctuated += codes[last] < BMP and marks[codes[last]] & ENDS != 0
-        dotted += codes[last] == DOTS or (last - first > 2 and codes[last] == DOT and codes[last - 1] == DOT and codes[last - 2] == DOT)
+        dotted += codes[last] == DOTS or (
+            last - first > 2 and codes[last] == DOT and codes[last - 1] == DOT and codes[last - 2] == DOT
+        )
         if _insert(seen_lines, _mix(value))[1]:
             repeated += 1
             repeated_size += stop - first
@@ -199,7 +203,7 @@ def line_statistics(codes, kinds, folded, marks, words):  # type: ignore[no-unty
 
 
 @numba.njit(cache=True)
-def word_statistics(start, end, hashes, fenced, characters):  # type: ignore[no-untyped-def]
+def word_statistics(start, end, hashes, fenced, characters):  # type: ignore[no-untyped-def]  # noqa: PLR0912
     """``WORD_COLUMNS``: characters in the most frequent n-gram, and in n-grams that came before, per character."""
     size = np.empty(len(hashes), np.int64)
     words = np.empty(len(hashes), np.uint64)

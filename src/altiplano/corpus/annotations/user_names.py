@@ -12,18 +12,20 @@ PROFILE = re.compile(
     r"[a-z0-9.-]+\.[a-z]{2,10}/(?:@|~|users/|profile/|u/))(?P<name>[\w][\w.%-]{2,40})(?=[/?#\s\"'`)>\],.;]|$)",
     re.IGNORECASE,
 )
+FILE = re.compile(r"\.(?:[sx]?html?|php|aspx?|jsp|js|css|png|jpe?g|gif|svg|pdf|xml|json|txt|md|rss)$")
 ROLES = {
     "user", "username", "users", "user1", "user2", "you", "yourname", "your-name", "your_name", "yourusername", "me",
-    "myuser", "my-user", "name", "someone", "somebody", "somename", "someuser", "root", "admin", "administrator", "guest",
-    "public", "shared", "default", "all", "ubuntu", "debian", "centos", "fedora", "vagrant", "runner", "runneradmin",
-    "travis", "circleci", "jenkins", "build", "builder", "buildbot", "ci", "git", "www", "www-data", "app", "node",
-    "python", "docker", "ec2-user", "jovyan", "pi", "dev", "developer", "test", "tester", "testuser", "example", "foo",
-    "bar", "baz", "linuxbrew", "share", "sharer", "intent", "home", "search", "hashtag", "explore", "login", "signup",
-    "privacy", "about", "help", "settings", "pages", "groups", "events", "watch", "people", "profile", "tr", "joinchat",
-    "new", "edit", "list", "register", "password", "alice", "bob", "john", "jane", "johndoe", "janedoe", "hadoop", "spark",
-    "postgres", "mysql", "nginx", "redis", "oracle", "steam", "work", "workspace", "project", "projects", "site", "web",
-    "plugins", "dialog", "status", "company", "messages", "notifications", "account", "accounts", "sharearticle",
-    "hostname", "target", "notes", "i", "p", "statuses", "demo", "sample", "temp", "tmp", "local", "lib", "bin", "src", "conda", "anaconda",
+    "myuser", "my-user", "name", "someone", "somebody", "somename", "someuser", "root", "admin", "administrator",
+    "guest", "public", "shared", "default", "all", "ubuntu", "debian", "centos", "fedora", "vagrant", "runner",
+    "runneradmin", "travis", "circleci", "jenkins", "build", "builder", "buildbot", "ci", "git", "www", "www-data",
+    "app", "node", "python", "docker", "ec2-user", "jovyan", "pi", "dev", "developer", "test", "tester", "testuser",
+    "example", "foo", "bar", "baz", "linuxbrew", "share", "sharer", "intent", "home", "search", "hashtag", "explore",
+    "login", "signup", "privacy", "about", "help", "settings", "pages", "groups", "events", "watch", "people",
+    "profile", "tr", "joinchat", "new", "edit", "list", "register", "password", "alice", "bob", "john", "jane",
+    "johndoe", "janedoe", "hadoop", "spark", "postgres", "mysql", "nginx", "redis", "oracle", "steam", "work",
+    "workspace", "project", "projects", "site", "web", "plugins", "dialog", "status", "company", "messages",
+    "notifications", "account", "accounts", "sharearticle", "hostname", "target", "notes", "i", "p", "statuses",
+    "demo", "sample", "temp", "tmp", "local", "lib", "bin", "src", "conda", "anaconda",
 }  # fmt: skip
 """Roles and words of documentation that stand where a name would."""
 
@@ -39,5 +41,5 @@ def user_names(text: str) -> Iterator[tuple[int, int]]:
 def _names(pattern: re.Pattern[str], text: str) -> Iterator[tuple[int, int]]:
     for match in pattern.finditer(text):
         name = match.group("name").rstrip(".")
-        if name.lower() not in ROLES and not re.search(r"\.(?:[sx]?html?|php|aspx?|jsp|js|css|png|jpe?g|gif|svg|pdf|xml|json|txt|md|rss)$", name):  # index.html is no name
+        if name.lower() not in ROLES and not FILE.search(name):
             yield match.start("name"), match.start("name") + len(name)

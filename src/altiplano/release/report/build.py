@@ -14,8 +14,9 @@ from altiplano.release.card import evaluation_groups
 from altiplano.release.fact_table import fact_rows
 from altiplano.release.facts import RunFacts, facts_from_json, run_facts
 from altiplano.release.records import STAGES, Records, read_records
+from altiplano.release.report import audit
 from altiplano.release.report.charts import Bar, bar_chart
-from altiplano.release.report.data import data_figures, dropped_matrix, examples_by_reason, kept_matrix, token_matrix
+from altiplano.release.report.data import data_figures, dropped_matrix, kept_matrix, token_matrix
 from altiplano.release.report.figure import Figure, figure
 from altiplano.release.report.results import calibration_figures, evaluation_figures
 from altiplano.release.report.training import incident_rows, training_figures
@@ -69,7 +70,11 @@ def render(records: Records, other: Records | None = None) -> str:
         dropped=dropped_matrix(records),
         kept=kept_matrix(records),
         tokens=token_matrix(records),
-        examples=examples_by_reason(records),
+        funnel=audit.funnel_matrix(records),
+        limits=audit.limit_matrix(records),
+        bases=audit.bases(records),
+        rules=audit.rules(records),
+        untranslated=audit.untranslated(records),
         training_figures=training_figures(records, other),
         incidents=incident_rows(records),
         evaluation_figures=evaluation_figures(records),

@@ -21,6 +21,8 @@ class Matrix:
     rows: list[str]
     cells: list[list[tuple[str, float]]]
     totals: list[str]
+    last: str = "all"
+    """What the column of totals is called."""
 
 
 def data_figures(records: Records) -> list[Figure]:
@@ -87,14 +89,6 @@ def matrix(corner: str, counts: list[tuple[str, str, int]]) -> Matrix | None:
         [[(number(cells[r, c]) if cells[r, c] else "", cells[r, c] / largest) for c in columns] for r in rows],
         [number(by_row[name]) for name in rows],
     )
-
-
-def examples_by_reason(records: Records) -> dict[str, list[dict[str, Any]]]:
-    """A few dropped documents to look at."""
-    found: dict[str, list[dict[str, Any]]] = defaultdict(list)
-    for example in (records.audit or {}).get("examples", []):
-        found[example["reason"]].append(example)
-    return dict(found)
 
 
 def _group(row: dict[str, Any]) -> str:
