@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from altiplano.corpus.annotations import code_quality, statistics
-from altiplano.corpus.decisions import HEURISTICS, buckets, prose_groups, quality
+from altiplano.corpus.decisions import HEURISTICS, buckets, perplexity_ranks, prose_groups, quality
 from altiplano.corpus.thresholds import FIRM, WEB_ONLY, limits_of
 from altiplano.recipe.quality import CodeLimits, ProseLimits, Quality
 from altiplano.recipe.schema import Corpus, Source
@@ -131,8 +131,9 @@ def test_buckets_are_thirds_of_a_group():
         "domain": np.full(n, "web", object),
         "language": np.array(["en", "de"] * (n // 2), object),
         "perplexity": np.where(np.arange(n) < 88, np.arange(n), np.nan),
+        "reason": np.full(n, "", object),
     }
-    result = buckets(found, np.full(n, "", object))
+    result = buckets(found, perplexity_ranks(found, 0.1))
     for language in ("en", "de"):
         own = result[(found["language"] == language) & (np.arange(n) < 88)]
         names, counts = np.unique(own.astype(str), return_counts=True)
