@@ -142,7 +142,7 @@ def test_code_knows_languages_and_skips_the_rest(tmp_path):
         tmp_path / "p.tar.gz", {"a.py": b"x = 1", "b.C.png": b"\0", "Makefile": b"all:", "c.rs": b"fn", "d.c": b"\0x"}
     )
     raw, bad = split(code.read(path, "p"))
-    assert [r.code_language for r in raw] == ["python", "rust"]
+    assert [r.code_language for r in raw] == ["python", "make", "rust"]
     assert [b.reason for b in bad] == ["binary file"]
 
 

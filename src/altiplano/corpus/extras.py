@@ -1,4 +1,4 @@
-"""Libraries of the optional extra ``corpus``, imported only by the functions that need them."""
+"""Libraries of the optional extras for curation, imported only by the functions that need them."""
 
 import importlib
 import os
@@ -7,11 +7,11 @@ from typing import Any
 from altiplano.errors import InputError
 
 
-def extra(module: str) -> Any:
-    """Import a module of the ``corpus`` extra; a missing one is the user's to install, not a stack trace."""
+def extra(module: str, name: str = "corpus") -> Any:
+    """Import a module of the extra ``name``; a missing one is the user's to install, not a stack trace."""
     os.environ.setdefault("DO_NOT_TRACK", "true")  # Daft reports usage over the network otherwise
     os.environ.setdefault("DAFT_PROGRESS_BAR", "0")  # the engine shows its own
     try:
         return importlib.import_module(module)
     except ImportError as error:
-        raise InputError('curation needs the optional packages: pip install "altiplano[corpus]"') from error
+        raise InputError(f'curation needs the optional packages: pip install "altiplano[{name}]"') from error

@@ -86,7 +86,7 @@ def annotate_shard(task: Task, corpus: Corpus, salt: str, folder: Path) -> None:
 def _documents(raw: Raw, task: Task, corpus: Corpus) -> list[tuple[dict[str, Any], list[tuple[str, str]]]]:
     """The raw document's pieces (one, unless it is very long) and the personal data found in each."""
     name, domain = task.source.name, task.source.domain
-    text = extract(raw)
+    text = extract(raw, corpus.extraction.html)
     whole = _text_hash(text)
     found = []
     for number, piece in enumerate(cut(text, corpus.quality.max_characters) if text.strip() else [""]):
