@@ -11,13 +11,16 @@ from pathlib import PurePosixPath
 from altiplano.corpus.sources.archive import members, unpack
 from altiplano.corpus.sources.decoding import decode
 from altiplano.corpus.sources.opening import BROKEN, File, bare, decompressed
-from altiplano.corpus.sources.raw import MAX_RECORD_BYTES, Bad, Raw
+from altiplano.corpus.sources.raw import MAX_RECORD_BYTES, Bad, Raw, left_out
 
 TEX = (".tex", ".ltx", ".latex")
 PACKED = (".gz", ".tgz", ".zip", ".tar")
 INPUT = re.compile(r"(?<!\\)((?:\\\\)*)\\(?:input|include|subfile)\s*(?:\{\s*([^{}\n]+?)\s*\}|([A-Za-z0-9_./-]+))")
 COMMENT = re.compile(r"(?<!\\)((?:\\\\)*)%.*$", re.MULTILINE)
 MAX_DEPTH = 10
+NEW_SHARE = 0.1
+"""Of a document's characters; one with fewer is an earlier one again, for another paper size."""
+
 MAX_PROJECT_BYTES = 4 * MAX_RECORD_BYTES
 
 Project = dict[str, str]
@@ -76,11 +79,17 @@ def _text(name: str, data: bytes) -> Generator[Bad, None, str]:
     return COMMENT.sub(r"\1%", text)  # an \input that is commented out brings nothing in
 
 
-def _documents(project: Project) -> Iterator[Raw]:
+def _documents(project: Project) -> Iterator[Raw | Bad]:
     brought = {target for name, text in project.items() for target in _inputs(project, name, text)}
     roots = [name for name in project if name not in brought] or sorted(project)[:1]  # they may all bring in each other
+    used: set[str] = set()
     for name in roots:
-        text = _joined(project, name, (name,), [MAX_RECORD_BYTES])
+        parts = {name}
+        text = _joined(project, name, (name,), [MAX_RECORD_BYTES], parts)
+        if sum(len(project[part]) for part in parts - used) < NEW_SHARE * sum(len(project[part]) for part in parts):
+            yield left_out("another edition of the same text", name)
+            continue
+        used |= parts
         yield Raw(name, name, "latex", text, len(text.encode("utf-8", "replace")))
 
 
@@ -101,14 +110,16 @@ def _find(project: Project, name: str, wanted: str) -> str | None:
     return None
 
 
-def _joined(project: Project, name: str, above: tuple[str, ...], left: list[int]) -> str:
-    """``left`` is what the document may still grow to: files that bring each other in twice over grow without end."""
+def _joined(project: Project, name: str, above: tuple[str, ...], left: list[int], parts: set[str]) -> str:
+    """``left`` is what the document may still grow to: files that bring each other in twice over grow without end.
+    ``parts`` collects the files that it is made of."""
 
     def bring(match: re.Match[str]) -> str:
         target = _find(project, name, match[2] or match[3])
         if target is None or target in above or len(above) > MAX_DEPTH or left[0] < len(project[target]):
             return match[0]
-        return f"{match[1]}{_joined(project, target, (*above, target), left)}"
+        parts.add(target)
+        return f"{match[1]}{_joined(project, target, (*above, target), left, parts)}"
 
     left[0] -= len(project[name])
     return INPUT.sub(bring, project[name])

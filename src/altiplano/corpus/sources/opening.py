@@ -12,7 +12,6 @@ from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO, cast
 
 from altiplano.corpus.extras import extra
-from altiplano.errors import InputError
 
 MAX_RATIO = 300
 """Text compresses 3 to 10 times, logs and markup up to 50; gzip cannot do more than 1,032, which only a bomb does."""
@@ -97,15 +96,10 @@ def decompressed(data: bytes, suffix: str) -> bytes:
     return io.BufferedReader(Unfolding(stream, len(data)), 1 << 18).read()
 
 
-def _zstd(stream: BinaryIO) -> Any:
-    return extra("zstandard").ZstdDecompressor().stream_reader(stream, read_across_frames=True)
-
-
-def _lz4(stream: BinaryIO) -> Any:
-    try:
-        return extra("lz4.frame", "lz4").open(stream)
-    except InputError as error:  # lz4 is rare: not a reason to end the run
-        raise OSError(str(error)) from error
+def _arrow(codec: str, stream: BinaryIO) -> Any:
+    """pyarrow has zstd and lz4, reads frames one after the other and tells when the last one is cut."""
+    arrow = extra("pyarrow")
+    return arrow.CompressedInputStream(arrow.PythonFile(stream, mode="r"), codec)
 
 
 DECOMPRESSORS: dict[str, Callable[[BinaryIO], Any]] = {
@@ -113,8 +107,8 @@ DECOMPRESSORS: dict[str, Callable[[BinaryIO], Any]] = {
     ".tgz": partial(gzip.GzipFile, None, "rb", 9),
     ".bz2": bz2.BZ2File,
     ".xz": lzma.LZMAFile,
-    ".zst": _zstd,
-    ".lz4": _lz4,
+    ".zst": partial(_arrow, "zstd"),
+    ".lz4": partial(_arrow, "lz4"),
 }
 SUFFIXES = tuple(DECOMPRESSORS)
 

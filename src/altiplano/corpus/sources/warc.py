@@ -10,6 +10,7 @@ from altiplano.corpus.sources.decoding import decode
 from altiplano.corpus.sources.opening import File
 from altiplano.corpus.sources.raw import MAX_RECORD_BYTES, Bad, Raw, left_out
 
+DAMAGED = "damaged WARC, the rest is lost"
 CUT = "cut off by the end of the file"
 META_CHARSET = re.compile(rb"<meta[^>]{0,200}?charset=[\"']?([a-zA-Z0-9_-]+)", re.IGNORECASE)
 
@@ -32,7 +33,11 @@ def read(path: File, place: str) -> Iterator[Raw | Bad]:
         elif not (found and isinstance(found[-1], Bad) and found[-1].reason == CUT) and _is_cut(path, position):
             yield Bad(CUT, f"{place} after record {number}")
     except (OSError, ValueError, RuntimeError, zlib.error) as error:
-        yield Bad("damaged WARC, the rest is lost", f"{place} after record {number}: {error}")
+        yield Bad(DAMAGED, f"{place} after record {number}: {error}")
+    except BaseException as error:
+        if type(error).__name__ != "PanicException":  # FastWARC's Rust gives up this way when a file cannot seek
+            raise
+        yield Bad(DAMAGED, f"{place} after record {number}: {error}")
 
 
 def _is_cut(path: File, position: int) -> bool:
