@@ -1,8 +1,12 @@
 """What several tests of curation share: where the samples are, and a recipe section for them."""
 
+import gzip
 import hashlib
+import io
+import tarfile
 from pathlib import Path
 
+from altiplano.corpus.sources.raw import Bad, Raw
 from altiplano.recipe.schema import Corpus, Source
 
 SAMPLES = Path(__file__).parents[2] / "samples"
@@ -27,3 +31,28 @@ def contents(folder: Path) -> dict[str, str]:
         for path in sorted(folder.rglob("*"))
         if path.is_file()
     }
+
+
+def split(records):
+    records = list(records)
+    return [r for r in records if isinstance(r, Raw)], [r for r in records if isinstance(r, Bad)]
+
+
+def web_record(
+    url: str, body: bytes, kind: str = "text/html", status: str = "200 OK", length: int | None = None
+) -> bytes:
+    http = f"HTTP/1.1 {status}\r\nContent-Type: {kind}\r\n\r\n".encode() + body
+    head = "WARC/1.0\r\nWARC-Type: response\r\nWARC-Record-ID: <urn:x>\r\nWARC-Date: 2026-01-01T00:00:00Z\r\n"
+    head += f"WARC-Target-URI: {url}\r\nContent-Type: application/http; msgtype=response\r\n"
+    return gzip.compress(
+        (head + f"Content-Length: {length or len(http)}\r\n\r\n").encode() + http + b"\r\n\r\n", mtime=0
+    )
+
+
+def tar(path: Path, members: dict[str, bytes]) -> Path:
+    with tarfile.open(path, "w:gz") as archive:
+        for name, data in members.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            archive.addfile(info, io.BytesIO(data))
+    return path

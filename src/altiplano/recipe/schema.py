@@ -16,7 +16,7 @@ from altiplano.recipe.section import Section
 from altiplano.recipe.units import Bytes, Count
 
 Domain = Literal["web", "academic", "reference", "code"]
-Format = Literal["warc", "latex", "jsonl", "parquet", "text", "code", "python"]
+Format = Literal["warc", "latex", "jats", "mediawiki", "jsonl", "parquet", "text", "code", "python"]
 Fraction = Field(ge=0, le=1)
 
 
@@ -66,7 +66,8 @@ class Model(Section):
 
 
 class Source(Section):
-    """One set of raw files. ``path`` is a glob under ``corpus.root``; ``python`` harvests this installation."""
+    """One set of raw files. ``path`` is a glob under ``corpus.root`` or a URL (``s3://bucket/crawl/*.warc.gz``);
+    ``python`` harvests this installation."""
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$")
     domain: Domain
@@ -74,6 +75,10 @@ class Source(Section):
     path: str = ""
     max_documents: Count | None = Field(None, gt=0)
     max_bytes: Bytes | None = Field(None, gt=0, description="stop reading this source after so much raw text")
+    blocklist: str = Field("", description="file under corpus.root with domains and URLs to leave out, one a line")
+    licences: Literal["any", "permissive"] | tuple[str, ...] = Field(
+        "any", description='format = "code": the licences to keep, as SPDX identifiers'
+    )
 
     @model_validator(mode="after")
     def _has_a_path(self) -> Self:
@@ -82,6 +87,18 @@ class Source(Section):
         if not self.path:
             raise ValueError('path is missing: a glob under corpus.root, such as "web/*.warc.gz"')
         return self
+
+    @model_validator(mode="after")
+    def _licences_are_of_code(self) -> Self:
+        if self.licences != "any" and self.format != "code":
+            raise ValueError(f'licences are looked for in format = "code" only, not in {self.format!r}')
+        return self
+
+
+class Extraction(Section):
+    """How markup becomes text. ``quality`` reads whole pages with trafilatura; ``hybrid`` only where it must."""
+
+    html: Literal["quality", "hybrid"] = "quality"
 
 
 class Deduplication(Section):
@@ -116,6 +133,7 @@ class Corpus(Section):
     root: Path = Path("samples")
     sources: tuple[Source, ...] = Field(min_length=1)
     languages: tuple[str, ...] = Field((), description="keep only these (ISO 639-1); empty keeps every language")
+    extraction: Extraction = Extraction()
     quality: Quality = Quality()
     remove_personal_data: bool = True
     deduplication: Deduplication = Deduplication()

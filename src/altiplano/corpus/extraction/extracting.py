@@ -4,19 +4,32 @@ import re
 import unicodedata
 from collections.abc import Iterator
 
-from altiplano.corpus.extraction.html import text_of_html
+from altiplano.corpus.extraction import html
+from altiplano.corpus.extraction.jats import text_of_jats
 from altiplano.corpus.extraction.latex import text_of_latex
+from altiplano.corpus.extraction.markup import text_of_asciidoc, text_of_markdown, text_of_rst
+from altiplano.corpus.extraction.mediawiki import text_of_wikitext
 from altiplano.corpus.sources.raw import Raw
 
 UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufeff\ufffe\uffff\ud800-\udfff]")
 
 
-def extract(raw: Raw) -> str:
-    """NFC text with Unix line ends and without control characters."""
+EXTRACTORS = {
+    "latex": text_of_latex,
+    "jats": text_of_jats,
+    "mediawiki": text_of_wikitext,
+    "markdown": text_of_markdown,
+    "asciidoc": text_of_asciidoc,
+    "rst": text_of_rst,
+}
+
+
+def extract(raw: Raw, mode: str = "quality") -> str:
+    """NFC text with Unix line ends and without control characters. ``mode`` is ``corpus.extraction.html``."""
     if raw.markup == "html":
-        text = text_of_html(raw.text)
-    elif raw.markup == "latex":
-        text = text_of_latex(raw.text)
+        text = html.MODES[mode](raw.text)
+    elif raw.markup in EXTRACTORS:
+        text = EXTRACTORS[raw.markup](raw.text)
     else:
         text = raw.text
     text = text.replace("\r\n", "\n").replace("\r", "\n")

@@ -6,7 +6,7 @@ from altiplano.corpus.extras import extra
 
 
 def text_of_html(html: str) -> str:
-    """Empty when the page has no main text or cannot be parsed."""
+    """Quality mode: trafilatura on the whole page. Empty when the page has no main text or cannot be parsed."""
     trafilatura = extra("trafilatura")
     logging.getLogger("trafilatura").setLevel(logging.CRITICAL)  # it reports every empty page
     if not html.strip():
@@ -16,3 +16,7 @@ def text_of_html(html: str) -> str:
     except (ValueError, TypeError, AttributeError, RecursionError, AssertionError):  # lxml's moods on broken pages
         return ""
     return text or ""
+
+
+MODES = {"quality": text_of_html, "hybrid": text_of_html}
+"""Values of ``corpus.extraction.html``."""

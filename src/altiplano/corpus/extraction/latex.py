@@ -7,6 +7,8 @@ Section titles become Markdown headings; formatting commands leave their argumen
 import re
 import unicodedata
 
+from altiplano.corpus.extraction.macros import expand_macros
+
 COMMENT = re.compile(r"(?<!\\)((?:\\\\)*)%.*?$\n?", re.MULTILINE)
 BODY = re.compile(r"\\begin\s*\{document\}(.*?)(?:\\end\s*\{document\}|\Z)", re.DOTALL)
 MATHEMATICS = "equation|align|gather|multline|eqnarray|displaymath|math|flalign|alignat|array|cases|tikzcd|CD"
@@ -60,7 +62,7 @@ HELD = re.compile("\ue000(\\d+)\ue001")
 
 
 def text_of_latex(source: str) -> str:
-    source = COMMENT.sub(r"\1", source.replace("\r\n", "\n"))
+    source = expand_macros(COMMENT.sub(r"\1", source.replace("\r\n", "\n")))
     if body := BODY.search(source):
         source = body.group(1)
     source = source.split(r"\bibliography{")[0]

@@ -1,48 +1,78 @@
-"""The files inside a tar archive, a folder's file or a compressed file, without trusting their names or sizes."""
+"""The files inside a tar or zip archive, or a plain file, without trusting their names or sizes.
 
-import gzip
+Nothing is ever unpacked to disk. Only regular files are read: links and devices inside archives are passed over.
+"""
+
 import tarfile
-import zlib
+import zipfile
 from collections.abc import Callable, Iterator
-from pathlib import Path, PurePosixPath
+from functools import partial
+from pathlib import PurePosixPath
+from typing import BinaryIO, cast
 
+from altiplano.corpus.sources.opening import BROKEN, File, bare, open_raw
 from altiplano.corpus.sources.raw import MAX_RECORD_BYTES, Bad
 
-TAR = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
-BROKEN = (tarfile.TarError, OSError, EOFError, zlib.error)
+DAMAGED = (*BROKEN, tarfile.TarError, zipfile.BadZipFile, NotImplementedError)
+TOO_LONG = "record above 64 MiB"
+
+Member = tuple[str, bytes] | Bad
 
 
-def members(path: Path, place: str, wanted: Callable[[str], bool]) -> Iterator[tuple[str, bytes] | Bad]:
+def is_archive(name: str) -> bool:
+    return bare(name).lower().endswith((".tar", ".tgz", ".zip"))
+
+
+def members(file: File, place: str, wanted: Callable[[str], bool]) -> Iterator[Member]:
     """``(name, contents)`` of every wanted regular file; a plain file is its own only member."""
-    if not path.name.endswith(TAR):
-        if wanted(path.name.removesuffix(".gz")):
-            yield from _plain(path, place)
+    if not is_archive(file.name):
+        if wanted(bare(file.name)):
+            yield from _plain(file, place)
         return
     try:
-        with tarfile.open(path, "r|*") as archive:
-            for member in archive:
-                if not member.isfile() or not wanted(member.name):
-                    continue
-                name = PurePosixPath(member.name)
-                if name.is_absolute() or ".." in name.parts:
-                    yield Bad("archive member with an unsafe path", f"{place}: {member.name}")
-                elif member.size > MAX_RECORD_BYTES:
-                    yield Bad("record above 64 MiB", f"{place}: {member.name}")
-                else:
-                    stream = archive.extractfile(member)
-                    yield f"{place}/{name}", stream.read() if stream else b""
-    except BROKEN as error:
+        with open_raw(file) as stream:
+            yield from unpack(stream, file.name, place, wanted)
+    except DAMAGED as error:
+        yield Bad("unreadable file", f"{place}: {getattr(error, 'strerror', None) or error}")
+
+
+def unpack(stream: BinaryIO, name: str, place: str, wanted: Callable[[str], bool]) -> Iterator[Member]:
+    """The wanted members of a tar archive (already decompressed) or a zip archive."""
+    try:
+        if name.lower().endswith(".zip"):
+            with zipfile.ZipFile(stream) as archive:
+                for info in archive.infolist():
+                    # the high half of the attributes is the Unix mode; 0o12 says symbolic link
+                    if not info.is_dir() and info.external_attr >> 28 != 0o12 and wanted(info.filename):
+                        yield _member(info.filename, info.file_size, partial(archive.open, info), place)
+            return
+        with tarfile.open(fileobj=stream, mode="r|") as tar:
+            for entry in tar:
+                if entry.isfile() and wanted(entry.name):
+                    yield _member(entry.name, entry.size, partial(tar.extractfile, entry), place)
+    except DAMAGED as error:
         yield Bad("damaged archive, the rest is lost", f"{place}: {error}")
 
 
-def _plain(path: Path, place: str) -> Iterator[tuple[str, bytes] | Bad]:
+def _member(name: str, size: int, opened: Callable[[], object], place: str) -> Member:
+    path = PurePosixPath(name)
+    if path.is_absolute() or ".." in path.parts or "\\" in name or "\0" in name:
+        return Bad("archive member with an unsafe path", f"{place}: {name}")
+    if size > MAX_RECORD_BYTES:
+        return Bad(TOO_LONG, f"{place}: {name}")
+    with cast(BinaryIO, opened()) as stream:
+        data = stream.read(MAX_RECORD_BYTES + 1)  # a zip's own word about its sizes is not to be trusted
+    return Bad(TOO_LONG, f"{place}: {name}") if len(data) > MAX_RECORD_BYTES else (f"{place}/{path}", data)
+
+
+def _plain(file: File, place: str) -> Iterator[Member]:
     try:
-        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as stream:
+        with open_raw(file) as stream:
             data = stream.read(MAX_RECORD_BYTES + 1)
     except BROKEN as error:
         yield Bad("unreadable file", f"{place}: {getattr(error, 'strerror', None) or error}")
         return
     if len(data) > MAX_RECORD_BYTES:
-        yield Bad("record above 64 MiB", place)
+        yield Bad(TOO_LONG, place)
     else:
         yield place, data

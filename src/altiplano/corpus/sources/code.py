@@ -1,39 +1,91 @@
-"""Source code: a folder or an archive of a project. The file name's ending tells the language; others are skipped."""
+"""Source code: a folder or an archive of projects, without what nobody wrote there and what a licence forbids."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
-from altiplano.corpus.sources.archive import members
+from altiplano.corpus.sources import licence
+from altiplano.corpus.sources.archive import is_archive, members
+from altiplano.corpus.sources.code_language import language_of, may_be_code, not_written
 from altiplano.corpus.sources.decoding import decode
-from altiplano.corpus.sources.raw import Bad, Raw
+from altiplano.corpus.sources.opening import File, RemoteFile
+from altiplano.corpus.sources.raw import Bad, Raw, left_out
 
-LANGUAGES = {
-    ".py": "python", ".pyi": "python", ".c": "c", ".h": "c", ".cc": "c++", ".cpp": "c++", ".cxx": "c++", ".hpp": "c++",
-    ".cu": "cuda", ".rs": "rust", ".go": "go", ".java": "java", ".kt": "kotlin", ".scala": "scala", ".cs": "c#",
-    ".js": "javascript", ".mjs": "javascript", ".jsx": "javascript", ".ts": "typescript", ".tsx": "typescript",
-    ".rb": "ruby", ".php": "php", ".pl": "perl", ".lua": "lua", ".r": "r", ".jl": "julia", ".swift": "swift",
-    ".m": "objective-c", ".hs": "haskell", ".ml": "ocaml", ".ex": "elixir", ".erl": "erlang", ".clj": "clojure",
-    ".sh": "shell", ".bash": "shell", ".tcl": "tcl", ".sql": "sql", ".css": "css", ".html": "html", ".vue": "vue",
-    ".f90": "fortran", ".s": "assembly", ".zig": "zig", ".md": "markdown", ".rst": "restructuredtext",
-    ".toml": "toml", ".yaml": "yaml", ".yml": "yaml", ".cmake": "cmake", ".proto": "protobuf",
-}  # fmt: skip
+Licences = str | tuple[str, ...]
 
 
-def language_of(name: str) -> str:
-    """``src/dict.c`` → ``c``; empty for what is not source code."""
-    return LANGUAGES.get(PurePosixPath(name.lower()).suffix, "")
-
-
-def read(path: Path, place: str) -> Iterator[Raw | Bad]:
-    for member in members(path, place, lambda name: bool(language_of(name))):
+def read(path: File, place: str, allowed: Licences = "any") -> Iterator[Raw | Bad]:
+    licences = {} if allowed == "any" else _licences(path, place)
+    for member in members(path, place, may_be_code):
         if isinstance(member, Bad):
             yield member
             continue
         name, data = member
         if b"\0" in data:
-            yield Bad("binary file", name)
+            if language_of(name):
+                yield Bad("binary file", name)
             continue
         text, repair = decode(data)
+        language = language_of(name, text)
+        if not language:
+            continue
+        if why := not_written(name, text):
+            yield left_out(why, name)
+            continue
+        found = licence.declared(text) or _nearest(licences, name)
+        if not licence.is_allowed(found, allowed):
+            yield left_out(f"licence {found}" if found != licence.UNKNOWN else found, name)
+            continue
         if repair:
             yield Bad(repair, name, lost=False)
-        yield Raw(name, name, "code", text, len(data), language_of(name))
+        if language == "notebook":
+            yield _notebook(name, text, len(data))
+        else:
+            yield Raw(name, name, "code", text, len(data), language)
+
+
+def _licences(path: File, place: str) -> dict[str, str]:
+    """Folder → licence, from the archive's licence files, or from those in the folders above a plain file."""
+    texts: list[tuple[str, bytes]] = []
+    if is_archive(path.name):
+        texts = [each for each in members(path, place, licence.is_licence_file) if not isinstance(each, Bad)]
+    elif not isinstance(path, RemoteFile):
+        texts = _above(path, place)
+    # a folder with several is under the one that PATTERNS has first: copyleft comes before permissive
+    found: dict[str, str] = {}
+    order = [name for name, _ in licence.PATTERNS] + [licence.UNKNOWN]
+    for name, data in texts:
+        folder, kind = str(PurePosixPath(name).parent), licence.detect(decode(data)[0])
+        found[folder] = min(found.get(folder, kind), kind, key=order.index)
+    return found
+
+
+def _above(path: Path, place: str) -> list[tuple[str, bytes]]:
+    found = []
+    for folder, name in zip(path.parents, PurePosixPath(place).parents, strict=False):
+        try:
+            files = sorted(each for each in folder.iterdir() if licence.is_licence_file(each.name) and each.is_file())
+            found += [(f"{name}/{each.name}", each.read_bytes()) for each in files]
+        except OSError:  # not ours to look into
+            continue
+    return found
+
+
+def _nearest(licences: dict[str, str], name: str) -> str:
+    return next((licences[str(p)] for p in PurePosixPath(name).parents if str(p) in licences), licence.UNKNOWN)
+
+
+def _notebook(name: str, text: str, size: int) -> Raw | Bad:
+    """A Jupyter notebook as Markdown with fenced code; outputs and metadata go."""
+    try:
+        notebook = json.loads(text)
+        language = notebook.get("metadata", {}).get("kernelspec", {}).get("language", "python").lower()
+        parts = []
+        for cell in notebook["cells"]:
+            source = cell["source"] if isinstance(cell["source"], str) else "".join(cell["source"])
+            if source.strip():
+                parts.append(f"```{language}\n{source}\n```" if cell["cell_type"] == "code" else source)
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        return Bad("malformed notebook", f"{name}: {error}")
+    body = "\n\n".join(parts).encode("utf-8", "replace").decode("utf-8")
+    return Raw(name, name, "code", body, size, language)

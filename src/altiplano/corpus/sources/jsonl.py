@@ -1,32 +1,39 @@
-"""JSON lines, plain or gzip: one object per line with its text under ``text`` or ``content``."""
+"""JSON lines, plain or compressed: one object per line with its text under ``text`` or ``content``."""
 
-import gzip
 import json
-import zlib
 from collections.abc import Iterator
-from pathlib import Path
+from typing import BinaryIO
 
 from altiplano.corpus.sources.decoding import decode
+from altiplano.corpus.sources.markup import markup_of
+from altiplano.corpus.sources.opening import BROKEN, File, open_raw
 from altiplano.corpus.sources.raw import MAX_RECORD_BYTES, Bad, Raw
 
 TEXT_KEYS = ("text", "content")
 URL_KEYS = ("url", "path", "id")
 
 
-def read(path: Path, place: str) -> Iterator[Raw | Bad]:
+def read(path: File, place: str) -> Iterator[Raw | Bad]:
     number = 0
     try:
-        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as stream:
+        with open_raw(path) as stream:
             while line := stream.readline(MAX_RECORD_BYTES + 1):
                 number += 1
                 where = f"{place}#{number}"
-                if len(line) > MAX_RECORD_BYTES:
-                    yield Bad("record above 64 MiB, the rest is lost", where)
-                    return
-                if line.strip():
-                    yield from _record(line, where)
-    except (OSError, EOFError, zlib.error) as error:
+                if len(line) <= MAX_RECORD_BYTES:
+                    if line.strip():
+                        yield from _record(line, where)
+                    continue
+                del line  # not two of them in memory
+                yield Bad("record above 64 MiB", where)
+                _skip_line(stream)
+    except BROKEN as error:
         yield Bad("unreadable file, the rest is lost", f"{place} after line {number}: {error}")
+
+
+def _skip_line(stream: BinaryIO) -> None:
+    while (rest := stream.readline(1 << 20)) and not rest.endswith(b"\n"):
+        pass
 
 
 def _record(line: bytes, where: str) -> Iterator[Raw | Bad]:
@@ -46,4 +53,4 @@ def _record(line: bytes, where: str) -> Iterator[Raw | Bad]:
         yield Bad(repair, where, lost=False)
     url = next((str(record[key]) for key in URL_KEYS if record.get(key)), "")
     body = body.encode("utf-8", "replace").decode("utf-8")  # a lone surrogate from \ud800 cannot be written back
-    yield Raw(where, url, "text", body, len(body.encode("utf-8")))
+    yield Raw(where, url, markup_of(str(record.get("path") or "")), body, len(body.encode("utf-8")))

@@ -10,9 +10,11 @@ import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from stat import S_ISREG
 from typing import Any
 
-from altiplano.corpus.sources import python
+from altiplano.corpus.sources import python, remote
+from altiplano.corpus.sources.opening import is_remote
 from altiplano.disk import digest
 from altiplano.errors import InputError
 from altiplano.recipe.schema import Corpus, Source
@@ -38,11 +40,13 @@ class Task:
 
 
 def files_of(source: Source, root: Path) -> list[tuple[str, int]]:
-    """``(path under root, size)`` of the source's files, ordered by the hash of the path."""
+    """``(path under root or URL, size)`` of the source's files, ordered by the hash of the path."""
     if source.format == "python":
         found = python.files(source.path)
         if not found:
             raise InputError(f"corpus.sources {source.name!r}: this Python installation has no {source.path} to read")
+    elif is_remote(source.path):
+        found = [(url, size) for url, size, _ in remote.files(source)]
     else:
         if not root.is_dir():
             raise InputError(f"corpus.root: no folder {root}; set it with --set corpus.root=FOLDER")
@@ -52,8 +56,9 @@ def files_of(source: Source, root: Path) -> list[tuple[str, int]]:
             found = sorted(_expand(source.path, root))
         except ValueError as error:
             raise InputError(f"corpus.sources {source.name!r}: path {source.path!r}: {error}") from error
-        if not found:
-            raise InputError(f"corpus.sources {source.name!r}: path {source.path!r} matches no file under {root}")
+    if not found:
+        where = "" if is_remote(source.path) else f" under {root}"
+        raise InputError(f"corpus.sources {source.name!r}: path {source.path!r} matches no file{where}")
     return sorted(found, key=lambda file: _key(file[0]))
 
 
@@ -64,7 +69,15 @@ def _expand(pattern: str, root: Path) -> set[tuple[str, int]]:
             files.update(Path(folder) / name for folder, _, names in os.walk(match) for name in names)
         else:
             files.add(match)
-    return {(path.relative_to(root).as_posix(), path.stat().st_size) for path in files if path.is_file()}
+    found = set()
+    for path in files:
+        try:
+            status = path.stat()
+        except OSError:  # a dangling link, or gone since it was listed
+            continue
+        if S_ISREG(status.st_mode):  # neither devices nor pipes
+            found.add((path.relative_to(root).as_posix(), status.st_size))
+    return found
 
 
 def _key(name: str) -> bytes:
@@ -100,7 +113,8 @@ def _batches(files: list[tuple[str, int]]) -> list[tuple[tuple[str, ...], int]]:
 
 def inputs(corpus: Corpus) -> dict[str, Any]:
     """Every raw input file with what tells its contents, for ``inputs.json``."""
-    listed = {source.name: files_of(source, corpus.root) for source in corpus.sources if source.format != "python"}
+    local = [source for source in corpus.sources if source.format != "python" and not is_remote(source.path)]
+    listed = {source.name: files_of(source, corpus.root) for source in local}
     hashed = sum(size for files in listed.values() for _, size in files) <= HASHED_BYTES
     found: dict[str, Any] = {}
     for name, files in listed.items():
@@ -108,7 +122,21 @@ def inputs(corpus: Corpus) -> dict[str, Any]:
     for source in corpus.sources:
         if source.format == "python":
             found[source.name] = python.installation()
-    return {"identified_by": "sha256" if hashed else "modification time", "sources": found}
+        elif is_remote(source.path):
+            found[source.name] = [
+                {"path": url, "size": size, "version": version} for url, size, version in remote.files(source)
+            ]
+    result: dict[str, Any] = {"identified_by": "sha256" if hashed else "modification time", "sources": found}
+    if lists := sorted({source.blocklist for source in corpus.sources if source.blocklist}):
+        result["blocklists"] = [_describe_blocklist(corpus.root, path) for path in lists]
+    return result
+
+
+def _describe_blocklist(root: Path, path: str) -> dict[str, Any]:
+    try:
+        return {"path": path, "sha256": digest(root / path)}
+    except OSError as error:
+        raise InputError(f"corpus.sources.blocklist: {path!r} under {root}: {error.strerror}") from error
 
 
 def _describe(root: Path, path: str, size: int, hashed: bool) -> dict[str, Any]:

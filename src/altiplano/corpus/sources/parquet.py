@@ -1,18 +1,18 @@
 """Parquet with a ``text`` or ``content`` column, as datasets are published."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 from altiplano.corpus.extras import extra
 from altiplano.corpus.sources.jsonl import TEXT_KEYS, URL_KEYS
+from altiplano.corpus.sources.opening import BROKEN, File
 from altiplano.corpus.sources.raw import MAX_RECORD_BYTES, Bad, Raw
 
 
-def read(path: Path, place: str) -> Iterator[Raw | Bad]:
+def read(path: File, place: str) -> Iterator[Raw | Bad]:
     parquet = extra("pyarrow.parquet")
     number = 0
     try:
-        with parquet.ParquetFile(path) as file:
+        with path.open("rb") as stream, parquet.ParquetFile(stream) as file:
             names = file.schema_arrow.names
             key = next((name for name in TEXT_KEYS if name in names), None)
             if key is None:
@@ -23,7 +23,7 @@ def read(path: Path, place: str) -> Iterator[Raw | Bad]:
                 for row in batch.to_pylist():
                     number += 1
                     yield _row(row[key], str(row[url]) if url and row[url] else "", f"{place}#{number}")
-    except (OSError, ValueError) as error:  # pyarrow's own errors derive from these
+    except BROKEN as error:  # pyarrow's own errors derive from these
         yield Bad("unreadable file, the rest is lost", f"{place} after row {number}: {error}")
 
 

@@ -6,6 +6,8 @@ from typing import Literal
 MAX_RECORD_BYTES = 64 * 2**20
 """Longer records and archive members are refused: a small compressed file can unfold to any size."""
 
+Markup = Literal["html", "latex", "jats", "mediawiki", "markdown", "asciidoc", "rst", "text", "code"]
+
 
 @dataclass(frozen=True)
 class Raw:
@@ -13,7 +15,7 @@ class Raw:
 
     place: str
     url: str
-    markup: Literal["html", "latex", "text", "code"]
+    markup: Markup
     text: str
     size: int
     code_language: str = ""
@@ -26,3 +28,8 @@ class Bad:
     reason: str
     example: str
     lost: bool = True
+
+
+def left_out(why: str, example: str) -> Bad:
+    """A record that is whole but not wanted: counted with its reason, no loss."""
+    return Bad(f"left out: {why}", example, lost=False)

@@ -1,36 +1,46 @@
 """A shard task's raw documents, whatever their format."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
-from altiplano.corpus.sources import code, jsonl, latex, parquet, python, text, warc
+from altiplano.corpus.sources import blocklist, code, jats, jsonl, latex, mediawiki, parquet, python, text, warc
 from altiplano.corpus.sources.listing import Task
-from altiplano.corpus.sources.raw import Bad, Raw
+from altiplano.corpus.sources.opening import join
+from altiplano.corpus.sources.raw import Bad, Raw, left_out
 
 READERS = {
     "warc": warc.read,
     "latex": latex.read,
+    "jats": jats.read,
+    "mediawiki": mediawiki.read,
     "jsonl": jsonl.read,
     "parquet": parquet.read,
     "text": text.read,
-    "code": code.read,
 }
 
 
 def read(task: Task) -> Iterator[Raw | Bad]:
     """Until the task's share of the source's limits is used up."""
+    blocked = blocklist.load(task.root, task.source.blocklist) if task.source.blocklist else frozenset()
     documents = size = 0
     for name in task.files:
-        if task.source.format == "python":
-            records = python.read(task.source.path, name)
-        else:
-            records = READERS[task.source.format](Path(task.root) / name, name)
-        for record in records:
+        for record in _records(task, name):
             if isinstance(record, Raw):
                 if task.max_documents is not None and documents >= task.max_documents:
                     return
                 if task.max_bytes is not None and size >= task.max_bytes:
                     return
+                if blocked and blocklist.is_blocked(record.url, blocked):
+                    yield left_out("on the blocklist", f"{record.place} {record.url}")
+                    continue
                 documents += 1
                 size += record.size
             yield record
+
+
+def _records(task: Task, name: str) -> Iterator[Raw | Bad]:
+    if task.source.format == "python":
+        return python.read(task.source.path, name)
+    file = join(task.root, name)
+    if task.source.format == "code":
+        return code.read(file, name, task.source.licences)
+    return READERS[task.source.format](file, name)

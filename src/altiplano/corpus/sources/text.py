@@ -1,16 +1,17 @@
-"""Plain text and Markdown: a file, or the files of an archive. One file is one document."""
+"""Plain text, Markdown, reStructuredText and AsciiDoc: a file, or the files of an archive. One file is one document."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 from altiplano.corpus.sources.archive import members
 from altiplano.corpus.sources.decoding import decode
+from altiplano.corpus.sources.markup import MARKUPS, markup_of
+from altiplano.corpus.sources.opening import File, bare
 from altiplano.corpus.sources.raw import Bad, Raw
 
-SUFFIXES = (".txt", ".md", ".markdown", ".rst", ".adoc", ".asc", ".text")
+SUFFIXES = tuple(MARKUPS)
 
 
-def read(path: Path, place: str) -> Iterator[Raw | Bad]:
+def read(path: File, place: str) -> Iterator[Raw | Bad]:
     for member in members(path, place, lambda name: name.lower().endswith(SUFFIXES)):
         if isinstance(member, Bad):
             yield member
@@ -22,4 +23,4 @@ def read(path: Path, place: str) -> Iterator[Raw | Bad]:
         text, repair = decode(data)
         if repair:
             yield Bad(repair, name, lost=False)
-        yield Raw(name, name, "text", text, len(data))
+        yield Raw(name, name, markup_of(bare(name)), text, len(data))

@@ -1,0 +1,98 @@
+"""Markdown, AsciiDoc and reStructuredText: readable as they are, once front matter, comments and directives are gone.
+
+Headings, lists, tables, code and mathematics stay as written.
+"""
+
+import re
+
+FRONT_MATTER = re.compile(r"\A(---|\+\+\+)[ \t]*\n(.*?)\n\1[ \t]*(?:\n|\Z)", re.DOTALL)
+TITLE = re.compile(r"^title[ \t]*[:=][ \t]*[\"']?(.+?)[\"']?[ \t]*$", re.MULTILINE)
+FENCE = re.compile(r"^[ \t]*(`{3,}|~{3,}).*?^[ \t]*\1[`~]*[ \t]*$", re.DOTALL | re.MULTILINE)
+HTML_COMMENT = re.compile(r"<!--.*?-->|\{/\*.*?\*/\}", re.DOTALL)
+IMAGE = re.compile(r"!\[([^\]\n]*)\]\([^()\s]*(?:\s+[\"'][^\"'\n]*[\"'])?\)")
+MDX = re.compile(r"^(?:import\s[^\n]*\sfrom\s[\"'][^\n]*|export\s+(?:const|default)\s[^\n]*)$\n?", re.MULTILINE)
+
+ADOC_BLOCK_COMMENT = re.compile(r"^////+[ \t]*$.*?^////+[ \t]*$\n?", re.DOTALL | re.MULTILINE)
+ADOC_LISTING = re.compile(r"^(----+|\.\.\.\.+)[ \t]*\n.*?^\1[ \t]*$", re.DOTALL | re.MULTILINE)
+ADOC_LINE = re.compile(
+    r"^(?:"
+    r"//(?!/)[^\n]*"  # comment
+    r"|:!?[A-Za-z0-9_-]+!?:(?:[ \t][^\n]*)?"  # attribute
+    r"|(?:include|ifdef|ifndef|ifeval|endif|toc|image|video|audio)::[^\n]*"  # directive
+    r"|\[\[[^\]\n]*\]\]|\[(?:#|\.|role|id|width|cols|options|source|NOTE)?[^\]\n]*\]"  # anchor, block attributes
+    r")[ \t]*$\n?",
+    re.MULTILINE,
+)
+ADOC_INDEX = re.compile(r"\(\(\([^()]*\)\)\)|\(\((?!\()([^()]*)\)\)|indexterm2?:\[[^\]]*\]|\[\[[^\]\n]*\]\]")
+ADOC_LINK = re.compile(r"(?:link:|xref:|(?=https?://))([^\s\[\]<>]+)\[([^\]\n]*)\]|<<([^<>,\n]+)(?:,\s*([^<>\n]+))?>>")
+ADOC_IMAGE = re.compile(r"image:[^\s\[:][^\s\[]*\[([^\]\n]*)\]")
+
+RST_DROPPED = (
+    "image|figure|toctree|contents|include|raw|index|highlight|default-role|meta|sectnum|role|currentmodule|module"
+)
+RST_DIRECTIVE = re.compile(
+    rf"^([ \t]*)\.\.[ \t]+(?:\|[^|\n]+\|[ \t]+)?(?:{RST_DROPPED})::[^\n]*\n(?:(?:\1[ \t]+[^\n]*|[ \t]*)\n)*",
+    re.MULTILINE,
+)
+RST_TARGET = re.compile(r"^[ \t]*(?:\.\.[ \t]+_[^\n]*:(?:[ \t][^\n]*)?|__[ \t][^\n]*)$\n?", re.MULTILINE)
+RST_COMMENT = re.compile(
+    r"^([ \t]*)\.\.(?:[ \t]+(?![\[_|])(?![\w:+.-]+::)[^\n]*)?\n(?:\1[ \t]+[^\n]*\n)*", re.MULTILINE
+)
+RST_OPTION = re.compile(r"^[ \t]+:(?:name|class|caption|linenos|lineno-start|emphasize-lines|widths|header-rows|align|"
+                        r"width|height|alt|target|noindex|maxdepth|hidden):[^\n]*\n", re.MULTILINE)  # fmt: skip
+RST_ROLE = re.compile(r":[a-zA-Z][\w:+.-]*:`(?:[^`<]*?<([^`>]+)>|([^`]+))`")
+RST_ROLE_TEXT = re.compile(r":[a-zA-Z][\w:+.-]*:`([^`<]+?)\s*<[^`>]+>`")
+RST_LINK = re.compile(r"`([^`<]+?)\s*<[^`>\n]+>`_{1,2}|`([^`\n]+)`_{1,2}(?!\w)")
+
+
+def text_of_markdown(source: str) -> str:
+    """Without front matter (its title stays), comments, MDX imports and pictures (their descriptions stay)."""
+    source = source.replace("\r\n", "\n")
+    match = FRONT_MATTER.match(source)
+    if match and (":" in match[2] or "=" in match[2]):
+        title = TITLE.search(match[2])
+        source = source[match.end() :]
+        if title and not re.match(r"\s*# ", source):
+            source = f"# {title[1]}\n\n{source.lstrip()}"
+
+    def clean(text: str) -> str:
+        return IMAGE.sub(r"\1", MDX.sub("", HTML_COMMENT.sub("", text)))
+
+    return _outside(FENCE, clean, source)
+
+
+def text_of_asciidoc(source: str) -> str:
+    """Without attributes, comments, includes, anchors and index terms; links and pictures leave their text."""
+
+    def clean(text: str) -> str:
+        text = ADOC_LINE.sub("", ADOC_BLOCK_COMMENT.sub("", text))
+        text = ADOC_INDEX.sub(lambda match: match[1] or "", text)
+        text = ADOC_LINK.sub(lambda match: match[2] or match[4] or match[1] or match[3], text)
+        return ADOC_IMAGE.sub(r"\1", text)
+
+    return _outside(ADOC_LISTING, clean, source.replace("\r\n", "\n"))
+
+
+def text_of_rst(source: str) -> str:
+    """Without comments, targets and directives that bring in other things; roles and links leave their text."""
+    source = source.replace("\r\n", "\n") + "\n"
+    source = RST_TARGET.sub("", source)
+    source = RST_DIRECTIVE.sub("\n", source)
+    source = RST_COMMENT.sub("\n", source)
+    source = RST_OPTION.sub("", source)
+    source = RST_ROLE_TEXT.sub(r"\1", source)
+    source = RST_ROLE.sub(lambda match: f"``{(match[1] or match[2]).lstrip('~!')}``", source)
+    return _tidy(RST_LINK.sub(lambda match: match[1] or match[2], source))
+
+
+def _outside(kept, clean, source: str) -> str:  # type: ignore[no-untyped-def]
+    """``clean`` applied between the blocks that ``kept`` finds: code shows markup that must stay."""
+    parts, at = [], 0
+    for match in kept.finditer(source):
+        parts += [clean(source[at : match.start()]), match[0]]
+        at = match.end()
+    return _tidy("".join([*parts, clean(source[at:])]))
+
+
+def _tidy(text: str) -> str:
+    return re.sub(r"\n{4,}", "\n\n\n", re.sub(r"[ \t]+$", "", text, flags=re.MULTILINE)).strip("\n")

@@ -1,0 +1,124 @@
+"""Wikitext to text: templates, references and files go; headings, lists, tables and mathematics stay readable.
+
+Own rules in one pass per construct, because a full parser (mwparserfromhell) is many times slower and makes nothing of
+tables. Markup that nests (templates, tables, files) is taken out by one scan over its brackets, innermost first.
+"""
+
+import html
+import re
+from collections.abc import Callable
+
+COMMENT = re.compile(r"<!--.*?(?:-->|\Z)", re.DOTALL)
+NOTHING = re.compile(
+    r"<(ref|gallery|timeline|score|templatedata|imagemap|mapframe|graph)\b(?:[^<>]*/>|[^<>]*>.*?</\1\s*>)",
+    re.DOTALL | re.IGNORECASE,
+)
+VERBATIM = re.compile(
+    r"<(math|chem|nowiki|pre|syntaxhighlight|source|code)\b[^<>]*>(.*?)</\1\s*>", re.DOTALL | re.IGNORECASE
+)
+BRACKETS = re.compile(r"\{\{|\}\}|\[\[|\]\]|^[ \t:]*\{\||^[ \t]*\|\}", re.MULTILINE)
+EXTERNAL = re.compile(r"\[(?:https?:)?//[^\s\[\]]+(?:\s+([^\[\]\n]*))?\]")
+TAG = re.compile(r"</?[a-zA-Z][^<>]*>")
+BREAK = re.compile(r"<br\s*/?>", re.IGNORECASE)
+HEADING = re.compile(r"^(={1,6})[ \t]*(.+?)[ \t]*\1[ \t]*$", re.MULTILINE)
+SWITCH = re.compile(r"__[A-Z]{3,}__")
+QUOTES = re.compile(r"'{2,5}")
+LIST = re.compile(r"^([*#]+)[ \t]*", re.MULTILINE)
+INDENT = re.compile(r"^[:;]+[ \t]*", re.MULTILINE)
+HELD = re.compile("\ue000(\\d+)\ue001")
+CELL = re.compile(r"\|\||!!")
+ATTRIBUTES = re.compile(r"^[^\[\]|{}]*=[^\[\]|{}]*\|(?!\|)")
+NAMESPACE = re.compile(r"^:?[^\W\d_][^:|\[\]\n]{1,20}:(?=\S)")
+FILES = re.compile(
+    r"^(?:file|image|media|category|datei|bild|kategorie|fichier|catégorie|archivo|categoría|файл|категория|ファイル|"
+    r"カテゴリ|文件|分类|ficheiro|categoria|bestand|categorie|plik|kategoria)\s*:",
+    re.IGNORECASE,
+)
+APPENDIX = re.compile(
+    r"\n## (?:References|External links|Einzelnachweise|Weblinks|Références|Liens externes|Referencias|"
+    r"Enlaces externos|Notes and references|Примечания|Ссылки|脚注|外部リンク|参考文献|外部链接)\n(?:(?!\n#{1,2} ).)*",
+    re.DOTALL,
+)
+
+
+def text_of_wikitext(source: str) -> str:
+    """Headings become Markdown's, tables rows between bars, mathematics stands between dollars."""
+    held: list[str] = []
+
+    def hold(match: re.Match[str]) -> str:
+        name, body = match[1].lower(), match[2]
+        if name in ("math", "chem"):
+            body = f"${' '.join(body.split())}$"
+        elif name in ("syntaxhighlight", "source", "pre"):
+            body = f"\n```\n{body.strip(chr(10))}\n```\n"
+        held.append(body)
+        return f"\ue000{len(held) - 1}\ue001"
+
+    source = source.replace("\r\n", "\n").replace("\ue000", "").replace("\ue001", "")
+    source = VERBATIM.sub(hold, NOTHING.sub("", COMMENT.sub("", source)))
+    source = _nested(source)
+    source = EXTERNAL.sub(lambda match: match[1] or "", source)
+    source = HEADING.sub(lambda match: f"\n{'#' * len(match[1])} {match[2]}\n", source)
+    source = TAG.sub("", BREAK.sub("\n", source))
+    source = LIST.sub(lambda match: "  " * (len(match[1]) - 1) + "- ", SWITCH.sub("", QUOTES.sub("", source)))
+    source = html.unescape(INDENT.sub("", source)).replace("\xa0", " ")
+    source = APPENDIX.sub("\n", source)
+    source = HELD.sub(lambda match: held[int(match[1])], source)
+    return re.sub(r"\n{3,}", "\n\n", re.sub(r"[ \t]+$", "", source, flags=re.MULTILINE)).strip()
+
+
+def _nested(source: str) -> str:
+    """Templates, links and tables replaced from the inside out, in one scan with a stack; what never closes stays."""
+    stack: list[tuple[str, list[str]]] = [("", [])]
+    at = 0
+    for match in BRACKETS.finditer(source):
+        stack[-1][1].append(source[at : match.start()])
+        at = match.end()
+        sign = match[0].strip(" \t:")
+        if sign in CLOSING:
+            stack.append((match[0], []))
+            continue
+        if len(stack) > 1 and CLOSING[stack[-1][0].strip(" \t:")] == sign:
+            opened, parts = stack.pop()
+            stack[-1][1].append(MEANING[opened.strip(" \t:")]("".join(parts)))
+        else:
+            stack[-1][1].append(match[0] if sign != "|}" else "")
+    stack[-1][1].append(source[at:])
+    while len(stack) > 1:  # never closed: the brackets are text
+        opened, parts = stack.pop()
+        stack[-1][1] += [opened, *parts]
+    return "".join(stack[0][1])
+
+
+def _template(body: str) -> str:
+    return ""
+
+
+def _link(body: str) -> str:
+    if FILES.match(body):
+        return ""
+    target, bar, label = body.partition("|")
+    if not bar and (match := NAMESPACE.match(target)) and match[0].startswith(":"):
+        return target[1:]
+    return label if bar else target
+
+
+def _table(body: str) -> str:
+    rows: list[list[str]] = [[]]
+    caption = ""
+    for line in body.split("\n")[1:]:  # what follows {| on its line are attributes
+        text = line.strip()
+        if text.startswith("|+"):
+            caption = ATTRIBUTES.sub("", text[2:]).strip()
+        elif text.startswith("|-"):
+            rows.append([])
+        elif text.startswith(("|", "!")):
+            rows[-1] += [ATTRIBUTES.sub("", cell).strip() for cell in CELL.split(text[1:])]
+        elif rows[-1]:
+            rows[-1][-1] = f"{rows[-1][-1]} {text}".strip()
+    lines = [f"| {' | '.join(row)} |" for row in rows if any(row)]
+    return "\n" + "\n".join([caption, *lines] if caption else lines) + "\n"
+
+
+CLOSING = {"{{": "}}", "[[": "]]", "{|": "|}"}
+MEANING: dict[str, Callable[[str], str]] = {"{{": _template, "[[": _link, "{|": _table}

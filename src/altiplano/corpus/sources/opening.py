@@ -1,0 +1,119 @@
+"""Opening raw files, wherever they lie and however they are compressed, with a bound on what they may unfold to."""
+
+import bz2
+import gzip
+import io
+import lzma
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path, PurePosixPath
+from typing import Any, BinaryIO, cast
+
+from altiplano.corpus.extras import extra
+
+MAX_RATIO = 300
+"""Text compresses 3 to 10 times, logs and markup up to 50; gzip cannot do more than 1,032, which only a bomb does."""
+
+FREE_BYTES = 256 * 2**20
+"""So much may come out of any file, however small."""
+
+BROKEN = (OSError, EOFError, zlib.error, lzma.LZMAError, ValueError, RuntimeError)
+"""What a damaged, vanishing or hostile file may raise while it is read."""
+
+
+@dataclass(frozen=True)
+class RemoteFile:
+    """A file that fsspec reaches (``s3://``, ``gs://``, ``hf://``, ``https://``, ``memory://``), used like a Path."""
+
+    url: str
+
+    @property
+    def name(self) -> str:
+        return PurePosixPath(self.url).name
+
+    @property
+    def suffix(self) -> str:
+        return PurePosixPath(self.url).suffix
+
+    def open(self, mode: str = "rb") -> Any:
+        return fsspec().open(self.url, mode).open()
+
+
+File = Path | RemoteFile
+
+
+def fsspec() -> Any:
+    return extra("fsspec", "remote")
+
+
+def is_remote(place: str) -> bool:
+    return "://" in place
+
+
+def join(root: str, name: str) -> File:
+    """The file ``name`` below a local root, or a remote one by its URL."""
+    return RemoteFile(name) if is_remote(name) else Path(root) / name
+
+
+class Unfolding(io.RawIOBase):
+    """A decompressed stream that stops with an OSError where it has become ``MAX_RATIO`` times its file."""
+
+    def __init__(self, stream: Any, size: int):
+        self.stream, self.left = stream, max(FREE_BYTES, MAX_RATIO * size)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        data = self.stream.read(len(buffer))
+        self.left -= len(data)
+        if self.left < 0:
+            raise OSError(f"unfolds to more than {MAX_RATIO} times its size")
+        buffer[: len(data)] = data
+        return len(data)
+
+    def close(self) -> None:
+        self.stream.close()
+        super().close()
+
+
+def open_raw(file: File) -> BinaryIO:
+    """The file's bytes, decompressed as its ending says. Raises one of ``BROKEN``."""
+    stream = file.open("rb")
+    decompressor = DECOMPRESSORS.get(file.suffix.lower())
+    if decompressor is None:
+        return cast(BinaryIO, stream)
+    size = stream.seek(0, io.SEEK_END)
+    stream.seek(0)
+    return cast(BinaryIO, io.BufferedReader(Unfolding(decompressor(stream), size), 1 << 18))
+
+
+def decompressed(data: bytes, suffix: str) -> bytes:
+    """A compressed archive member; raises one of ``BROKEN``."""
+    stream = DECOMPRESSORS[suffix](io.BytesIO(data))
+    return io.BufferedReader(Unfolding(stream, len(data)), 1 << 18).read()
+
+
+def _arrow(codec: str, stream: BinaryIO) -> Any:
+    """pyarrow has zstd and lz4, reads frames one after the other and tells when the last one is cut."""
+    arrow = extra("pyarrow")
+    return arrow.CompressedInputStream(arrow.PythonFile(stream, mode="r"), codec)
+
+
+DECOMPRESSORS: dict[str, Callable[[BinaryIO], Any]] = {
+    ".gz": partial(gzip.GzipFile, None, "rb", 9),
+    ".tgz": partial(gzip.GzipFile, None, "rb", 9),
+    ".bz2": bz2.BZ2File,
+    ".xz": lzma.LZMAFile,
+    ".zst": partial(_arrow, "zstd"),
+    ".lz4": partial(_arrow, "lz4"),
+}
+SUFFIXES = tuple(DECOMPRESSORS)
+
+
+def bare(name: str) -> str:
+    """``a/b.jsonl.gz`` → ``a/b.jsonl``; ``a.tgz`` stays an archive."""
+    suffix = PurePosixPath(name.lower()).suffix
+    return name[: -len(suffix)] if suffix in DECOMPRESSORS and suffix != ".tgz" else name
