@@ -27,7 +27,8 @@ from altiplano.corpus.sources import raw as raw_module
 from altiplano.corpus.sources.listing import plan
 from altiplano.corpus.sources.raw import MAX_RECORD_BYTES, Raw
 from altiplano.errors import InputError
-from altiplano.recipe.schema import Corpus, Heldout, Quality, Source
+from altiplano.recipe.quality import ProseLimits, Quality
+from altiplano.recipe.schema import Corpus, Heldout, Source
 
 READERS = {
     "a.jsonl": jsonl.read, "a.warc": warc.read, "a.txt": text.read, "a.tex": latex.read, "a.py": code.read,
@@ -294,7 +295,8 @@ def make_corpus(folder: Path, **changes: object) -> Corpus:
     (folder / "binary.txt").write_bytes(b"\0\1\2" * 100)
     (folder / "latin.txt").write_bytes(("Œuvre complète et déjà vu. " * 20).encode("cp1252"))
     tar(folder / "t.tar.gz", {"../../escape.txt": b"x", "ok.txt": b"inside the archive " * 30})
-    quality = Quality(min_characters=10, max_repetition=1.0, min_language_score=0.0, perplexity_drop=0.0)
+    anything = {name: 0 if name.startswith("min") else 1e9 for name in ProseLimits.model_fields}
+    quality = Quality(min_characters=10, min_language_score=0.0, perplexity_drop=0.0, prose=ProseLimits(**anything))
     source = Source(name="s", domain="web", format="text", path="*")
     return Corpus(root=folder, sources=(source,), quality=quality, heldout=Heldout(min_documents=1), **changes)
 

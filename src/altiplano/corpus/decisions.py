@@ -77,9 +77,9 @@ def prose_groups(columns: Columns, corpus: Corpus) -> list[Group]:
 
 
 def _uncertain(columns: Columns, least: float) -> NDArray[np.bool_]:
-    """Unlikely, or not quite sure and contradicted by the second identifier."""
+    """Unlikely, or not quite sure and contradicted by the second identifier; never where ``least`` is 0."""
     score, second = columns["language_score"], columns["second_language"]
-    return (score < least) | ((score < SURE) & (columns["language"] != second))
+    return (least > 0) & ((score < least) | ((score < SURE) & (columns["language"] != second)))
 
 
 @dataclass(frozen=True)
