@@ -32,6 +32,16 @@ class Shard:
     """Of a run before this one, whose documents are there to be compared with."""
 
 
+def numbered(paths: list[Path], first: int = 0, number: int = 0, earlier: bool = False) -> list[Shard]:
+    """Shards in order, with the number of documents before each."""
+    shards = []
+    for at, path in enumerate(paths):
+        rows = files.rows_of(path)
+        shards.append(Shard(number + at, path, first, rows, path.stat().st_size, earlier))
+        first += rows
+    return shards
+
+
 def load_columns(shard: Shard, names: list[str] | None = None) -> Columns:
     """The named columns (all that decisions use) and ``shard``, ``row``."""
     table = files.read_table(shard.path, names or LIGHT)

@@ -19,7 +19,8 @@ from altiplano.corpus import decisions, files
 from altiplano.corpus.annotations.personal_data import salt_of
 from altiplano.corpus.audit import audit
 from altiplano.corpus.clusters import choose, find_clusters
-from altiplano.corpus.columns import Shard
+from altiplano.corpus.columns import Shard, numbered
+from altiplano.corpus.cutting import cut_repeats
 from altiplano.corpus.decided import Rules, decide
 from altiplano.corpus.engine import Engine, map_shards, open_engine
 from altiplano.corpus.extras import require
@@ -84,6 +85,7 @@ def _steps(corpus: Corpus, seed: int, folder: Path, steps: Path, engine: Engine)
     counted = [files.read_json(counts_path(steps, task.number)) for task in tasks]
     _check_readable(corpus, tasks, counted)
     shards = numbered([shard_path(steps, task.number) for task in tasks])
+    shards = cut_repeats(shards, corpus, steps, engine)
     everything = [*shards, *_earlier(corpus, shards)]
 
     groups = decisions.prose_groups(cols.sample(shards, cols.load_columns, SAMPLE), corpus)
@@ -104,16 +106,6 @@ def _steps(corpus: Corpus, seed: int, folder: Path, steps: Path, engine: Engine)
     files.write_json(folder / "counts.json", counted)
     parts = [replace(shard, path=part_path(folder / "documents", shard)) for shard in shards]
     return audit(parts, counted, overlap, salt, corpus, groups, SAMPLE)
-
-
-def numbered(paths: list[Path], first: int = 0, number: int = 0, earlier: bool = False) -> list[Shard]:
-    """Shards in order, with the number of documents before each."""
-    shards = []
-    for at, path in enumerate(paths):
-        rows = files.rows_of(path)
-        shards.append(Shard(number + at, path, first, rows, path.stat().st_size, earlier))
-        first += rows
-    return shards
 
 
 def _earlier(corpus: Corpus, shards: list[Shard]) -> list[Shard]:

@@ -125,7 +125,7 @@ def _chunks(
     task: Task, corpus: Corpus, salt: str, counts: Counts, removed: list[tuple[str, str, str]]
 ) -> Iterator[list[dict[str, Any]]]:
     """Rows of about CHUNK_BYTES of text at a time, each ordered by id."""
-    lists = read_word_lists({name: corpus.root / path for name, path in corpus.quality.word_lists.items()})
+    lists = word_lists(corpus)
     rows: list[dict[str, Any]] = []
     size = 0
     for record in read(task):
@@ -181,17 +181,28 @@ def _documents(
             "english": known.english,
             "declared": declared,
             "code_language": code_language,
-            **statistics.statistics(kept, known.code, lists.get(known.code) or lists.get("*")),
-            **code_quality.code_quality(kept, code_language, len(pieces) == 1),
+            **measured(kept, known.code, code_language, lists, whole=len(pieces) == 1),
             "personal_data": 1000 * len(spans) / max(len(piece), 1),
             "personal_spans": len(spans),
-            "bytes": len(kept.encode("utf-8")),
-            "text_hash": _text_hash(kept),
             "document_hash": whole,
             "url_hash": url_hash(raw.url) if domain == "web" else "",
         }
         found.append((row, [(span.kind, piece[span.start : span.end]) for span in spans]))
     return found
+
+
+def word_lists(corpus: Corpus) -> dict[str, Listed]:
+    return read_word_lists({name: corpus.root / path for name, path in corpus.quality.word_lists.items()})
+
+
+def measured(text: str, language: str, code_language: str, lists: dict[str, Listed], *, whole: bool) -> dict[str, Any]:
+    """The columns that follow from the text itself."""
+    return {
+        **statistics.statistics(text, language, lists.get(language) or lists.get("*")),
+        **code_quality.code_quality(text, code_language, whole),
+        "bytes": len(text.encode("utf-8")),
+        "text_hash": _text_hash(text),
+    }
 
 
 def _text_hash(text: str) -> str:

@@ -48,8 +48,8 @@ def edge_tasks(keys: int, folder: Path) -> list[EdgeTask]:
 def write_edges(task: EdgeTask, shards: list[Shard], folder: Path, min_similarity: float) -> None:
     """Pairs of document numbers [pairs, 2], each pair once."""
     outs = [Fingerprints(folder, shard.number) for shard in shards]
-    sure = pairs(_range([out.exact for out in outs], task))
-    candidates = pairs(_range([out.bands for out in outs], task))
+    sure = pairs(key_range([out.exact for out in outs], task))
+    candidates = pairs(key_range([out.bands for out in outs], task))
     alike = confirmed(candidates, shards, folder) >= min_similarity
     files.save_array(task.path, np.unique(np.concatenate((sure, candidates[alike])), axis=0))
 
@@ -90,7 +90,8 @@ def _signatures(documents: NDArray[np.int64], starts: NDArray[np.int64], shards:
     return found
 
 
-def _range(paths: list[Path], task: EdgeTask) -> U64:
+def key_range(paths: list[Path], task: EdgeTask) -> U64:
+    """The columns of files [2, keys], ascending by key, that the task looks at."""
     parts = [np.zeros((2, 0), np.uint64)]
     for path in paths:
         keyed = np.load(path, mmap_mode="r")

@@ -53,12 +53,13 @@ def _sign(texts: Any, settings: Deduplication) -> tuple[NDArray[np.int64], Signa
     signature = functions.minhash(
         column("words"), num_hashes=settings.bands * settings.rows, ngram_size=settings.ngram, hash_function="xxhash"
     )
-    table = documents.where(enough).select("place", signature.alias("signature")).sort("place").to_arrow()
-    table = table.combine_chunks()
-    if not len(table):
-        return np.zeros(0, np.int64), np.zeros((0, settings.bands * settings.rows), np.uint32)
-    values = np.asarray(table["signature"].chunk(0).flatten()).astype(np.uint32)
-    return table["place"].to_numpy().astype(np.int64), values.reshape(len(table), -1)
+    documents = documents.select("place", enough.alias("enough"), signature.alias("signature"))
+    table = documents.sort("place").to_arrow().combine_chunks()
+    if len(table) != len(texts):
+        raise RuntimeError(f"Daft signed {len(table)} of {len(texts)} documents")  # copies would be missed in silence
+    values = np.asarray(table["signature"].chunk(0).flatten()).astype(np.uint32).reshape(len(table), -1)
+    signed = np.flatnonzero(table["enough"].to_numpy())
+    return signed, values[signed]
 
 
 def band_keys(values: Signatures, settings: Deduplication) -> NDArray[np.uint64]:

@@ -1,0 +1,20 @@
+"""The same bytes from a Ray cluster, which is started on this machine."""
+
+import pytest
+from corpus_support import contents, samples_corpus
+
+from altiplano.corpus.curate import curate
+from altiplano.errors import InputError
+
+pytest.importorskip("ray")
+
+
+def test_ray_gives_the_same_bytes(tmp_path):
+    curate(samples_corpus(), 0, tmp_path / "here", workers=1)
+    curate(samples_corpus(), 0, tmp_path / "ray", workers=2, engine="ray")
+    assert contents(tmp_path / "ray") == contents(tmp_path / "here")
+
+
+def test_another_engine_is_refused(tmp_path):
+    with pytest.raises(InputError, match="--engine spark: must be local, ray or ray:ADDRESS"):
+        curate(samples_corpus(), 0, tmp_path, engine="spark")
