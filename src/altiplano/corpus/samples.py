@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from altiplano.corpus import files
 from altiplano.corpus.columns import Columns, Shard
+from altiplano.corpus.decisions import group_names
 from altiplano.corpus.thresholds import Group, limits_of
 from altiplano.recipe.schema import Corpus
 
@@ -67,15 +68,21 @@ def _ranked(columns: Columns, corpus: Corpus, groups: list[Group]) -> list[Ranke
         rules[limit.reason] = (limit.reason, columns[limit.column].astype(np.float64), limits, limit.largest)
     whole = np.full(len(code), float(corpus.quality.min_characters))
     score = np.where(code, np.nan, corpus.quality.min_language_score)
-    worst = np.full(len(code), np.nan)
-    if corpus.quality.perplexity_drop and "perplexity" in columns:
-        worst = np.where(np.isnan(columns["perplexity"]), np.nan, np.inf)
     return [
         *rules.values(),
         ("too short", columns["characters"].astype(np.float64), whole, False),
         ("language uncertain", columns["language_score"].astype(np.float64), score, False),
-        ("perplexity", np.asarray(columns.get("perplexity", worst), np.float64), worst, True),
+        ("perplexity", columns["perplexity"], _worst_kept(columns), True),
     ]
+
+
+def _worst_kept(columns: Columns) -> NDArray[np.float64]:
+    """Per document the highest perplexity that its domain × language has among the kept: where its rank was cut."""
+    groups, number = np.unique(group_names(columns).astype(str), return_inverse=True)
+    highest = np.full(len(groups), np.nan)
+    kept = np.flatnonzero(columns["keep"] & ~np.isnan(columns["perplexity"]))
+    np.fmax.at(highest, number[kept], columns["perplexity"][kept])
+    return highest[number]
 
 
 def _borderline(
@@ -83,10 +90,7 @@ def _borderline(
 ) -> NDArray[np.int64]:
     """The kept documents whose values come nearest to their limits."""
     asked = np.flatnonzero(keep & ~np.isnan(values) & ~np.isnan(limits))
-    if np.isinf(limits[asked]).all():  # perplexity has no limit but its rank
-        distance = -values[asked]
-    else:
-        distance = limits[asked] - values[asked] if largest else values[asked] - limits[asked]
+    distance = limits[asked] - values[asked] if largest else values[asked] - limits[asked]
     return asked[np.argsort(distance, kind="stable")][:EXAMPLES]
 
 
