@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 def _digits(text: str) -> NDArray[np.int64]:
     """Positions of ASCII digits."""
     if text.isascii():
-        codes: NDArray[np.unsignedinteger] = np.frombuffer(text.encode(), np.uint8)  # type: ignore[type-arg]
+        codes: NDArray[np.unsignedinteger] = np.frombuffer(text.encode(), np.uint8)
     else:
         codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
     return np.flatnonzero((codes >= ord("0")) & (codes <= ord("9")))
