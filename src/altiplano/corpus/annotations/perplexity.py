@@ -189,7 +189,8 @@ def _interpolation_search(keys, wanted, index, found):  # type: ignore[no-untype
     scale = len(keys) / 2.0**64
     for i in range(len(wanted)):
         key = wanted[i]
-        low = high = min(last, np.int64(np.float64(key) * scale))
+        low: Any = min(last, np.int64(np.float64(key) * scale))
+        high: Any = low
         step = 64
         while low > 0 and keys[low] > key:
             low = max(0, low - step)
