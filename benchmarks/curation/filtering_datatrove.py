@@ -8,6 +8,29 @@ from pathlib import Path
 
 
 def load(way: str) -> Callable[[Path, Path], int]:
+    from datatrove.data import Document
+
+    filtered = chain()
+
+    def work(given: Path, output: Path) -> int:
+        size = 0
+
+        def documents():
+            nonlocal size
+            with (given / "texts.jsonl").open(encoding="utf-8") as lines:
+                for record in map(json.loads, lines):
+                    size += len(record["text"].encode())
+                    yield Document(record["text"], record["id"])
+
+        kept = filtered(documents(), given / "lid.176.ftz")
+        output.write_text("\n".join(document.id for document in kept), encoding="utf-8")
+        return size
+
+    return work
+
+
+def chain() -> Callable:
+    """A function of documents and the language model's file; its splitters of words and sentences are loaded."""
     import fasttext.FastText
     from datatrove.data import Document
     from datatrove.pipeline.filters import (
@@ -26,24 +49,13 @@ def load(way: str) -> Callable[[Path, Path], int]:
         FineWebQualityFilter(),
     ]
     prose = "The church stands at the edge of the village. It got a new roof last year. "
-    for one in filters:  # loads the splitters of words and sentences
+    for one in filters:
         one.filter(Document(prose, "warm"))
 
-    def work(given: Path, output: Path) -> int:
-        size = 0
-        language.model._model = fasttext.FastText._FastText(str(given / "lid.176.ftz"))
-
-        def documents():
-            nonlocal size
-            with (given / "texts.jsonl").open(encoding="utf-8") as lines:
-                for record in map(json.loads, lines):
-                    size += len(record["text"].encode())
-                    yield Document(record["text"], record["id"])
-
-        data = documents()
+    def filtered(documents, model: Path):
+        language.model._model = fasttext.FastText._FastText(str(model))
         for one in (language, *filters):
-            data = one.run(data)
-        output.write_text("\n".join(document.id for document in data), encoding="utf-8")
-        return size
+            documents = one.run(documents)
+        return documents
 
-    return work
+    return filtered

@@ -31,14 +31,14 @@ def signatures(shard: Path, rows: NDArray[np.int64], settings: Deduplication) ->
     for batch in files.read_batches(shard, ["text"]):
         here = rows[(rows >= before) & (rows < before + len(batch))]
         if len(here):
-            signed, signature = _sign(batch["text"].take(extra("pyarrow").array(here - before)), settings)
+            signed, signature = sign(batch["text"].take(extra("pyarrow").array(here - before)), settings)
             found.append(here[signed])
             values.append(signature)
         before += len(batch)
     return np.concatenate(found), np.concatenate(values)
 
 
-def _sign(texts: Any, settings: Deduplication) -> tuple[NDArray[np.int64], Signatures]:
+def sign(texts: Any, settings: Deduplication) -> tuple[NDArray[np.int64], Signatures]:
     """Places of those texts that have enough words, and their signatures."""
     daft = extra("daft")
     functions = extra("daft.functions")
