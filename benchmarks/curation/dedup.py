@@ -33,9 +33,6 @@ def prepare(corpus: Path, folder: Path) -> Path:
 
 
 def load(way: str) -> Callable[[Path, Path], int]:
-    from altiplano.corpus.extras import extra
-
-    extra("daft")
     kept_of(["warm up " * 10] * 2)
 
     def work(given: Path, output: Path) -> int:
@@ -50,14 +47,13 @@ def load(way: str) -> Callable[[Path, Path], int]:
 def kept_of(texts: list[str]) -> list[int]:
     """Places of the texts that stay, by the functions that ``altiplano curate`` uses."""
     import numpy as np
-    import pyarrow as pa
 
     from altiplano.corpus.deduplication import edges, minhash
     from altiplano.corpus.deduplication.union_find import components
     from altiplano.recipe.schema import Deduplication
 
     settings = Deduplication()
-    rows, values = minhash.sign(pa.array(texts), settings)
+    rows, values = minhash.sign(texts, settings)
     keys = minhash.band_keys(values, settings).reshape(-1)
     found = edges.pairs(np.stack((keys, np.repeat(np.arange(len(rows), dtype=np.uint64), settings.bands))))
     alike = (values[found[:, 0]] == values[found[:, 1]]).mean(axis=1) >= settings.min_similarity

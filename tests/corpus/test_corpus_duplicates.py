@@ -11,6 +11,7 @@ from corpus_support import SAMPLES
 from hypothesis import given
 from hypothesis import strategies as st
 
+from altiplano.corpus.columns import Shard
 from altiplano.corpus.deduplication import edges, minhash
 from altiplano.corpus.deduplication.union_find import components
 from altiplano.recipe.schema import Deduplication
@@ -21,7 +22,7 @@ SETTINGS = Deduplication()
 def signed(tmp_path, texts):
     path = tmp_path / "shard.parquet"
     pq.write_table(pa.table({"text": texts}), path)
-    rows, values = minhash.signatures(path, np.arange(len(texts)), SETTINGS)
+    rows, values = minhash.signatures(Shard(0, path, 0, len(texts), 1), np.arange(len(texts)), SETTINGS)
     return rows.tolist(), values
 
 

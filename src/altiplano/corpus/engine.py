@@ -3,10 +3,10 @@
 Two engines run them: the processes of this machine, or a Ray cluster (``ray_engine.py``). A task depends on nothing but
 its arguments and files, so both, with any number of workers, write the same bytes.
 
-Processes are Python's own pool, not Daft's ``use_process`` functions. Measured with Daft 0.7.26 on its native runner:
-rows are dealt in lock step (behind a long task the other process idles), an exception arrives as a wrapped
-RuntimeError and aborts the interpreter at exit, and a worker whose parent was killed works on. Daft signs the
-documents (MinHash) inside a task.
+Processes are Python's own pool, not Daft's. Measured with Daft 0.7.26 on its native runner: rows are dealt in lock
+step (behind a long task the other process idles), an exception arrives as a wrapped RuntimeError and aborts the
+interpreter at exit, a worker whose parent was killed works on, joins of binary keys multiply rows, and inside a Ray task
+a query may come back without its rows.
 """
 
 import os

@@ -50,7 +50,7 @@ def write_fingerprints(shard: Shard, rules: Rules, settings: Deduplication, fold
     text = text_keys(columns["text_hash"][passed])
     _, first = np.unique(text, return_index=True)
     first = passed[np.sort(first)]
-    signed, values = minhash.signatures(shard.path, first, settings)
+    signed, values = minhash.signatures(shard, first, settings)
     signatures = np.zeros((shard.rows, settings.bands * settings.rows), np.uint32)
     signatures[signed] = values
     files.save_array(out.signatures, signatures)

@@ -1,65 +1,57 @@
-"""Nearly the same text: MinHash signatures by Daft, and the keys of locality-sensitive hashing.
+"""Nearly the same text: MinHash signatures of word n-grams, and the keys of locality-sensitive hashing.
 
 Documents whose signatures agree on all rows of a band are candidates: with 14 bands of 8 rows half of the pairs with
 Jaccard similarity 0.72 are. ``edges.py`` confirms a pair only when the whole signatures agree well enough (an estimate
 from 112 hashes has a standard error of 0.045).
+
+Words are those of ``words.py``: folded, without punctuation, and one a character in scripts without spaces.
 """
 
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterable
 
+import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from altiplano.corpus import files
-from altiplano.corpus.extras import extra
-from altiplano.corpus.words import BASE, mix
+from altiplano.corpus.columns import Shard, texts
+from altiplano.corpus.words import BASE, mix, ngram_hashes, word_hashes
 from altiplano.recipe.schema import Deduplication
-
-UNSPACED = r"([\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}])"
-"""Scripts without spaces between words: each character counts as a word, or such texts would be one long word."""
-
-NOT_WORDS = r"[^\p{L}\p{M}\p{N}]+"
 
 Signatures = NDArray[np.uint32]
 
 
-def signatures(shard: Path, rows: NDArray[np.int64], settings: Deduplication) -> tuple[NDArray[np.int64], Signatures]:
-    """``(rows, signatures)`` of those of the given rows of a shard that have enough words for an n-gram, ascending."""
-    found, values = [np.zeros(0, np.int64)], [np.zeros((0, settings.bands * settings.rows), np.uint32)]
-    before = 0
-    for batch in files.read_batches(shard, ["text"]):
-        here = rows[(rows >= before) & (rows < before + len(batch))]
-        if len(here):
-            signed, signature = sign(batch["text"].take(extra("pyarrow").array(here - before)), settings)
-            found.append(here[signed])
-            values.append(signature)
-        before += len(batch)
-    return np.concatenate(found), np.concatenate(values)
+def signatures(shard: Shard, rows: NDArray[np.int64], settings: Deduplication) -> tuple[NDArray[np.int64], Signatures]:
+    """``(rows, signatures)`` of those of the given rows of a shard, ascending, that have enough words for an n-gram."""
+    signed, values = sign(texts(shard, rows), settings)
+    return rows[signed], values
 
 
-def sign(texts: Any, settings: Deduplication) -> tuple[NDArray[np.int64], Signatures]:
-    """Places of those texts that have enough words, and their signatures."""
-    daft = extra("daft")
-    functions = extra("daft.functions")
-    column = daft.col
-    documents = daft.from_pydict({"place": np.arange(len(texts)), "text": texts})
-    # lower case, one space between words, one between the characters of unspaced scripts
-    text = functions.regexp_replace(functions.lower(column("text")), UNSPACED, " $1 ")
-    text = functions.regexp_replace(text, NOT_WORDS, " ")
-    documents = documents.with_column("words", functions.strip(text))
-    # without a whole n-gram there is nothing to compare, and Daft gives all such texts one signature
-    enough = functions.regexp_count(column("words"), " ") >= settings.ngram - 1
-    signature = functions.minhash(
-        column("words"), num_hashes=settings.bands * settings.rows, ngram_size=settings.ngram, hash_function="xxhash"
-    )
-    documents = documents.select("place", enough.alias("enough"), signature.alias("signature"))
-    table = documents.sort("place").to_arrow().combine_chunks()
-    if len(table) != len(texts):
-        raise RuntimeError(f"Daft signed {len(table)} of {len(texts)} documents")  # copies would be missed in silence
-    values = np.asarray(table["signature"].chunk(0).flatten()).astype(np.uint32).reshape(len(table), -1)
-    signed = np.flatnonzero(table["enough"].to_numpy())
-    return signed, values[signed]
+def sign(documents: Iterable[str], settings: Deduplication) -> tuple[NDArray[np.int64], Signatures]:
+    """Places of those texts that have a whole n-gram, and their signatures [documents, hashes].
+
+    Hash ``i`` of an n-gram is ``a[i] * x + b[i]`` modulo 2**32 of its 32 well-mixed bits ``x``, with odd ``a[i]``.
+    """
+    size = settings.bands * settings.rows
+    factors, terms = mix(np.arange(1, 2 * size + 1, dtype=np.uint64)).astype(np.uint32).reshape(2, size)
+    factors |= np.uint32(1)
+    places: list[int] = []
+    found: list[Signatures] = [np.zeros((0, size), np.uint32)]
+    for place, text in enumerate(documents):
+        grams = ngram_hashes(word_hashes(text), settings.ngram)
+        if len(grams):
+            places.append(place)
+            found.append(_minima(grams, factors, terms)[None])
+    return np.array(places, np.int64), np.concatenate(found)
+
+
+@numba.njit(cache=True)
+def _minima(grams, factors, terms):  # type: ignore[no-untyped-def]
+    least = np.full(len(factors), np.uint32(0xFFFFFFFF), np.uint32)
+    for gram in grams:
+        x = np.uint32(gram >> np.uint64(32))
+        for i in range(len(factors)):
+            least[i] = min(least[i], np.uint32(x * factors[i] + terms[i]))
+    return least
 
 
 def band_keys(values: Signatures, settings: Deduplication) -> NDArray[np.uint64]:
