@@ -1,7 +1,7 @@
 """The whole way: web archives and texts to extraction, language and filters, MinHash, tokens.
 
-Filters have the rules of ``filtering.py``; deduplication and tokens are those of ``dedup.py`` and ``tokens.py``. Web pages
-are extracted in hybrid mode, as a large crawl would be.
+Filters have the rules of ``filtering.py``; deduplication and tokens are those of ``dedup.py`` and ``tokens.py``. Web
+pages are extracted in hybrid mode, as a large crawl would be.
 """
 
 import json

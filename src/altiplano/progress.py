@@ -2,11 +2,8 @@
 
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
 from typing import TypeVar
-
-from altiplano.recipe.units import human_bytes
 
 T = TypeVar("T")
 SECONDS_BETWEEN_LINES = 10.0
@@ -26,40 +23,3 @@ def track(items: Iterable[T], what: str, total: int) -> Iterator[T]:
             print(f"{what}: {number} of {total}", file=sys.stderr, flush=True)
             said = time.monotonic()
         yield item
-
-
-@contextmanager
-def progress(title: str, total: int) -> Iterator[Callable[[int], None]]:
-    """A function to call with the bytes that are done."""
-    if not sys.stderr.isatty():
-        yield _plain(title, total)
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
-
-    name = TextColumn("{task.description:24}")
-    columns = (name, BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
-        bar = bars.add_task(title, total=total)
-        yield lambda amount: bars.advance(bar, amount)
-
-
-def _plain(title: str, total: int) -> Callable[[int], None]:
-    begin = last = time.monotonic()
-    done = 0
-
-    def advance(amount: int) -> None:
-        nonlocal done, last
-        done += amount
-        now = time.monotonic()
-        if now - last >= SECONDS_BETWEEN_LINES or (done >= total and now - begin >= SECONDS_BETWEEN_LINES):
-            rate = done / (now - begin)
-            left = (total - done) / max(rate, 1e-9)
-            print(
-                f"{title}: {human_bytes(done)} of {human_bytes(total)}, {human_bytes(rate)}/s, {left:.0f} s left",
-                file=sys.stderr,
-                flush=True,
-            )
-            last = now
-
-    return advance

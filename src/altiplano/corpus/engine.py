@@ -5,8 +5,8 @@ its arguments and files, so both, with any number of workers, write the same byt
 
 Processes are Python's own pool, not Daft's. Measured with Daft 0.7.26 on its native runner: rows are dealt in lock
 step (behind a long task the other process idles), an exception arrives as a wrapped RuntimeError and aborts the
-interpreter at exit, a worker whose parent was killed works on, joins of binary keys multiply rows, and inside a Ray task
-a query may come back without its rows.
+interpreter at exit, a worker whose parent was killed works on, joins of binary keys multiply rows, and inside a Ray
+task a query may come back without its rows.
 """
 
 import os
@@ -19,8 +19,8 @@ from multiprocessing import connection, get_context, parent_process
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
+from altiplano.corpus.progress import progress
 from altiplano.errors import InputError, explain_os_error
-from altiplano.progress import progress
 
 Task = TypeVar("Task")
 

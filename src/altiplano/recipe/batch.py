@@ -88,3 +88,9 @@ class MixturePhase(Section):
 
     from_tokens: Count = Field(0, ge=0)
     weights: dict[str, Annotated[float, Field(gt=0, allow_inf_nan=False)]] = Field(min_length=1)
+    temperature: float = Field(
+        1.0,
+        ge=1,
+        allow_inf_nan=False,
+        description="languages of a domain share its weight by size to the power 1/temperature; 1: as they are",
+    )

@@ -30,6 +30,7 @@ class Records:
     audit: dict[str, Any] | None
     shards: list[dict[str, Any]]
     run: dict[str, Any] | None
+    mixture: list[dict[str, Any]]
     metrics: list[dict[str, Any]]
     heldout: list[dict[str, Any]]
     perplexity: dict[str, Any] | None
@@ -70,6 +71,7 @@ def read_records(workspace: Path, folders: Mapping[str, Path] | None = None, rec
         audit=read_json(file("curate", "audit.json")),
         shards=(read_json(file("tokenize", "shards.json")) or {}).get("shards", []),
         run=read_json(file("train", "run.json")),
+        mixture=read_json(file("train", "mixture.json")) or [],
         metrics=read_lines(file("train", "metrics.jsonl")),
         heldout=read_lines(file("train", "heldout.jsonl")),
         perplexity=read_json(file("evaluate", "perplexity.json")),

@@ -22,6 +22,7 @@ RECORDS = (
     "metrics.jsonl",
     "heldout.jsonl",
     "run.json",
+    "mixture.json",
     "ledger.jsonl",
     "incidents.jsonl",
     "skips.json",
@@ -40,7 +41,7 @@ def run(context: Context) -> Result:
     tokens = context.inputs["tokenize"]
     if is_publisher():
         verify_shards(tokens)
-        _describe_data(context.recipe, tokens)
+        _describe_data(context.recipe, tokens, context.folder)
     job = Job(
         recipe=context.recipe,
         layout=context.layout,
@@ -76,15 +77,17 @@ def run(context: Context) -> Result:
     return Result(counts, records=RECORDS)
 
 
-def _describe_data(recipe: Recipe, tokens: Path) -> None:
-    """Say what will be read how often. Raises InputError when the mixture and the shards do not fit together."""
+def _describe_data(recipe: Recipe, tokens: Path, folder: Path) -> None:
+    """Say, and write into ``mixture.json``, what will be read how often. Raises InputError when the mixture and the shards do not fit together."""
     from altiplano.tokens.loader import TrainingData
     from altiplano.tokens.tokenizer import Tokenizer
 
     sequence, batch = recipe.batch.sequence_length, recipe.batch
     bos = Tokenizer.load(tokens / "tokenizer").bos
     data = TrainingData(read_shards(tokens, "train"), sequence, bos, recipe.seed, recipe.mixture)
-    for line in data.summary(batch.tokens_after(batch.steps) // sequence):
+    samples = batch.tokens_after(batch.steps) // sequence
+    (folder / "mixture.json").write_text(json.dumps(data.shares(samples), indent=1) + "\n")
+    for line in data.summary(samples):
         print(line, file=sys.stderr)
 
 

@@ -14,13 +14,13 @@ BATCH = 512
 
 
 def documents(folder: Path, split: str | None = None) -> Iterator[Row]:
-    """Kept documents (text, domain, language, split) of a curated folder, in the order of their files."""
+    """Kept documents (text, domain, language, split, words) of a curated folder, in the order of their files."""
     try:
         import pyarrow.parquet as pq
     except ImportError as error:
         raise InputError('reading documents needs pyarrow: pip install "altiplano[corpus]"') from error
     for file in sorted((folder / "documents").glob("*.parquet")):
-        columns = ["text", "domain", "language", "split"]
+        columns = ["text", "domain", "language", "split", "words"]
         for batch in pq.ParquetFile(file).iter_batches(batch_size=BATCH, columns=columns):
             for row in batch.to_pylist():
                 if row["split"] and split in (None, row["split"]):
@@ -53,7 +53,7 @@ def encode_documents(source: Path, tokenizer: Tokenizer, folder: Path) -> list[S
             key = (row["split"], row["domain"], row["language"])
             if key not in writers:
                 writers[key] = ShardWriter(folder / key[0] / f"{key[1]}.{key[2]}", dtype)
-            writers[key].add([tokenizer.bos, *tokens, tokenizer.eos], len(row["text"].encode()))
+            writers[key].add([tokenizer.bos, *tokens, tokenizer.eos], len(row["text"].encode()), row.get("words", 0))
         pending.clear()
 
     for row in documents(source):

@@ -36,7 +36,7 @@ class Mixture:
         self.phases: list[_Phase] = []
         drawn = np.zeros(len(self.names), dtype=np.int64)
         for phase, first, end in zip(phases, firsts, ends, strict=True):
-            shares = _shares(phase.weights, windows)
+            shares = _shares(phase.weights, windows, phase.temperature)
             parts = _parts(np.array([shares.get(name, 0.0) for name in self.names]))
             self.phases.append(_Phase(first, end, parts, drawn, seed))
             drawn = self.phases[-1].drawn_at_end
@@ -117,8 +117,9 @@ def _parts(weights: np.ndarray) -> np.ndarray:
     return parts
 
 
-def _shares(weights: Mapping[str, float], windows: Mapping[str, int]) -> dict[str, float]:
-    """The weight of each source. A domain shares its own, by size, among the languages that have none of their own."""
+def _shares(weights: Mapping[str, float], windows: Mapping[str, int], temperature: float) -> dict[str, float]:
+    """The weight of each source. A domain shares its own among the languages that have none of their own, by size to the
+    power 1 / temperature (Devlin et al. 2018, multilingual BERT): small languages are read more often."""
     shares: dict[str, float] = {}
     for name, weight in weights.items():
         if name in windows:
@@ -131,10 +132,9 @@ def _shares(weights: Mapping[str, float], windows: Mapping[str, int]) -> dict[st
             members = [source for source in members if source not in weights]
             if not members:
                 raise InputError(f"mixture.weights: every language of {name!r} has a weight of its own; drop {name!r}")
-        size = sum(windows[member] for member in members)
-        if not size:
+        sizes = {member: windows[member] ** (1 / temperature) for member in members if windows[member]}
+        if not sizes:
             raise InputError(f"mixture.weights: {name!r} holds less than one sequence of tokens; drop it or add text")
-        for member in members:
-            if windows[member]:
-                shares[member] = weight * windows[member] / size
+        for member, size in sizes.items():
+            shares[member] = weight * size / sum(sizes.values())
     return shares

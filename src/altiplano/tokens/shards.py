@@ -37,6 +37,8 @@ class Shard:
     documents: int
     tokens: int
     bytes: int
+    words: int = 0
+    """In the texts: runs of letters and digits, single characters in scripts without spaces; 0 when not counted."""
     sha256: str = ""
     """Of the token file, as listed in ``shards.json``; empty until then."""
 
@@ -92,13 +94,15 @@ class ShardWriter:
         self.path, self.dtype = path, dtype
         self.lengths: list[int] = []
         self.text_bytes: list[int] = []
+        self.words = 0
         path.parent.mkdir(parents=True, exist_ok=True)
         self._file = path.with_name(path.name + ".bin").open("wb")
 
-    def add(self, tokens: Sequence[int], text_bytes: int) -> None:
+    def add(self, tokens: Sequence[int], text_bytes: int, words: int = 0) -> None:
         self._file.write(np.asarray(tokens, dtype=self.dtype).tobytes())
         self.lengths.append(len(tokens))
         self.text_bytes.append(text_bytes)
+        self.words += words
 
     def close(self, split: str, domain: str, language: str) -> Shard:
         self._file.close()
@@ -113,7 +117,7 @@ class ShardWriter:
         with self.path.with_name(self.path.name + ".idx").open("wb") as index:
             index.write(header + lengths.tobytes() + offsets.tobytes() + documents.tobytes())
         np.save(self.path.with_name(self.path.name + ".bytes.npy"), np.array(self.text_bytes, np.int64))
-        return Shard(self.path, split, domain, language, count, int(lengths.sum()), sum(self.text_bytes))
+        return Shard(self.path, split, domain, language, count, int(lengths.sum()), sum(self.text_bytes), self.words)
 
 
 def write_list(folder: Path, shards: Sequence[Shard], vocabulary: int) -> None:
@@ -130,8 +134,8 @@ def write_list(folder: Path, shards: Sequence[Shard], vocabulary: int) -> None:
 def read_shards(folder: Path, split: str) -> list[Shard]:
     """The shards of ``split`` (train or heldout) listed in ``folder``, in a fixed order."""
     listed = _listed(folder)
-    fields = ("split", "domain", "language", "documents", "tokens", "bytes", "sha256")
-    return [Shard(folder / s["path"], **{f: s[f] for f in fields}) for s in listed if s["split"] == split]
+    fields = ("split", "domain", "language", "documents", "tokens", "bytes", "words", "sha256")
+    return [Shard(folder / s["path"], **{f: s[f] for f in fields if f in s}) for s in listed if s["split"] == split]
 
 
 def verify_shards(folder: Path) -> None:

@@ -75,6 +75,44 @@ def token_matrix(records: Records) -> Matrix | None:
     return matrix("domain", [(row["domain"], row["language"], row["tokens"]) for row in rows])
 
 
+@dataclass(frozen=True)
+class Portion:
+    """Of one domain × language: how many tokens its text takes, and how much of them training reads."""
+
+    name: str
+    tokens: int
+    share: float
+    bytes_per_token: float
+    tokens_per_word: float | None
+    read: float | None
+    epochs: float | None
+
+
+def portions(records: Records) -> list[Portion]:
+    """Fertility of the tokenizer, and the mixture before and after, most tokens first."""
+    rows = [shard for shard in records.shards if shard["split"] == "train" and shard["tokens"]]
+    whole = sum(shard["tokens"] for shard in rows)
+    mixed = {row["name"]: row for row in records.mixture}
+    found = []
+    for shard in rows:
+        name = f"{shard['domain']}.{shard['language']}"
+        text = max(1, shard["tokens"] - 2 * shard["documents"])  # without begin and end
+        words = shard.get("words")
+        after = mixed.get(name, {})
+        found.append(
+            Portion(
+                name,
+                shard["tokens"],
+                shard["tokens"] / whole,
+                shard["bytes"] / text,
+                text / words if words else None,
+                after.get("after"),
+                after.get("epochs"),
+            )
+        )
+    return sorted(found, key=lambda portion: -portion.tokens)
+
+
 def matrix(corner: str, counts: list[tuple[str, str, int]]) -> Matrix | None:
     """Sum (row, column, count); rows and columns in order of their totals. None when there is nothing."""
     cells: dict[tuple[str, str], int] = defaultdict(int)
