@@ -58,9 +58,9 @@ def text_of_wikitext(source: str) -> str:
     source = VERBATIM.sub(hold, NOTHING.sub("", COMMENT.sub("", source)))
     source = _nested(source)
     source = EXTERNAL.sub(lambda match: match[1] or "", source)
-    source = HEADING.sub(lambda match: f"\n{'#' * len(match[1])} {match[2]}\n", source)
     source = TAG.sub("", BREAK.sub("\n", source))
     source = LIST.sub(lambda match: "  " * (len(match[1]) - 1) + "- ", SWITCH.sub("", QUOTES.sub("", source)))
+    source = HEADING.sub(lambda match: f"\n{'#' * len(match[1])} {match[2]}\n", source)  # after the lists: # is theirs
     source = html.unescape(INDENT.sub("", source)).replace("\xa0", " ")
     source = APPENDIX.sub("\n", source)
     source = HELD.sub(lambda match: held[int(match[1])], source)
@@ -86,7 +86,7 @@ def _nested(source: str) -> str:
     stack[-1][1].append(source[at:])
     while len(stack) > 1:  # never closed: the brackets are text
         opened, parts = stack.pop()
-        stack[-1][1] += [opened, *parts]
+        stack[-1][1].extend([opened, *parts])
     return "".join(stack[0][1])
 
 
