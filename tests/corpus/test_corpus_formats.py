@@ -291,7 +291,8 @@ def test_wikitext():
 last"""
     assert text_of_wikitext(source) == (
         "Blue is a colour of lights.\n\n## History\n\n- one\n  - two site\n- three\n\nShades\n"
-        "| name | hex |\n| Navy | 000080 |\n| Azure | 007FFF |\n\n$a = \\frac{1}{2}$ & [[raw]]\nend\n\n## Trivia\n\nlast"
+        "| name | hex |\n| Navy | 000080 |\n| Azure | 007FFF |\n\n"
+        "$a = \\frac{1}{2}$ & [[raw]]\nend\n\n## Trivia\n\nlast"
     )
     assert text_of_wikitext("}} ]] |} {{never [[closed") == "}} ]] |} {{never [[closed"
     assert text_of_wikitext("{{" * 20_000 + "x" + "}}" * 20_000) == ""
