@@ -15,6 +15,7 @@ from corpus_support import SAMPLES, split, tar, web_record
 
 from altiplano.corpus.extraction.extracting import extract
 from altiplano.corpus.extraction.html import MODES
+from altiplano.corpus.extraction.hybrid import MAX_TAGS, main_part
 from altiplano.corpus.extraction.jats import text_of_jats
 from altiplano.corpus.extraction.latex import text_of_latex
 from altiplano.corpus.extraction.markup import text_of_asciidoc, text_of_markdown, text_of_rst
@@ -159,6 +160,9 @@ def test_hybrid_mode_falls_back_where_no_part_is_marked():
     page = f"<html><body><div>{prose}</div></body></html>"
     assert MODES["hybrid"](page) == MODES["quality"](page) != ""
     assert MODES["hybrid"]("") == ""
+    marked = f"<html><body><article>{prose}</article></body></html>"
+    assert "hills" in main_part(marked) and not main_part(marked.replace(prose, prose[:200]))
+    assert not main_part(marked.replace("</article>", "<b>" * MAX_TAGS + "</article>"))
 
 
 def test_hybrid_and_quality_agree_on_the_samples():
@@ -389,6 +393,9 @@ def test_licences_of_repositories(tmp_path):
         (tmp_path / name).write_text(body)
     folder = corpus(tmp_path, domain="code", format="code", path="*/**/*.py", licences="permissive")
     assert sorted(r.text[-1] for r in everything(folder)[0]) == ["1", "2", "4"]
+    both = {"x/LICENSE": MIT, "x/COPYING": GPL, "x/f.py": "f = 6"}
+    path = tar(tmp_path / "both.tar.gz", {name: body.encode() for name, body in both.items()})
+    assert [b.reason for b in split(code.read(path, "x", "permissive"))[1]] == ["left out: licence GPL-3.0"]
     assert licence.detect("all rights reserved") == licence.UNKNOWN
     assert licence.is_allowed("GPL-2.0-or-later", ("GPL-2.0",))
     with pytest.raises(ValueError, match="licences are looked for"):
