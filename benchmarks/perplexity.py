@@ -69,9 +69,7 @@ def main() -> None:
             "median_boilerplate": round(float(np.median(np.concatenate(bads))), 1),
             "train_words_per_second": round(words / training),
             "score_words_per_second": round(scored / scoring),
-            "bytes_per_ngram": {
-                name: round(size(model, name == "quantised") / grams, 1) for name in ("exact", "quantised")
-            },
+            "bytes_per_ngram": {name: round(size(model, name == "quantised") / grams, 1) for name in ("exact", "quantised")},
         }
         print(language, result[language])
     auc = wins / pairs if pairs else 0.0
