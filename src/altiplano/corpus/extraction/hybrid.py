@@ -1,14 +1,20 @@
-"""Main text at several times trafilatura's speed: resiliparse where a page marks its main part, trafilatura elsewhere.
+"""Main text at several times trafilatura's speed: resiliparse where a page is plain prose, trafilatura elsewhere.
 
 Pages name the element with their text in few ways (schema.org's ``articleBody``, ``<article>``, the classes of content
 management systems). Rust parses the page, finds that element and writes its text without what its class or tag says is
-not text. Only pages without such an element, or with little text in it, go through trafilatura.
+not text. Where no element is named, resiliparse's own rules choose; their word counts when most of it is whole
+paragraphs. Other pages, with lists, listings and little text, are the ones on which trafilatura is better.
 """
 
 from altiplano.corpus.extras import extra
 
 MIN_CHARACTERS = 400
-"""With less, trafilatura's rescues (other places, JSON, a second try for recall) do find more."""
+"""With less, what was named was not the main part."""
+
+MIN_PROSE = 600
+SHORT_LINE = 80
+MAX_SHORT = 0.3
+"""Of the characters that resiliparse chose, in lines under ``SHORT_LINE``: menus, teasers and tables have more."""
 
 MAX_TAGS = 50_000
 """Resiliparse's time grows with the square of a page's depth: 10,000 levels take 0.6 s, ten times as many a minute."""
@@ -63,15 +69,21 @@ SKIPPED = [
 
 
 def main_part(html: str) -> str:
-    """The text of the page's main part; empty where the page does not mark one, or not enough of it."""
+    """The page's main text; empty where trafilatura should be asked."""
     if html.count("<") > MAX_TAGS:
         return ""
     body = extra("resiliparse.parse.html").HTMLTree.parse(html).body
     if body is None:
         return ""
     region = next(filter(None, (body.query_selector(",".join(group)) for group in REGIONS)), None)
-    if region is None:
-        return ""
+    if region is not None and len(text := _text(region.html, chosen=False)) >= MIN_CHARACTERS:
+        return text
+    text = _text(html, chosen=True)
+    short = sum(len(line) for line in text.split("\n") if len(line) < SHORT_LINE)
+    return text if len(text) >= MIN_PROSE and short < MAX_SHORT * len(text) else ""
+
+
+def _text(html: str, chosen: bool) -> str:
+    """All that is not skipped, or what resiliparse chooses of it."""
     write = extra("resiliparse.extract.html2text").extract_plain_text
-    text = write(region.html, alt_texts=False, links=False, comments=False, skip_elements=SKIPPED).strip()
-    return text if len(text) >= MIN_CHARACTERS else ""
+    return write(html, main_content=chosen, alt_texts=False, links=False, comments=False, skip_elements=SKIPPED).strip()
