@@ -9,6 +9,7 @@ import resource
 import subprocess
 import sys
 import tarfile
+import time
 import zipfile
 import zlib
 from collections.abc import Iterable
@@ -22,6 +23,9 @@ from corpus_support import contents, split, tar, web_record
 
 from altiplano.corpus.curate import curate
 from altiplano.corpus.extraction.html import MODES
+from altiplano.corpus.extraction.latex import text_of_latex
+from altiplano.corpus.extraction.markup import text_of_asciidoc, text_of_markdown, text_of_rst
+from altiplano.corpus.extraction.mediawiki import text_of_wikitext
 from altiplano.corpus.sources import code, jats, jsonl, latex, mediawiki, opening, parquet, text, warc
 from altiplano.corpus.sources import raw as raw_module
 from altiplano.corpus.sources.listing import plan
@@ -264,8 +268,6 @@ def test_xml_bombs_and_foreign_entities_stay_folded(tmp_path):
 
 
 def test_latex_files_that_bring_each_other_in_and_macros_that_explode(tmp_path):
-    from altiplano.corpus.extraction.latex import text_of_latex
-
     path = tar(tmp_path / "a.tar.gz", {"a.tex": b"A \\input{b}", "b.tex": b"B \\input{a}", "c.tex": b"C \\input{c}"})
     raw, _ = split(latex.read(path, "a"))
     assert {r.place for r in raw} == {"a/c.tex"} or len(raw) <= 3
@@ -332,3 +334,18 @@ def test_a_web_archive_cut_inside_a_bomb(tmp_path):
     found = list(warc.read(path, "a"))
     assert [r.text for r in found if isinstance(r, Raw)] == ["<p>fine</p>"]
     assert any("64 MiB" in b.reason or "cut off" in b.reason for b in found if not isinstance(b, Raw))
+
+
+@pytest.mark.parametrize(
+    ("extract", "unit"),
+    [
+        (text_of_markdown, "<!--"), (text_of_markdown, "{/*"), (text_of_markdown, "```x\n~~~y\n"),
+        (text_of_asciidoc, "https://"), (text_of_asciidoc, "image:"), (text_of_asciidoc, "[["), (text_of_rst, ":a:`"),
+        (text_of_wikitext, "<ref>"), (text_of_wikitext, "<math>"), (text_of_wikitext, "{{"), (text_of_wikitext, "\n{|"),
+        (text_of_latex, "\\newcommand{\\a}{"), (text_of_latex, "$a\\begin{align}"),
+    ],
+)  # fmt: skip
+def test_what_opens_and_never_closes_takes_time_by_its_length_only(extract, unit):
+    begin = time.process_time()
+    extract(unit * (150_000 // len(unit)))
+    assert time.process_time() - begin < 3  # seconds; before it was bounded, some took a minute

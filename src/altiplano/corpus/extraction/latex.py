@@ -13,7 +13,7 @@ COMMENT = re.compile(r"(?<!\\)((?:\\\\)*)%.*?$\n?", re.MULTILINE)
 BODY = re.compile(r"\\begin\s*\{document\}(.*?)(?:\\end\s*\{document\}|\Z)", re.DOTALL)
 MATHEMATICS = "equation|align|gather|multline|eqnarray|displaymath|math|flalign|alignat|array|cases|tikzcd|CD"
 MATH = re.compile(
-    rf"\\begin\{{(?P<name>(?:{MATHEMATICS})\*?)\}}.*?\\end\{{(?P=name)\}}"
+    rf"\\begin\{{(?P<name>(?:{MATHEMATICS})\*?)\}}.{{0,20000}}?\\end\{{(?P=name)\}}"
     r"|\$\$.*?\$\$|(?<!\\)\$(?:\\.|[^$\\])+\$|\\\[.*?\\\]|\\\(.*?\\\)",
     re.DOTALL,
 )

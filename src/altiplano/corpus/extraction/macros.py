@@ -102,7 +102,7 @@ def _group_end(source: str, start: int) -> int:
     if source[start : start + 1] != "{":
         return -1
     depth = 0
-    for match in re.compile(r"\\.|[{}]", re.DOTALL).finditer(source, start, start + 5000):
+    for match in re.compile(r"\\.|[{}]", re.DOTALL).finditer(source, start, start + 1000):
         if match[0] == "{":
             depth += 1
         elif match[0] == "}":

@@ -4,16 +4,15 @@ Headings, lists, tables, code and mathematics stay as written.
 """
 
 import re
+from collections.abc import Callable
 
 FRONT_MATTER = re.compile(r"\A(---|\+\+\+)[ \t]*\n(.*?)\n\1[ \t]*(?:\n|\Z)", re.DOTALL)
 TITLE = re.compile(r"^title[ \t]*[:=][ \t]*[\"']?(.+?)[\"']?[ \t]*$", re.MULTILINE)
-FENCE = re.compile(r"^[ \t]*(`{3,}|~{3,}).*?^[ \t]*\1[`~]*[ \t]*$", re.DOTALL | re.MULTILINE)
-HTML_COMMENT = re.compile(r"<!--.*?-->|\{/\*.*?\*/\}", re.DOTALL)
-IMAGE = re.compile(r"!\[([^\]\n]*)\]\([^()\s]*(?:\s+[\"'][^\"'\n]*[\"'])?\)")
+FENCE = re.compile(r"[ \t]*(`{3,}|~{3,})")
+IMAGE = re.compile(r"!\[([^\]\n]{0,1000})\]\([^()\s]{0,1000}(?:\s+[\"'][^\"'\n]*[\"'])?\)")
 MDX = re.compile(r"^(?:import\s[^\n]*\sfrom\s[\"'][^\n]*|export\s+(?:const|default)\s[^\n]*)$\n?", re.MULTILINE)
 
-ADOC_BLOCK_COMMENT = re.compile(r"^////+[ \t]*$.*?^////+[ \t]*$\n?", re.DOTALL | re.MULTILINE)
-ADOC_LISTING = re.compile(r"^(----+|\.\.\.\.+)[ \t]*\n.*?^\1[ \t]*$", re.DOTALL | re.MULTILINE)
+ADOC_LISTING = re.compile(r"(-{4,}|\.{4,})[ \t]*$")
 ADOC_LINE = re.compile(
     r"^(?:"
     r"//(?!/)[^\n]*"  # comment
@@ -23,9 +22,13 @@ ADOC_LINE = re.compile(
     r")[ \t]*$\n?",
     re.MULTILINE,
 )
-ADOC_INDEX = re.compile(r"\(\(\([^()]*\)\)\)|\(\((?!\()([^()]*)\)\)|indexterm2?:\[[^\]]*\]|\[\[[^\]\n]*\]\]")
-ADOC_LINK = re.compile(r"(?:link:|xref:|(?=https?://))([^\s\[\]<>]+)\[([^\]\n]*)\]|<<([^<>,\n]+)(?:,\s*([^<>\n]+))?>>")
-ADOC_IMAGE = re.compile(r"image:[^\s\[:][^\s\[]*\[([^\]\n]*)\]")
+ADOC_INDEX = re.compile(
+    r"\(\(\([^()]*\)\)\)|\(\((?!\()([^()]*)\)\)|indexterm2?:\[[^\]]{0,500}\]|\[\[[^\]\n]{0,500}\]\]"
+)
+ADOC_LINK = re.compile(
+    r"(?:link:|xref:|(?=https?://))([^\s\[\]<>]{1,1000})\[([^\]\n]{0,1000})\]|<<([^<>,\n]{1,500})(?:,\s*([^<>\n]{1,1000}))?>>"
+)
+ADOC_IMAGE = re.compile(r"image:[^\s\[:][^\s\[]{0,1000}\[([^\]\n]{0,1000})\]")
 
 RST_DROPPED = (
     "image|figure|toctree|contents|include|raw|index|highlight|default-role|meta|sectnum|role|currentmodule|module"
@@ -56,7 +59,8 @@ def text_of_markdown(source: str) -> str:
             source = f"# {title[1]}\n\n{source.lstrip()}"
 
     def clean(text: str) -> str:
-        return IMAGE.sub(r"\1", MDX.sub("", HTML_COMMENT.sub("", text)))
+        text = _without(_without(text, "<!--", "-->"), "{/*", "*/}")
+        return IMAGE.sub(r"\1", MDX.sub("", text))
 
     return _outside(FENCE, clean, source)
 
@@ -65,7 +69,7 @@ def text_of_asciidoc(source: str) -> str:
     """Without attributes, comments, includes, anchors and index terms; links and pictures leave their text."""
 
     def clean(text: str) -> str:
-        text = ADOC_LINE.sub("", ADOC_BLOCK_COMMENT.sub("", text))
+        text = ADOC_LINE.sub("", _without(text, "\n////", "\n////"))
         text = ADOC_INDEX.sub(lambda match: match[1] or "", text)
         text = ADOC_LINK.sub(lambda match: match[2] or match[4] or match[1] or match[3], text)
         return ADOC_IMAGE.sub(r"\1", text)
@@ -85,13 +89,34 @@ def text_of_rst(source: str) -> str:
     return _tidy(RST_LINK.sub(lambda match: match[1] or match[2], source))
 
 
-def _outside(kept, clean, source: str) -> str:  # type: ignore[no-untyped-def]
-    """``clean`` applied between the blocks that ``kept`` finds: code shows markup that must stay."""
+def _outside(opening: re.Pattern[str], clean: Callable[[str], str], source: str) -> str:
+    """``clean`` applied between the code blocks, which show markup that must stay; an open one lasts to the end."""
+    parts: list[str] = []
+    block: list[str] = []
+    fence = ""
+    for line in source.splitlines(keepends=True):
+        if not fence and (match := opening.match(line)):
+            parts.append(clean("".join(block)))
+            fence, block = match[1], []
+        elif fence and (end := line.strip()).startswith(fence) and not end.strip(fence[0]):
+            parts += [*block, line]
+            fence, block = "", []
+            continue
+        block.append(line)
+    rest = "".join(block)
+    return _tidy("".join([*parts, rest if fence else clean(rest)]))
+
+
+def _without(source: str, opening: str, closing: str) -> str:
+    """What stands between the two, and they themselves, taken out; in time that grows with the length alone."""
     parts, at = [], 0
-    for match in kept.finditer(source):
-        parts += [clean(source[at : match.start()]), match[0]]
-        at = match.end()
-    return _tidy("".join([*parts, clean(source[at:])]))
+    while (start := source.find(opening, at)) >= 0:
+        end = source.find(closing, start + len(opening))
+        if end < 0:
+            break
+        parts.append(source[at:start])
+        at = end + len(closing)
+    return "".join([*parts, source[at:]])
 
 
 def _tidy(text: str) -> str:

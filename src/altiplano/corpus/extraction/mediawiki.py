@@ -10,12 +10,9 @@ from collections.abc import Callable
 
 COMMENT = re.compile(r"<!--.*?(?:-->|\Z)", re.DOTALL)
 NOTHING = re.compile(
-    r"<(ref|gallery|timeline|score|templatedata|imagemap|mapframe|graph)\b(?:[^<>]*/>|[^<>]*>.*?</\1\s*>)",
-    re.DOTALL | re.IGNORECASE,
+    r"<(/?)(ref|gallery|timeline|score|templatedata|imagemap|mapframe|graph)\b[^<>]*?(/?)>", re.IGNORECASE
 )
-VERBATIM = re.compile(
-    r"<(math|chem|nowiki|pre|syntaxhighlight|source|code)\b[^<>]*>(.*?)</\1\s*>", re.DOTALL | re.IGNORECASE
-)
+VERBATIM = re.compile(r"<(/?)(math|chem|nowiki|pre|syntaxhighlight|source|code)\b[^<>]*?(/?)>", re.IGNORECASE)
 BRACKETS = re.compile(r"\{\{|\}\}|\[\[|\]\]|^[ \t:]*\{\||^[ \t]*\|\}", re.MULTILINE)
 EXTERNAL = re.compile(r"\[(?:https?:)?//[^\s\[\]]+(?:\s+([^\[\]\n]*))?\]")
 TAG = re.compile(r"</?[a-zA-Z][^<>]*>")
@@ -45,8 +42,7 @@ def text_of_wikitext(source: str) -> str:
     """Headings become Markdown's, tables rows between bars, mathematics stands between dollars."""
     held: list[str] = []
 
-    def hold(match: re.Match[str]) -> str:
-        name, body = match[1].lower(), match[2]
+    def hold(name: str, body: str) -> str:
         if name in ("math", "chem"):
             body = f"${' '.join(body.split())}$"
         elif name in ("syntaxhighlight", "source", "pre"):
@@ -55,12 +51,13 @@ def text_of_wikitext(source: str) -> str:
         return f"\ue000{len(held) - 1}\ue001"
 
     source = source.replace("\r\n", "\n").replace("\ue000", "").replace("\ue001", "")
-    source = VERBATIM.sub(hold, NOTHING.sub("", COMMENT.sub("", source)))
+    source = _elements(COMMENT.sub("", source), NOTHING, lambda name, body: "")
+    source = _elements(source, VERBATIM, hold)
     source = _nested(source)
     source = EXTERNAL.sub(lambda match: match[1] or "", source)
-    source = HEADING.sub(lambda match: f"\n{'#' * len(match[1])} {match[2]}\n", source)
     source = TAG.sub("", BREAK.sub("\n", source))
     source = LIST.sub(lambda match: "  " * (len(match[1]) - 1) + "- ", SWITCH.sub("", QUOTES.sub("", source)))
+    source = HEADING.sub(lambda match: f"\n{'#' * len(match[1])} {match[2]}\n", source)  # after the lists: # is theirs
     source = html.unescape(INDENT.sub("", source)).replace("\xa0", " ")
     source = APPENDIX.sub("\n", source)
     source = HELD.sub(lambda match: held[int(match[1])], source)
@@ -84,10 +81,26 @@ def _nested(source: str) -> str:
         else:
             stack[-1][1].append(match[0] if sign != "|}" else "")
     stack[-1][1].append(source[at:])
-    while len(stack) > 1:  # never closed: the brackets are text
-        opened, parts = stack.pop()
-        stack[-1][1] += [opened, *parts]
-    return "".join(stack[0][1])
+    # what never closed is text
+    return "".join(part for opened, parts in stack for part in (opened, *parts))
+
+
+def _elements(source: str, tags: re.Pattern[str], replace: Callable[[str, str], str]) -> str:
+    """``replace(name, contents)`` in place of each element from its tag to the next closing one of the same name."""
+    parts, at = [], 0
+    opened: re.Match[str] | None = None
+    for match in tags.finditer(source):
+        if opened is None:
+            if match[3]:
+                parts.append(source[at : match.start()])
+                at = match.end()
+            elif not match[1]:
+                opened = match
+        elif match[1] and match[2].lower() == opened[2].lower():
+            body = source[opened.end() : match.start()]
+            parts += [source[at : opened.start()], replace(match[2].lower(), body)]
+            at, opened = match.end(), None
+    return "".join([*parts, source[at:]])
 
 
 def _template(body: str) -> str:

@@ -2,13 +2,14 @@
 
 import json
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
 from altiplano.corpus.sources import licence
 from altiplano.corpus.sources.archive import is_archive, members
 from altiplano.corpus.sources.code_language import language_of, may_be_code, not_written
 from altiplano.corpus.sources.decoding import decode
-from altiplano.corpus.sources.opening import File, RemoteFile
+from altiplano.corpus.sources.opening import File
 from altiplano.corpus.sources.raw import Bad, Raw, left_out
 
 Licences = str | tuple[str, ...]
@@ -46,28 +47,29 @@ def read(path: File, place: str, allowed: Licences = "any") -> Iterator[Raw | Ba
 
 def _licences(path: File, place: str) -> dict[str, str]:
     """Folder → licence, from the archive's licence files, or from those in the folders above a plain file."""
-    texts: list[tuple[str, bytes]] = []
-    if is_archive(path.name):
-        texts = [each for each in members(path, place, licence.is_licence_file) if not isinstance(each, Bad)]
-    elif not isinstance(path, RemoteFile):
-        texts = _above(path, place)
-    # a folder with several is under the one that PATTERNS has first: copyleft comes before permissive
     found: dict[str, str] = {}
-    order = [name for name, _ in licence.PATTERNS] + [licence.UNKNOWN]
-    for name, data in texts:
-        folder, kind = str(PurePosixPath(name).parent), licence.detect(decode(data)[0])
-        found[folder] = min(found.get(folder, kind), kind, key=order.index)
+    if is_archive(path.name):
+        for each in members(path, place, licence.is_licence_file):
+            if not isinstance(each, Bad):
+                folder = str(PurePosixPath(each[0]).parent)
+                found[folder] = licence.strictest(found.get(folder, ""), licence.detect(decode(each[1])[0]))
+    elif isinstance(path, Path):
+        for folder_path, name in zip(path.parents, PurePosixPath(place).parents, strict=False):
+            if kind := _licence_in(folder_path):
+                found[str(name)] = kind
     return found
 
 
-def _above(path: Path, place: str) -> list[tuple[str, bytes]]:
-    found = []
-    for folder, name in zip(path.parents, PurePosixPath(place).parents, strict=False):
-        try:
-            files = sorted(each for each in folder.iterdir() if licence.is_licence_file(each.name) and each.is_file())
-            found += [(f"{name}/{each.name}", each.read_bytes()) for each in files]
-        except OSError:  # not ours to look into
-            continue
+@lru_cache(maxsize=4096)  # a folder's files follow one another
+def _licence_in(folder: Path) -> str:
+    """Empty when the folder holds no licence file."""
+    found = ""
+    try:
+        for each in sorted(folder.iterdir()):
+            if licence.is_licence_file(each.name) and each.is_file():
+                found = licence.strictest(found, licence.detect(decode(each.read_bytes())[0]))
+    except OSError:  # not ours to look into
+        pass
     return found
 
 

@@ -15,7 +15,7 @@ LANGUAGES = {
     ".proto": "protobuf", ".dart": "dart", ".ps1": "powershell", ".ipynb": "notebook",
 }  # fmt: skip
 NAMES = {"makefile": "make", "gnumakefile": "make", "dockerfile": "dockerfile", "cmakelists.txt": "cmake"}
-SHEBANG = re.compile(r"#!\s*\S*?/(?:env\s+(?:-S\s+)?)?([a-z]+)")
+SHEBANG = re.compile(r"#!\s*(?:\S*/)?(?:env\s+(?:-S\s+)?)?([a-z]+)")
 INTERPRETERS = {
     "python": "python", "sh": "shell", "bash": "shell", "zsh": "shell", "node": "javascript", "perl": "perl",
     "ruby": "ruby", "lua": "lua", "tclsh": "tcl", "php": "php", "rscript": "r",

@@ -53,6 +53,12 @@ def detect(text: str) -> str:
     return next((name for name, pattern in PATTERNS if pattern.search(flat)), UNKNOWN)
 
 
+def strictest(one: str, other: str) -> str:
+    """Of two licences in one folder the one that ``TEXTS`` has first: copyleft comes before permissive."""
+    order = ["", *(name for name, _ in TEXTS), UNKNOWN]
+    return max(one, other, key=lambda name: -order.index(name) if name else -len(order))
+
+
 def declared(source: str) -> str:
     """What an SPDX line at the top of a source file says; empty when there is none."""
     match = SPDX.search(source[:HEAD])

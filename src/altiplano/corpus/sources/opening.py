@@ -57,25 +57,46 @@ def join(root: str, name: str) -> File:
     return RemoteFile(name) if is_remote(name) else Path(root) / name
 
 
-class Unfolding(io.RawIOBase):
-    """A decompressed stream that stops with an OSError where it has become ``MAX_RATIO`` times its file."""
+class Counted(io.RawIOBase):
+    """A compressed stream that knows how much of it was read; it need not seek, and may be a web server's."""
 
-    def __init__(self, stream: Any, size: int):
-        self.stream, self.left = stream, max(FREE_BYTES, MAX_RATIO * size)
+    def __init__(self, stream: BinaryIO):
+        self.stream, self.count = stream, 0
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int:
         data = self.stream.read(len(buffer))
-        self.left -= len(data)
-        if self.left < 0:
+        self.count += len(data)
+        buffer[: len(data)] = data
+        return len(data)
+
+    def close(self) -> None:
+        self.stream.close()
+        super().close()
+
+
+class Unfolding(io.RawIOBase):
+    """A decompressed stream that stops with an OSError where it has become ``MAX_RATIO`` times what was read for it."""
+
+    def __init__(self, stream: Any, source: Counted):
+        self.stream, self.source, self.count = stream, source, 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        data = self.stream.read(len(buffer))
+        self.count += len(data)
+        if self.count > max(FREE_BYTES, MAX_RATIO * self.source.count):
             raise OSError(f"unfolds to more than {MAX_RATIO} times its size")
         buffer[: len(data)] = data
         return len(data)
 
     def close(self) -> None:
         self.stream.close()
+        self.source.close()
         super().close()
 
 
@@ -85,15 +106,17 @@ def open_raw(file: File) -> BinaryIO:
     decompressor = DECOMPRESSORS.get(file.suffix.lower())
     if decompressor is None:
         return cast(BinaryIO, stream)
-    size = stream.seek(0, io.SEEK_END)
-    stream.seek(0)
-    return cast(BinaryIO, io.BufferedReader(Unfolding(decompressor(stream), size), 1 << 18))
+    return _unfolding(stream, decompressor)
 
 
 def decompressed(data: bytes, suffix: str) -> bytes:
     """A compressed archive member; raises one of ``BROKEN``."""
-    stream = DECOMPRESSORS[suffix](io.BytesIO(data))
-    return io.BufferedReader(Unfolding(stream, len(data)), 1 << 18).read()
+    return _unfolding(io.BytesIO(data), DECOMPRESSORS[suffix]).read()
+
+
+def _unfolding(stream: BinaryIO, decompressor: "Callable[[BinaryIO], Any]") -> BinaryIO:
+    source = Counted(stream)
+    return cast(BinaryIO, io.BufferedReader(Unfolding(decompressor(cast(BinaryIO, source)), source), 1 << 18))
 
 
 def _arrow(codec: str, stream: BinaryIO) -> Any:

@@ -1,5 +1,6 @@
 """WARC web archives, compressed or not: the HTML pages among the responses, and the texts of WET files."""
 
+import io
 import re
 import zlib
 from collections.abc import Iterator
@@ -45,8 +46,10 @@ def _is_cut(path: File, position: int) -> bool:
     if path.suffix != ".gz":
         return False
     with path.open("rb") as stream:
-        stream.seek(position)
         member = zlib.decompressobj(wbits=31)
+        if stream.seek(0, io.SEEK_END) <= position:  # counted in what a single member unfolds to
+            return False
+        stream.seek(position)
         try:
             while data := member.unused_data or member.unconsumed_tail or stream.read(1 << 20):
                 if member.eof:
