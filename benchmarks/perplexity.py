@@ -2,9 +2,10 @@
 
     python benchmarks/perplexity.py --corpus FOLDER
 
-Per language with enough web pages, in five folds: a model is trained on the main text of four and scores, of the pages
-of the fifth, the main text and what the page has besides it (navigation, notices, teasers). AUC is the chance that a
-main text is the likelier of the two. Ends with one JSON line; exit status 1 when the AUC over all languages is below 0.89.
+Per language with enough web pages, in five folds: a model is trained on the main text of four and scores, of the
+pages of the fifth, the main text and what the page has besides it (navigation, notices, teasers). AUC is the chance
+that a main text is the likelier of the two. Ends with one JSON line; exit status 1 when the AUC over all languages is
+below 0.89.
 """
 
 import argparse
@@ -69,7 +70,9 @@ def main() -> None:
             "median_boilerplate": round(float(np.median(np.concatenate(bads))), 1),
             "train_words_per_second": round(words / training),
             "score_words_per_second": round(scored / scoring),
-            "bytes_per_ngram": {name: round(size(model, name == "quantised") / grams, 1) for name in ("exact", "quantised")},
+            "bytes_per_ngram": {
+                name: round(size(model, name == "quantised") / grams, 1) for name in ("exact", "quantised")
+            },
         }
         print(language, result[language])
     auc = wins / pairs if pairs else 0.0

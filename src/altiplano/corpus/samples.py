@@ -1,13 +1,15 @@
 """Text by which a person can judge a rule in a minute: some that it dropped, and what it only just kept."""
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from altiplano.corpus import files
 from altiplano.corpus.columns import Columns, Shard
-from altiplano.corpus.thresholds import Group, limits_of
+from altiplano.corpus.decisions import group_names
+from altiplano.corpus.thresholds import Group, limits_by_document, limits_of
 from altiplano.recipe.schema import Corpus
 
 EXAMPLES = 3
@@ -16,8 +18,13 @@ EXAMPLES = 3
 EXCERPT = 500
 """Characters."""
 
-Ranked = tuple[str, NDArray[np.float64], NDArray[np.float64], bool]
-"""A reason, each document's value and limit (NaN where the rule does not apply); whether the limit is the largest."""
+
+class Rule(NamedTuple):
+    """A rule that compares numbers: each document's value and limit (NaN where it is not asked)."""
+
+    values: NDArray[np.float64]
+    limits: NDArray[np.float64]
+    largest: bool
 
 
 def samples(columns: Columns, shards: list[Shard], corpus: Corpus, groups: list[Group]) -> list[dict[str, Any]]:
@@ -25,21 +32,19 @@ def samples(columns: Columns, shards: list[Shard], corpus: Corpus, groups: list[
 
     Of a duplicate the document that was kept in its place stands on the kept side.
     """
-    ranked = {rule[0]: rule for rule in _ranked(columns, corpus, groups)}
+    limits = limits_by_document(columns, groups)
     chosen: list[tuple[int, dict[str, Any]]] = []
     for reason in sorted(set(columns["reason"].tolist()) - {"", "no text"}):
         members = np.flatnonzero(columns["reason"] == reason)
         dropped = members[np.argsort(columns["id"][members])][:EXAMPLES]
-        rule = ranked.get(reason)
-        values, limits = rule[1:3] if rule else (None, None)
-        for document in dropped.tolist():
-            chosen.append((document, {"reason": reason, "kept": False, **_numbers(values, limits, document)}))
+        rule = _rule(reason, columns, corpus, limits)
         if rule is None:
             kept = np.flatnonzero(columns["keep"] & np.isin(columns["id"], columns["cluster"][dropped]))
         else:
-            kept = _borderline(*rule[1:], columns["keep"])
-        for document in kept.tolist():
-            chosen.append((document, {"reason": reason, "kept": True, **_numbers(values, limits, document)}))
+            kept = _borderline(rule, columns["keep"])
+        for side, documents in ((False, dropped), (True, kept)):
+            for document in documents.tolist():
+                chosen.append((document, {"reason": reason, "kept": side, **_numbers(rule, document)}))
     found = _cells(columns, np.array(sorted({document for document, _ in chosen}), np.int64), shards)
     return [
         {
@@ -52,47 +57,47 @@ def samples(columns: Columns, shards: list[Shard], corpus: Corpus, groups: list[
     ]
 
 
-def _ranked(columns: Columns, corpus: Corpus, groups: list[Group]) -> list[Ranked]:
-    """Every rule that compares a number. The code's limit of a name takes the place of prose's for code."""
+def _rule(reason: str, columns: Columns, corpus: Corpus, limits: Callable[[str], NDArray[np.float64]]) -> Rule | None:
+    """The rule of a reason; None for one that compares no numbers. For code the limits of code stand."""
     code = columns["domain"] == "code"
-    names = {(group.domain, group.language): group.limits for group in groups}
-    pairs = list(zip(columns["domain"].tolist(), columns["language"].tolist(), strict=True))
-    rules: dict[str, Ranked] = {}
-    for limit in limits_of(corpus.quality.prose):
-        limits = np.array([names.get(pair, {}).get(limit.column, np.nan) for pair in pairs])
-        rules[limit.reason] = (limit.reason, columns[limit.column].astype(np.float64), limits, limit.largest)
-    for limit in limits_of(corpus.quality.code):
-        before = rules[limit.reason][2] if limit.reason in rules else np.full(len(code), np.nan)
-        limits = np.where(code, limit.general, before)
-        rules[limit.reason] = (limit.reason, columns[limit.column].astype(np.float64), limits, limit.largest)
-    whole = np.full(len(code), float(corpus.quality.min_characters))
-    score = np.where(code, np.nan, corpus.quality.min_language_score)
-    worst = np.full(len(code), np.nan)
-    if corpus.quality.perplexity_drop and "perplexity" in columns:
-        worst = np.where(np.isnan(columns["perplexity"]), np.nan, np.inf)
-    return [
-        *rules.values(),
-        ("too short", columns["characters"].astype(np.float64), whole, False),
-        ("language uncertain", columns["language_score"].astype(np.float64), score, False),
-        ("perplexity", np.asarray(columns.get("perplexity", worst), np.float64), worst, True),
-    ]
+    if reason == "perplexity":
+        return Rule(columns["perplexity"], _worst_kept(columns), True)
+    if reason == "too short":
+        whole = np.full(len(code), float(corpus.quality.min_characters))
+        return Rule(columns["characters"].astype(np.float64), whole, False)
+    if reason == "language uncertain":
+        least = np.where(code, np.nan, corpus.quality.min_language_score)
+        return Rule(columns["language_score"].astype(np.float64), least, False)
+    prose = next((limit for limit in limits_of(corpus.quality.prose) if limit.reason == reason), None)
+    of_code = next((limit for limit in limits_of(corpus.quality.code) if limit.reason == reason), None)
+    limit = prose or of_code
+    if limit is None:
+        return None
+    asked = limits(limit.column)
+    if of_code:
+        asked = np.where(code, of_code.general, asked)
+    return Rule(columns[limit.column].astype(np.float64), asked, limit.largest)
 
 
-def _borderline(
-    values: NDArray[np.float64], limits: NDArray[np.float64], largest: bool, keep: NDArray[np.bool_]
-) -> NDArray[np.int64]:
+def _worst_kept(columns: Columns) -> NDArray[np.float64]:
+    """Per document the highest perplexity that its domain × language has among the kept: where its rank was cut."""
+    groups, number = np.unique(group_names(columns).astype(str), return_inverse=True)
+    highest = np.full(len(groups), np.nan)
+    kept = np.flatnonzero(columns["keep"] & ~np.isnan(columns["perplexity"]))
+    np.fmax.at(highest, number[kept], columns["perplexity"][kept])
+    return highest[number]
+
+
+def _borderline(rule: Rule, keep: NDArray[np.bool_]) -> NDArray[np.int64]:
     """The kept documents whose values come nearest to their limits."""
-    asked = np.flatnonzero(keep & ~np.isnan(values) & ~np.isnan(limits))
-    if np.isinf(limits[asked]).all():  # perplexity has no limit but its rank
-        distance = -values[asked]
-    else:
-        distance = limits[asked] - values[asked] if largest else values[asked] - limits[asked]
+    asked = np.flatnonzero(keep & ~np.isnan(rule.values) & ~np.isnan(rule.limits))
+    distance = np.abs(rule.limits[asked] - rule.values[asked])
     return asked[np.argsort(distance, kind="stable")][:EXAMPLES]
 
 
-def _numbers(values: Any, limits: Any, document: int) -> dict[str, float | None]:
-    value = None if values is None or np.isnan(values[document]) else round(float(values[document]), 4)
-    limit = None if limits is None or not np.isfinite(limits[document]) else round(float(limits[document]), 4)
+def _numbers(rule: Rule | None, document: int) -> dict[str, float | None]:
+    numbers = (rule.values[document], rule.limits[document]) if rule else (np.nan, np.nan)
+    value, limit = (None if np.isnan(number) else round(float(number), 4) for number in numbers)
     return {"value": value, "limit": limit}
 
 

@@ -5,7 +5,7 @@ looked up in the distribution of text that is trusted: each gives way until the 
 trusted documents passes it. It never becomes stricter: the trusted text of a language may be of one kind only.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -96,18 +96,22 @@ def prose_groups(columns: Columns, quality: Quality, trusted: NDArray[np.bool_])
     return groups
 
 
-def apply(columns: Columns, groups: list[Group], section: ProseLimits) -> list[tuple[str, NDArray[np.bool_]]]:
-    """``(reason, where it applies)`` for each limit of prose, in the recipe's order."""
-    names = np.array([f"{group.domain}.{group.language}" for group in groups])
-    domains, languages = columns["domain"].astype(str), columns["language"].astype(str)
-    own = np.char.add(np.char.add(domains, "."), languages)
+def limits_by_document(columns: Columns, groups: list[Group]) -> Callable[[str], NDArray[np.float64]]:
+    """A function from a column to each document's limit for it; NaN where the rule is not asked, as of code."""
+    names = np.array([f"{group.domain}.{group.language}" for group in groups] or [""])
     order = np.argsort(names)
-    at = np.minimum(np.searchsorted(names, own, sorter=order), max(len(names) - 1, 0))
-    member = names[order][at] == own if len(names) else np.zeros(len(own), bool)
-    rules = []
+    own = np.char.add(np.char.add(columns["domain"].astype(str), "."), columns["language"].astype(str))
+    at = np.minimum(np.searchsorted(names, own, sorter=order), len(names) - 1)
+    number = np.where(names[order][at] == own, order[at], len(groups))  # one more than there are: no group
+
+    def limits(column: str) -> NDArray[np.float64]:
+        return np.array([*(group.limits.get(column, np.nan) for group in groups), np.nan])[number]
+
+    return limits
+
+
+def apply(columns: Columns, groups: list[Group], section: ProseLimits) -> Iterator[tuple[str, NDArray[np.bool_]]]:
+    """``(reason, where it applies)`` for each limit of prose, in the recipe's order."""
+    limits = limits_by_document(columns, groups)
     for limit in limits_of(section):
-        values = np.array([groups[i].limits.get(limit.column, np.nan) for i in order])
-        here = np.where(member, values[at], np.nan) if len(values) else np.full(len(own), np.nan)
-        with np.errstate(invalid="ignore"):
-            rules.append((limit.reason, limit.broken(columns[limit.column], here)))
-    return rules
+        yield limit.reason, limit.broken(columns[limit.column], limits(limit.column))

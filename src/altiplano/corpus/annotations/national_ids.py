@@ -8,6 +8,8 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from altiplano.corpus.annotations.windows import digit_windows
+
 WEIGHT_LETTERS = "TRWAGMYFPDXBNJZSQVHLCKE"  # Spain: number modulo 23
 FINNISH = "0123456789ABCDEFHJKLMNPRSTUVWXY"
 ITALIAN_ODD = dict(zip("0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ", [1, 0, 5, 7, 9, 13, 15, 17, 19, 21, 1, 0, 5, 7, 9, 13,
@@ -250,17 +252,13 @@ IDENTIFIERS = (
     Identifier("CA", _shape("[1-79]", r"\d\d([ -])\d{3}\1\d{3}"), luhn, CANADIAN),
 )  # fmt: skip
 
-NUMBERS = re.compile(r"[0-9][0-9 ./+-]{4,}[0-9A-Za-z]|[A-Z]{6}[0-9]{2}[A-Z]")
-"""What every shape holds a piece of; only around these the shapes are tried."""
-
-AROUND = 12
-"""Characters of a shape that may lie outside of that piece."""
+DIGITS, WITHIN, AROUND = 6, 24, 12
+"""Every shape has so many digits within so many characters, and at most so many characters more on a side."""
 
 
 def national_ids(text: str) -> Iterator[tuple[int, int]]:
     """Where identifiers stand in the text."""
-    for piece in NUMBERS.finditer(text):
-        low, high = max(0, piece.start() - AROUND), min(len(text), piece.end() + AROUND)
+    for low, high in digit_windows(text, DIGITS, WITHIN, AROUND, AROUND):
         for identifier in IDENTIFIERS:
             for match in identifier.shape.finditer(text, low, high):
                 if not identifier.valid(match.group(0)):

@@ -9,7 +9,16 @@ import ipaddress
 import re
 from dataclasses import dataclass
 
+import numpy as np
+
 from altiplano.corpus.annotations.personal_rules import RULES, could_hold
+from altiplano.corpus.annotations.windows import merged
+
+NEAR = 300
+"""Characters; longer than any value but a private key, and its context."""
+
+EDGE = 100
+"""Characters at the cut end of a window, where a part of something longer could look like a value."""
 
 PLACEHOLDER = re.compile(r"\[(?:" + "|".join(kind.upper() for kind in RULES) + r")\]")
 
@@ -29,12 +38,28 @@ def find(text: str, language: str) -> list[Span]:
         return []
     spans: list[Span] = []
     masked = PLACEHOLDER.sub(lambda match: "\0" * len(match.group(0)), text)
-    while fresh := _pass(masked, language):
+    windows = [(0, len(text))]
+    while windows:
+        fresh = [
+            Span(low + span.start, low + span.end, span.kind)
+            for low, high in windows
+            for span in _pass(masked[low:high], language)
+            if (low == 0 or span.start >= EDGE) and (high == len(text) or low + span.end <= high - EDGE)
+        ]
         spans += fresh
         # masked like a placeholder, so that what is found next is what would be found in the redacted text
         for span in fresh:
             masked = masked[: span.start] + "\0" * (span.end - span.start) + masked[span.end :]
+        windows = _around(fresh, len(text))
     return sorted(spans)
+
+
+def _around(spans: list[Span], length: int) -> list[tuple[int, int]]:
+    """Where a removed value may have uncovered another: rules look no further than ``NEAR`` characters."""
+    if not spans:
+        return []
+    edges = np.array(sorted((max(0, span.start - NEAR), min(length, span.end + NEAR)) for span in spans))
+    return merged(edges[:, 0], edges[:, 1])
 
 
 def _pass(text: str, language: str) -> list[Span]:

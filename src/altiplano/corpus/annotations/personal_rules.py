@@ -18,6 +18,7 @@ from altiplano.corpus.annotations.personal_checks import (
 )
 from altiplano.corpus.annotations.postal_addresses import addresses
 from altiplano.corpus.annotations.user_names import user_names
+from altiplano.corpus.annotations.windows import digit_windows, mark_windows
 
 CONTEXT = 32
 """Characters before a match that may tell what it is."""
@@ -36,6 +37,9 @@ IP4 = re.compile(rf"(?=\d)(?<![\w.-])(?:{OCTET}\.){{3}}{OCTET}(?!\w|-\w|\.\w)", 
 IP6 = re.compile(
     r"(?<![\w:.])(?=[0-9a-fA-F:]{6,39}(?![\w:]))(?:[0-9a-fA-F]{1,4}:|:)(?:[0-9a-fA-F]{0,4}:){1,6}[0-9a-fA-F]{0,4}(?![\w:])"
 )
+GROUPS = re.compile(r":[0-9a-fA-F]{0,4}:[0-9a-fA-F]")
+"""Two colons of an IPv6 address."""
+
 CARD = re.compile(
     r"(?<![\w.-])(?<!\d[ ])(?:\d{4}([ -])\d{4}\1\d{4}\1\d{4}(?:\1\d{3})?|\d{4}([ -])\d{6}\2\d{4,5}|\d{13,19})"
     r"(?![\w-]|\.\d|[ ]\d)",
@@ -87,35 +91,37 @@ def _secrets(text: str, language: str) -> Places:
             if is_password(match.group("password")):
                 yield match.span("password")
     lower = text.lower()
-    if any(mark in lower for mark in ASSIGNED_MARKS):
-        for match in ASSIGNED.finditer(text):
+    same = len(lower) == len(text)  # but for a few letters whose lower case is longer
+    for low, high in mark_windows(lower, ASSIGNED_MARKS, 24, 160) if same else [(0, len(text))]:
+        for match in ASSIGNED.finditer(text, low, high):
             if is_secret(match.group("value"), match.group("quote"), language):
                 yield match.span("value")
 
 
 def _emails(text: str, language: str) -> Places:
-    for match in EMAIL.finditer(text) if "@" in text else ():
-        if is_email(match.group(0), language):
-            yield match.span()
+    for low, high in mark_windows(text, ("@",), 70, 160):
+        for match in EMAIL.finditer(text, low, high):
+            if is_email(match.group(0), language):
+                yield match.span()
 
 
 def _ibans(text: str, language: str) -> Places:
-    for match in IBAN.finditer(text):
+    for match in _near_digits(IBAN, text):
         if length := is_iban(match.group(0)):
             yield match.start(), match.start() + length
 
 
 def _cards(text: str, language: str) -> Places:
-    for match in CARD.finditer(text):
+    for match in _near_digits(CARD, text):
         if is_card(match.group(0), _before(text, match.start()), language):
             yield match.span()
 
 
 def _addresses(text: str, language: str) -> Places:
-    for match in IP4.finditer(text):
+    for match in _near_digits(IP4, text, digits=4, within=15):
         if is_address(match.group(0), _before(text, match.start()), text[match.end() : match.end() + 1], language):
             yield match.span()
-    for match in IP6.finditer(text) if ":" in text else ():
+    for match in IP6.finditer(text) if GROUPS.search(text) else ():
         if is_address(match.group(0), "", text[match.end() : match.end() + 1], language):
             yield match.span()
 
@@ -134,9 +140,17 @@ def _user_names(text: str, language: str) -> Places:
 
 
 def _phones(text: str, language: str) -> Places:
-    for match in PHONE.finditer(text):
+    for match in _near_digits(PHONE, text):
         if is_phone(match.group(0), language, _before(text, match.start())):
             yield match.span()
+
+
+def _near_digits(
+    pattern: re.Pattern[str], text: str, digits: int = 6, within: int = 40, around: int = 40
+) -> Iterator[re.Match[str]]:
+    """Matches where the text has so many digits within so many characters, as all matches have."""
+    for low, high in digit_windows(text, digits, within, around, around):
+        yield from pattern.finditer(text, low, high)
 
 
 def _before(text: str, start: int) -> str:

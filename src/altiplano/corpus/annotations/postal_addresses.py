@@ -3,6 +3,10 @@
 import re
 from collections.abc import Iterator
 
+import numpy as np
+
+from altiplano.corpus.annotations.windows import digit_windows, merged
+
 NAME = r"[A-ZÀ-ÖØ-ÞŁŚŻ][\w'’.-]{1,24}"
 CITY = r"[A-ZÀ-ÖØ-ÞŁŚŻ][\w'’-]{1,24}"
 NAMES = rf"(?:{NAME} ){{0,3}}{NAME}"
@@ -51,21 +55,22 @@ FORMS = (
 )
 ADDRESS = re.compile("|".join(FORMS))
 
-CODE = re.compile(
-    r"[0-9](?:[0-9]{3}|[0-9]-[0-9]{3}|[0-9]{2} [0-9]{2}|[A-Z]{2}\b|[A-Z] ?[0-9][A-Z])|〒|号|(?:ул|пр|пер|наб)\."
-)
-"""What a postal code, or what stands for one, looks like; an address is looked for only around these."""
+SIGNS = re.compile(r"[A-Z][0-9](?:[A-Z0-9] ?[0-9][A-Z]| ?[0-9][A-Z]{2})|〒|号|(?:ул|пр|пер|наб)\.")
+"""British and Canadian codes, and what marks an address of a script where digits may be few."""
 
-BEFORE, AFTER = 120, 40
-"""Characters of an address around its code."""
+DIGITS, WITHIN = 5, 40
+"""Elsewhere house number and postal code have so many digits within so many characters."""
+
+BEFORE, AFTER = 100, 40
+"""Characters of an address around those."""
 
 
 def addresses(text: str) -> Iterator[tuple[int, int]]:
     """Where street addresses stand in the text."""
-    low = high = 0
-    for code in CODE.finditer(text):
-        if code.start() - BEFORE > high:
-            yield from (match.span() for match in ADDRESS.finditer(text, low, high))
-            low = max(high, code.start() - BEFORE)
-        high = min(len(text), code.end() + AFTER)
-    yield from (match.span() for match in ADDRESS.finditer(text, low, high))
+    windows = digit_windows(text, DIGITS, WITHIN, BEFORE, AFTER)
+    signs = [match.start() for match in SIGNS.finditer(text)]
+    if signs:
+        every = np.array(sorted([*windows, *((max(0, at - BEFORE), min(len(text), at + BEFORE)) for at in signs)]))
+        windows = merged(every[:, 0], every[:, 1])
+    for low, high in windows:
+        yield from (match.span() for match in ADDRESS.finditer(text, low, high))

@@ -3,6 +3,8 @@
 import re
 from collections.abc import Iterator
 
+from altiplano.corpus.annotations.windows import mark_windows
+
 PATH = re.compile(
     r"(?:/home/|/Users/|/export/home/|\b[A-Za-z]:\\{1,2}(?:Users|Documents and Settings)\\{1,2})"
     r"(?P<name>[A-Za-z][\w.-]{1,31})(?=[/\\\s\"'`:;,)>\]]|$)"
@@ -30,16 +32,17 @@ ROLES = {
 """Roles and words of documentation that stand where a name would."""
 
 
+PATH_MARKS = ("/home/", "/Users/", "\\Users\\", "Documents and Settings")
+PROFILE_MARKS = (".com/", "t.me/", "/@", "/~", "/users/", "/profile/", "/u/", "/in/")
+BEFORE, AFTER = 80, 80
+"""Characters of an address or path around its mark."""
+
+
 def user_names(text: str) -> Iterator[tuple[int, int]]:
     """Where the names stand, without the path or address around them."""
-    if "/home/" in text or "Users" in text or "Documents and Settings" in text:
-        yield from _names(PATH, text)
-    if ".com/" in text or "t.me/" in text or "/@" in text or "/~" in text or "/u" in text or "/profile/" in text:
-        yield from _names(PROFILE, text)
-
-
-def _names(pattern: re.Pattern[str], text: str) -> Iterator[tuple[int, int]]:
-    for match in pattern.finditer(text):
-        name = match.group("name").rstrip(".")
-        if name.lower() not in ROLES and not FILE.search(name):
-            yield match.start("name"), match.start("name") + len(name)
+    for pattern, marks in ((PATH, PATH_MARKS), (PROFILE, PROFILE_MARKS)):
+        for low, high in mark_windows(text, marks, BEFORE, AFTER):
+            for match in pattern.finditer(text, low, high):
+                name = match.group("name").rstrip(".")
+                if name.lower() not in ROLES and not FILE.search(name):
+                    yield match.start("name"), match.start("name") + len(name)

@@ -13,6 +13,7 @@ from pathlib import Path
 from stat import S_ISREG
 from typing import Any
 
+from altiplano.corpus.annotations.word_lists import digests
 from altiplano.corpus.sources import python, remote
 from altiplano.corpus.sources.opening import is_remote
 from altiplano.disk import digest
@@ -129,6 +130,8 @@ def inputs(corpus: Corpus) -> dict[str, Any]:
     result: dict[str, Any] = {"identified_by": "sha256" if hashed else "modification time", "sources": found}
     if lists := sorted({source.blocklist for source in corpus.sources if source.blocklist}):
         result["blocklists"] = [_describe_blocklist(corpus.root, path) for path in lists]
+    if words := corpus.quality.word_lists:
+        result["word_lists"] = digests({language: corpus.root / path for language, path in words.items()})
     return result
 
 

@@ -63,7 +63,9 @@ def limit_matrix(records: Records) -> Matrix | None:
 def bases(records: Records) -> list[tuple[str, int]]:
     """The text that limits were derived from, and how many trusted documents it has."""
     groups = (records.audit or {}).get("thresholds", {}).get("groups", [])
-    return sorted({(group["basis"], group["trusted"]) for group in groups if group["trusted"]})
+    found = {(group["basis"], group["trusted"]) for group in groups if group["trusted"]}
+    # a language whose trusted text is of one domain stands once
+    return sorted((name, n) for name, n in found if "." not in name or (name.rpartition(".")[2], n) not in found)
 
 
 def rules(records: Records) -> list[Rule]:

@@ -11,6 +11,9 @@ from altiplano.release.report.charts import Bar, bar_chart, funnel_chart
 from altiplano.release.report.figure import Figure, figure
 from altiplano.release.wording import number, percent
 
+REASONS = 12
+"""Bars of the chart; the table below it has all."""
+
 
 @dataclass(frozen=True)
 class Matrix:
@@ -39,7 +42,11 @@ def data_figures(records: Records) -> list[Figure]:
     ]
     dropped = dropped_by_reason(records)
     all_dropped = sum(count for _, count in dropped)
-    reasons = [Bar(reason, n, f"{number(n)} · {percent(n / all_dropped, 0)}", 1) for reason, n in dropped if n]
+    shown = [(reason, n) for reason, n in dropped if n]
+    if len(shown) > REASONS:
+        rest = shown[REASONS - 1 :]
+        shown = [*shown[: REASONS - 1], (f"{len(rest)} other rules", sum(n for _, n in rest))]
+    reasons = [Bar(reason, n, f"{number(n)} · {percent(n / all_dropped, 0)}", 1) for reason, n in shown]
     personal = sorted(audit.get("personal_data", {}).items(), key=lambda item: -item[1])
     kinds = [Bar(kind.replace("_", " "), count, number(count), 4) for kind, count in personal]
     return [
