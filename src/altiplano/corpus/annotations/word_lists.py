@@ -1,6 +1,5 @@
 """The user's word lists (insults, adult terms, whatever a recipe wants to count), none of which is shipped here."""
 
-import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -23,25 +22,16 @@ def read_word_lists(paths: Mapping[str, Path]) -> dict[str, Listed]:
     """
     lists = {}
     for language, path in paths.items():
-        text = _content(language, path).decode("utf-8", "replace")
+        try:
+            text = path.read_text(encoding="utf-8", errors="replace")
+        except OSError as error:
+            raise InputError(f"corpus.quality.word_lists.{language}: cannot read {path}: {error.strerror}") from error
         phrases = [word_hashes(line.split("#")[0]) for line in text.splitlines()]
         lists[language] = {
             n: np.unique(np.concatenate([ngram_hashes(phrase, n) for phrase in phrases if len(phrase) == n]))
             for n in sorted({len(phrase) for phrase in phrases if 0 < len(phrase) <= LONGEST})
         }
     return lists
-
-
-def digests(paths: Mapping[str, Path]) -> dict[str, str]:
-    """SHA-256 of each list, for what a run was made from; raises InputError as ``read_word_lists``."""
-    return {language: hashlib.sha256(_content(language, path)).hexdigest() for language, path in paths.items()}
-
-
-def _content(language: str, path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise InputError(f"corpus.quality.word_lists.{language}: cannot read {path}: {error.strerror}") from error
 
 
 def listed_share(words: U64, listed: Listed) -> float:
