@@ -396,3 +396,114 @@ def test_missing_libraries_name_the_extra(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "trafilatura", None)
     with pytest.raises(InputError, match=r'pip install "altiplano\[corpus\]"'):
         curate(samples_corpus(), 0, tmp_path)
+
+
+def essays(language):
+    return (SAMPLES / "essays" / f"{language}.md").read_text(encoding="utf-8").split("\n# ")
+
+
+def lines(path, texts):
+    path.write_text("".join(json.dumps({"text": text, "path": f"{i}.md"}) + "\n" for i, text in enumerate(texts)))
+
+
+def test_english_pages_in_a_translation_are_found(tmp_path):
+    half = "\n\n".join([*essays("de")[5:7], essays("en")[3]])
+    lines(tmp_path / "docs-de.jsonl", [*essays("de")[:5], *essays("en")[:3], half])
+    lines(tmp_path / "docs-fr.jsonl", essays("fr")[:4])
+    lines(tmp_path / "how-to-do-it.jsonl", essays("en")[4:9])  # "it" is a word here, not Italian
+    source = Source(name="docs", domain="reference", format="jsonl", path="*.jsonl")
+    curate(Corpus(root=tmp_path, sources=(source,)), 0, tmp_path / "out", workers=1)
+    [found] = audit_of(tmp_path / "out")["untranslated"]
+    pages = found.pop("pages")
+    assert found == {
+        "source": "docs", "declared": "de", "documents": 9, "translated": 6, "english": 3, "mixed": 1, "kept": 3,
+    }  # fmt: skip
+    assert {page["url"] for page in pages} == {"5.md", "6.md", "7.md"} and {page["fate"] for page in pages} == {"kept"}
+
+
+def test_examples_show_the_limit_from_both_sides(curated):
+    for example in audit_of(curated)["examples"]:
+        if example["limit"] is not None and example["reason"] in ("too short", "stop words"):
+            assert (example["value"] >= example["limit"]) == example["kept"]
+    duplicates = [e for e in audit_of(curated)["examples"] if e["reason"] == "exact duplicate"]
+    assert {e["kept"] for e in duplicates} == {True, False}
+    assert {e["text"] for e in duplicates if e["kept"]} == {e["text"] for e in duplicates if not e["kept"]}
+
+
+def test_audit_lists_groups_and_limits(tmp_path):
+    lines(tmp_path / "manual.jsonl", [f"{essay}\n\n" + "- short\n" * 8 for essay in essays("en") * 3][:60])
+    (tmp_path / "page.txt").write_text(essays("de")[1])
+    sources = (
+        Source(name="manual", domain="reference", format="jsonl", path="*.jsonl"),
+        Source(name="pages", domain="web", format="text", path="*.txt"),
+    )
+    curate(Corpus(root=tmp_path, sources=sources), 0, tmp_path / "out", workers=1)
+    audit = audit_of(tmp_path / "out")
+    groups = {(group["domain"], group["language"]): group for group in audit["thresholds"]["groups"]}
+    manual = groups["reference", "en"]
+    assert manual["basis"] == "reference.en" and manual["trusted"] >= 30
+    assert manual["limits"]["repeated_line_count"] > 0.3  # the repeated bullets of trusted text are no fault
+    assert groups["web", "de"]["basis"] == "general" and groups["web", "de"]["limits"] == {}
+    table = {group["group"]: group["documents"] for group in audit["groups"]}
+    assert table["web.de"][0] == table["web.de"][-1] == 1
+    assert [sum(column) for column in zip(*table.values(), strict=True)][1:] == [
+        step["documents"] for step in audit["funnel"][1:]
+    ]
+
+
+def test_word_lists_drop_and_are_part_of_the_input(tmp_path):
+    (tmp_path / "a.txt").write_text(essays("en")[1])
+    rant = "Blasted fools and blasted liars, the whole blasted lot. " * 6
+    (tmp_path / "b.txt").write_text(rant + essays("en")[2].split(". ")[1] + ".")
+    (tmp_path / "lists").mkdir()
+    (tmp_path / "lists" / "en").write_text("blasted\n")
+    prose = ProseLimits(**{name: 1.0 for name in ProseLimits.model_fields if re.match("max_(repeat|top|dup)", name)})
+    limits = Quality(word_lists={"en": Path("lists/en")}, prose=prose)
+    corpus = small(tmp_path, {}, quality=limits)
+    curate(corpus, 0, tmp_path / "out", workers=1)
+    assert {row["url"]: row["reason"] for row in documents(tmp_path / "out")} == {"a.txt": "", "b.txt": "listed words"}
+    (tmp_path / "lists" / "en").write_text("nothing\n")
+    curate(corpus, 0, tmp_path / "out", workers=1)
+    assert {row["reason"] for row in documents(tmp_path / "out")} == {""}
+    (tmp_path / "lists" / "en").unlink()
+    with pytest.raises(InputError, match=r"corpus\.quality\.word_lists\.en: cannot read"):
+        curate(corpus, 0, tmp_path / "out", workers=1)
+
+
+def test_reference_text_scores_other_domains(tmp_path):
+    random.seed(3)
+    words = [
+        "the",
+        "old",
+        "ferry",
+        "waits",
+        "for",
+        "a",
+        "quiet",
+        "harbour",
+        "at",
+        "the",
+        "end",
+        "of",
+        "the",
+        "road",
+        "before",
+        "winter",
+        "comes",
+        "again",
+    ]
+    text = lambda n: " ".join(random.choices(words, k=120)) + f". {n}. One. Two. Three."  # noqa: E731
+    for folder, count in (("trusted", 60), ("web", 20)):
+        (tmp_path / folder).mkdir()
+        for n in range(count):
+            (tmp_path / folder / f"{n}.txt").write_text(text(n))
+    sources = (
+        Source(name="trusted", domain="reference", format="text", path="trusted/*.txt"),
+        Source(name="web", domain="web", format="text", path="web/*.txt"),
+    )
+    for reference, scored in (({}, set()), ({"en": "trusted"}, {"web"})):
+        quality = Quality(reference=reference, min_language_score=0, perplexity_quantised=True)
+        curate(Corpus(root=tmp_path, sources=sources, quality=quality), 0, tmp_path / "out", workers=1)
+        rows = [row for row in documents(tmp_path / "out") if row["source"] == "web" and row["keep"]]
+        assert {row["source"] for row in rows if row["perplexity"] == row["perplexity"]} == scored
+        assert all((row["bucket"] in ("head", "middle", "tail")) == bool(scored) for row in rows)

@@ -253,3 +253,12 @@ def test_missing_shards_are_one_line_at_the_start(tokenized_sources: Path, tmp_p
     gone = [type(shard)(tmp_path / "gone", *list(vars(shard).values())[1:8]) for shard in shards]
     with pytest.raises(InputError, match=r"gone.*cannot be read"):
         TrainingData(gone, SEQUENCE, 1, 0)
+
+
+@pytest.mark.parametrize(("temperature", "expected"), [(1.0, [0.8, 0.2]), (2.0, [2 / 3, 1 / 3]), (1e9, [0.5, 0.5])])
+def test_temperature_raises_small_languages(temperature: float, expected: list[float]) -> None:
+    phase = MixturePhase(weights={"web": 3.0, "code": 1.0}, temperature=temperature)
+    mixture = Mixture([phase], {"web.en": 4000, "web.sw": 1000, "code.code": 500}, 16, seed=0)
+    drawn = mixture.drawn(2**20)
+    assert drawn["code.code"] / 2**20 == pytest.approx(0.25, abs=1e-5)
+    assert [drawn[name] / 2**20 / 0.75 for name in ("web.en", "web.sw")] == pytest.approx(expected, abs=1e-5)

@@ -78,7 +78,10 @@ def run(context: Context) -> Result:
 
 
 def _describe_data(recipe: Recipe, tokens: Path, folder: Path) -> None:
-    """Say, and write into ``mixture.json``, what will be read how often. Raises InputError when the mixture and the shards do not fit together."""
+    """Say, and write into ``mixture.json``, what will be read how often.
+
+    Raises InputError when the mixture and the shards do not fit together.
+    """
     from altiplano.tokens.loader import TrainingData
     from altiplano.tokens.tokenizer import Tokenizer
 

@@ -118,8 +118,8 @@ def _parts(weights: np.ndarray) -> np.ndarray:
 
 
 def _shares(weights: Mapping[str, float], windows: Mapping[str, int], temperature: float) -> dict[str, float]:
-    """The weight of each source. A domain shares its own among the languages that have none of their own, by size to the
-    power 1 / temperature (Devlin et al. 2018, multilingual BERT): small languages are read more often."""
+    """The weight of each source. A domain shares its own among the languages that have none of their own, by size to
+    the power 1 / temperature (Devlin et al. 2018, multilingual BERT): small languages are read more often."""
     shares: dict[str, float] = {}
     for name, weight in weights.items():
         if name in windows:

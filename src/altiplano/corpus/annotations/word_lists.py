@@ -23,7 +23,10 @@ def read_word_lists(paths: Mapping[str, Path]) -> dict[str, Listed]:
     """
     lists = {}
     for language, path in paths.items():
-        text = _content(language, path).decode("utf-8", "replace")
+        try:
+            text = path.read_text(encoding="utf-8", errors="replace")
+        except OSError as error:
+            raise InputError(f"corpus.quality.word_lists.{language}: cannot read {path}: {error.strerror}") from error
         phrases = [word_hashes(line.split("#")[0]) for line in text.splitlines()]
         lists[language] = {
             n: np.unique(np.concatenate([ngram_hashes(phrase, n) for phrase in phrases if len(phrase) == n]))

@@ -13,7 +13,6 @@ from pathlib import Path
 from stat import S_ISREG
 from typing import Any
 
-from altiplano.corpus.annotations.word_lists import digests
 from altiplano.corpus.sources import python, remote
 from altiplano.corpus.sources.opening import is_remote
 from altiplano.disk import digest
@@ -129,17 +128,20 @@ def inputs(corpus: Corpus) -> dict[str, Any]:
             ]
     result: dict[str, Any] = {"identified_by": "sha256" if hashed else "modification time", "sources": found}
     if lists := sorted({source.blocklist for source in corpus.sources if source.blocklist}):
-        result["blocklists"] = [_describe_blocklist(corpus.root, path) for path in lists]
+        result["blocklists"] = [_describe_list("corpus.sources.blocklist", corpus.root, path) for path in lists]
     if words := corpus.quality.word_lists:
-        result["word_lists"] = digests({language: corpus.root / path for language, path in words.items()})
+        result["word_lists"] = {
+            language: _describe_list(f"corpus.quality.word_lists.{language}", corpus.root, str(path))
+            for language, path in words.items()
+        }
     return result
 
 
-def _describe_blocklist(root: Path, path: str) -> dict[str, Any]:
+def _describe_list(key: str, root: Path, path: str) -> dict[str, Any]:
     try:
         return {"path": path, "sha256": digest(root / path)}
     except OSError as error:
-        raise InputError(f"corpus.sources.blocklist: {path!r} under {root}: {error.strerror}") from error
+        raise InputError(f"{key}: cannot read {path!r} under {root}: {error.strerror}") from error
 
 
 def _describe(root: Path, path: str, size: int, hashed: bool) -> dict[str, Any]:
