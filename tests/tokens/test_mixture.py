@@ -242,7 +242,8 @@ def test_repetition_is_reported(tokenized_sources: Path) -> None:
     data = load(tokenized_sources, phase(web__de=0.5, web__en=0.5))
     assert data.epochs(140) == pytest.approx({"web.de": 10, "web.en": 70 / 300}, rel=0.15)
     *table, warning = data.summary(256)
-    assert len(table) == 2
+    assert [line.split()[0] for line in table] == ["source", "web.de", "web.en", "code.code", "web.fr"]
+    assert "0.0%" in table[-1]
     assert "web.de" in warning and "epochs" in warning and "web.en" not in warning
     assert load(tokenized_sources).summary(100) == []
     assert "all 5.39 epochs" in load(tokenized_sources).summary(2000)[0]

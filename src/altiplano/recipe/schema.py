@@ -163,9 +163,12 @@ class Corpus(Section):
 
 
 class Tokenizer(Section):
-    """Byte-level BPE with the Llama-3 split pattern, trained on a seeded sample of the training documents."""
+    """Byte-level BPE with the Llama-3 split pattern, trained on a sample of every domain × language of training."""
 
     sample_bytes: Bytes = Field(100_000_000, gt=0)
+    path: Path | None = Field(
+        None, description="take this tokenizer.json or file of tiktoken ranks instead of training one"
+    )
 
 
 class Optimizer(Section):

@@ -1,14 +1,18 @@
 """Tokenize: curated documents to a vocabulary and token shards."""
 
+from pathlib import Path
+
 from altiplano.errors import InputError
+from altiplano.recipe.schema import Recipe
 from altiplano.stages.stage import Context, Result, Stage
 from altiplano.tokens.encoding import encode_documents, sample_texts
+from altiplano.tokens.importing import import_tokenizer
 from altiplano.tokens.tokenizer import Tokenizer
 
 
 def run(context: Context) -> Result:
     recipe, curated = context.recipe, context.inputs["curate"]
-    tokenizer = Tokenizer.train(sample_texts(curated, recipe.tokenizer.sample_bytes), recipe.model.vocabulary)
+    tokenizer = _tokenizer(recipe, curated)
     (context.folder / "tokenizer").mkdir(exist_ok=True)
     tokenizer.save(context.folder / "tokenizer")
     shards = encode_documents(curated, tokenizer, context.folder)
@@ -26,6 +30,19 @@ def run(context: Context) -> Result:
             "or lower corpus.heldout.min_documents or corpus.quality.max_characters"
         )
     return Result(counts)
+
+
+def _tokenizer(recipe: Recipe, curated: Path) -> Tokenizer:
+    """The recipe's, or one trained on the curated text. Raises InputError when it does not fit the model."""
+    if recipe.tokenizer.path is None:
+        return Tokenizer.train(sample_texts(curated, recipe.tokenizer.sample_bytes), recipe.model.vocabulary)
+    tokenizer = import_tokenizer(recipe.tokenizer.path)
+    if tokenizer.vocabulary != recipe.model.vocabulary:
+        raise InputError(
+            f"tokenizer.path: {recipe.tokenizer.path} has {tokenizer.vocabulary:,} tokens, model.vocabulary is "
+            f"{recipe.model.vocabulary:,}: set it to the former"
+        )
+    return tokenizer
 
 
 STAGE = Stage("tokenize", reads=("tokenizer", "model.vocabulary"), inputs=("curate",), run=run)

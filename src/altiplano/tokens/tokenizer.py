@@ -88,7 +88,7 @@ class Tokenizer:
     def _tiktoken(self) -> Any:
         import tiktoken
 
-        byte_of = {char: byte for byte, char in _byte_characters().items()}
+        byte_of = {char: byte for byte, char in byte_characters().items()}
         vocabulary = self.hugging_face.get_vocab(with_added_tokens=False)
         ranks = {bytes(byte_of[char] for char in token): rank for token, rank in vocabulary.items() if rank < self.bos}
         specials = {name: self.bos + i for i, name in enumerate(special_tokens())}
@@ -110,7 +110,7 @@ class Tokenizer:
         return self.decode_bytes(tokens).decode("utf-8", errors="replace")
 
 
-def _byte_characters() -> dict[int, str]:
+def byte_characters() -> dict[int, str]:
     """The printable character that stands for each byte in a byte-level vocabulary (Radford et al. 2019)."""
     printable = [*range(ord("!"), ord("~") + 1), *range(ord("¡"), ord("¬") + 1), *range(ord("®"), ord("ÿ") + 1)]
     others = [byte for byte in range(256) if byte not in printable]
