@@ -162,8 +162,8 @@ def _wanted(stage: Stage, context: Context) -> Manifest:
         if manifest is None:
             raise InputError(f"{stage.name} needs {name}, which has not been run: altiplano {name} RECIPE")
         inputs[name] = manifest["hash"]
-    if stage.sources is not None:
-        inputs["sources"] = stage.sources(context)
+    if stage.sources is not None and (made := stage.sources(context)):
+        inputs["sources"] = made
     return {
         "stage": stage.name,
         "version": __version__,

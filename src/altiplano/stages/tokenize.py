@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from altiplano.disk import digest
 from altiplano.errors import InputError
 from altiplano.recipe.schema import Recipe
 from altiplano.stages.stage import Context, Result, Stage
@@ -45,4 +46,15 @@ def _tokenizer(recipe: Recipe, curated: Path) -> Tokenizer:
     return tokenizer
 
 
-STAGE = Stage("tokenize", reads=("tokenizer", "model.vocabulary"), inputs=("curate",), run=run)
+def _sources(context: Context) -> str:
+    """Changes when an imported tokenizer does."""
+    path = context.recipe.tokenizer.path
+    if path is None:
+        return ""
+    try:
+        return digest(path)
+    except OSError as error:
+        raise InputError(f"tokenizer.path: {path} cannot be read ({error.strerror})") from error
+
+
+STAGE = Stage("tokenize", reads=("tokenizer", "model.vocabulary"), inputs=("curate",), run=run, sources=_sources)

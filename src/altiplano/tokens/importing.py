@@ -69,9 +69,11 @@ def _from_ranks(file: Path, raw: bytes) -> Tokenizer:
     def spelt(token: bytes) -> str:
         return "".join(characters[byte] for byte in token)
 
-    merges = [
-        tuple(map(spelt, _halves(token, ranks))) for token in sorted(ranks, key=ranks.__getitem__) if len(token) > 1
-    ]
+    merges = []
+    for token in sorted(ranks, key=ranks.__getitem__):
+        if len(token) > 1:
+            left, right = _halves(token, ranks)
+            merges.append((spelt(left), spelt(right)))
     tokenizer = HuggingFaceTokenizer(BPE({spelt(token): rank for token, rank in ranks.items()}, merges))
     byte_level = ByteLevel(add_prefix_space=False, use_regex=False)
     tokenizer.pre_tokenizer = InOrder([Split(Regex(PATTERN), behavior="isolated"), byte_level])
