@@ -45,7 +45,7 @@ def rank_parameters(case: Case, rank: int) -> float:
 
 
 def kept_per_token(case: Case, stack: Stack) -> dict[str, float]:
-    """Bytes that one layer keeps for the backward pass, for each token of a context-parallel rank."""
+    """Bytes that one block keeps for the backward pass, for each token of a context-parallel rank."""
     shape, spread = case.shape, case.spread
     size = 4 if case.precision == "fp32" else 2
     tp = spread.tp
@@ -57,27 +57,27 @@ def kept_per_token(case: Case, stack: Stack) -> dict[str, float]:
     scores = 0.0 if stack.attention else 5 * shape.heads * case.sequence / tp
     products = (2 if shape.gated else 1) * shape.ffn_width / tp
     activation = (stack.mlp_kept - 2 if shape.gated else 1) * shape.ffn_width / tp
+    block_input = size * shape.width / tp
     if spread.recompute == "full":
-        return {"norms": size * shape.width / tp, "attention": 0.0, "mlp": 0.0}
-    if spread.recompute == "selective" and stack.recomputed_products:
-        # Every second product is kept, and the block's and the MLP's input.
-        kept = (shape.query_width + 2 * shape.kv_width + shape.width) / tp + products
-        share = stack.recomputed_products
-        return {
-            "norms": size * 2 * shape.width / tp,
-            "attention": size * shape.query_width / tp + statistics,
-            "mlp": size * kept * (1 - share),
-        }
+        return {"norms": block_input, "attention": 0.0, "mlp": 0.0}
     if spread.recompute == "selective":
-        return {"norms": size * norm_inputs, "attention": size * heads + statistics, "mlp": size * products}
+        if stack.selective_keeps == "qkv":
+            return {"norms": block_input, "attention": size * (shape.query_width + 2 * shape.kv_width) / tp, "mlp": 0.0}
+        kept = {"norms": size * norm_inputs, "attention": size * heads + statistics, "mlp": size * products}
+        if stack.selective_keeps == "half":
+            half = (shape.query_width + 2 * shape.kv_width + shape.width) / tp + products
+            kept |= {"attention": size * shape.query_width / tp + statistics, "mlp": size * half / 2}
+        return kept
     if spread.recompute == "norms":
         return {"norms": size * norm_inputs, "attention": size * heads + statistics + scores, "mlp": size * products}
     if spread.recompute == "attention":
         scores = 0.0
+    # Megatron keeps what fp8 products read as fp8.
+    read = 1.0 if case.precision == "fp8" and stack.regathers else size
     return {
-        "norms": size * (norm_inputs + norm_outputs),
+        "norms": size * norm_inputs + read * norm_outputs,
         "attention": size * heads + statistics + scores,
-        "mlp": size * (products + activation),
+        "mlp": size * products + read * activation,
     }
 
 
@@ -158,7 +158,8 @@ def _working(case: Case, stack: Stack, chunks: list[Chunk]) -> tuple[float, floa
         block += unspread * sum(kept_per_token(with_spread(case, recompute="none"), stack).values()) * tokens
     if not chunks[-1].last:
         return 0.0, WORKSPACE + block
-    logits = stack.logit_bytes * tokens * shape.vocabulary / spread.tp
+    each = stack.logit_bytes_split if spread.tp > 1 and stack.logit_bytes_split else stack.logit_bytes
+    logits = each * tokens * shape.vocabulary / spread.tp
     head = (0.0 if sharded else size * shape.embedding / spread.tp) + (2 * whole if spread.tp > 1 else 0.0)
     return (logits, WORKSPACE + head) if logits + head > block else (0.0, WORKSPACE + block)
 

@@ -94,6 +94,11 @@ class Stack:
     """The kernel of fused attention: cudnn (or FlashAttention 3), flash2, triton; "": scores are written to memory."""
     elementwise: float = 1.0
     """Memory traffic of norms, activations and residuals, of a stack that fuses them."""
+    logit_bytes_split: float = 0.0
+    """With tensor parallelism, where that is another number."""
+    selective_keeps: str = "products"
+    """Selective recomputation keeps the outputs of all products and attention (products), of every second one (half),
+    or queries, keys and values (qkv)."""
     recomputed_products: float = 0.0
     """Share of the forward products that selective recomputation does again."""
     fleet: float = 1.0
