@@ -114,7 +114,7 @@ class Stack:
     """Half of the interval on step time that is printed, relative."""
 
 
-def _value(entry: Any) -> Any:
+def value_of(entry: Any) -> Any:
     return entry["value"] if isinstance(entry, dict) and "value" in entry else entry
 
 
@@ -127,7 +127,7 @@ def _read(kind: type[Kind], name: str, values: dict[str, Any], origin: str) -> K
     for key, field in known.items():
         if field.default is MISSING and key != "name" and key not in values:
             raise InputError(f"{origin}: {key} is missing")
-    plain = {key: _value(entry) for key, entry in values.items()}
+    plain = {key: value_of(entry) for key, entry in values.items()}
     return kind(**{"name": name, **{k: tuple(v) if isinstance(v, list) else v for k, v in plain.items()}})
 
 
@@ -181,4 +181,4 @@ def check_chip(chip: Chip) -> None:
 @cache
 def physics() -> dict[str, float]:
     """Constants that all stacks share."""
-    return {key: float(_value(entry)) for key, entry in table("physics").items()}
+    return {key: float(value_of(entry)) for key, entry in table("physics").items()}

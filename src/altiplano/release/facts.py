@@ -17,7 +17,7 @@ from typing import Any
 from altiplano import __version__
 from altiplano.recipe.cluster import Cluster
 from altiplano.recipe.schema import Recipe
-from altiplano.release.energy import Grid, emissions_kg, energy_kwh, grid
+from altiplano.planning.energy import Grid, emissions_kg, energy_kwh, grid
 from altiplano.release.records import Records
 
 
