@@ -160,6 +160,27 @@ def parser() -> argparse.ArgumentParser:
     )
     saved.add_argument("--json", action="store_true", help="print JSON instead of a table")
 
+    plan = add(
+        "plan",
+        "say what a recipe costs on a cluster, whether it fits, and where what is stated contradicts itself",
+        plan_run,
+        "examples:\n  altiplano plan llama-3.1-405b --cluster h100-2048\n"
+        "  altiplano plan llama-3.1-405b --cluster h100-2048 --what-if gpus=8192,16384 --stack meta-llama3\n"
+        "  altiplano plan small --html plan.html\n\nExit status: 0 it fits, 1 it does not, 2 bad input.",
+    )
+    add_recipe(plan)
+    add_cluster(plan)
+    plan.add_argument(
+        "--stack",
+        default="",
+        metavar="NAME",
+        help="software to plan for: nvidia-nemo, meta-llama3, torchtitan-bf16, altiplano, …",
+    )
+    plan.add_argument("--json", action="store_true", help="print JSON (docs/plan.md has its keys)")
+    plan.add_argument("--html", type=Path, metavar="FILE", help="write a page with charts, too")
+    plan.add_argument("--what-if", metavar="gpus=N,M", help="plan for these numbers of devices, too")
+    plan.add_argument("--compare", metavar="RECIPE2", help="plan another recipe beside it")
+
     launch = add(
         "launch",
         "write or submit the job that trains on this machine, a SLURM cluster or Kubernetes",
@@ -345,6 +366,16 @@ def checkpoint_command(options: argparse.Namespace) -> int:
     found = inspection.describe(options.place, verify=options.action == "verify")
     print(json.dumps(found, indent=1) if options.json else inspection.table(found))
     return 1 if any(one.get("problem") for one in found) else 0
+
+
+def plan_run(options: argparse.Namespace) -> int:
+    from altiplano.planning.command import run_plan
+
+    recipe, cluster = load_recipe(options.recipe, options.overrides), load_cluster(options.cluster)
+    other = load_recipe(options.compare) if options.compare else None
+    return run_plan(
+        recipe, cluster, options.layout, options.stack, options.json, options.html, options.what_if, other
+    )
 
 
 def launch_training(options: argparse.Namespace) -> int:

@@ -201,21 +201,21 @@ def _memory(plan: Plan, claims: Claims) -> Iterator[Finding]:
             tried.append((step_time(case, plan.chip, stack).total, fullest(case, stack).total, str(spread)))
     if not tried:
         return
-    fastest, least = min(tried), min(tried, key=lambda one: one[1])
+    fast = min((one for one in tried if one[0] <= plan.seconds), key=lambda one: one[1], default=None)
     fitting = [one for one in tried if one[1] <= room]
-    if fastest[1] <= room:
+    if fast is None or fast[1] <= room:
         return
     text = (
-        f"data, tensor and pipeline parallelism alone, nothing recomputed: the fastest ({fastest[2]}) needs "
-        f"{fastest[1] / GIB:.0f} GiB of the {room / GIB:.0f} that can be filled"
+        f"data, tensor and pipeline parallelism alone, nothing recomputed: what is as fast as the plan needs at least "
+        f"{fast[1] / GIB:.0f} GiB ({fast[2]}) of the {room / GIB:.0f} that can be filled"
     )
     if fitting:
         best = min(fitting)
         text += f"; what fits ({best[2]}, {best[1] / GIB:.1f} GiB) is {best[0] / plan.seconds - 1:.0%} slower than"
     else:
-        text += f", and the least of all ({least[2]}) {least[1] / GIB:.0f}; what fits is"
+        text += ", and nothing else fits, either, but"
     text += f" a fourth dimension or recomputation ({plan.case.spread}, {plan.fullest.total / GIB:.1f} GiB)"
-    yield Finding("memory", ("parallelism", "parameters", "hardware"), "memory_gib", fastest[1] / GIB, room / GIB,
+    yield Finding("memory", ("parallelism", "parameters", "hardware"), "memory_gib", fast[1] / GIB, room / GIB,
                   "unusual" if fitting else "inconsistent", text)  # fmt: skip
 
 
