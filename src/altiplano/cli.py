@@ -9,7 +9,6 @@ from pathlib import Path
 
 from altiplano import __version__
 from altiplano.errors import INTERRUPTED, InputError, StageFailed, TrainingError, explain_os_error
-from altiplano.planning.simplest_layout import simplest_layout
 from altiplano.recipe.cluster import Cluster
 from altiplano.recipe.layout import SPELLING, Layout, check_layout, parse_layout
 from altiplano.recipe.load import load_cluster, load_recipe
@@ -238,11 +237,15 @@ def parser() -> argparse.ArgumentParser:
 
     doctor = add(
         "doctor",
-        "check a model folder for mistakes that other tools would not notice",
+        "check a model folder for mistakes that other tools would not notice; or measure this machine for the planner",
         check_folder,
-        "example:\n  altiplano doctor runs/quickstart/release",
+        "examples:\n  altiplano doctor runs/quickstart/release\n  altiplano doctor --measure this-machine.toml\n\n"
+        'A cluster file takes what was measured as chip = "this-machine.toml".',
     )
-    doctor.add_argument("model", type=Path, help="a Hugging Face Llama folder")
+    doctor.add_argument("model", type=Path, nargs="?", help="a Hugging Face Llama folder")
+    doctor.add_argument(
+        "--measure", type=Path, metavar="FILE", help="write what this machine can do: products, memory, disk"
+    )
     return top
 
 
@@ -265,14 +268,16 @@ def add_cluster(sub: argparse.ArgumentParser) -> None:
     sub.add_argument(
         "--layout",
         metavar="L",
-        help=f"how to spread the model, {SPELLING}; or auto: the simplest that fits (default: the cluster's)",
+        help=f"how to spread the model, {SPELLING}; or auto: the fastest that fits, as planned (default: the cluster's; plan: auto)",
     )
 
 
 def read_inputs(options: argparse.Namespace) -> tuple[Recipe, Cluster, Layout]:
     recipe, cluster = load_recipe(options.recipe, options.overrides), load_cluster(options.cluster)
     if options.layout == "auto":
-        layout = simplest_layout(recipe, cluster)
+        from altiplano.planning.auto import best_layout
+
+        layout = best_layout(recipe, cluster)
     else:
         layout = parse_layout(options.layout) if options.layout else cluster.layout
     check_layout(layout, recipe, cluster.device)
@@ -373,9 +378,14 @@ def plan_run(options: argparse.Namespace) -> int:
 
     recipe, cluster = load_recipe(options.recipe, options.overrides), load_cluster(options.cluster)
     other = load_recipe(options.compare) if options.compare else None
-    return run_plan(
-        recipe, cluster, options.layout, options.stack, options.json, options.html, options.what_if, other
+    planned, fits = run_plan(
+        recipe, cluster, options.layout, options.stack, options.json, options.what_if, other
     )
+    if options.html:
+        from altiplano.release.plan_page import write_page
+
+        write_page(planned, options.html)
+    return 0 if fits else 1
 
 
 def launch_training(options: argparse.Namespace) -> int:
@@ -424,6 +434,16 @@ def serve_model(options: argparse.Namespace) -> int:
 
 
 def check_folder(options: argparse.Namespace) -> int:
+    if options.measure:
+        import torch
+
+        from altiplano.training.hardware import hardware_file
+
+        options.measure.write_text(hardware_file(torch.device("cuda" if torch.cuda.is_available() else "cpu")))
+        print(options.measure)
+        return 0
+    if options.model is None:
+        raise InputError("altiplano doctor needs a model's folder, or --measure FILE")
     from altiplano.release.check import check
 
     problems = check(options.model)

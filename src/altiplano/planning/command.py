@@ -1,7 +1,6 @@
 """``altiplano plan``: reading its options, and what it prints."""
 
 import json
-from pathlib import Path
 from typing import Any
 
 from altiplano.errors import InputError
@@ -64,9 +63,9 @@ def side_by_side(plans: list[Plan], names: list[str]) -> str:
     return "\n".join(lines)
 
 
-def run_plan(recipe: Recipe, cluster: Cluster, layout: str | None, stack: str, as_json: bool, html: Path | None,
-             question: str | None, other: Recipe | None) -> int:  # fmt: skip
-    """Print one plan, or several beside one another; 1 when the plan does not fit, else 0."""
+def run_plan(recipe: Recipe, cluster: Cluster, layout: str | None, stack: str, as_json: bool,
+             question: str | None, other: Recipe | None) -> tuple[Plan, bool]:  # fmt: skip
+    """Print one plan, or several beside one another; the first, and whether all fit."""
     given = None if layout in (None, "auto") else parse_layout(layout or "")
     plan = make_plan(recipe, cluster, given, stack)
     plans, names = [plan], [recipe.name]
@@ -76,8 +75,6 @@ def run_plan(recipe: Recipe, cluster: Cluster, layout: str | None, stack: str, a
     if other is not None:
         plans.append(make_plan(other, cluster, given, stack))
         names.append(other.name)
-    if html is not None:
-        from altiplano.release.plan import write_page  # noqa
     if as_json:
         every = [plan_json(one) for one in plans]
         print(json.dumps(every[0] if len(every) == 1 else every, indent=1, allow_nan=False))
@@ -85,4 +82,4 @@ def run_plan(recipe: Recipe, cluster: Cluster, layout: str | None, stack: str, a
         print(first_screen(plan, contradictions(plan), smallest_edits(plan)) + "\n\n" + side_by_side(plans, names))
     else:
         print(plan_text(plan))
-    return 0 if all(one.fits for one in plans) else 1
+    return plan, all(one.fits for one in plans)

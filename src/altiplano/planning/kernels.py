@@ -8,6 +8,7 @@ and residuals at memory bandwidth.
 import math
 from dataclasses import dataclass
 
+from altiplano.planning import processor
 from altiplano.planning.case import Case
 from altiplano.planning.stack import Chip, Stack, physics
 
@@ -20,8 +21,6 @@ def product_seconds(chip: Chip, stack: Stack, precision: str, m: float, n: float
         return 0.0
     fixed = physics()
     flops = 2.0 * m * n * k
-    if chip.half_product:  # a processor: speed depends on the product's size, and each call costs its dispatch
-        return flops / (chip.peak(precision) * chip.matmul_share) + chip.half_product / chip.peak(precision)
     waves = math.ceil(m / TILE[0]) * math.ceil(n / TILE[1]) / chip.units if chip.units else 99.0
     filled = 1.0 if waves > 12 else math.sqrt(waves / math.ceil(waves))
     # Narrow products load their tiles too rarely; what half of the full speed needs scales with the chip's speed.
@@ -50,6 +49,12 @@ class Work:
 
 def block_work(case: Case, chip: Chip, stack: Stack) -> Work:
     """One transformer block, without recomputation."""
+    if chip.elementwise_bandwidth:
+        return Work(
+            processor.block_products(case, chip),
+            processor.attention_seconds(case, chip),
+            processor.elementwise_seconds(case, chip, stack),
+        )
     shape, tp, tokens = case.shape, case.spread.tp, float(case.tokens)
     up = (2 if shape.gated else 1) * shape.ffn_width / tp
     matrices = [
@@ -58,9 +63,6 @@ def block_work(case: Case, chip: Chip, stack: Stack) -> Work:
         (shape.width, up),
         (shape.ffn_width / tp, shape.width),
     ]
-    if chip.half_product:  # ours multiplies q, k, v, gate and up one by one
-        matrices[2:3] = [(shape.width, up / 2)] * 2
-        matrices[0:1] = [(shape.width, w / tp) for w in (shape.query_width, shape.kv_width, shape.kv_width)]
 
     def seconds(m: float, n: float, k: float) -> float:
         return product_seconds(chip, stack, case.precision, m, n, k)
@@ -96,6 +98,8 @@ def attention_seconds(case: Case, chip: Chip, stack: Stack) -> tuple[float, floa
 
 def head_work(case: Case, chip: Chip, stack: Stack) -> tuple[float, float]:
     """The last norm, the product with the vocabulary, and the loss. In bf16 even where blocks are fp8."""
+    if chip.elementwise_bandwidth:
+        return processor.head_work(case, chip, stack)
     shape, tokens = case.shape, float(case.tokens)
     words = shape.vocabulary / case.spread.tp
     precision = "bf16" if case.precision == "fp8" else case.precision

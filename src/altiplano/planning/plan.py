@@ -99,7 +99,7 @@ def make_plan(recipe: Recipe, cluster: Cluster, layout: Layout | None = None, st
     if not cluster.chip:
         raise InputError(f'cluster {cluster.name} does not say its chip; add chip = "h100", or a hardware file')
     chip = load_chip(cluster.chip)
-    profile = load_stack(stack or cluster.stack or ("altiplano" if cluster.device == "cpu" else "nvidia-nemo"))
+    profile = load_stack(stack or cluster.stack or ("altiplano-cpu" if cluster.device == "cpu" else "nvidia-nemo"))
     count = devices or cluster.devices
     shape, batch = shape_of(recipe.model), recipe.batch
     base = Case(shape, batch.sequence_length, batch.sequences, Spread(), PRECISION[recipe.precision.compute],
@@ -149,7 +149,8 @@ def shared_cores(chip: Chip, ranks: int, devices: int) -> Chip:
     """A processor whose cores several ranks share."""
     share = devices / ranks
     return replace(chip, peak_bf16=chip.peak_bf16 * share, peak_fp32=chip.peak_fp32 * share,
-                   memory_bandwidth=chip.memory_bandwidth * share)  # fmt: skip
+                   memory_bandwidth=chip.memory_bandwidth * share,
+                   elementwise_bandwidth=chip.elementwise_bandwidth * share, score_seconds=chip.score_seconds / share)  # fmt: skip
 
 
 def training_seconds(recipe: Recipe, case: Case, chip: Chip, stack: Stack) -> float:

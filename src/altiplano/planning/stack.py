@@ -48,11 +48,13 @@ class Chip:
     """Of the memory, for the driver, kernels and collectives."""
     fabric: int = 0
     """Devices that share the fast links, where that is more than a node."""
-    cores: int = 0
-    half_product: float = 0.0
-    """FLOP of a matrix product that reaches half of the large ones' speed (processors)."""
+    elementwise_bandwidth: float = 0.0
+    """Bytes that SiLU and its product read and write a second (processors; 0: a GPU)."""
     call_seconds: float = 0.0
-    """Of one operation's dispatch (processors)."""
+    """Of a matrix product beyond its FLOPs (processors)."""
+    score_seconds: float = 0.0
+    """Of the softmax of one attention score (processors)."""
+    disk_bandwidth: float = 0.0
 
     def kernel(self, name: str) -> float:
         """The share that attention kernel ``name`` reaches here, or the only one that there is."""
@@ -174,6 +176,8 @@ def check_chip(chip: Chip) -> None:
         value = getattr(chip, key)
         if not isinstance(value, int | float) or not 0 < value < float("inf"):
             raise InputError(f"chip {chip.name}: {key} = {value} must be a number above 0")
+    if chip.elementwise_bandwidth and not chip.score_seconds > 0:
+        raise InputError(f"chip {chip.name}: a processor's score_seconds must be a number above 0")
     if chip.matmul_share > 1:
         raise InputError(f"chip {chip.name}: matmul_share = {chip.matmul_share:g} is a share of the peak, at most 1")
 
