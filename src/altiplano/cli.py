@@ -268,7 +268,8 @@ def add_cluster(sub: argparse.ArgumentParser) -> None:
     sub.add_argument(
         "--layout",
         metavar="L",
-        help=f"how to spread the model, {SPELLING}; or auto: the fastest that fits, as planned (default: the cluster's; plan: auto)",
+        help=f"how to spread the model, {SPELLING}; or auto: the fastest that fits, as planned "
+        "(default: the cluster's; of plan: auto)",
     )
 
 
@@ -378,9 +379,7 @@ def plan_run(options: argparse.Namespace) -> int:
 
     recipe, cluster = load_recipe(options.recipe, options.overrides), load_cluster(options.cluster)
     other = load_recipe(options.compare) if options.compare else None
-    planned, fits = run_plan(
-        recipe, cluster, options.layout, options.stack, options.json, options.what_if, other
-    )
+    planned, fits = run_plan(recipe, cluster, options.layout, options.stack, options.json, options.what_if, other)
     if options.html:
         from altiplano.release.plan_page import write_page
 

@@ -19,7 +19,9 @@ def errors(runs: list[Run]) -> list[float]:
 
 
 def checked(*stacks: str, precision: str = "") -> list[Run]:
-    return [run for run in RUNS if run.split == "check" and run.stack.name in stacks and precision in run.case.precision]
+    return [
+        run for run in RUNS if run.split == "check" and run.stack.name in stacks and precision in run.case.precision
+    ]
 
 
 def numbered() -> list[tuple[str, Run]]:
@@ -44,7 +46,7 @@ def test_no_row_moves() -> None:
 
 
 def test_same_stack_rows_that_were_not_fitted() -> None:
-    """NVIDIA's bf16 recipes on H100: 8B to 405B, 8 to 2,304 GPUs, three releases that differ by up to 8 % themselves."""
+    """NVIDIA's bf16 recipes on H100: 8B to 405B, 8 to 2,304 GPUs, releases that differ by up to 8 % themselves."""
     rows = [run for run in checked("nvidia-nemo", precision="bf16") if run.chip.name == "h100"]
     found = accuracy(errors(rows))
     assert found.count >= 60
@@ -61,9 +63,7 @@ def test_across_stacks_with_documented_features() -> None:
     assert abs(found.bias) <= 0.05
 
 
-@pytest.mark.parametrize(
-    "stack", ["nvidia-nemo", "megatron", "torchtitan-bf16", "llm-foundry", "maxtext", "fms-fsdp"]
-)
+@pytest.mark.parametrize("stack", ["nvidia-nemo", "megatron", "torchtitan-bf16", "llm-foundry", "maxtext", "fms-fsdp"])
 def test_every_stack_by_itself(stack: str) -> None:
     found = accuracy(errors(checked(stack)))
     assert found.median <= 0.11
@@ -71,7 +71,7 @@ def test_every_stack_by_itself(stack: str) -> None:
 
 
 def test_unpublished_layouts_are_apart_and_not_far_off() -> None:
-    """Megatron's weak scaling, 1.7B to 462B: micro-batch and virtual stages were not published, and nothing was fitted."""
+    """Megatron's weak scaling, 1.7B to 462B: micro-batch and virtual stages unpublished, nothing fitted."""
     rows = [run for run in RUNS if "Megatron-LM" in run.source]
     assert {run.split for run in rows} == {"apart"}
     found = accuracy(errors(rows))
@@ -80,8 +80,10 @@ def test_unpublished_layouts_are_apart_and_not_far_off() -> None:
 
 
 def test_the_anchor() -> None:
-    """Llama-3.1-405B on 2,048 H100: 19.87 s a step (dgxc-benchmarking v25.04.01), among the rows that were not fitted."""
-    (run,) = [run for run in RUNS if "405b" in run.name and run.case.spread.devices == 2048 and run.case.precision == "bf16"]
+    """Llama-3.1-405B on 2,048 H100: 19.87 s a step (dgxc-benchmarking v25.04.01); it was not fitted."""
+    (run,) = [
+        run for run in RUNS if "405b" in run.name and run.case.spread.devices == 2048 and run.case.precision == "bf16"
+    ]
     assert run.split == "check"
     assert run.seconds == pytest.approx(19.87, abs=0.01)
     assert step_time(run.case, run.chip, run.stack).total == pytest.approx(19.87, rel=0.05)
@@ -89,7 +91,11 @@ def test_the_anchor() -> None:
 
 def test_device_hours_of_llama_405b() -> None:
     """30.84M (model card): 15.6T tokens at 16,384 GPUs' speed, of which more than 90 % went forward (section 3.3.4)."""
-    (run,) = [run for run in RUNS if run.stack.name == "meta-llama3" and run.case.spread.devices == 16384 and run.case.sequence == 8192]
+    (run,) = [
+        run
+        for run in RUNS
+        if run.stack.name == "meta-llama3" and run.case.spread.devices == 16384 and run.case.sequence == 8192
+    ]
     seconds = step_time(run.case, run.chip, run.stack).total
     hours = 15.6e12 / run.case.batch_tokens * seconds * 16384 / 3600 / 0.92
     assert hours == pytest.approx(30.84e6, rel=0.10)
@@ -122,7 +128,9 @@ def test_published_out_of_memory_is_not_called_a_fit(model: str) -> None:
     assert fullest(case, run.stack).total > 80e9
 
 
-@pytest.mark.parametrize(("model", "micro_batch", "allocated"), [("llama3.1-8b", 1, 44_271_689_728), ("nemotron4-15b", 2, 34_466_545_664)])  # fmt: skip
+@pytest.mark.parametrize(
+    ("model", "micro_batch", "allocated"), [("llama3.1-8b", 1, 44_271_689_728), ("nemotron4-15b", 2, 34_466_545_664)]
+)
 def test_nvidias_gradients_are_bf16(model: str, micro_batch: int, allocated: int) -> None:
     """The v25.04 logs print ``memory_allocated`` after a step: what stays is weights, gradients and the sharded state.
 
@@ -141,7 +149,9 @@ def test_fp32_gradients_would_not_have_fitted_405b_on_512() -> None:
     """The second argument: with fp32 gradients the published layout on 512 H100 does not fit, and it ran."""
     from dataclasses import replace
 
-    run = next(run for run in RUNS if "405b" in run.name and run.case.spread.devices == 512 and run.case.precision == "bf16")
+    run = next(
+        run for run in RUNS if "405b" in run.name and run.case.spread.devices == 512 and run.case.precision == "bf16"
+    )
     wide = replace(run.case, spread=replace(run.case.spread, gradient_bytes=4))
     room = capacity(load_chip("h100"))
     assert fullest(run.case, run.stack).total < 0.95 * room
@@ -164,8 +174,18 @@ def test_every_constant_says_where_it_is_from() -> None:
 
 def test_sizes_of_checkpoints_as_published() -> None:
     """14 bytes a parameter: 105, 920 and 204 GiB (printed as GB), 4.4 and 5.2 TB (dgxc-benchmarking v25.04)."""
-    for model, gib in (("llama3.1-8b", 105), ("llama3.1-70b", 920), ("nemotron4-15b", 204), ("nemotron4-340b", 4.4 * 1024), ("llama3.1-405b", 5.2 * 1024)):  # fmt: skip
-        shape = next(run.case.shape for run in RUNS if run.name.startswith(model) and run.case.shape.layers > 31 and run.case.shape.layers not in (42, 62))
+    for model, gib in (
+        ("llama3.1-8b", 105),
+        ("llama3.1-70b", 920),
+        ("nemotron4-15b", 204),
+        ("nemotron4-340b", 4.4 * 1024),
+        ("llama3.1-405b", 5.2 * 1024),
+    ):
+        shape = next(
+            run.case.shape
+            for run in RUNS
+            if run.name.startswith(model) and run.case.shape.layers > 31 and run.case.shape.layers not in (42, 62)
+        )
         assert 14 * shape.parameters / GIB == pytest.approx(gib, rel=0.02)
 
 

@@ -26,8 +26,8 @@ def llama_optimal(flops: float) -> tuple[float, float]:
 
 
 def loss(parameters: float, tokens: float) -> float:
-    """Hoffmann et al.'s (2022) third approach: 1.69 + 406.4 / N^0.34 + 410.7 / D^0.28, in nats a token of their corpus."""
-    return 1.69 + 406.4 / parameters**0.34 + 410.7 / tokens**0.28
+    """1.69 + 406.4 / N^0.34 + 410.7 / D^0.28 nats a token of their corpus (Hoffmann et al. 2022, third approach)."""
+    return float(1.69 + 406.4 / parameters**0.34 + 410.7 / tokens**0.28)
 
 
 def advice(plan: Plan) -> list[dict[str, Any]]:
@@ -35,16 +35,16 @@ def advice(plan: Plan) -> list[dict[str, Any]]:
     flops = 6.0 * shape.parameters * batch.total_tokens
     small, many = chinchilla_optimal(flops)
     large, few = llama_optimal(flops)
-    hints = [
+    hints: list[dict[str, Any]] = [
         {
             "key": "size",
             "chinchilla": {"parameters": small, "tokens": many},
             "llama_3": {"parameters": large, "tokens": few},
-            "text": f"{flops:.2g} FLOP: Chinchilla's law has {human(small)} parameters and {human(many)} tokens, Llama 3's "
-            f"{human(large)} and {human(few)}; the recipe {human(shape.parameters)} and {human(batch.total_tokens)} "
-            f"({batch.total_tokens / shape.parameters:.0f} tokens a parameter). Such laws spend training alone; a model that "
-            "answers often is better smaller and trained for longer, and they were fitted on other data "
-            "(arXiv 2203.15556, 2407.21783)",
+            "text": f"{flops:.2g} FLOP: Chinchilla's law has {human(small)} parameters and {human(many)} tokens, "
+            f"Llama 3's {human(large)} and {human(few)}; the recipe {human(shape.parameters)} and "
+            f"{human(batch.total_tokens)} ({batch.total_tokens / shape.parameters:.0f} tokens a parameter). "
+            "Such laws spend training alone; a model that answers often is better smaller and trained for longer, and "
+            "they were fitted on other data (arXiv 2203.15556, 2407.21783)",
         }
     ]
     twin = published_twin(shape.parameters)
@@ -53,10 +53,12 @@ def advice(plan: Plan) -> list[dict[str, Any]]:
         ("learning_rate", "peak learning rate", plan.recipe.optimizer.learning_rate),
     ):
         value, within = usual(key, shape.parameters)
-        text = f"{name} {human(mine) if key == 'batch_tokens' else f'{mine:.2g}'}; published models of this size: about "
-        text += f"{human(float(f'{value:.2g}')) if key == 'batch_tokens' else f'{value:.2g}'} (within a factor of {within:.1f})"
+        text = f"{name} {_short(mine)}; published models of this size: about {_short(value)} (within {within:.1f} ×)"
         if twin and key in twin[1]:
-            own = twin[1][key]
-            text += f"; {twin[0]} had {human(own) if key == 'batch_tokens' else f'{own:g}'} ({twin[1]['source']})"
+            text += f"; {twin[0]} had {_short(twin[1][key])} ({twin[1]['source']})"
         hints.append({"key": key, "usual": value, "within": within, "stated": mine, "text": text})
     return hints
+
+
+def _short(value: float) -> str:
+    return human(float(f"{value:.3g}")) if value > 1 else f"{value:.2g}"

@@ -20,8 +20,14 @@ def best_layout(recipe: Recipe, cluster: Cluster) -> Layout:
     if cluster.device == "cpu" or not cluster.chip or cluster.devices == 1:
         return simplest_layout(recipe, cluster)
     batch = recipe.batch
-    case = Case(shape_of(recipe.model), batch.sequence_length, batch.sequences, Spread(),
-                PRECISION[recipe.precision.compute], slots=True)  # fmt: skip
+    case = Case(
+        shape_of(recipe.model),
+        batch.sequence_length,
+        batch.sequences,
+        Spread(),
+        PRECISION[recipe.precision.compute],
+        slots=True,
+    )
     try:
         found = search(case, cluster.devices, load_chip(cluster.chip), load_stack("altiplano"), cluster.name)
     except InputError:
@@ -39,8 +45,16 @@ def best_layout(recipe: Recipe, cluster: Cluster) -> Layout:
 def layout_of(spread: Spread) -> Layout:
     """As the trainer spells it: copies of the shards are replicas."""
     replicas = spread.dp * spread.cp // spread.shard_count if spread.cp == 1 else 1
-    return Layout.model_validate({
-        "dp": spread.dp, "tp": spread.tp, "pp": spread.pp, "cp": spread.cp, "replicas": replicas,
-        "micro_batch": spread.micro_batch, "schedule": spread.schedule,
-        "virtual": spread.virtual if spread.virtual > 1 else 0, "recompute": spread.recompute,
-    })  # fmt: skip
+    return Layout.model_validate(
+        {
+            "dp": spread.dp,
+            "tp": spread.tp,
+            "pp": spread.pp,
+            "cp": spread.cp,
+            "replicas": replicas,
+            "micro_batch": spread.micro_batch,
+            "schedule": spread.schedule,
+            "virtual": spread.virtual if spread.virtual > 1 else 0,
+            "recompute": spread.recompute,
+        }
+    )

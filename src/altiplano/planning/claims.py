@@ -1,4 +1,4 @@
-"""What a recipe states: its settings, and what ``[disclosure]`` claims. And what published practice says about such runs."""
+"""What a recipe states, its settings and what ``[disclosure]`` claims; and what published runs were like."""
 
 import math
 from dataclasses import dataclass

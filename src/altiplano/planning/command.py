@@ -15,7 +15,7 @@ from altiplano.recipe.schema import Recipe
 
 
 def plan_json(plan: Plan) -> dict[str, Any]:
-    """Keys: recipe, cluster, stack, layout, memory, step_time, goodput, cost, storage, contradictions, edits, advice."""
+    """The plan, what contradicts it and what would mend that; docs/plan.md has the keys."""
     return {
         **describe(plan),
         "contradictions": [one.json() for one in contradictions(plan)],
@@ -63,8 +63,15 @@ def side_by_side(plans: list[Plan], names: list[str]) -> str:
     return "\n".join(lines)
 
 
-def run_plan(recipe: Recipe, cluster: Cluster, layout: str | None, stack: str, as_json: bool,
-             question: str | None, other: Recipe | None) -> tuple[Plan, bool]:  # fmt: skip
+def run_plan(
+    recipe: Recipe,
+    cluster: Cluster,
+    layout: str | None,
+    stack: str,
+    as_json: bool,
+    question: str | None,
+    other: Recipe | None,
+) -> tuple[Plan, bool]:
     """Print one plan, or several beside one another; the first, and whether all fit."""
     given = None if layout in (None, "auto") else parse_layout(layout or "")
     plan = make_plan(recipe, cluster, given, stack)

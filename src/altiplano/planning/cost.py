@@ -29,16 +29,30 @@ class Bill:
         return dict(vars(self))
 
 
-def bill(seconds: float, devices: int, chip_watts: float, node_watts: float, pue: float, country: str,
-         price: float, spare: float) -> Bill:  # fmt: skip
+def bill(
+    seconds: float,
+    devices: int,
+    chip_watts: float,
+    node_watts: float,
+    pue: float,
+    country: str,
+    price: float,
+    spare: float,
+) -> Bill:
     """``seconds`` of wall-clock on ``devices``; ``price`` in US dollars for each device and hour."""
     hours = seconds / 3600 * devices
     chips, site = energy_kwh(hours, chip_watts, pue), energy_kwh(hours, node_watts, pue)
     where = grid(country)
     return Bill(
-        seconds / 86400, hours, chips, site, emissions_kg(chips, where), emissions_kg(site, where), hours * price,
+        seconds / 86400,
+        hours,
+        chips,
+        site,
+        emissions_kg(chips, where),
+        emissions_kg(site, where),
+        hours * price,
         hours * price * (1 + spare),
-    )  # fmt: skip
+    )
 
 
 def storage(parameters: int, tokens: int, vocabulary: int, permanent: int, keep: int) -> dict[str, float]:

@@ -10,7 +10,7 @@ from itertools import combinations
 from typing import Any
 
 from altiplano.planning.claims import MONTH_HOURS, claims_of
-from altiplano.planning.contradictions import LIMIT, flops, planned_rate
+from altiplano.planning.finding import LIMIT, flops, planned_rate
 from altiplano.planning.plan import Plan
 from altiplano.recipe.units import human
 
@@ -31,7 +31,9 @@ class Edit:
 
 
 def spelled(name: str, value: float) -> str:
-    return f"{value:.1f}" if name == "months" else f"{value:,.0f}" if name == "devices" else human(float(f"{value:.3g}"))
+    return (
+        f"{value:.1f}" if name == "months" else f"{value:,.0f}" if name == "devices" else human(float(f"{value:.3g}"))
+    )
 
 
 def smallest_edits(plan: Plan) -> list[Edit]:
@@ -40,8 +42,12 @@ def smallest_edits(plan: Plan) -> list[Edit]:
     Time is planned at the best checkpoint interval, at the planned speed for the planned number of devices.
     """
     claims = claims_of(plan.recipe, plan.cluster)
-    facts = {"devices": claims.devices, "months": claims.months, "device_hours": claims.device_hours,
-             "tokens": claims.tokens}  # fmt: skip
+    facts = {
+        "devices": claims.devices,
+        "months": claims.months,
+        "device_hours": claims.device_hours,
+        "tokens": claims.tokens,
+    }
     stated = {name: float(value) for name, value in facts.items() if value}
     rate = planned_rate(plan) * plan.best_ettr
     flops_per_token = flops(plan, 1.0)

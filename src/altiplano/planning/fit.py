@@ -29,7 +29,8 @@ class Constant:
     @property
     def entry(self) -> dict[str, Any]:
         found = table(self.file)
-        return found[self.key] if self.file == "physics" else found[self.section][self.key]  # type: ignore[no-any-return]
+        section: dict[str, dict[str, Any]] = found if self.file == "physics" else found[self.section]
+        return section[self.key]
 
     def get(self) -> float:
         value: Any = self.entry["value"]

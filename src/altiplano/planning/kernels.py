@@ -73,8 +73,12 @@ def block_work(case: Case, chip: Chip, stack: Stack) -> Work:
     casts = sum(3 * (tokens * k + k * n) for k, n in matrices) if case.precision == "fp8" else 0.0
     scale = stack.elementwise / (chip.memory_bandwidth * physics()["memory_share"])
     size = 4 if case.precision == "fp32" else 2
-    traffic = tokens * (10 * shape.width + (3 if shape.gated else 2) * shape.ffn_width
-                        + 4 * (shape.query_width + shape.kv_width)) * size / tp  # fmt: skip
+    traffic = (
+        tokens
+        * (10 * shape.width + (3 if shape.gated else 2) * shape.ffn_width + 4 * (shape.query_width + shape.kv_width))
+        * size
+        / tp
+    )
     ew = ((traffic + casts / 3) * scale, (1.7 * traffic + casts * 2 / 3) * scale)
     return Work((forward, backward), attention_seconds(case, chip, stack), ew)
 

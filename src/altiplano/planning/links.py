@@ -47,7 +47,9 @@ def pipeline_seconds(case: Case, chip: Chip) -> float:
     if spread.pp == 1:
         return 0.0
     near = spread.devices <= chip.domain
-    rate = chip.link_bandwidth * physics()["link_share"] if near else chip.network_bandwidth * physics()["network_share"]
+    rate = (
+        chip.link_bandwidth * physics()["link_share"] if near else chip.network_bandwidth * physics()["network_share"]
+    )
     once = case.tokens * case.shape.width * 2.0 / spread.tp / rate + physics()["latency"]
     return 2 * spread.virtual * once * physics()["pipeline_exposed"]
 

@@ -7,7 +7,15 @@ from typing import Any
 from altiplano.errors import InputError
 from altiplano.planning.case import Case, Spread, spread_of
 from altiplano.planning.cost import Bill, bill, storage
-from altiplano.planning.goodput import Reliability, Tier, best_interval, ettr, job_failure_seconds, simulate_tiers, tiered_ettr
+from altiplano.planning.goodput import (
+    Reliability,
+    Tier,
+    best_interval,
+    ettr,
+    job_failure_seconds,
+    simulate_tiers,
+    tiered_ettr,
+)
 from altiplano.planning.memory import Memory, capacity, memory
 from altiplano.planning.search import Search, search
 from altiplano.planning.shape import shape_of
@@ -72,8 +80,9 @@ class Plan:
     def tiered_ettr(self) -> float:
         """With checkpoints in memory every ten steps beside those in storage at the best interval."""
         fast = replace(MEMORY_TIER, interval=10 * self.seconds)
-        slow = Tier(max(10, self.best_steps) * self.seconds, self.reliability.save_seconds,
-                    self.reliability.restart_seconds)  # fmt: skip
+        slow = Tier(
+            max(10, self.best_steps) * self.seconds, self.reliability.save_seconds, self.reliability.restart_seconds
+        )
         if slow.interval > self.reliability.failure_seconds / 4:
             return simulate_tiers(fast, slow, self.reliability.failure_seconds, 50 * self.reliability.failure_seconds)
         return tiered_ettr(fast, slow, self.reliability.failure_seconds)
@@ -88,13 +97,21 @@ class Plan:
         """Of the run when ``share`` of the time goes forward."""
         operation, cluster = self.cluster.operation, self.cluster
         country = cluster.country or self.recipe.disclosure.country
-        return bill(self.training_seconds / max(share, 1e-9), self.devices, self.chip.chip_watts,
-                    cluster.watts_per_device, cluster.pue, country, operation.price_per_device_hour,
-                    operation.spare)  # fmt: skip
+        return bill(
+            self.training_seconds / max(share, 1e-9),
+            self.devices,
+            self.chip.chip_watts,
+            cluster.watts_per_device,
+            cluster.pue,
+            country,
+            operation.price_per_device_hour,
+            operation.spare,
+        )
 
 
-def make_plan(recipe: Recipe, cluster: Cluster, layout: Layout | None = None, stack: str = "",
-              devices: int = 0) -> Plan:  # fmt: skip
+def make_plan(
+    recipe: Recipe, cluster: Cluster, layout: Layout | None = None, stack: str = "", devices: int = 0
+) -> Plan:
     """``layout`` None: the best one. ``devices``: instead of the cluster's. Raises InputError for what cannot be."""
     if not cluster.chip:
         raise InputError(f'cluster {cluster.name} does not say its chip; add chip = "h100", or a hardware file')
@@ -102,8 +119,9 @@ def make_plan(recipe: Recipe, cluster: Cluster, layout: Layout | None = None, st
     profile = load_stack(stack or cluster.stack or ("altiplano-cpu" if cluster.device == "cpu" else "nvidia-nemo"))
     count = devices or cluster.devices
     shape, batch = shape_of(recipe.model), recipe.batch
-    base = Case(shape, batch.sequence_length, batch.sequences, Spread(), PRECISION[recipe.precision.compute],
-                profile.slots)  # fmt: skip
+    base = Case(
+        shape, batch.sequence_length, batch.sequences, Spread(), PRECISION[recipe.precision.compute], profile.slots
+    )
     found = None
     if layout is None and count == 1:
         layout = Layout()
@@ -120,13 +138,25 @@ def make_plan(recipe: Recipe, cluster: Cluster, layout: Layout | None = None, st
         operation.save_seconds if cluster.device != "cpu" else 0.0,
         operation.restart_seconds,
     )
-    return Plan(recipe, cluster, chip, profile, count, case, memory(case, profile), step, batch.steps,
-                training_seconds(recipe, case, chip, profile), reliability, recipe.checkpoint.interval_steps,
-                found)  # fmt: skip
+    return Plan(
+        recipe,
+        cluster,
+        chip,
+        profile,
+        count,
+        case,
+        memory(case, profile),
+        step,
+        batch.steps,
+        training_seconds(recipe, case, chip, profile),
+        reliability,
+        recipe.checkpoint.interval_steps,
+        found,
+    )
 
 
 def laid_out(base: Case, layout: Layout, recipe: Recipe, cluster: Cluster, stack: Stack, devices: int) -> Case:
-    """The case with a given layout. Raises InputError when it does not fill the devices or the batch does not divide."""
+    """The case with a given layout. Raises InputError when it does not fill the devices or divide the batch."""
     check_layout(layout, recipe, cluster.device)
     if layout.world_size != devices and cluster.device != "cpu":
         rest = layout.world_size // layout.dp
@@ -148,9 +178,14 @@ def laid_out(base: Case, layout: Layout, recipe: Recipe, cluster: Cluster, stack
 def shared_cores(chip: Chip, ranks: int, devices: int) -> Chip:
     """A processor whose cores several ranks share."""
     share = devices / ranks
-    return replace(chip, peak_bf16=chip.peak_bf16 * share, peak_fp32=chip.peak_fp32 * share,
-                   memory_bandwidth=chip.memory_bandwidth * share,
-                   elementwise_bandwidth=chip.elementwise_bandwidth * share, score_seconds=chip.score_seconds / share)  # fmt: skip
+    return replace(
+        chip,
+        peak_bf16=chip.peak_bf16 * share,
+        peak_fp32=chip.peak_fp32 * share,
+        memory_bandwidth=chip.memory_bandwidth * share,
+        elementwise_bandwidth=chip.elementwise_bandwidth * share,
+        score_seconds=chip.score_seconds / share,
+    )
 
 
 def training_seconds(recipe: Recipe, case: Case, chip: Chip, stack: Stack) -> float:
@@ -191,31 +226,49 @@ def describe(plan: Plan) -> dict[str, Any]:
         "cluster": {"name": plan.cluster.name, "devices": plan.devices, "chip": plan.chip.name},
         "stack": {"name": plan.stack.name, "description": plan.stack.description},
         "layout": {
-            "text": str(spread), **vars(spread), "devices": spread.devices, "micro_batches": plan.case.micro_batches,
+            "text": str(spread),
+            **vars(spread),
+            "devices": spread.devices,
+            "micro_batches": plan.case.micro_batches,
             "ties": [str(choice.case.spread) for choice in plan.found.ties[:12]] if plan.found else [],
             "published": plan.found.best.published if plan.found else "",
             "tried": plan.found.tried if plan.found else 1,
         },
         "memory": {
-            "fits": plan.fits, "capacity": capacity(plan.chip), "fullest_stage": plan.fullest.rank,
-            "total": plan.fullest.total, "stages": [{**one.parts, "total": one.total} for one in plan.memory],
+            "fits": plan.fits,
+            "capacity": capacity(plan.chip),
+            "fullest_stage": plan.fullest.rank,
+            "total": plan.fullest.total,
+            "stages": [{**one.parts, "total": one.total} for one in plan.memory],
         },
         "step_time": {
-            "seconds": plan.seconds, "low": plan.seconds * (1 - error), "high": plan.seconds * (1 + error),
-            "parts": plan.step.parts, **rate, "steps": plan.steps,
+            "seconds": plan.seconds,
+            "low": plan.seconds * (1 - error),
+            "high": plan.seconds * (1 + error),
+            "parts": plan.step.parts,
+            **rate,
+            "steps": plan.steps,
         },
         "goodput": {
-            "failure_seconds": _finite(plan.reliability.failure_seconds), "failures": plan.failures,
-            "interval_steps": plan.interval_steps, "ettr": plan.ettr, "best_interval_steps": plan.best_steps,
-            "best_ettr": plan.best_ettr, "tiered_ettr": plan.tiered_ettr,
-            "save_seconds": plan.reliability.save_seconds, "restart_seconds": plan.reliability.restart_seconds,
+            "failure_seconds": _finite(plan.reliability.failure_seconds),
+            "failures": plan.failures,
+            "interval_steps": plan.interval_steps,
+            "ettr": plan.ettr,
+            "best_interval_steps": plan.best_steps,
+            "best_ettr": plan.best_ettr,
+            "tiered_ettr": plan.tiered_ettr,
+            "save_seconds": plan.reliability.save_seconds,
+            "restart_seconds": plan.reliability.restart_seconds,
         },
         "cost": {
-            "without_failures": plan.bill().json(), "as_written": plan.bill(plan.ettr).json(),
+            "without_failures": plan.bill().json(),
+            "as_written": plan.bill(plan.ettr).json(),
             "best_interval": plan.bill(plan.best_ettr).json(),
         },
-        "storage": storage(model.parameters, batch.total_tokens, model.vocabulary, permanent, plan.recipe.checkpoint.keep),
-    }  # fmt: skip
+        "storage": storage(
+            model.parameters, batch.total_tokens, model.vocabulary, permanent, plan.recipe.checkpoint.keep
+        ),
+    }
 
 
 def _finite(value: float) -> float | None:

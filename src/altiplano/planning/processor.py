@@ -23,8 +23,15 @@ def block_products(case: Case, chip: Chip) -> tuple[float, float]:
     """Forward and backward seconds of q, k, v, o, gate, up and down, one by one."""
     shape, tp, tokens = case.shape, case.spread.tp, float(case.tokens)
     queries, keys, inner = (width / tp for width in (shape.query_width, shape.kv_width, shape.ffn_width))
-    matrices = [(shape.width, queries), (shape.width, keys), (shape.width, keys), (queries, shape.width),
-                (shape.width, inner), (shape.width, inner), (inner, shape.width)]  # fmt: skip
+    matrices = [
+        (shape.width, queries),
+        (shape.width, keys),
+        (shape.width, keys),
+        (queries, shape.width),
+        (shape.width, inner),
+        (shape.width, inner),
+        (inner, shape.width),
+    ]
     forward = sum(product_seconds(chip, case.precision, tokens, n, k) for k, n in matrices)
     return forward, 2 * forward
 

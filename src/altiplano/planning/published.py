@@ -17,7 +17,7 @@ from altiplano.planning.shape import Shape
 from altiplano.planning.stack import DATA, Chip, Stack, load_chip, load_stack
 from altiplano.planning.steptime import step_time
 
-KINDS = {
+KINDS: dict[str, dict[str, bool]] = {
     "llama": {},
     "nemotron": {"gated": False},
     "gpt": {"gated": False, "tied": True, "biased": True},
@@ -64,13 +64,12 @@ def published_runs(path: Path = DATA / "published.csv") -> list[Run]:
 
 
 def _run(row: dict[str, str]) -> Run:
-    shape = Shape(
-        *(int(row[key]) for key in ("layers", "width", "heads", "kv_heads", "ffn", "vocabulary")), **KINDS[row["kind"]]
+    layers, width, heads, kv_heads, inner, words = (
+        int(row[key]) for key in ("layers", "width", "heads", "kv_heads", "ffn", "vocabulary")
     )
+    shape = Shape(layers, width, heads, kv_heads, inner, words, **KINDS[row["kind"]])
     stack = load_stack(row["stack"])
-    dp, tp, pp, cp, virtual, micro_batch = (
-        int(row[key]) for key in ("dp", "tp", "pp", "cp", "virtual", "micro_batch")
-    )
+    dp, tp, pp, cp, virtual, micro_batch = (int(row[key]) for key in ("dp", "tp", "pp", "cp", "virtual", "micro_batch"))
     sharding, shards, chip = stack.sharding, 0, load_chip(row["chip"])
     for feature in row["features"].split():
         key, _, value = feature.partition("=")
@@ -83,12 +82,23 @@ def _run(row: dict[str, str]) -> Run:
         else:
             stack = replace(stack, **{key: type(getattr(stack, key))(float(value))})
     schedule = "1f1b" if virtual == 1 else "interleaved"
-    spread = Spread(dp, tp, pp, cp, virtual, micro_batch, schedule, cast(Recompute, row["recompute"]), sharding,
-                    stack.gradient_bytes, shards)  # fmt: skip
+    spread = Spread(
+        dp,
+        tp,
+        pp,
+        cp,
+        virtual,
+        micro_batch,
+        schedule,
+        cast(Recompute, row["recompute"]),
+        sharding,
+        stack.gradient_bytes,
+        shards,
+    )
     case = Case(shape, int(row["sequence"]), int(row["sequences"]), spread, row["precision"], slots=stack.slots)
     name = f"{row['model']} {row['stack']} {row['chip']}x{spread.devices} {spread} {row['sequence']} {row['precision']}"
-    measured = (float(row[key] or 0) for key in ("tokens_per_second_per_device", "memory_gib"))
-    return Run(name, case, chip, stack, row["split"], *measured, row["source"])
+    speed, memory = (float(row[key] or 0) for key in ("tokens_per_second_per_device", "memory_gib"))
+    return Run(name, case, chip, stack, row["split"], speed, memory, row["source"])
 
 
 @dataclass(frozen=True)

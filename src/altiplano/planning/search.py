@@ -6,7 +6,7 @@ from functools import cache
 from itertools import product
 
 from altiplano.errors import InputError
-from altiplano.planning.case import Case, Recompute, Spread
+from altiplano.planning.case import Case, Recompute, Sharding, Spread
 from altiplano.planning.memory import GIB, Memory, capacity, fullest
 from altiplano.planning.published import published_runs
 from altiplano.planning.shape import Shape
@@ -100,12 +100,18 @@ def candidates(case: Case, devices: int, chip: Chip, stack: Stack) -> Iterator[C
                 if not _pipeline_works(case, stack, pp, virtual, count):
                     continue
                 schedule = "1f1b" if virtual == 1 else "interleaved"
-                spread = Spread(dp, tp, pp, cp, virtual, micro_batch, schedule, "none", stack.sharding,
-                                stack.gradient_bytes)  # fmt: skip
+                spread = Spread(
+                    dp, tp, pp, cp, virtual, micro_batch, schedule, "none", stack.sharding, stack.gradient_bytes
+                )
                 for recompute, sharding, gradient_bytes, shards in _memory_choices(spread, chip, stack):
-                    yield replace(case, filled=0, slots=stack.slots, spread=replace(
-                        spread, recompute=recompute, sharding=sharding, gradient_bytes=gradient_bytes, shards=shards
-                    ))  # fmt: skip
+                    yield replace(
+                        case,
+                        filled=0,
+                        slots=stack.slots,
+                        spread=replace(
+                            spread, recompute=recompute, sharding=sharding, gradient_bytes=gradient_bytes, shards=shards
+                        ),
+                    )
 
 
 def _pipeline_works(case: Case, stack: Stack, pp: int, virtual: int, count: int) -> bool:
@@ -117,7 +123,7 @@ def _pipeline_works(case: Case, stack: Stack, pp: int, virtual: int, count: int)
     return (even or ours) and count >= pp and (virtual == 1 or count % pp == 0)
 
 
-def _memory_choices(spread: Spread, chip: Chip, stack: Stack) -> Iterator[tuple[Recompute, str, int, int]]:
+def _memory_choices(spread: Spread, chip: Chip, stack: Stack) -> Iterator[tuple[Recompute, Sharding, int, int]]:
     """Recomputation, what is sharded, the gradients' type, and over how many ranks."""
     ranks = spread.dp * spread.cp
     for recompute in stack.recomputes:

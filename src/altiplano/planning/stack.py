@@ -158,7 +158,9 @@ def load_chip(name: str) -> Chip:
         try:
             values = tomllib.loads(Path(name).read_text(encoding="utf-8"))
         except OSError as error:
-            raise InputError(f"{name}: cannot be read: {error.strerror}; altiplano doctor --measure writes it") from None
+            raise InputError(
+                f"{name}: cannot be read: {error.strerror}; altiplano doctor --measure writes it"
+            ) from None
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise InputError(f"{name}: not TOML: {error}") from None
         chip = _read(Chip, str(values.pop("name", Path(name).stem)), values, name)
@@ -171,8 +173,17 @@ def load_chip(name: str) -> Chip:
 
 
 def check_chip(chip: Chip) -> None:
-    for key in ("peak_bf16", "memory_gib", "memory_bandwidth", "link_bandwidth", "network_bandwidth", "node",
-                "chip_watts", "node_watts", "matmul_share"):  # fmt: skip
+    for key in (
+        "peak_bf16",
+        "memory_gib",
+        "memory_bandwidth",
+        "link_bandwidth",
+        "network_bandwidth",
+        "node",
+        "chip_watts",
+        "node_watts",
+        "matmul_share",
+    ):
         value = getattr(chip, key)
         if not isinstance(value, int | float) or not 0 < value < float("inf"):
             raise InputError(f"chip {chip.name}: {key} = {value} must be a number above 0")

@@ -10,9 +10,20 @@ from altiplano.planning.links import context_seconds, data_seconds, pipeline_sec
 from altiplano.planning.memory import rank_parameters
 from altiplano.planning.stack import Chip, Stack, physics
 
-BUCKETS = ("matrix products", "attention", "elementwise", "recomputation", "head and loss", "tensor communication",
-           "context communication", "pipeline communication", "pipeline bubble", "data communication", "optimizer",
-           "overhead")  # fmt: skip
+BUCKETS = (
+    "matrix products",
+    "attention",
+    "elementwise",
+    "recomputation",
+    "head and loss",
+    "tensor communication",
+    "context communication",
+    "pipeline communication",
+    "pipeline bubble",
+    "data communication",
+    "optimizer",
+    "overhead",
+)
 
 
 @dataclass(frozen=True)

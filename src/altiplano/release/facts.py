@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from altiplano import __version__
+from altiplano.planning.energy import Grid, emissions_kg, energy_kwh, grid
 from altiplano.recipe.cluster import Cluster
 from altiplano.recipe.schema import Recipe
-from altiplano.planning.energy import Grid, emissions_kg, energy_kwh, grid
 from altiplano.release.records import Records
 
 

@@ -23,11 +23,21 @@ from altiplano.recipe.units import human, human_bytes
 from altiplano.release.plan_page.charts import Part, Point, point_chart, stacked_chart, timeline_chart, waterfall_chart
 from altiplano.release.report.build import HERE as REPORT
 from altiplano.release.report.build import Tile
-from altiplano.release.report.figure import Figure, curves, figure
-from altiplano.release.report.lines import Line
+from altiplano.release.report.figure import Figure, figure
+from altiplano.release.report.lines import Line, line_chart
 
 HERE = Path(__file__).parent
-MEMORY = {"weights": 0, "gradients": 1, "optimizer": 2, "gathered": 6, "norms": 3, "attention": 4, "mlp": 5, "logits": 1, "buffers": 7}
+MEMORY = {
+    "weights": 0,
+    "gradients": 1,
+    "optimizer": 2,
+    "gathered": 6,
+    "norms": 3,
+    "attention": 4,
+    "mlp": 5,
+    "logits": 1,
+    "buffers": 7,
+}
 
 
 def write_page(plan: Plan, path: Path) -> None:
@@ -68,22 +78,53 @@ def tiles(plan: Plan) -> list[Tile]:
     worst = found[0].verdict if found else ""
     room = capacity(plan.chip)
     return [
-        Tile("fits", "yes" if plan.fits else "no", f"{plan.fullest.total / GIB:.1f} of {room / GIB:.1f} GiB", "good" if plan.fits else "bad"),
-        Tile("time", span(bill.days), f"{span(bill.days * (1 - error))} to {span(bill.days * (1 + error))}, with failures"),
-        Tile("device-hours", human(bill.device_hours), f"${human(bill.dollars)} at ${plan.cluster.operation.price_per_device_hour:.2f}"),
+        Tile(
+            "fits",
+            "yes" if plan.fits else "no",
+            f"{plan.fullest.total / GIB:.1f} of {room / GIB:.1f} GiB",
+            "good" if plan.fits else "bad",
+        ),
+        Tile(
+            "time",
+            span(bill.days),
+            f"{span(bill.days * (1 - error))} to {span(bill.days * (1 + error))}, with failures",
+        ),
+        Tile(
+            "device-hours",
+            human(bill.device_hours),
+            f"${human(bill.dollars)} at ${plan.cluster.operation.price_per_device_hour:.2f}",
+        ),
         Tile("step", duration(plan.seconds), f"± {error:.0%}; {human(rate['tokens_per_second'])} tokens/s"),
         Tile("MFU", f"{rate['mfu']['causal']:.1%}", f"{rate['mfu']['full']:.1%} with attention counted in full"),
-        Tile("energy", energy(bill.kwh_site), f"{energy(bill.kwh_chips)} in the chips; {bill.kg_site / 1e3:,.0f} t CO2"),
-        Tile("goes forward", f"{plan.best_ettr:.1%}", f"{plan.ettr:.0%} with a checkpoint every {plan.interval_steps:,} steps"),
-        Tile("cannot be true", str(len(found)), f"of what is stated; worst: {worst}" if found else "nothing that is stated", "bad" if worst == "impossible" else ""),
-    ]  # fmt: skip
+        Tile(
+            "energy", energy(bill.kwh_site), f"{energy(bill.kwh_chips)} in the chips; {bill.kg_site / 1e3:,.0f} t CO2"
+        ),
+        Tile(
+            "goes forward",
+            f"{plan.best_ettr:.1%}",
+            f"{plan.ettr:.0%} with a checkpoint every {plan.interval_steps:,} steps",
+        ),
+        Tile(
+            "cannot be true",
+            str(len(found)),
+            f"of what is stated; worst: {worst}" if found else "nothing that is stated",
+            "bad" if worst == "impossible" else "",
+        ),
+    ]
 
 
 def memory_figure(plan: Plan) -> list[Figure]:
     shown = plan.memory if len(plan.memory) <= 16 else [*plan.memory[:12], *plan.memory[-4:]]
-    rows = [(f"rank {one.rank}", [Part(kind, value / GIB, MEMORY[kind]) for kind, value in one.parts.items()
-                                  if value > 0.004 * one.total]) for one in shown]  # fmt: skip
-    return figure("Memory of each pipeline rank", "GiB", stacked_chart("Memory", rows, capacity(plan.chip) / GIB, "GiB"))
+    rows = [
+        (
+            f"rank {one.rank}",
+            [Part(kind, value / GIB, MEMORY[kind]) for kind, value in one.parts.items() if value > 0.004 * one.total],
+        )
+        for one in shown
+    ]
+    return figure(
+        "Memory of each pipeline rank", "GiB", stacked_chart("Memory", rows, capacity(plan.chip) / GIB, "GiB")
+    )
 
 
 def frontier_figure(plan: Plan) -> list[Figure]:
@@ -92,19 +133,27 @@ def frontier_figure(plan: Plan) -> list[Figure]:
     fast = plan.found.choices[0].seconds
     near = [choice for choice in plan.found.choices if choice.seconds < 1.5 * fast][:400]
     best = plan.found.best
-    points = [Point(str(choice.case.spread), choice.memory.total / GIB, choice.seconds, 2 if choice.published else 7)
-              for choice in near if choice is not best]  # fmt: skip
+    points = [
+        Point(str(choice.case.spread), choice.memory.total / GIB, choice.seconds, 2 if choice.published else 7)
+        for choice in near
+        if choice is not best
+    ]
     points.append(Point(str(best.case.spread), best.memory.total / GIB, best.seconds, 1, labelled=True))
     chart = point_chart("Layouts that fit", points, "GiB on the fullest device")
-    note = f"{len(plan.found.choices):,} of {plan.found.tried:,} layouts fit; green: published runs of this model had it"
+    note = (
+        f"{len(plan.found.choices):,} of {plan.found.tried:,} layouts fit; green: published runs of this model had it"
+    )
     return figure("Layouts", "seconds a step", chart, note)
 
 
 def waterfall_figure(plan: Plan) -> list[Figure]:
     colours = {"matrix products": 0, "attention": 4, "elementwise": 3, "recomputation": 5, "head and loss": 6}
     large = plan.seconds >= 1
-    parts = [Part(name, value if large else value * 1000, colours.get(name, 1)) for name, value in plan.step.parts.items()
-             if value > 0.001 * plan.seconds]  # fmt: skip
+    parts = [
+        Part(name, value if large else value * 1000, colours.get(name, 1))
+        for name, value in plan.step.parts.items()
+        if value > 0.001 * plan.seconds
+    ]
     return figure("A step, by what it is spent on", "", waterfall_chart("Step time", parts, "s" if large else "ms"))
 
 
@@ -128,9 +177,12 @@ def interval_figure(plan: Plan) -> list[Figure]:
     longest = max(plan.interval_steps * plan.seconds, 4 * plan.best_steps * plan.seconds) * 1.1
     places = [longest * (number / 120) ** 2 for number in range(1, 121)]
     line = Line("", [place / 3600 for place in places], [100 * ettr(place, plan.reliability) for place in places], 0)
-    marks = [(plan.best_steps * plan.seconds / 3600, f"best: {plan.best_steps}"),
-             (plan.interval_steps * plan.seconds / 3600, f"recipe: {plan.interval_steps:,}")]  # fmt: skip
-    return curves("Time that goes forward", "% by hours between checkpoints", [replace(line)], marks=marks)
+    marks = [
+        (plan.best_steps * plan.seconds / 3600, f"best: {plan.best_steps}"),
+        (plan.interval_steps * plan.seconds / 3600, f"recipe: {plan.interval_steps:,}"),
+    ]
+    chart = line_chart("Time that goes forward", [line], x_label="hours of training between checkpoints", marks=marks)
+    return figure("Time that goes forward", "%", chart)
 
 
 def devices_figure(plan: Plan) -> list[Figure]:
@@ -149,22 +201,42 @@ def devices_figure(plan: Plan) -> list[Figure]:
         hours.append(days[-1] * 24 * case.spread.devices)
     if len(counts) < 3:
         return []
-    note = ", ".join(f"{count:,.0f}: {span(day)}, {human(hour)} device-hours" for count, day, hour in zip(counts, days, hours, strict=True))
-    return curves("Days of training by devices", "without failures", [Line("", counts, days, 0)], logarithm=True, note=note)
+    note = ", ".join(
+        f"{count:,.0f}: {span(day)}, {human(hour)} device-hours"
+        for count, day, hour in zip(counts, days, hours, strict=True)
+    )
+    chart = line_chart("Days of training", [Line("", counts, days, 0)], x_label="devices", log=True)
+    return figure("Days of training", "without failures", chart, note)
 
 
 def layout_rows(plan: Plan) -> list[list[str]]:
     if plan.found is None:
         return []
     return [
-        [str(choice.case.spread), duration(choice.seconds), f"{choice.memory.total / GIB:.1f} GiB",
-         "bf16" if choice.case.spread.gradient_bytes == 2 else "fp32", choice.published]
+        [
+            str(choice.case.spread),
+            duration(choice.seconds),
+            f"{choice.memory.total / GIB:.1f} GiB",
+            "bf16" if choice.case.spread.gradient_bytes == 2 else "fp32",
+            choice.published,
+        ]
         for choice in plan.found.ties[:10]
-    ]  # fmt: skip
+    ]
 
 
 def storage_rows(plan: Plan) -> list[tuple[str, str]]:
     batch, shape = plan.recipe.batch, plan.case.shape
-    sizes = storage(shape.parameters, batch.total_tokens, shape.vocabulary, -(-plan.steps // plan.interval_steps), plan.recipe.checkpoint.keep)  # fmt: skip
-    names = {"checkpoint": "one checkpoint", "kept_checkpoints": "permanent checkpoints that are kept", "all_checkpoints": "all permanent checkpoints, if none were deleted", "tokens": "token files"}  # fmt: skip
+    sizes = storage(
+        shape.parameters,
+        batch.total_tokens,
+        shape.vocabulary,
+        -(-plan.steps // plan.interval_steps),
+        plan.recipe.checkpoint.keep,
+    )
+    names = {
+        "checkpoint": "one checkpoint",
+        "kept_checkpoints": "permanent checkpoints that are kept",
+        "all_checkpoints": "all permanent checkpoints, if none were deleted",
+        "tokens": "token files",
+    }
     return [(names[key], human_bytes(value)) for key, value in sizes.items()]

@@ -34,8 +34,8 @@ def stacked_chart(title: str, rows: Sequence[tuple[str, Sequence[Part]]], limit:
         drawn.append(text(left - 8, top + 15, name, text_anchor="end", class_="name"))
         for part in parts:
             shown = tag("title", f"{name}, {part.name}: {part.value:.2f} {unit}")
-            box = {"x": x(at), "y": top, "width": max(0.0, x(at + part.value) - x(at)), "height": ROW - 7}
-            drawn.append(tag("rect", shown, **box, class_=f"bar c{part.colour}"))
+            wide = max(0.0, x(at + part.value) - x(at))
+            drawn.append(tag("rect", shown, x=x(at), y=top, width=wide, height=ROW - 7, class_=f"bar c{part.colour}"))
             at += part.value
             names[part.name] = part.colour
         drawn.append(text(x(at) + 6, top + 15, f"{at:.1f}", class_="value"))
@@ -62,8 +62,8 @@ def waterfall_chart(title: str, parts: Sequence[Part], unit: str) -> str:
         start = 0.0 if row == len(parts) else at
         top = row * ROW + 4
         drawn.append(text(left - 8, top + 15, part.name, text_anchor="end", class_="name"))
-        box = {"x": x(start), "y": top, "width": max(1.5, x(start + part.value) - x(start)), "height": ROW - 7}
-        drawn.append(tag("rect", **box, rx=2.0, class_=f"bar c{part.colour}"))
+        wide = max(1.5, x(start + part.value) - x(start))
+        drawn.append(tag("rect", x=x(start), y=top, width=wide, height=ROW - 7, rx=2.0, class_=f"bar c{part.colour}"))
         words = f"{part.value:.3g} {unit}" + (f" · {part.value / total:.0%}" if row < len(parts) else "")
         drawn.append(text(x(start + part.value) + 6, top + 15, words, class_="value"))
         at += part.value
@@ -72,7 +72,7 @@ def waterfall_chart(title: str, parts: Sequence[Part], unit: str) -> str:
 
 
 def timeline_chart(title: str, case: Case, forward: float, backward: float, shown: int = 12) -> str:
-    """When each pipeline rank works in the first micro-batches of a step, 1F1B: forward passes, backward passes, waiting.
+    """When each pipeline rank works in the first micro-batches of a step, 1F1B: forward, backward, waiting.
 
     ``forward`` and ``backward``: seconds of one micro-batch on one rank. Times follow from what each pass waits for.
     """
@@ -83,8 +83,12 @@ def timeline_chart(title: str, case: Case, forward: float, backward: float, show
     tall = max(9.0, min(24.0, 260 / ranks))
     drawn = []
     for (rank, number, direction), start in begun.items():
-        box = {"x": x(start), "y": rank * tall, "width": max(0.6, x(ended[rank, number, direction]) - x(start) - 0.5),
-               "height": tall - 2}  # fmt: skip
+        box = {
+            "x": x(start),
+            "y": rank * tall,
+            "width": max(0.6, x(ended[rank, number, direction]) - x(start) - 0.5),
+            "height": tall - 2,
+        }
         words = tag("title", f"rank {rank}, micro-batch {number + 1}, {'forward' if direction == 0 else 'backward'}")
         drawn.append(tag("rect", words, **box, class_=f"bar c{0 if direction == 0 else 2}"))
     for rank in range(ranks):
@@ -96,7 +100,9 @@ def timeline_chart(title: str, case: Case, forward: float, backward: float, show
     return frame(title, f"{ranks} pipeline ranks, {count} micro-batches", bottom + 24, "".join(drawn))
 
 
-def schedule(ranks: int, count: int, forward: float, backward: float) -> tuple[dict[tuple[int, int, int], float], dict[tuple[int, int, int], float]]:
+def schedule(
+    ranks: int, count: int, forward: float, backward: float
+) -> tuple[dict[tuple[int, int, int], float], dict[tuple[int, int, int], float]]:
     """Start and end of every (rank, micro-batch, 0 forward or 1 backward) under 1F1B (Narayanan et al. 2019)."""
     orders = []
     for rank in range(ranks):
@@ -143,11 +149,26 @@ def point_chart(title: str, points: Sequence[Point], x_label: str) -> str:
     drawn = [axes(x, y, x_label)]
     for point in points:
         words = tag("title", f"{point.name}: {point.x:.1f}, {point.y:.2f}")
-        drawn.append(tag("circle", words, cx=x(point.x), cy=y(point.y), r=5.0 if point.labelled else 3.2,
-                         class_=f"dot c{point.colour}"))  # fmt: skip
+        drawn.append(
+            tag(
+                "circle",
+                words,
+                cx=x(point.x),
+                cy=y(point.y),
+                r=5.0 if point.labelled else 3.2,
+                class_=f"dot c{point.colour}",
+            )
+        )
     for point in points:
         if point.labelled:
             side = "end" if x(point.x) > WIDTH / 2 else "start"
-            drawn.append(text(x(point.x) + (-9 if side == "end" else 9), y(point.y) + 18, point.name,
-                              text_anchor=side, class_="note"))  # fmt: skip
+            drawn.append(
+                text(
+                    x(point.x) + (-9 if side == "end" else 9),
+                    y(point.y) + 18,
+                    point.name,
+                    text_anchor=side,
+                    class_="note",
+                )
+            )
     return frame(title, f"{len(points)} layouts", 306, "".join(drawn))
