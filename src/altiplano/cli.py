@@ -375,16 +375,17 @@ def checkpoint_command(options: argparse.Namespace) -> int:
 
 
 def plan_run(options: argparse.Namespace) -> int:
-    from altiplano.planning.command import run_plan
+    from altiplano.planning.command import make_plans, print_plans
 
     recipe, cluster = load_recipe(options.recipe, options.overrides), load_cluster(options.cluster)
     other = load_recipe(options.compare) if options.compare else None
-    planned, fits = run_plan(recipe, cluster, options.layout, options.stack, options.json, options.what_if, other)
+    plans, names = make_plans(recipe, cluster, options.layout, options.stack, options.what_if, other)
     if options.html:
         from altiplano.release.plan_page import write_page
 
-        write_page(planned, options.html)
-    return 0 if fits else 1
+        write_page(plans[0], options.html)
+    print_plans(plans, names, options.json)
+    return 0 if all(plan.fits for plan in plans) else 1
 
 
 def launch_training(options: argparse.Namespace) -> int:

@@ -9,8 +9,8 @@ from altiplano.recipe.units import human
 
 TOKENS_PER_PARAMETER = 20.0
 """Chinchilla (Hoffmann et al. 2022, arXiv 2203.15556): parameters and tokens grow alike."""
-LLAMA_A, LLAMA_ALPHA = 0.29, 0.537
-"""Compute-optimal tokens = 0.29 · FLOPs ^ 0.537 (arXiv 2407.21783, section 3.2.1)."""
+LLAMA_FLOPS, LLAMA_TOKENS, LLAMA_EXPONENT = 3.8e25, 16.55e12, 0.53
+"""Llama 3's law: 16.55T tokens for 3.8e25 FLOPs, growing with their 0.53rd power (arXiv 2407.21783, section 3.2.1)."""
 
 
 def chinchilla_optimal(flops: float) -> tuple[float, float]:
@@ -20,8 +20,8 @@ def chinchilla_optimal(flops: float) -> tuple[float, float]:
 
 
 def llama_optimal(flops: float) -> tuple[float, float]:
-    """The same by Llama 3's law, which for 3.8e25 FLOPs has 402B parameters and 16.55T tokens."""
-    tokens = LLAMA_A * flops**LLAMA_ALPHA
+    """The same by Llama 3's law; its authors count FLOPs their own way and have 402B parameters at 3.8e25."""
+    tokens = LLAMA_TOKENS * (flops / LLAMA_FLOPS) ** LLAMA_EXPONENT
     return flops / (6 * tokens), tokens
 
 
@@ -42,7 +42,7 @@ def advice(plan: Plan) -> list[dict[str, Any]]:
             "llama_3": {"parameters": large, "tokens": few},
             "text": f"{flops:.2g} FLOP: Chinchilla's law has {human(small)} parameters and {human(many)} tokens, "
             f"Llama 3's {human(large)} and {human(few)}; the recipe {human(shape.parameters)} and "
-            f"{human(batch.total_tokens)} ({batch.total_tokens / shape.parameters:.0f} tokens a parameter). "
+            f"{human(batch.total_tokens)} ({batch.total_tokens / shape.parameters:.3g} tokens a parameter). "
             "Such laws spend training alone; a model that answers often is better smaller and trained for longer, and "
             "they were fitted on other data (arXiv 2203.15556, 2407.21783)",
         }

@@ -63,30 +63,26 @@ def side_by_side(plans: list[Plan], names: list[str]) -> str:
     return "\n".join(lines)
 
 
-def run_plan(
-    recipe: Recipe,
-    cluster: Cluster,
-    layout: str | None,
-    stack: str,
-    as_json: bool,
-    question: str | None,
-    other: Recipe | None,
-) -> tuple[Plan, bool]:
-    """Print one plan, or several beside one another; the first, and whether all fit."""
+def make_plans(
+    recipe: Recipe, cluster: Cluster, layout: str | None, stack: str, question: str | None, other: Recipe | None
+) -> tuple[list[Plan], list[str]]:
+    """The plan, then those of ``--what-if`` or of the other recipe, and what to call them."""
     given = None if layout in (None, "auto") else parse_layout(layout or "")
-    plan = make_plan(recipe, cluster, given, stack)
-    plans, names = [plan], [recipe.name]
+    plans, names = [make_plan(recipe, cluster, given, stack)], [recipe.name]
     if question:
-        more = what_if(question, recipe, cluster, layout, stack)
-        plans, names = [*plans, *more], [f"{one.devices:,}" for one in [plan, *more]]
+        plans += what_if(question, recipe, cluster, layout, stack)
+        names = [f"{one.devices:,}" for one in plans]
     if other is not None:
         plans.append(make_plan(other, cluster, given, stack))
         names.append(other.name)
+    return plans, names
+
+
+def print_plans(plans: list[Plan], names: list[str], as_json: bool) -> None:
     if as_json:
         every = [plan_json(one) for one in plans]
         print(json.dumps(every[0] if len(every) == 1 else every, indent=1, allow_nan=False))
     elif len(plans) > 1:
-        print(first_screen(plan, contradictions(plan), smallest_edits(plan)) + "\n\n" + side_by_side(plans, names))
+        print(plan_text(plans[0], with_details=False) + "\n\n" + side_by_side(plans, names))
     else:
-        print(plan_text(plan))
-    return plan, all(one.fits for one in plans)
+        print(plan_text(plans[0]))

@@ -9,7 +9,7 @@ from altiplano.planning.finding import Finding, verdict
 from altiplano.planning.goodput import window_survives
 from altiplano.planning.memory import GIB, capacity, fullest
 from altiplano.planning.plan import Plan
-from altiplano.planning.search import candidates
+from altiplano.planning.search import TIE, candidates
 from altiplano.planning.steptime import step_time
 from altiplano.recipe.units import human
 
@@ -67,7 +67,7 @@ def three_dimensions(plan: Plan, claims: Claims) -> Iterator[Finding]:
         return
     fast = min((one for one in tried if one[0] <= plan.seconds), key=lambda one: one[1], default=None)
     fitting = [one for one in tried if one[1] <= room]
-    if fast is None or fast[1] <= room:
+    if fast is None or fast[1] <= room or any(one[0] <= (1 + TIE) * plan.seconds for one in fitting):
         return
     text = (
         f"data, tensor and pipeline parallelism alone, nothing recomputed: what is as fast as the plan needs at least "

@@ -137,9 +137,9 @@ def _memory_choices(spread: Spread, chip: Chip, stack: Stack) -> Iterator[tuple[
 @cache
 def _published(shape: Shape) -> dict[tuple[int, int, int, int, int], str]:
     """Where layouts of this very model were published, by tp, pp, cp, virtual stages and sequence."""
-    found = {}
+    found: dict[tuple[int, int, int, int, int], str] = {}
     for run in published_runs():
         if run.case.shape == shape and run.split != "recalled":
             spread = run.case.spread
-            found[spread.tp, spread.pp, spread.cp, spread.virtual, run.case.sequence] = run.source
+            found.setdefault((spread.tp, spread.pp, spread.cp, spread.virtual, run.case.sequence), run.source)
     return found

@@ -50,9 +50,10 @@ def _time(plan: Plan) -> str:
 
 def _costs(plan: Plan) -> str:
     bill = plan.bill(plan.best_ettr)
+    price = plan.cluster.operation.price_per_device_hour
+    money = f", ${human(bill.dollars)} at ${price:.2f} (assumed)" if plan.cluster.device != "cpu" else ""
     return (
-        f"{human(bill.device_hours)} device-hours, ${human(bill.dollars)} at "
-        f"${plan.cluster.operation.price_per_device_hour:.2f} (assumed); {energy(bill.kwh_chips)} in the chips, "
+        f"{human(bill.device_hours)} device-hours{money}; {energy(bill.kwh_chips)} in the chips, "
         f"{energy(bill.kwh_site)} at the site, {_carbon(bill.kg_site)}"
     )
 

@@ -27,17 +27,8 @@ from altiplano.release.report.figure import Figure, figure
 from altiplano.release.report.lines import Line, line_chart
 
 HERE = Path(__file__).parent
-MEMORY = {
-    "weights": 0,
-    "gradients": 1,
-    "optimizer": 2,
-    "gathered": 6,
-    "norms": 3,
-    "attention": 4,
-    "mlp": 5,
-    "logits": 1,
-    "buffers": 7,
-}
+COLOURS = {"weights": 0, "gradients": 1, "optimizer": 2, "gathered": 6, "norms": 3, "attention": 4, "mlp": 5}
+REST = "logits, buffers"
 
 
 def write_page(plan: Plan, path: Path) -> None:
@@ -115,13 +106,11 @@ def tiles(plan: Plan) -> list[Tile]:
 
 def memory_figure(plan: Plan) -> list[Figure]:
     shown = plan.memory if len(plan.memory) <= 16 else [*plan.memory[:12], *plan.memory[-4:]]
-    rows = [
-        (
-            f"rank {one.rank}",
-            [Part(kind, value / GIB, MEMORY[kind]) for kind, value in one.parts.items() if value > 0.004 * one.total],
-        )
-        for one in shown
-    ]
+    rows = []
+    for one in shown:
+        parts = [Part(kind, one.parts[kind] / GIB, colour) for kind, colour in COLOURS.items()]
+        parts.append(Part(REST, (one.parts["logits"] + one.parts["buffers"]) / GIB, 7))
+        rows.append((f"rank {one.rank}", [part for part in parts if part.value > 0.004 * one.total / GIB]))
     return figure(
         "Memory of each pipeline rank", "GiB", stacked_chart("Memory", rows, capacity(plan.chip) / GIB, "GiB")
     )
