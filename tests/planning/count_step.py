@@ -1,7 +1,8 @@
-"""Counts what one step of the real training code sends, under a fake process group. Run by test_counts.py.
+"""Counts what one step of the real training code sends. Run by test_counts.py.
 
-``python count_step.py LAYOUT KEY=VALUE…`` prints JSON: parameters on this rank, and [kind, group, bytes, count] of each
-collective.
+``python count_step.py LAYOUT KEY=VALUE…`` prints a line of JSON for the first rank of each pipeline stage: number, the
+parameters that it holds, and [kind, group, bytes, count] of each collective. Without a pipeline one process with a
+fake process group is enough; pipelines exchange shapes first, so their ranks are forked and talk through gloo.
 """
 
 import collections
@@ -17,10 +18,12 @@ from torch.testing._internal.distributed.fake_pg import FakeStore
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from altiplano.parallel.local import fork_ranks
 from altiplano.parallel.mesh import start_mesh
 from altiplano.parallel.spread import parameters_by_name, spread_model
-from altiplano.recipe.layout import parse_layout
+from altiplano.recipe.layout import Layout, parse_layout
 from altiplano.recipe.load import load_recipe
+from altiplano.recipe.schema import Recipe
 from altiplano.tokens.loader import make_batch
 from altiplano.training.loss import token_losses
 
@@ -31,23 +34,27 @@ KINDS = {
     "all_gather_into_tensor": "all_gather",
     "reduce_scatter_tensor": "reduce_scatter",
     "all_reduce": "all_reduce",
+    "send": "send",
+    "recv_": "receive",
 }
 
 
 class Counter(TorchDispatchMode):
+    """``groups``: by the name of a process group, what it is called and how many ranks it has."""
+
     def __init__(self, groups: dict[str, tuple[str, int]]):
         super().__init__()
         self.groups, self.found = groups, collections.Counter[tuple[str, str, int]]()
 
     def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         namespace, _, name = str(function).partition(".")
-        name = name.split(".")[0]
-        if namespace in ("c10d", "_c10d_functional") and name in KINDS:
+        kind = KINDS.get(name.split(".")[0])
+        if namespace in ("c10d", "_c10d_functional") and kind is not None:
             sizes = [leaf.numel() * leaf.element_size() for leaf in tree_leaves(args) if isinstance(leaf, torch.Tensor)]
             group, ranks = self.groups[self._group(args)]
             # The functional gather is given its share.
-            whole = max(sizes) * (ranks if namespace == "_c10d_functional" and KINDS[name] == "all_gather" else 1)
-            self.found[KINDS[name], group, whole] += 1
+            whole = max(sizes) * (ranks if namespace == "_c10d_functional" and kind == "all_gather" else 1)
+            self.found[kind, group, whole] += 1
         return function(*args, **(kwargs or {}))
 
     def _group(self, args: Any) -> str:
@@ -62,32 +69,37 @@ class Counter(TorchDispatchMode):
         raise LookupError("a collective without a group")
 
 
-def main() -> None:
-    layout, recipe = parse_layout(sys.argv[1]), load_recipe("quickstart", sys.argv[2:])
-    os.environ.update(WORLD_SIZE=str(layout.world_size), RANK="0", LOCAL_RANK="0")
-    dist.init_process_group("fake", store=FakeStore(), rank=0, world_size=layout.world_size)
+def count(recipe: Recipe, layout: Layout) -> int:
     mesh = start_mesh(layout, "cpu")
     model = spread_model(recipe, layout, mesh, token_losses(mesh.group("tp")))
     groups = {mesh.group(name).group_name: (name, mesh.group(name).size()) for name in ("tp", "cp", "pp")}
     for name in ("shards", "replicas"):
         group = mesh.weights.get_group(name)
-        # A group that is both is named for what runs over it here: weights.
         groups[group.group_name] = groups.get(group.group_name, (name, group.size()))
     rows = recipe.batch.sequences // layout.dp
     windows = torch.randint(1, recipe.model.vocabulary, (rows, recipe.batch.sequence_length + 1))
+    batch = make_batch(windows.numpy(), 0)
+    model.step(batch, recipe.batch.sequences, 100)  # the first one exchanges shapes
+    parameters = parameters_by_name(model.parts)
+    for one in parameters.values():
+        one.grad = None
     counter = Counter(groups)
     with counter:
-        model.step(make_batch(windows.numpy(), 0), recipe.batch.sequences, 100)
-    local = (one.to_local() if isinstance(one, DTensor) else one for one in parameters_by_name(model.parts).values())
-    print(
-        json.dumps(
-            {
-                "parameters": sum(one.numel() for one in local),
-                "collectives": [[*key, count] for key, count in sorted(counter.found.items())],
-            }
-        )
-    )
-    sys.stdout.flush()
+        model.step(batch, recipe.batch.sequences, 100)
+    if all(mesh.rank(name) == 0 for name in ("dp", "cp", "tp")):
+        held = sum((p.to_local() if isinstance(p, DTensor) else p).numel() for p in parameters.values())
+        found = [[*key, times] for key, times in sorted(counter.found.items())]
+        print(json.dumps({"rank": mesh.rank("pp"), "parameters": held, "collectives": found}), flush=True)
+    return 0
+
+
+def main() -> None:
+    layout, recipe = parse_layout(sys.argv[1]), load_recipe("quickstart", sys.argv[2:])
+    if layout.pp > 1:
+        sys.exit(fork_ranks(layout.world_size, lambda: count(recipe, layout)))
+    os.environ.update(WORLD_SIZE=str(layout.world_size), RANK="0", LOCAL_RANK="0")
+    dist.init_process_group("fake", store=FakeStore(), rank=0, world_size=layout.world_size)
+    count(recipe, layout)
     os._exit(0)
 
 

@@ -1,4 +1,4 @@
-"""The planner's counts against the real training code, under a fake process group of one process."""
+"""The planner's counts against the real training code: under a fake process group, and pipelines over gloo."""
 
 import json
 import subprocess
@@ -27,21 +27,30 @@ SHAPE = [
 SCRIPT = Path(__file__).with_name("count_step.py")
 
 
-@pytest.mark.parametrize("text", ["dp4.rep2.mb2", "dp2.cp2.tp2.mb2.recompute-full", "dp2.tp4.mb4"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "dp4.rep2.mb2",
+        "dp2.cp2.tp2.mb2.recompute-full",
+        "dp2.tp4.mb4",
+        "pp2.tp2.dp2.mb1",
+        "pp2.v2.mb2.recompute-full",
+        "pp2.dp2.zbv.mb1",
+    ],
+)
 def test_parameters_and_collectives_are_exact(text: str) -> None:
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", str(SCRIPT), text, *SHAPE], capture_output=True, text=True, check=True
-    )
-    counted = json.loads(done.stdout.splitlines()[-1])
+    command = [sys.executable, "-W", "ignore", str(SCRIPT), text, *SHAPE]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    counted = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
     recipe, layout = load_recipe("quickstart", SHAPE), parse_layout(text)
-    assert parameters_on_rank(recipe, layout, 0) == counted["parameters"]
-    planned: Counter[tuple[str, str, int]] = Counter()
-    for one in collectives(recipe, layout, 0):
-        planned[one.kind, one.group, one.size] += one.count
-    real: Counter[tuple[str, str, int]] = Counter()
-    for kind, group, size, count in counted["collectives"]:
-        real[kind, group, size] += count
-    assert planned == real
+    assert sorted(one["rank"] for one in counted) == list(range(layout.pp))
+    for one in counted:
+        assert parameters_on_rank(recipe, layout, one["rank"]) == one["parameters"]
+        planned: Counter[tuple[str, str, int]] = Counter()
+        for planned_one in collectives(recipe, layout, one["rank"]):
+            planned[planned_one.kind, planned_one.group, planned_one.size] += planned_one.count
+        real = Counter({(kind, group, size): count for kind, group, size, count in one["collectives"]})
+        assert planned == real
 
 
 def test_all_ranks_hold_the_whole_model_once() -> None:

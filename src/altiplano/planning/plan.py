@@ -7,12 +7,14 @@ from typing import Any
 from altiplano.errors import InputError
 from altiplano.planning.case import Case, Spread, spread_of
 from altiplano.planning.cost import Bill, bill, storage
+from altiplano.planning.energy import emissions_kg, grids
 from altiplano.planning.goodput import (
     Reliability,
     Tier,
     best_interval,
     ettr,
     job_failure_seconds,
+    simulate,
     simulate_tiers,
     tiered_ettr,
 )
@@ -75,6 +77,14 @@ class Plan:
     @property
     def best_ettr(self) -> float:
         return ettr(self.best_steps * self.seconds, self.reliability)
+
+    @property
+    def simulated_ettr(self) -> float:
+        """``best_ettr`` by simulating a few hundred failures, to check the formula."""
+        mean = self.reliability.failure_seconds
+        if math.isinf(mean):
+            return self.best_ettr
+        return simulate(self.best_steps * self.seconds, self.reliability, 500 * mean)
 
     @property
     def tiered_ettr(self) -> float:
@@ -256,6 +266,7 @@ def describe(plan: Plan) -> dict[str, Any]:
             "ettr": plan.ettr,
             "best_interval_steps": plan.best_steps,
             "best_ettr": plan.best_ettr,
+            "best_ettr_simulated": plan.simulated_ettr,
             "tiered_ettr": plan.tiered_ettr,
             "save_seconds": plan.reliability.save_seconds,
             "restart_seconds": plan.reliability.restart_seconds,
@@ -264,6 +275,9 @@ def describe(plan: Plan) -> dict[str, Any]:
             "without_failures": plan.bill().json(),
             "as_written": plan.bill(plan.ettr).json(),
             "best_interval": plan.bill(plan.best_ettr).json(),
+            "kg_site_by_country": {
+                code: emissions_kg(plan.bill(plan.best_ettr).kwh_site, where) for code, where in grids().items()
+            },
         },
         "storage": storage(
             model.parameters, batch.total_tokens, model.vocabulary, permanent, plan.recipe.checkpoint.keep

@@ -15,24 +15,28 @@ from altiplano.planning.steptime import step_time
 
 TIE = 0.04
 """Layouts of one stack whose step times are so close are not told apart: twice the median error on published runs."""
+TIGHT = 0.95
+"""Of the memory that can be filled: predicted peaks are up to 6 % off."""
 VIRTUAL = (1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 16)
 
 
 @dataclass(frozen=True)
 class Choice:
-    """A layout that fits. ``published``: where a run of this model on it was published; "": nowhere."""
+    """A layout that fits. ``published``: where a run of this model on it was published; "": nowhere. ``tight``: it
+    fills more of the memory than the model's error allows to be sure of."""
 
     case: Case
     seconds: float
     memory: Memory
-    published: str = ""
+    published: str
+    tight: bool
 
     @property
-    def effort(self) -> tuple[bool, int, int, int]:
-        """Simplest first among equals: a measured layout, then fewer kinds of parallelism, and less of them."""
+    def effort(self) -> tuple[bool, bool, int, int, int]:
+        """Best first among equals: a measured layout, room to spare, fewer kinds of parallelism, and less of them."""
         spread = self.case.spread
         kinds = (spread.tp > 1) + 2 * (spread.pp > 1) + 2 * (spread.cp > 1) + (spread.recompute != "none")
-        return not self.published, kinds, spread.pp * spread.cp, spread.tp
+        return not self.published, self.tight, kinds, spread.pp * spread.cp, spread.tp
 
 
 @dataclass(frozen=True)
@@ -44,7 +48,7 @@ class Search:
 
     @property
     def ties(self) -> list[Choice]:
-        """The fastest and those that the model cannot tell from it, simplest first."""
+        """The fastest and those that the model cannot tell from it, best first."""
         close = [choice for choice in self.choices if choice.seconds <= (1 + TIE) * self.choices[0].seconds]
         return sorted(close, key=lambda choice: (choice.effort, choice.seconds))
 
@@ -66,7 +70,8 @@ def search(case: Case, devices: int, chip: Chip, stack: Stack, name: str = "the 
             continue
         spread = candidate.spread
         where = known.get((spread.tp, spread.pp, spread.cp, spread.virtual, candidate.sequence), "")
-        choices.append(Choice(candidate, step_time(candidate, chip, stack).total, memory, where))
+        seconds, tight = step_time(candidate, chip, stack).total, memory.total > TIGHT * room
+        choices.append(Choice(candidate, seconds, memory, where, tight))
     if not tried:
         raise InputError(
             f"no layout deals {case.sequences:,} sequences of {case.sequence:,} tokens and {case.shape.layers} layers "

@@ -8,6 +8,7 @@ from altiplano.planning.energy import grid
 from altiplano.planning.finding import Finding
 from altiplano.planning.memory import GIB, capacity
 from altiplano.planning.plan import Plan
+from altiplano.planning.search import TIGHT
 from altiplano.planning.steptime import throughput
 from altiplano.recipe.units import human, human_bytes
 
@@ -76,7 +77,7 @@ def _fits(plan: Plan) -> str:
     )
     if total > room:
         return f"no: {most}"
-    return f"{'yes, but hardly' if total > 0.95 * room else 'yes'}: {most}, layout {plan.case.spread}"
+    return f"{'yes, but hardly' if total > TIGHT * room else 'yes'}: {most}, layout {plan.case.spread}"
 
 
 def _truth(found: list[Finding], edits: list[Edit]) -> list[str]:

@@ -47,7 +47,7 @@ def stacked_chart(title: str, rows: Sequence[tuple[str, Sequence[Part]]], limit:
             place, line = 14.0, line + 22
         legend.append(tag("rect", x=place, y=line - 10, width=12.0, height=12.0, rx=2.0, class_=f"bar c{colour}"))
         legend.append(text(place + 17, line, name, class_="tick"))
-        place += 30 + 7.6 * len(name)
+        place += 36 + 7.6 * len(name)
     described = ", ".join(f"{name} {total:.1f} {unit}" for (name, _), total in zip(rows, totals, strict=True))
     return frame(title, described, line + 12, "".join(drawn + legend))
 
