@@ -175,6 +175,7 @@ def parser() -> argparse.ArgumentParser:
         metavar="NAME",
         help="software to plan for: nvidia-nemo, meta-llama3, torchtitan-bf16, altiplano, …",
     )
+    plan.add_argument("--precision", default="", metavar="P", help="bf16, fp8 or fp32 (default: the recipe's)")
     plan.add_argument("--json", action="store_true", help="print JSON (docs/plan.md has its keys)")
     plan.add_argument("--html", type=Path, metavar="FILE", help="write a page with charts, too")
     plan.add_argument("--what-if", metavar="gpus=N,M", help="plan for these numbers of devices, too")
@@ -379,7 +380,7 @@ def plan_run(options: argparse.Namespace) -> int:
 
     recipe, cluster = load_recipe(options.recipe, options.overrides), load_cluster(options.cluster)
     other = load_recipe(options.compare) if options.compare else None
-    plans, names = make_plans(recipe, cluster, options.layout, options.stack, options.what_if, other)
+    plans, names = make_plans(recipe, cluster, options.layout, options.stack, options.precision, options.what_if, other)
     if options.html:
         from altiplano.release.plan_page import write_page
 

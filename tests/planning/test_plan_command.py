@@ -83,6 +83,21 @@ def test_what_if_and_compare(capsys: pytest.CaptureFixture[str]) -> None:
     assert "llama-3.1-70b" in capsys.readouterr().out
 
 
+def test_fp8_is_faster_and_less_certain(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run([*SOURCE, "--precision", "fp8", "--json"]) == 0
+    eighth = json.loads(capsys.readouterr().out)
+    assert run([*SOURCE, "--json"]) == 0
+    half = json.loads(capsys.readouterr().out)
+    assert eighth["stack"]["precision"] == "fp8"
+    assert 1.3 < half["step_time"]["seconds"] / eighth["step_time"]["seconds"] < 2
+    assert (
+        eighth["step_time"]["high"] / eighth["step_time"]["seconds"]
+        > half["step_time"]["high"] / half["step_time"]["seconds"]
+    )
+    moves = half["step_time"]["a_tenth_less"]
+    assert 0.05 < moves["speed of matrix products"] < 0.12  # products are about four fifths of the step
+
+
 def test_a_given_layout(capsys: pytest.CaptureFixture[str]) -> None:
     assert run([*SOURCE, "--layout", "dp16.tp8.pp8.cp2.v8.mb1"]) == 0
     assert "layout dp16.tp8.pp8.cp2.v8.mb1" in capsys.readouterr().out
@@ -102,6 +117,7 @@ def test_a_given_layout(capsys: pytest.CaptureFixture[str]) -> None:
             ["--layout", "dp64.tp8.pp4.mb3", "--set", "batch.tokens=16Mi"],
             "are not divisible by dp × micro-batch = 192; 2,112 sequences, batch.tokens = 17,301,504, are",
         ),
+        (["--precision", "int4"], "it is bf16, fp8 or fp32"),
         (["--what-if", "gpus=24"], "nothing fits|no layout"),
     ],
 )

@@ -33,14 +33,14 @@ def plan_text(plan: Plan, with_details: bool = True) -> str:
     return text + "\n" + details(plan, found) + "\n\nAdvice\n" + "\n".join(f"- {hint['text']}" for hint in hints)
 
 
-def what_if(text: str, recipe: Recipe, cluster: Cluster, layout: str | None, stack: str) -> list[Plan]:
+def what_if(text: str, recipe: Recipe, cluster: Cluster, layout: str | None, stack: str, precision: str) -> list[Plan]:
     """``"gpus=1024,4096"`` → a plan for each. Raises InputError for another spelling."""
     key, _, values = text.partition("=")
     if key not in ("gpus", "devices") or not all(value.isdigit() and int(value) > 0 for value in values.split(",")):
         raise InputError(f"--what-if {text}: write gpus=1024,4096")
     if layout not in (None, "auto"):
         raise InputError(f"--what-if {text} needs --layout auto, as a layout is of one number of devices")
-    return [make_plan(recipe, cluster, None, stack, int(value)) for value in values.split(",")]
+    return [make_plan(recipe, cluster, None, stack, int(value), precision) for value in values.split(",")]
 
 
 def side_by_side(plans: list[Plan], names: list[str]) -> str:
@@ -64,16 +64,22 @@ def side_by_side(plans: list[Plan], names: list[str]) -> str:
 
 
 def make_plans(
-    recipe: Recipe, cluster: Cluster, layout: str | None, stack: str, question: str | None, other: Recipe | None
+    recipe: Recipe,
+    cluster: Cluster,
+    layout: str | None,
+    stack: str,
+    precision: str,
+    question: str | None,
+    other: Recipe | None,
 ) -> tuple[list[Plan], list[str]]:
     """The plan, then those of ``--what-if`` or of the other recipe, and what to call them."""
     given = None if layout in (None, "auto") else parse_layout(layout or "")
-    plans, names = [make_plan(recipe, cluster, given, stack)], [recipe.name]
+    plans, names = [make_plan(recipe, cluster, given, stack, precision=precision)], [recipe.name]
     if question:
-        plans += what_if(question, recipe, cluster, layout, stack)
+        plans += what_if(question, recipe, cluster, layout, stack, precision)
         names = [f"{one.devices:,}" for one in plans]
     if other is not None:
-        plans.append(make_plan(other, cluster, given, stack))
+        plans.append(make_plan(other, cluster, given, stack, precision=precision))
         names.append(other.name)
     return plans, names
 

@@ -9,6 +9,7 @@ from altiplano.planning.finding import Finding
 from altiplano.planning.memory import GIB, capacity
 from altiplano.planning.plan import Plan
 from altiplano.planning.search import TIGHT
+from altiplano.planning.sensitivity import sensitivities
 from altiplano.planning.steptime import throughput
 from altiplano.recipe.units import human, human_bytes
 
@@ -35,14 +36,14 @@ def first_screen(plan: Plan, found: list[Finding], edits: list[Edit]) -> str:
 def _speed(plan: Plan) -> str:
     rate = throughput(plan.case, plan.chip, plan.seconds)
     return (
-        f"{duration(plan.seconds)} a step (± {plan.stack.uncertainty:.0%}), "
+        f"{duration(plan.seconds)} a step (± {plan.uncertainty:.0%}), "
         f"{human(rate['tokens_per_second'])} tokens/s, {rate['tflops_per_device']['causal']:.3g} TFLOP/s each; "
         f"MFU {rate['mfu']['causal']:.1%} (attention counted causal; {rate['mfu']['full']:.1%} in full)"
     )
 
 
 def _time(plan: Plan) -> str:
-    error, days = plan.stack.uncertainty, plan.bill(plan.best_ettr).days
+    error, days = plan.uncertainty, plan.bill(plan.best_ettr).days
     text = f"{span(days)} ({span(days * (1 - error))} to {span(days * (1 + error))}) for {plan.steps:,} steps"
     if math.isinf(plan.reliability.failure_seconds):
         return text
@@ -122,6 +123,8 @@ def details(plan: Plan, found: list[Finding]) -> str:
         for name, value in plan.step.parts.items()
         if value > 0.0005 * plan.seconds
     ]
+    moves = [f"{what} {change / 2:+.1%}" for what, change in sensitivities(plan.case, plan.chip, plan.stack)[:4]]
+    lines += ["", f"A tenth less of it changes step time: {', '.join(moves)}"]
     if found:
         lines += ["", "What is stated, against what it implies"]
         lines += [f"{number:>2}. {one.verdict}: {one.text}" for number, one in enumerate(found, start=1)]

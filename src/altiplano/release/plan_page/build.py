@@ -63,7 +63,7 @@ def render(plan: Plan) -> str:
 
 
 def tiles(plan: Plan) -> list[Tile]:
-    error, bill = plan.stack.uncertainty, plan.bill(plan.best_ettr)
+    error, bill = plan.uncertainty, plan.bill(plan.best_ettr)
     rate = throughput(plan.case, plan.chip, plan.seconds)
     found = contradictions(plan)
     worst = found[0].verdict if found else ""
