@@ -10,8 +10,10 @@ import pytest
 from altiplano.cli import run
 from altiplano.planning.auto import best_layout
 from altiplano.planning.plan import make_plan
-from altiplano.planning.search import TIE
-from altiplano.recipe.layout import check_layout
+from altiplano.planning.published import published_runs
+from altiplano.planning.search import TIE, search
+from altiplano.planning.steptime import step_time
+from altiplano.recipe.layout import check_layout, parse_layout
 from altiplano.recipe.load import load_cluster, load_recipe
 
 SOURCE = ["plan", "llama-3.1-405b", "--cluster", "h100-2048"]
@@ -184,8 +186,6 @@ def test_published_layouts_are_preferred_among_ties() -> None:
 
 
 def test_the_best_layout_is_no_slower_than_any_by_hand() -> None:
-    from altiplano.recipe.layout import parse_layout
-
     recipe, cluster = load_recipe("llama-3.1-70b"), load_cluster("h100-2048")
     best = make_plan(recipe, cluster)
     for text in ("dp64.tp4.pp4.cp2.v5.mb1", "dp256.tp8.mb1", "dp128.tp4.pp4.mb1"):
@@ -198,3 +198,37 @@ def test_training_takes_a_layout_that_it_can_run() -> None:
         layout = best_layout(load_recipe(recipe), load_cluster(cluster))
         check_layout(layout, load_recipe(recipe))
         assert layout.world_size == load_cluster(cluster).devices
+
+
+def test_published_layouts_are_within_three_percent_of_the_best() -> None:
+    """NVIDIA's choices for Llama 3.1 on H100, among thousands; and its change of mind for the 15B."""
+    runs = {
+        (run.name.split()[0], run.case.spread.devices, str(run.case.spread)): run
+        for run in published_runs()
+        if run.stack.name == "nvidia-nemo" and run.chip.name == "h100" and run.case.precision == "bf16"
+    }
+    for name in (
+        ("llama3.1-8b", 64, "dp32.tp1.pp1.cp2.mb1"),
+        ("llama3.1-70b", 512, "dp16.tp4.pp4.cp2.v5.mb1"),
+        ("llama3.1-405b", 2048, "dp16.tp8.pp8.cp2.v8.mb1"),
+    ):
+        run = runs[name]
+        found = search(run.case, run.case.spread.devices, run.chip, run.stack)
+        assert step_time(run.case, run.chip, run.stack).total <= 1.03 * found.choices[0].seconds, name
+    before, after = runs["nemotron4-15b", 64, "dp16.tp4.pp1.mb4"], runs["nemotron4-15b", 64, "dp32.tp2.pp1.mb2"]
+    gain = (
+        step_time(before.case, before.chip, before.stack).total / step_time(after.case, after.chip, after.stack).total
+    )
+    assert gain == pytest.approx(2.845 / 2.67, abs=0.02)
+
+
+def test_what_is_printed_can_be_given_back() -> None:
+    recipe, cluster = load_recipe("llama-3.1-405b"), load_cluster("h100-2048")
+    plan = make_plan(recipe, cluster, None, "altiplano")
+    assert plan.found is not None
+    for choice in plan.found.choices[:50]:
+        layout = parse_layout(str(choice.case.spread))
+        assert layout.world_size == 2048
+        again = make_plan(recipe, cluster, layout, "altiplano")
+        assert again.seconds == pytest.approx(choice.seconds)
+        assert again.fullest.total == pytest.approx(choice.memory.total)

@@ -46,7 +46,8 @@ class Spread:
         parts = [f"dp{self.dp}.tp{self.tp}.pp{self.pp}"] + [f"cp{self.cp}"] * (self.cp > 1)
         if self.virtual > 1:
             parts.append("zbv" if self.schedule == "zbv" else f"v{self.virtual}")
-        parts.append(f"mb{self.micro_batch}")
+        copies = self.dp * self.cp // self.shard_count if self.cp == 1 else 1
+        parts += [f"rep{copies}"] * (copies > 1) + [f"mb{self.micro_batch}"]
         return ".".join(parts + [f"recompute-{self.recompute}"] * (self.recompute != "none"))
 
 

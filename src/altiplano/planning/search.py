@@ -12,6 +12,7 @@ from altiplano.planning.published import published_runs
 from altiplano.planning.shape import Shape
 from altiplano.planning.stack import Chip, Stack
 from altiplano.planning.steptime import step_time
+from altiplano.recipe.layout import pipeline_slots
 
 TIE = 0.04
 """Layouts of one stack whose step times are so close are not told apart: twice the median error on published runs."""
@@ -92,7 +93,7 @@ def candidates(case: Case, devices: int, chip: Chip, stack: Stack) -> Iterator[C
     pipelines = [pp for pp in range(1, min(devices, shape.layers) + 1) if devices % pp == 0 and pp <= 64]
     contexts = (1, 2, 4, 8, 16)
     for tp, pp, cp in product(tensors, pipelines, contexts):
-        if devices % (tp * pp * cp) or case.sequence % (2 * cp * tp) or (shape.tied and pp > 1):
+        if devices % (tp * pp * cp) or case.sequence % (2 * cp * tp) or (shape.tied and pp > 1 and stack.slots):
             continue
         dp = devices // (tp * pp * cp)
         if cp > 1 and case.sequence // cp < 2048:
@@ -123,9 +124,13 @@ def _pipeline_works(case: Case, stack: Stack, pp: int, virtual: int, count: int)
     if pp == 1:
         return virtual == 1
     stages, layers = pp * virtual, case.shape.layers
+    if count < pp or (virtual > 1 and count % pp):
+        return False
     even = (layers + 2) % stages == 0 or (layers % stages == 0 and not stack.slots)
-    ours = stack.slots and virtual == 1 and layers + 2 >= 2 * stages
-    return (even or ours) and count >= pp and (virtual == 1 or count % pp == 0)
+    if not stack.slots:
+        return even
+    # Ours deals layers out unevenly where it must, but no stage goes without.
+    return (even or virtual == 1) and layers >= stages and all(pipeline_slots(layers, stages))
 
 
 def _memory_choices(spread: Spread, chip: Chip, stack: Stack) -> Iterator[tuple[Recompute, Sharding, int, int]]:
