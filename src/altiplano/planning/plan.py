@@ -134,12 +134,13 @@ def make_plan(
     stack: str = "",
     devices: int = 0,
     precision: str = "",
+    chip: Chip | None = None,
 ) -> Plan:
-    """``layout`` None: the best one. ``devices`` and ``precision`` (bf16, fp8, fp32): instead of the cluster's and the
-    recipe's. Raises InputError for what cannot be."""
+    """``layout`` None: the best one. ``devices``, ``chip`` and ``precision`` (bf16, fp8, fp32) replace the cluster's or
+    the recipe's own. Raises InputError for what cannot be."""
     if not cluster.chip:
         raise InputError(f'cluster {cluster.name} does not say its chip; add chip = "h100", or a hardware file')
-    chip = load_chip(cluster.chip)
+    chip = chip or load_chip(cluster.chip)
     profile = load_stack(stack or cluster.stack or ("altiplano-cpu" if cluster.device == "cpu" else "nvidia-nemo"))
     count = devices or cluster.devices
     if precision not in ("", "bf16", "fp8", "fp32"):
