@@ -123,3 +123,11 @@ def test_one_wrong_fact_is_found(key: str, factor: float, expected: str) -> None
     found = {one.key: one.verdict for one in contradictions(plan)}
     assert found[expected] in ("inconsistent", "impossible")
     assert {key} in [set(edit.changes) for edit in smallest_edits(plan)]
+
+
+def test_a_laptop_says_nothing_about_the_time_of_2048_gpus() -> None:
+    plan = make_plan(load_recipe("llama-3.1-405b"), load_cluster("laptop"))
+    found = {one.key for one in contradictions(plan)}
+    assert not found & {"time", "tokens", "speed"}
+    assert {"device-hours", "batch"} <= found
+    assert smallest_edits(plan) == []

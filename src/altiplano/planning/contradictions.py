@@ -9,7 +9,7 @@ import math
 from collections.abc import Iterator
 
 from altiplano.planning.claims import Claims, claims_of
-from altiplano.planning.finding import LIMIT, Finding, flops, planned_rate, verdict
+from altiplano.planning.finding import LIMIT, Finding, flops, planned_rate, same_hardware, verdict
 from altiplano.planning.limits import failures, three_dimensions
 from altiplano.planning.plan import Plan
 from altiplano.planning.practice import hours, practice
@@ -52,6 +52,8 @@ def _time(plan: Plan, claims: Claims) -> Iterator[Finding]:
 
 def _rate(plan: Plan, claims: Claims) -> Iterator[Finding]:
     """The speed that a time or device-hours imply, beside the hardware's and the plan's."""
+    if not same_hardware(plan):
+        return
     needed, planned, peak = flops(plan, claims.tokens), planned_rate(plan), plan.chip.peak(plan.case.precision)
     work = f"{human(claims.tokens)} tokens are {needed:.3g} FLOP"
     if claims.devices and claims.hours:

@@ -10,7 +10,7 @@ from itertools import combinations
 from typing import Any
 
 from altiplano.planning.claims import MONTH_HOURS, claims_of
-from altiplano.planning.finding import LIMIT, flops, planned_rate
+from altiplano.planning.finding import LIMIT, flops, planned_rate, same_hardware
 from altiplano.planning.plan import Plan
 from altiplano.recipe.units import human
 
@@ -51,7 +51,7 @@ def smallest_edits(plan: Plan) -> list[Edit]:
     stated = {name: float(value) for name, value in facts.items() if value}
     rate = planned_rate(plan) * plan.best_ettr
     flops_per_token = flops(plan, 1.0)
-    if consistent(stated, rate, flops_per_token):
+    if not same_hardware(plan) or consistent(stated, rate, flops_per_token):
         return []
     found: list[Edit] = []
     for size in range(1, len(stated) + 1):

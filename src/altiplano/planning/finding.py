@@ -43,3 +43,9 @@ def flops(plan: Plan, tokens: float) -> float:
 def planned_rate(plan: Plan) -> float:
     """FLOP/s of each device, as planned, without failures."""
     return flops(plan, plan.case.batch_tokens) / plan.seconds / plan.devices
+
+
+def same_hardware(plan: Plan) -> bool:
+    """Whether stated times are of such hardware as the plan's: a plan for a laptop says nothing about 2,048 GPUs."""
+    stated = plan.recipe.disclosure.devices
+    return plan.cluster.device != "cpu" or stated is None or stated == plan.cluster.devices

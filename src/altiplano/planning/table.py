@@ -72,9 +72,9 @@ def _failures(plan: Plan) -> str:
 def _fits(plan: Plan) -> str:
     room, total = capacity(plan.chip), plan.fullest.total
     most = (
-        f"{total / GIB:.1f} of {room / GIB:.1f} GiB on pipeline rank {plan.fullest.rank}"
+        f"{total / GIB:,.1f} of {room / GIB:.1f} GiB on pipeline rank {plan.fullest.rank}"
         if plan.case.spread.pp > 1
-        else (f"{total / GIB:.2f} of {room / GIB:.1f} GiB")
+        else (f"{total / GIB:,.2f} of {room / GIB:.1f} GiB")
     )
     if total > room:
         return f"no: {most}"
@@ -152,10 +152,14 @@ def details(plan: Plan, found: list[Finding]) -> str:
 
 
 def duration(seconds: float) -> str:
+    if seconds > 3600:
+        return span(seconds / 86400)
     return f"{seconds:.2f} s" if seconds >= 1 else f"{seconds * 1000:.1f} ms"
 
 
 def span(days: float) -> str:
+    if days > 48 * MONTH:
+        return f"{days / 365.25:,.1f} years"
     if days > 90:
         return f"{days / MONTH:.1f} months"
     if days > 2:
