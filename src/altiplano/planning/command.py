@@ -6,8 +6,9 @@ from typing import Any
 from altiplano.errors import InputError
 from altiplano.planning.advice import advice
 from altiplano.planning.contradictions import contradictions
+from altiplano.planning.describe import describe
 from altiplano.planning.edits import smallest_edits
-from altiplano.planning.plan import Plan, describe, make_plan
+from altiplano.planning.plan import Plan, make_plan
 from altiplano.planning.table import details, duration, first_screen, span
 from altiplano.recipe.cluster import Cluster
 from altiplano.recipe.layout import parse_layout
