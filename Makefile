@@ -27,6 +27,7 @@ benchmark: $(READY)
 	$(BIN)/python benchmarks/loader.py
 	$(BIN)/python benchmarks/training.py
 	$(BIN)/python benchmarks/layouts.py
+	$(BIN)/python benchmarks/planner.py
 
 lint: $(READY)
 	$(BIN)/ruff check

@@ -9,7 +9,6 @@ from pathlib import Path
 
 from altiplano import __version__
 from altiplano.errors import INTERRUPTED, InputError, StageFailed, TrainingError, explain_os_error
-from altiplano.planning.simplest_layout import simplest_layout
 from altiplano.recipe.cluster import Cluster
 from altiplano.recipe.layout import SPELLING, Layout, check_layout, parse_layout
 from altiplano.recipe.load import load_cluster, load_recipe
@@ -160,6 +159,28 @@ def parser() -> argparse.ArgumentParser:
     )
     saved.add_argument("--json", action="store_true", help="print JSON instead of a table")
 
+    plan = add(
+        "plan",
+        "say what a recipe costs on a cluster, whether it fits, and where what is stated contradicts itself",
+        plan_run,
+        "examples:\n  altiplano plan llama-3.1-405b --cluster h100-2048\n"
+        "  altiplano plan llama-3.1-405b --cluster h100-2048 --what-if gpus=8192,16384 --stack meta-llama3\n"
+        "  altiplano plan small --html plan.html\n\nExit status: 0 it fits, 1 it does not, 2 bad input.",
+    )
+    add_recipe(plan)
+    add_cluster(plan)
+    plan.add_argument(
+        "--stack",
+        default="",
+        metavar="NAME",
+        help="software to plan for: nvidia-nemo, meta-llama3, torchtitan-bf16, altiplano, …",
+    )
+    plan.add_argument("--precision", default="", metavar="P", help="bf16, fp8 or fp32 (default: the recipe's)")
+    plan.add_argument("--json", action="store_true", help="print JSON (docs/plan.md has its keys)")
+    plan.add_argument("--html", type=Path, metavar="FILE", help="write a page with charts, too")
+    plan.add_argument("--what-if", metavar="gpus=N,M", help="plan for these numbers of devices, too")
+    plan.add_argument("--compare", metavar="RECIPE2", help="plan another recipe beside it")
+
     launch = add(
         "launch",
         "write or submit the job that trains on this machine, a SLURM cluster or Kubernetes",
@@ -217,11 +238,15 @@ def parser() -> argparse.ArgumentParser:
 
     doctor = add(
         "doctor",
-        "check a model folder for mistakes that other tools would not notice",
+        "check a model folder for mistakes that other tools would not notice; or measure this machine for the planner",
         check_folder,
-        "example:\n  altiplano doctor runs/quickstart/release",
+        "examples:\n  altiplano doctor runs/quickstart/release\n  altiplano doctor --measure this-machine.toml\n\n"
+        'A cluster file takes what was measured as chip = "this-machine.toml".',
     )
-    doctor.add_argument("model", type=Path, help="a Hugging Face Llama folder")
+    doctor.add_argument("model", type=Path, nargs="?", help="a Hugging Face Llama folder")
+    doctor.add_argument(
+        "--measure", type=Path, metavar="FILE", help="write what this machine can do: products, memory, disk"
+    )
     return top
 
 
@@ -244,14 +269,17 @@ def add_cluster(sub: argparse.ArgumentParser) -> None:
     sub.add_argument(
         "--layout",
         metavar="L",
-        help=f"how to spread the model, {SPELLING}; or auto: the simplest that fits (default: the cluster's)",
+        help=f"how to spread the model, {SPELLING}; or auto: the fastest that fits, as planned "
+        "(default: the cluster's; of plan: auto)",
     )
 
 
 def read_inputs(options: argparse.Namespace) -> tuple[Recipe, Cluster, Layout]:
     recipe, cluster = load_recipe(options.recipe, options.overrides), load_cluster(options.cluster)
     if options.layout == "auto":
-        layout = simplest_layout(recipe, cluster)
+        from altiplano.planning.auto import best_layout
+
+        layout = best_layout(recipe, cluster)
     else:
         layout = parse_layout(options.layout) if options.layout else cluster.layout
     check_layout(layout, recipe, cluster.device)
@@ -347,6 +375,20 @@ def checkpoint_command(options: argparse.Namespace) -> int:
     return 1 if any(one.get("problem") for one in found) else 0
 
 
+def plan_run(options: argparse.Namespace) -> int:
+    from altiplano.planning.command import make_plans, print_plans
+
+    recipe, cluster = load_recipe(options.recipe, options.overrides), load_cluster(options.cluster)
+    other = load_recipe(options.compare) if options.compare else None
+    plans, names = make_plans(recipe, cluster, options.layout, options.stack, options.precision, options.what_if, other)
+    if options.html:
+        from altiplano.release.plan_page import write_page
+
+        write_page(plans[0], options.html)
+    print_plans(plans, names, options.json)
+    return 0 if all(plan.fits for plan in plans) else 1
+
+
 def launch_training(options: argparse.Namespace) -> int:
     recipe, cluster, layout = read_inputs(options)
     from altiplano.launch.job import launch_job
@@ -393,6 +435,16 @@ def serve_model(options: argparse.Namespace) -> int:
 
 
 def check_folder(options: argparse.Namespace) -> int:
+    if options.measure:
+        import torch
+
+        from altiplano.training.hardware import hardware_file
+
+        options.measure.write_text(hardware_file(torch.device("cuda" if torch.cuda.is_available() else "cpu")))
+        print(options.measure)
+        return 0
+    if options.model is None:
+        raise InputError("altiplano doctor needs a model's folder, or --measure FILE")
     from altiplano.release.check import check
 
     problems = check(options.model)

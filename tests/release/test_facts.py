@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from altiplano.planning.energy import emissions_kg, energy_kwh, grid, grids
 from altiplano.recipe.cluster import Cluster
-from altiplano.release.energy import emissions_kg, energy_kwh, grid, grids
 from altiplano.release.fact_table import fact_rows
 from altiplano.release.facts import device_count, facts_from_json, run_facts
 from altiplano.release.records import read_records

@@ -27,14 +27,27 @@ class Launch(Section):
     shared_memory: Bytes = Field(64 * 2**30, gt=0, description="/dev/shm of a pod")
 
 
+class Operation(Section):
+    """What a plan assumes of the site; every default is an assumption that the plan names."""
+
+    failures: str = Field("llama-3", description="a rate in planning/data/failures.toml, or failures a device and day")
+    save_seconds: float = Field(60.0, ge=0, description="that training waits for a permanent checkpoint")
+    restart_seconds: float = Field(900.0, ge=0, description="from a failure until training goes on")
+    price_per_device_hour: float = Field(2.0, gt=0, description="US dollars")
+    spare: float = Field(0.05, ge=0, lt=1, description="share of devices that wait to replace broken ones")
+
+
 class Cluster(Section):
     name: str
     device: Literal["cpu", "cuda"]
     device_name: str = Field("", description="what the card of the model calls it; empty: ask the machine")
     devices: int = Field(1, gt=0)
     memory: float = Field(0.0, ge=0, description="GiB per device, which --layout auto fills; 0: not known")
+    chip: str = Field("", description="in planning/data/chips.toml, or a file that doctor --measure wrote")
+    stack: str = Field("", description="in planning/data/stacks.toml; empty: altiplano, or nvidia-nemo on GPUs")
     watts_per_device: float = Field(gt=0, description="W drawn under load, for the energy estimate")
     pue: float = Field(1.0, ge=1, description="power usage effectiveness of the site")
     country: str = Field("", description="ISO 3166-1 alpha-3; empty: as the recipe's disclosure states")
     layout: Layout = Layout()
+    operation: Operation = Operation()
     launch: Launch = Launch()

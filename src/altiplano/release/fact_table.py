@@ -34,6 +34,7 @@ def fact_rows(facts: RunFacts) -> list[FactRow]:
         FactRow("Year", str(facts.year or MISSING), str(stated.get("year", ""))),
         FactRow("Place", _place(facts), str(stated.get("country", ""))),
         FactRow("Restarts", number(facts.restarts)),
+        FactRow("Tokens per second, measured and planned", _speed(facts)),
         FactRow("Model FLOPs utilisation", percent(facts.mfu)),
         FactRow("FLOPs per training token", flops(facts.flops_per_token)),
         FactRow("Peak of one device, measured", flops(facts.peak_flops_per_device, "FLOP/s")),
@@ -59,6 +60,16 @@ def _count(value: int | None) -> str:
 
 def _tokens_per_step(facts: RunFacts) -> str:
     return number(round(facts.tokens / facts.steps)) if facts.tokens and facts.steps else MISSING
+
+
+def _speed(facts: RunFacts) -> str:
+    """From the utilisation, so that both are of training steps alone."""
+    if not (facts.mfu and facts.peak_flops_per_device and facts.flops_per_token):
+        return MISSING
+    measured = facts.mfu * facts.peak_flops_per_device / facts.flops_per_token
+    planned = facts.planned_tokens_per_second
+    beside = f"; planned {number(round(planned))} ({planned / measured - 1:+.0%})" if planned else ""
+    return number(round(measured)) + beside
 
 
 def _devices(facts: RunFacts) -> str:

@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from altiplano import __version__
+from altiplano.planning.beside import planned_speed
+from altiplano.planning.energy import Grid, emissions_kg, energy_kwh, grid
 from altiplano.recipe.cluster import Cluster
 from altiplano.recipe.schema import Recipe
-from altiplano.release.energy import Grid, emissions_kg, energy_kwh, grid
 from altiplano.release.records import Records
 
 
@@ -57,6 +58,8 @@ class RunFacts:
     country: str = ""
     country_is_stated: bool = False
     """True: the cluster file names no country, this one is the document's statement."""
+    planned_tokens_per_second: float | None = None
+    """What the planner expects on this layout; None: no plan, as the cluster does not say its chip."""
     grid: Grid | None = None
     energy_kwh: float | None = None
     run_energy_kwh: float | None = None
@@ -96,6 +99,8 @@ def run_facts(records: Records, cluster: Cluster | None = None) -> RunFacts:
     watts, pue = (cluster.watts_per_device, cluster.pue) if cluster else (None, None)
     energy = None if hours is None or watts is None or pue is None else energy_kwh(hours, watts, pue)
     run_energy = None if run_hours is None or watts is None or pue is None else energy_kwh(run_hours, watts, pue)
+    peak = run.get("matmul_peak_flops") or 0.0
+    planned = planned_speed(recipe, cluster, run.get("layout", ""), peak) if recipe and cluster else None
     return RunFacts(
         name=records.name,
         title=recipe.disclosure.title if recipe else "",
@@ -126,6 +131,7 @@ def run_facts(records: Records, cluster: Cluster | None = None) -> RunFacts:
         pue=pue,
         country=country,
         country_is_stated=bool(country) and not (cluster and cluster.country),
+        planned_tokens_per_second=planned,
         grid=where,
         energy_kwh=energy,
         run_energy_kwh=run_energy,

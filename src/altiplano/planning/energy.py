@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-GRID = Path(__file__).with_name("grid.csv")
+GRID = Path(__file__).parent / "data" / "grid.csv"
 
 
 @dataclass(frozen=True)

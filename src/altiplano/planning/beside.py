@@ -1,0 +1,30 @@
+"""What was planned for a run that has been measured, for its report."""
+
+from dataclasses import replace
+
+from altiplano.errors import InputError
+from altiplano.planning.plan import make_plan
+from altiplano.planning.stack import load_chip
+from altiplano.planning.steptime import throughput
+from altiplano.recipe.cluster import Cluster
+from altiplano.recipe.layout import parse_layout
+from altiplano.recipe.schema import Recipe
+
+
+def planned_speed(recipe: Recipe, cluster: Cluster, layout: str, peak_flops: float) -> float | None:
+    """Tokens per second that the planner expects of our trainer on ``layout``; None where there is no plan.
+
+    A processor is as fast as the ``peak_flops`` that were measured on it at the start of the run; what else is known of
+    it is the cluster's chip.
+    """
+    if not cluster.chip or not layout:
+        return None
+    try:
+        chip = load_chip(cluster.chip)
+        if cluster.device == "cpu" and peak_flops > 0:
+            chip = replace(chip, peak_bf16=peak_flops, peak_fp32=peak_flops * chip.peak_fp32 / chip.peak_bf16)
+        stack = "altiplano-cpu" if cluster.device == "cpu" else "altiplano"
+        plan = make_plan(recipe, cluster, parse_layout(layout), stack, chip=chip)
+    except InputError:
+        return None
+    return float(throughput(plan.case, plan.chip, plan.seconds)["tokens_per_second"])

@@ -1,0 +1,71 @@
+"""What a recipe states, its settings and what ``[disclosure]`` claims; and what published runs were like."""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from altiplano.planning.stack import table
+from altiplano.recipe.cluster import Cluster
+from altiplano.recipe.schema import Recipe
+
+MONTH_HOURS = 730.5
+
+
+@dataclass(frozen=True)
+class Claims:
+    """Stated quantities; None: not stated. ``settings`` of the recipe count as stated, too."""
+
+    devices: float | None
+    months: float | None
+    device_hours: float | None
+    tokens: float
+    parameters: float | None
+    batch_tokens: float | None
+    sequence: int
+    steps: int
+    interval_steps: int
+    warmup_steps: int
+    learning_rate: float
+
+    @property
+    def hours(self) -> float | None:
+        """Of wall-clock."""
+        return None if self.months is None else self.months * MONTH_HOURS
+
+
+def claims_of(recipe: Recipe, cluster: Cluster) -> Claims:
+    """A recipe without a disclosure states its settings alone, and the cluster's devices."""
+    said, batch = recipe.disclosure, recipe.batch
+    return Claims(
+        float(said.devices or cluster.devices),
+        said.months,
+        None if said.device_hours is None else float(said.device_hours),
+        float(said.tokens or batch.total_tokens),
+        None if said.parameters is None else float(said.parameters),
+        None if said.batch_tokens is None else float(said.batch_tokens),
+        batch.sequence_length,
+        batch.steps,
+        recipe.checkpoint.interval_steps,
+        recipe.optimizer.warmup_steps,
+        recipe.optimizer.learning_rate,
+    )
+
+
+def published_twin(parameters: float) -> tuple[str, dict[str, Any]] | None:
+    """A published model of the same size, within 2 %."""
+    for name, entry in table("practice").items():
+        if abs(entry["parameters"] / parameters - 1) < 0.02:
+            return name, entry
+    return None
+
+
+def usual(key: str, parameters: float) -> tuple[float, float]:
+    """``learning_rate`` or ``batch_tokens`` by a straight line through the logarithms of published ones, and the factor
+    within which two thirds of them lie."""
+    known = [(math.log(e["parameters"]), math.log(e[key])) for e in table("practice").values() if key in e]
+    mean_x, mean_y = (sum(values) / len(known) for values in zip(*known, strict=True))
+    spread = sum((x - mean_x) ** 2 for x, _ in known)
+    slope = sum((x - mean_x) * (y - mean_y) for x, y in known) / spread
+    rest = [y - mean_y - slope * (x - mean_x) for x, y in known]
+    deviation = math.sqrt(sum(value**2 for value in rest) / max(1, len(rest) - 2))
+    return math.exp(mean_y + slope * (math.log(parameters) - mean_x)), math.exp(deviation)

@@ -1,0 +1,156 @@
+"""Where what a recipe states cannot be true together: every pair of stated facts implies a third.
+
+Two equations hold for every run: device-hours are devices times hours, and the training's FLOPs are device-hours times
+a rate. The rate is bounded by the hardware (impossible above it) and known from the plan (inconsistent beyond a factor
+of 1.25). The other findings compare settings with one another, with the plan and with published practice.
+"""
+
+import math
+from collections.abc import Iterator
+
+from altiplano.planning.claims import Claims, claims_of
+from altiplano.planning.finding import LIMIT, Finding, flops, planned_rate, same_hardware, verdict
+from altiplano.planning.limits import failures, three_dimensions
+from altiplano.planning.plan import Plan
+from altiplano.planning.practice import hours, practice
+from altiplano.recipe.units import human
+
+
+def contradictions(plan: Plan) -> list[Finding]:
+    """Worst first: what no hardware can do, what does not agree, what nobody does."""
+    claims = claims_of(plan.recipe, plan.cluster)
+    found = [
+        one
+        for source in (_time, _rate, _settings, failures, three_dimensions, practice, hours)
+        for one in source(plan, claims)
+        if one.verdict
+    ]
+    return sorted(found, key=lambda one: ("impossible", "inconsistent", "unusual").index(one.verdict))
+
+
+def _time(plan: Plan, claims: Claims) -> Iterator[Finding]:
+    """Devices, months and device-hours: each pair implies the third."""
+    devices, hours, total = claims.devices, claims.hours, claims.device_hours
+    if not (devices and hours and total):
+        return
+    factor = max(total / (devices * hours), devices * hours / total)
+    text = (
+        f"{devices:,.0f} devices × {claims.months:g} months are {human(devices * hours)} device-hours, not "
+        f"{human(total)}; {human(total)} on {devices:,.0f} devices take {total / devices / 8766:.2f} years, and in "
+        f"{claims.months:g} months {total / hours:,.0f} devices"
+    )
+    yield Finding(
+        "device-hours",
+        ("devices", "months", "device_hours"),
+        "device_hours",
+        devices * hours,
+        total,
+        verdict(factor),
+        text,
+    )
+
+
+def _rate(plan: Plan, claims: Claims) -> Iterator[Finding]:
+    """The speed that a time or device-hours imply, beside the hardware's and the plan's."""
+    if not same_hardware(plan):
+        return
+    needed, planned, peak = flops(plan, claims.tokens), planned_rate(plan), plan.chip.peak(plan.case.precision)
+    work = f"{human(claims.tokens)} tokens are {needed:.3g} FLOP"
+    if claims.devices and claims.hours:
+        rate = needed / (claims.devices * claims.hours * 3600)
+        days = needed / (claims.devices * planned) / 86400
+        text = (
+            f"{work}: in {claims.months:g} months on {claims.devices:,.0f} devices each must do {rate / 1e12:,.0f} "
+            f"TFLOP/s, {rate / peak:.0%} of the peak; at the planned {planned / 1e12:.0f} it takes {days:,.0f} days "
+            f"({days / 30.44:.1f} months), at 100 % of the peak {days * planned / peak / 30.44:.1f} months"
+        )
+        yield Finding(
+            "time",
+            ("tokens", "parameters", "devices", "months"),
+            "flops_per_device",
+            rate,
+            planned,
+            verdict(rate / planned, rate > peak),
+            text,
+        )
+        trained = planned * claims.devices * claims.hours * 3600 / flops(plan, 1)
+        if trained < claims.tokens / LIMIT:
+            yield Finding(
+                "tokens",
+                ("devices", "months", "parameters", "tokens"),
+                "tokens",
+                trained,
+                claims.tokens,
+                "inconsistent",
+                f"{claims.months:g} months on {claims.devices:,.0f} devices train "
+                f"{human(trained)} tokens at the planned speed, not {human(claims.tokens)}",
+            )
+    if claims.device_hours:
+        rate = needed / (claims.device_hours * 3600)
+        wanted = needed / planned / 3600
+        price = plan.cluster.operation.price_per_device_hour
+        text = (
+            f"{work}: in {human(claims.device_hours)} device-hours that is {rate / 1e12:,.0f} TFLOP/s each, "
+            f"{rate / peak:.0%} of the peak; the plan needs {human(wanted)} device-hours"
+        )
+        if 0.7 < claims.device_hours / (wanted * price) < 1.4:
+            text += f"; perhaps dollars are meant: {human(wanted)} × ${price:.2f} = ${human(wanted * price)}"
+        yield Finding(
+            "speed",
+            ("tokens", "parameters", "device_hours"),
+            "device_hours",
+            wanted,
+            claims.device_hours,
+            verdict(max(rate / planned, planned / rate), rate > peak),
+            text,
+        )
+
+
+def _settings(plan: Plan, claims: Claims) -> Iterator[Finding]:
+    """Batch and sequence, steps and warm-up, parameters as counted."""
+    sequence = claims.sequence
+    if claims.batch_tokens and claims.batch_tokens % sequence:
+        exact = claims.batch_tokens / sequence
+        near = 2 ** round(math.log2(exact))
+        text = (
+            f"a batch of {claims.batch_tokens:,.0f} tokens is {exact:,.3f} sequences of {sequence:,}: not whole; "
+            f"{near:,} sequences are {near * sequence:,} ({claims.tokens / (near * sequence):,.0f} steps instead of "
+            f"{claims.tokens / claims.batch_tokens:,.0f})"
+        )
+        yield Finding(
+            "batch",
+            ("batch_tokens", "sequence_length"),
+            "batch_tokens",
+            near * sequence,
+            claims.batch_tokens,
+            "impossible",
+            text,
+        )
+    counted = plan.case.shape.parameters
+    if claims.parameters and round(claims.parameters) != counted:
+        factor = max(claims.parameters / counted, counted / claims.parameters)
+        text = (
+            f"the model's shape has exactly {counted:,} parameters, not {claims.parameters:,.0f} "
+            f"({counted / claims.parameters - 1:+.1%}): memory and checkpoints are counted with the exact number; "
+            f"{claims.tokens / counted:.0f} tokens a parameter"
+        )
+        yield Finding(
+            "parameters",
+            ("parameters", "model"),
+            "parameters",
+            counted,
+            claims.parameters,
+            verdict(factor) or "unusual",
+            text,
+        )
+    if claims.warmup_steps > 0.12 * claims.steps:
+        yield Finding(
+            "warm-up",
+            ("warmup_steps", "tokens", "batch_tokens"),
+            "warmup_steps",
+            0.02 * claims.steps,
+            claims.warmup_steps,
+            "unusual",
+            f"warm-up takes {claims.warmup_steps / claims.steps:.0%} of all "
+            f"{claims.steps:,} steps; published runs warm up for 0.1 to 2 %",
+        )

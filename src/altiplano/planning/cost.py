@@ -1,0 +1,66 @@
+"""What a run takes: days, device-hours, electricity, carbon dioxide, money, storage."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from altiplano.planning.energy import emissions_kg, energy_kwh, grid
+
+CHECKPOINT_BYTES = 14
+"""Per parameter: bf16 weights, fp32 master weights and two moments; sizes that NVIDIA published agree within 1 %
+(dgxc-benchmarking v25.04: 105, 920 and 204 GiB for 8B, 70B and 15B)."""
+TOKEN_BYTES = {True: 2, False: 4}
+"""On disk, by whether the vocabulary fits 16 bits."""
+
+
+@dataclass(frozen=True)
+class Bill:
+    """Of a whole run. ``kwh`` of the chips alone and of whole nodes with the site's overhead."""
+
+    days: float
+    device_hours: float
+    kwh_chips: float
+    kwh_site: float
+    kg_chips: float
+    kg_site: float
+    dollars: float
+    dollars_with_spares: float
+
+    def json(self) -> dict[str, Any]:
+        return dict(vars(self))
+
+
+def bill(
+    seconds: float,
+    devices: int,
+    chip_watts: float,
+    node_watts: float,
+    pue: float,
+    country: str,
+    price: float,
+    spare: float,
+) -> Bill:
+    """``seconds`` of wall-clock on ``devices``; ``price`` in US dollars for each device and hour."""
+    hours = seconds / 3600 * devices
+    chips, site = energy_kwh(hours, chip_watts, pue), energy_kwh(hours, node_watts, pue)
+    where = grid(country)
+    return Bill(
+        seconds / 86400,
+        hours,
+        chips,
+        site,
+        emissions_kg(chips, where),
+        emissions_kg(site, where),
+        hours * price,
+        hours * price * (1 + spare),
+    )
+
+
+def storage(parameters: int, tokens: int, vocabulary: int, permanent: int, keep: int) -> dict[str, float]:
+    """Bytes of one checkpoint, of all permanent ones if none were deleted, of those kept, and of the token files."""
+    one = CHECKPOINT_BYTES * parameters
+    return {
+        "checkpoint": one,
+        "all_checkpoints": one * permanent,
+        "kept_checkpoints": one * min(keep, permanent),
+        "tokens": tokens * TOKEN_BYTES[vocabulary <= 65536],
+    }

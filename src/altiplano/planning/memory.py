@@ -1,0 +1,178 @@
+"""Bytes on a device, by what they are for, of every pipeline rank.
+
+Activations are what autograd keeps with fused attention (Dao et al. 2022) and activations split along the sequence
+(Korthikanti et al. 2022), counted for gated and grouped-query blocks; a test compares with published peaks.
+"""
+
+from dataclasses import dataclass
+
+from altiplano.planning.case import Case, Chunk, with_spread
+from altiplano.planning.stack import Chip, Stack
+
+GIB = 2**30
+WORKSPACE = 0.5 * GIB
+"""cuBLAS workspaces, small buffers (assumed; published peaks less what is counted leave 0.2 to 1 GiB)."""
+KINDS = ("weights", "gradients", "optimizer", "gathered", "norms", "attention", "mlp", "logits", "buffers")
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Bytes by kind on one pipeline rank, and in total."""
+
+    rank: int
+    parts: dict[str, float]
+
+    @property
+    def total(self) -> float:
+        return sum(self.parts.values())
+
+    @property
+    def state(self) -> float:
+        return sum(self.parts[kind] for kind in ("weights", "gradients", "optimizer"))
+
+
+def chunk_parameters(case: Case, chunk: Chunk) -> float:
+    """Parameters of one pipeline stage on each tensor-parallel rank: matrices split, vectors whole."""
+    shape, tp = case.shape, case.spread.tp
+    matrices = chunk.layers * shape.layer_matrices + chunk.first * shape.embedding
+    matrices += (chunk.last and not (chunk.first and shape.tied)) * shape.embedding
+    vectors = chunk.layers * shape.layer_vectors + chunk.first * shape.positions * shape.width
+    return matrices / tp + vectors + chunk.last * shape.width * (2 if shape.biased else 1)
+
+
+def rank_parameters(case: Case, rank: int) -> float:
+    return sum(chunk_parameters(case, chunk) for chunk in case.rank_chunks(rank))
+
+
+def kept_per_token(case: Case, stack: Stack) -> dict[str, float]:
+    """Bytes that one block keeps for the backward pass, for each token of a context-parallel rank."""
+    shape, spread = case.shape, case.spread
+    size = 4 if case.precision == "fp32" else 2
+    tp = spread.tp
+    gathered = 1 if stack.regathers else tp
+    norm_inputs, norm_outputs = 2 * shape.width / tp, 2 * shape.width * gathered / tp
+    rows = spread.cp if stack.accumulates_unsharded else 1  # ours keeps the whole row's keys and values
+    heads = (2 * shape.query_width + 2 * shape.kv_width * rows) / tp
+    statistics = 4 * shape.heads / tp
+    scores = 0.0 if stack.attention else 5 * shape.heads * case.sequence / tp
+    products = (2 if shape.gated else 1) * shape.ffn_width / tp
+    activation = (stack.mlp_kept - 2 if shape.gated else 1) * shape.ffn_width / tp
+    block_input = size * shape.width / tp
+    if spread.recompute == "full":
+        return {"norms": block_input, "attention": 0.0, "mlp": 0.0}
+    if spread.recompute == "selective":
+        if stack.selective_keeps == "qkv":
+            return {"norms": block_input, "attention": size * (shape.query_width + 2 * shape.kv_width) / tp, "mlp": 0.0}
+        kept = {"norms": size * norm_inputs, "attention": size * heads + statistics, "mlp": size * products}
+        if stack.selective_keeps == "half":
+            half = (shape.query_width + 2 * shape.kv_width + shape.width) / tp + products
+            kept |= {"attention": size * shape.query_width / tp + statistics, "mlp": size * half / 2}
+        return kept
+    if spread.recompute == "norms":
+        return {"norms": size * norm_inputs, "attention": size * heads + statistics + scores, "mlp": size * products}
+    if spread.recompute == "attention":
+        scores = 0.0
+    # Megatron keeps what fp8 products read as fp8.
+    read = 1.0 if case.precision == "fp8" and stack.regathers else size
+    return {
+        "norms": size * norm_inputs + read * norm_outputs,
+        "attention": size * heads + statistics + scores,
+        "mlp": size * products + read * activation,
+    }
+
+
+def in_flight(case: Case, rank: int) -> list[float]:
+    """Micro-batches whose activations a rank holds at the most, for each of its chunks.
+
+    1F1B: as many as stages are to come; interleaved: Megatron's warm-up of 2 (pp - rank - 1) + (virtual - 1) pp
+    chunks and one more, in turns of pp (Narayanan et al. 2021, Megatron-LM's schedules.py).
+    """
+    spread, count = case.spread, case.micro_batches
+    if spread.pp == 1:
+        return [1.0] * spread.virtual
+    if spread.schedule == "gpipe":
+        return [float(count)] * spread.virtual
+    if spread.schedule == "zbv":
+        return [float(min(count, spread.pp))] * 2
+    if spread.virtual == 1:
+        return [float(min(count, spread.pp - rank))]
+    total = min(2 * (spread.pp - rank - 1) + (spread.virtual - 1) * spread.pp + 1, count * spread.virtual)
+    held, turn = [0.0] * spread.virtual, 0
+    while total > 0:
+        held[turn % spread.virtual] += min(spread.pp, total)
+        total -= spread.pp
+        turn += 1
+    return held
+
+
+def rank_memory(case: Case, stack: Stack, rank: int) -> Memory:
+    shape, spread = case.shape, case.spread
+    size = 4.0 if case.precision == "fp32" else 2.0
+    chunks = case.rank_chunks(rank)
+    parameters = rank_parameters(case, rank)
+    shards = {"none": 1, "zero1": spread.shard_count, "zero2": spread.shard_count, "zero3": spread.shard_count}
+    over = shards[spread.sharding]
+    largest = max(shape.layer_matrices, shape.embedding if chunks[0].first or chunks[-1].last else 0) / spread.tp
+    gathered = 0.0
+    if spread.sharding == "zero3":
+        # Sharded master weights; gathered ones are there for two units at a time, or, with a pipeline, all.
+        weights = 4.0 * parameters / over
+        gradients, optimizer = 4.0 * parameters / over, (stack.optimizer_bytes - 4) * parameters / over
+        if spread.pp > 1 or over == 1:
+            gathered = (size + 4.0) * parameters
+        else:
+            gathered = 2 * size * largest + 4.0 * largest
+            if stack.accumulates_unsharded and case.micro_batches > 1:
+                gathered += 4.0 * parameters
+    else:
+        weights, optimizer = size * parameters, stack.optimizer_bytes * parameters / over
+        gradients = spread.gradient_bytes * parameters / (over if spread.sharding == "zero2" else 1)
+    held = in_flight(case, rank)
+    layers = sum(count * chunk.layers for count, chunk in zip(held, chunks, strict=True))
+    activations = {kind: each * case.tokens * layers for kind, each in kept_per_token(case, stack).items()}
+    logits, buffers = _working(case, stack, chunks)
+    parts = {
+        "weights": weights,
+        "gradients": gradients,
+        "optimizer": optimizer,
+        "gathered": gathered,
+        **activations,
+        "logits": logits,
+        "buffers": buffers,
+    }
+    return Memory(rank, parts)
+
+
+def _working(case: Case, stack: Stack, chunks: list[Chunk]) -> tuple[float, float]:
+    """Logits and buffers at whichever moment needs more: the head's backward pass, or a block's."""
+    shape, spread, tokens = case.shape, case.spread, case.tokens
+    size = 4.0 if case.precision == "fp32" else 2.0
+    whole = size * tokens * shape.width
+    sharded = spread.sharding == "zero3"  # a unit's gradients are counted as gathered
+    fused = (2 if shape.gated else 1) * shape.width * shape.ffn_width / spread.tp
+    block = (0.0 if sharded else size * fused) + size * 3 * shape.ffn_width * tokens / spread.tp
+    if spread.tp > 1:
+        block += (2 if stack.regathers else 4) * whole
+    if spread.recompute in ("full", "selective"):
+        unspread = {"full": 1.0, "selective": 0.5}[spread.recompute]
+        block += unspread * sum(kept_per_token(with_spread(case, recompute="none"), stack).values()) * tokens
+    if not chunks[-1].last:
+        return 0.0, WORKSPACE + block
+    each = stack.logit_bytes_split if spread.tp > 1 and stack.logit_bytes_split else stack.logit_bytes
+    logits = each * tokens * shape.vocabulary / spread.tp
+    head = (0.0 if sharded else size * shape.embedding / spread.tp) + (2 * whole if spread.tp > 1 else 0.0)
+    return (logits, WORKSPACE + head) if logits + head > block else (0.0, WORKSPACE + block)
+
+
+def memory(case: Case, stack: Stack) -> list[Memory]:
+    """Of every pipeline rank."""
+    return [rank_memory(case, stack, rank) for rank in range(case.spread.pp)]
+
+
+def fullest(case: Case, stack: Stack) -> Memory:
+    return max(memory(case, stack), key=lambda one: one.total)
+
+
+def capacity(chip: Chip) -> float:
+    """Bytes that a plan may fill."""
+    return (chip.memory_gib - chip.reserve_gib) * GIB

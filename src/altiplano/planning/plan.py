@@ -1,0 +1,243 @@
+"""The plan of a recipe on a cluster: layout, memory, step time, goodput, cost."""
+
+import math
+from dataclasses import dataclass, replace
+
+from altiplano.errors import InputError
+from altiplano.planning.case import Case, Spread, spread_of
+from altiplano.planning.cost import Bill, bill
+from altiplano.planning.goodput import (
+    Reliability,
+    Tier,
+    best_interval,
+    ettr,
+    job_failure_seconds,
+    simulate,
+    simulate_tiers,
+    tiered_ettr,
+)
+from altiplano.planning.memory import Memory, capacity, memory
+from altiplano.planning.search import Search, search
+from altiplano.planning.shape import shape_of
+from altiplano.planning.stack import Chip, Stack, load_chip, load_stack, table, value_of
+from altiplano.planning.steptime import StepTime, step_time
+from altiplano.recipe.cluster import Cluster
+from altiplano.recipe.layout import Layout, check_layout
+from altiplano.recipe.schema import Recipe
+
+PRECISION = {"bfloat16": "bf16", "float32": "fp32", "float64": "fp32"}
+FP8_ERROR = 0.12
+"""Nine of ten published fp8 runs of NVIDIA's recipes are within it."""
+MEMORY_TIER = Tier(0.0, 0.5, 120.0, 0.8)
+"""Checkpoints in a neighbour's memory every ten steps: half a second, two minutes to start again, and four of five
+failures leave them usable (assumed; Gemini, SOSP 2023, and HyperPod report as much)."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything that is predicted of one run. Seconds, bytes; ``wall_seconds`` with failures."""
+
+    recipe: Recipe
+    cluster: Cluster
+    chip: Chip
+    stack: Stack
+    devices: int
+    case: Case
+    memory: list[Memory]
+    step: StepTime
+    steps: int
+    training_seconds: float
+    reliability: Reliability
+    interval_steps: int
+    found: Search | None
+
+    @property
+    def seconds(self) -> float:
+        return self.step.total
+
+    @property
+    def uncertainty(self) -> float:
+        """Half of the interval on step time, relative; fp8 runs are predicted less well."""
+        return max(self.stack.uncertainty, FP8_ERROR if self.case.precision == "fp8" else 0.0)
+
+    @property
+    def fullest(self) -> Memory:
+        return max(self.memory, key=lambda one: one.total)
+
+    @property
+    def fits(self) -> bool:
+        return self.fullest.total <= capacity(self.chip)
+
+    @property
+    def ettr(self) -> float:
+        """With a checkpoint every ``interval_steps``, as the recipe has it."""
+        return ettr(self.interval_steps * self.seconds, self.reliability)
+
+    @property
+    def best_steps(self) -> int:
+        """Steps between checkpoints that lose least."""
+        interval = best_interval(self.reliability)
+        return self.steps if math.isinf(interval) else max(1, min(self.steps, round(interval / self.seconds)))
+
+    @property
+    def best_ettr(self) -> float:
+        return ettr(self.best_steps * self.seconds, self.reliability)
+
+    @property
+    def simulated_ettr(self) -> float:
+        """``best_ettr`` by simulating a few hundred failures, to check the formula."""
+        mean = self.reliability.failure_seconds
+        if math.isinf(mean):
+            return self.best_ettr
+        return simulate(self.best_steps * self.seconds, self.reliability, 500 * mean)
+
+    @property
+    def tiered_ettr(self) -> float:
+        """With checkpoints in memory every ten steps beside those in storage at the best interval."""
+        fast = replace(MEMORY_TIER, interval=10 * self.seconds)
+        slow = Tier(
+            max(10, self.best_steps) * self.seconds, self.reliability.save_seconds, self.reliability.restart_seconds
+        )
+        if slow.interval > self.reliability.failure_seconds / 4:
+            return simulate_tiers(fast, slow, self.reliability.failure_seconds, 50 * self.reliability.failure_seconds)
+        return tiered_ettr(fast, slow, self.reliability.failure_seconds)
+
+    @property
+    def failures(self) -> float:
+        """Expected, over the run at the best interval."""
+        mean = self.reliability.failure_seconds
+        return 0.0 if math.isinf(mean) else self.training_seconds / self.best_ettr / mean
+
+    def bill(self, share: float = 1.0) -> Bill:
+        """Of the run when ``share`` of the time goes forward."""
+        operation, cluster = self.cluster.operation, self.cluster
+        country = cluster.country or self.recipe.disclosure.country
+        return bill(
+            self.training_seconds / max(share, 1e-9),
+            self.devices,
+            self.chip.chip_watts,
+            cluster.watts_per_device,
+            cluster.pue,
+            country,
+            operation.price_per_device_hour,
+            operation.spare,
+        )
+
+
+def make_plan(
+    recipe: Recipe,
+    cluster: Cluster,
+    layout: Layout | None = None,
+    stack: str = "",
+    devices: int = 0,
+    precision: str = "",
+    chip: Chip | None = None,
+) -> Plan:
+    """``layout`` None: the best one. ``devices``, ``chip`` and ``precision`` (bf16, fp8, fp32) replace the cluster's or
+    the recipe's own. Raises InputError for what cannot be."""
+    if not cluster.chip:
+        raise InputError(f'cluster {cluster.name} does not say its chip; add chip = "h100", or a hardware file')
+    chip = chip or load_chip(cluster.chip)
+    profile = load_stack(stack or cluster.stack or ("altiplano-cpu" if cluster.device == "cpu" else "nvidia-nemo"))
+    count = devices or cluster.devices
+    if precision not in ("", "bf16", "fp8", "fp32"):
+        raise InputError(f"--precision {precision}: it is bf16, fp8 or fp32")
+    shape, batch = shape_of(recipe.model), recipe.batch
+    base = Case(
+        shape,
+        batch.sequence_length,
+        batch.sequences,
+        Spread(),
+        precision or PRECISION[recipe.precision.compute],
+        profile.slots,
+    )
+    found = None
+    if layout is None and count == 1:
+        layout = Layout()
+    if layout is None:
+        found = search(base, count, chip, profile, cluster.name)
+        case = found.best.case
+    else:
+        case = laid_out(base, layout, recipe, cluster, profile, count)
+        chip = shared_cores(chip, case.spread.devices, count) if cluster.device == "cpu" else chip
+    step = step_time(case, chip, profile)
+    operation = cluster.operation
+    reliability = Reliability(
+        job_failure_seconds(count, failure_rate(operation.failures)) if cluster.device != "cpu" else math.inf,
+        operation.save_seconds if cluster.device != "cpu" else 0.0,
+        operation.restart_seconds,
+    )
+    return Plan(
+        recipe,
+        cluster,
+        chip,
+        profile,
+        count,
+        case,
+        memory(case, profile),
+        step,
+        batch.steps,
+        training_seconds(recipe, case, chip, profile),
+        reliability,
+        recipe.checkpoint.interval_steps,
+        found,
+    )
+
+
+def laid_out(base: Case, layout: Layout, recipe: Recipe, cluster: Cluster, stack: Stack, devices: int) -> Case:
+    """The case with a given layout. Raises InputError when it does not fill the devices or divide the batch."""
+    check_layout(layout, recipe, cluster.device)
+    if layout.world_size != devices and cluster.device != "cpu":
+        rest = layout.world_size // layout.dp
+        hint = f"dp{devices // rest} would fill them" if devices % rest == 0 else f"dp × cp × tp × pp must be {devices}"
+        raise InputError(f"layout {layout} is of {layout.world_size} devices, {cluster.name} has {devices}; {hint}")
+    spread, count = spread_of(layout, base.sequences, base.sequence)
+    spread = replace(spread, sharding=stack.sharding, gradient_bytes=stack.gradient_bytes)
+    if not stack.slots:  # ours fills up with rows that predict nothing; the others need whole micro-batches
+        each = spread.dp * spread.micro_batch
+        if base.sequences % each:
+            near = max(1, round(base.sequences / each)) * each
+            raise InputError(
+                f"layout {layout}: {base.sequences:,} sequences of a batch are not divisible by dp × micro-batch = "
+                f"{each}; {near:,} sequences, batch.tokens = {near * base.sequence:,}, are"
+            )
+    return replace(base, spread=spread, filled=count)
+
+
+def shared_cores(chip: Chip, ranks: int, devices: int) -> Chip:
+    """A processor whose cores several ranks share."""
+    share = devices / ranks
+    return replace(
+        chip,
+        peak_bf16=chip.peak_bf16 * share,
+        peak_fp32=chip.peak_fp32 * share,
+        memory_bandwidth=chip.memory_bandwidth * share,
+        elementwise_bandwidth=chip.elementwise_bandwidth * share,
+        score_seconds=chip.score_seconds / share,
+    )
+
+
+def training_seconds(recipe: Recipe, case: Case, chip: Chip, stack: Stack) -> float:
+    """Of all steps, with the smaller batches of a ramp at their own speed; without failures."""
+    batch, total = recipe.batch, 0.0
+    ends = [first for first, _, _ in batch.segments[1:]] + [batch.steps]
+    for (first, _, tokens), end in zip(batch.segments, ends, strict=True):
+        if first < end:
+            sized = replace(case, sequences=tokens // case.sequence)
+            sized = case if sized.sequences == case.sequences else replace(sized, filled=0)
+            total += (end - first) * step_time(sized, chip, stack).total
+    return total
+
+
+def failure_rate(name: str) -> float:
+    """For each device and day, of a name in ``data/failures.toml`` or a number. Raises InputError for neither."""
+    rates = table("failures")
+    if name in rates:
+        return float(value_of(rates[name]["rate"]))
+    try:
+        rate = float(name)
+    except ValueError:
+        rate = math.nan
+    if not 0 <= rate < math.inf:
+        raise InputError(f'operation.failures = "{name}" is neither a number nor one of {", ".join(rates)}')
+    return rate

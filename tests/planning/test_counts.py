@@ -1,0 +1,66 @@
+"""The planner's counts against the real training code: under a fake process group, and pipelines over gloo."""
+
+import json
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from altiplano.planning.counts import collectives, parameters_on_rank, state_bytes
+from altiplano.planning.flops import parameters
+from altiplano.recipe.layout import parse_layout
+from altiplano.recipe.load import load_recipe
+
+SHAPE = [
+    "model.layers=6",
+    "model.width=64",
+    "model.heads=8",
+    "model.kv_heads=4",
+    "model.ffn_width=160",
+    "model.vocabulary=1024",
+    "batch.sequence_length=64",
+    "batch.tokens=1Ki",
+    "batch.total_tokens=100K",
+]
+SCRIPT = Path(__file__).with_name("count_step.py")
+
+
+@pytest.mark.parametrize(
+    "text", ["dp4.rep2.mb2", "dp2.cp2.tp2.mb2.recompute-full", "pp2.tp2.mb1", "pp2.v2.mb2.recompute-full"]
+)
+def test_parameters_and_collectives_are_exact(text: str) -> None:
+    command = [sys.executable, "-W", "ignore", str(SCRIPT), text, *SHAPE]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    counted = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+    recipe, layout = load_recipe("quickstart", SHAPE), parse_layout(text)
+    assert sorted(one["rank"] for one in counted) == list(range(layout.pp))
+    for one in counted:
+        assert parameters_on_rank(recipe, layout, one["rank"]) == one["parameters"]
+        planned: Counter[tuple[str, str, int]] = Counter()
+        for planned_one in collectives(recipe, layout, one["rank"]):
+            planned[planned_one.kind, planned_one.group, planned_one.size] += planned_one.count
+        real = Counter({(kind, group, size): count for kind, group, size, count in one["collectives"]})
+        assert planned == real
+
+
+def test_all_ranks_hold_the_whole_model_once() -> None:
+    recipe = load_recipe("llama-3.1-405b")
+    for text in ("dp16.tp8.pp16.mb1", "dp16.tp8.pp8.cp2.v8.mb1"):
+        layout = parse_layout(text)
+        held = sum(parameters_on_rank(recipe, layout, rank) for rank in range(layout.pp))
+        norms = (2 * recipe.model.layers + 1) * recipe.model.width // (layout.dp * layout.cp)
+        assert (
+            held * layout.dp * layout.cp * layout.tp
+            == parameters(recipe.model) + norms * (layout.tp - 1) * layout.dp * layout.cp
+        )
+        assert state_bytes(recipe, layout, 0) == 16 * parameters_on_rank(recipe, layout, 0)
+
+
+def test_a_pipeline_sends_every_micro_batch_both_ways() -> None:
+    recipe = load_recipe("llama-3.1-405b")
+    layout = parse_layout("dp16.tp8.pp16.mb1")
+    count, _ = layout.micro_batches(recipe.batch.sequences, recipe.batch.sequence_length)
+    ends = [sum(one.count for one in collectives(recipe, layout, rank) if one.group == "pp") for rank in (0, 7, 15)]
+    assert ends == [2 * count, 4 * count, 2 * count]

@@ -1,0 +1,122 @@
+"""What must hold for every plan: parts add up, more devices are not slower, units agree, counts are the trainer's."""
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from altiplano.planning.case import Case, Spread, with_spread
+from altiplano.planning.cost import bill
+from altiplano.planning.flops import parameters, training_flops_per_token
+from altiplano.planning.memory import KINDS, chunk_parameters, memory, rank_parameters
+from altiplano.planning.shape import Shape, shape_of
+from altiplano.planning.stack import load_chip, load_stack
+from altiplano.planning.steptime import BUCKETS, step_time, throughput
+from altiplano.recipe.load import load_recipe
+
+LLAMA_8B = Shape(32, 4096, 32, 8, 14336, 128256)
+LLAMA_405B = Shape(126, 16384, 128, 8, 53248, 128256)
+STACKS = ["nvidia-nemo", "megatron", "meta-llama3", "torchtitan-bf16", "maxtext", "altiplano"]
+
+spreads = st.builds(
+    Spread,
+    dp=st.sampled_from([1, 2, 8, 64]),
+    tp=st.sampled_from([1, 2, 8]),
+    pp=st.sampled_from([1, 2, 8]),
+    cp=st.sampled_from([1, 2, 4]),
+    micro_batch=st.sampled_from([1, 2]),
+    recompute=st.sampled_from(["none", "full"]),
+)
+
+
+def case_of(spread: Spread, stack: str, shape: Shape = LLAMA_8B) -> Case:
+    profile = load_stack(stack)
+    spread = replace(spread, sharding=profile.sharding, gradient_bytes=profile.gradient_bytes)
+    return Case(shape, 8192, 2048, spread, slots=profile.slots)
+
+
+@settings(max_examples=80, deadline=None)
+@given(spreads, st.sampled_from(STACKS), st.sampled_from(["h100", "a100", "b200"]))
+def test_parts_add_up(spread: Spread, stack: str, chip: str) -> None:
+    case, profile = case_of(spread, stack), load_stack(stack)
+    step = step_time(case, load_chip(chip), profile)
+    assert tuple(step.parts) == BUCKETS
+    assert sum(step.parts.values()) == pytest.approx(step.total, rel=1e-9)
+    assert all(value >= 0 for value in step.parts.values())
+    for one in memory(case, profile):
+        assert tuple(one.parts) == KINDS
+        assert sum(one.parts.values()) == pytest.approx(one.total, rel=1e-9)
+        assert all(value >= 0 for value in one.parts.values())
+
+
+@settings(max_examples=80, deadline=None)
+@given(spreads, st.sampled_from(STACKS))
+def test_more_devices_never_lower_throughput(spread: Spread, stack: str) -> None:
+    """Twice the copies of one tensor, pipeline and context size, the same batch: at least as many tokens a second."""
+    chip, profile = load_chip("h100"), load_stack(stack)
+    few = case_of(spread, stack)
+    many = with_spread(few, dp=2 * spread.dp)
+    if many.micro_batches < spread.pp:
+        return
+    assert step_time(many, chip, profile).total <= step_time(few, chip, profile).total * (1 + 1e-9)
+
+
+@settings(max_examples=60, deadline=None)
+@given(spreads, st.sampled_from(STACKS))
+def test_more_copies_never_need_more_memory(spread: Spread, stack: str) -> None:
+    profile = load_stack(stack)
+    few = case_of(spread, stack)
+    many = with_spread(few, dp=2 * spread.dp)
+    assert all(
+        b.total <= a.total * (1 + 1e-9) for a, b in zip(memory(few, profile), memory(many, profile), strict=True)
+    )
+
+
+def test_memory_is_additive_over_stages() -> None:
+    """The parameters of all pipeline ranks are the model's, with the vectors that tensor-parallel ranks all hold."""
+    for pp, virtual in ((1, 1), (8, 1), (8, 8), (16, 1)):
+        case = case_of(Spread(pp=pp, virtual=virtual, tp=8), "nvidia-nemo", LLAMA_405B)
+        vectors = LLAMA_405B.layers * LLAMA_405B.layer_vectors + LLAMA_405B.width
+        held = sum(rank_parameters(case, rank) for rank in range(pp))
+        assert held == pytest.approx((LLAMA_405B.parameters - vectors) / 8 + vectors, rel=1e-12)
+        assert held == sum(chunk_parameters(case, chunk) for chunk in case.chunks)
+
+
+@pytest.mark.parametrize("name", ["llama-3.1-405b", "llama-3.1-70b", "llama-3.1-8b", "quickstart", "small"])
+def test_planner_and_trainer_count_alike(name: str) -> None:
+    model, shape = load_recipe(name).model, shape_of(load_recipe(name).model)
+    assert shape.parameters == parameters(model)
+    for causal in (True, False):
+        assert shape.training_flops_per_token(8192, causal) == training_flops_per_token(model, 8192, causal)
+
+
+def test_published_flops() -> None:
+    """405B at 8,192 tokens: 2.524e12 a token causal, 2.625e12 in full; Megatron-Bridge: 822 TFLOP/s at 326 tokens/s."""
+    assert LLAMA_405B.parameters == 405_853_388_800
+    assert LLAMA_405B.training_flops_per_token(8192) == pytest.approx(2.5240e12, rel=1e-4)
+    assert LLAMA_405B.training_flops_per_token(8192, causal=False) == pytest.approx(2.6254e12, rel=1e-4)
+    assert LLAMA_405B.training_flops_per_token(8192) == pytest.approx(822e12 / 326, rel=2e-3)
+
+
+def test_units() -> None:
+    """A second at 700 W is 700 J; a kilowatt-hour is 3.6 MJ; tokens a second and seconds a step agree."""
+    one = bill(3600.0, 1000, 700.0, 1275.0, 1.1, "USA", 2.0, 0.05)
+    assert one.device_hours == 1000
+    assert one.kwh_chips == pytest.approx(1000 * 3600 * 700 / 3.6e6 * 1.1)
+    assert one.kg_site / one.kwh_site == pytest.approx(0.369)
+    assert one.dollars == 2000 and one.dollars_with_spares == pytest.approx(2100)
+    case, chip = case_of(Spread(dp=8), "nvidia-nemo"), load_chip("h100")
+    rate = throughput(case, chip, 2.0)
+    assert rate["tokens_per_second"] * 2.0 == case.batch_tokens
+    assert rate["mfu"]["causal"] < rate["mfu"]["full"]
+    assert rate["tflops_per_device"]["causal"] * 1e12 == pytest.approx(rate["mfu"]["causal"] * chip.peak_bf16)
+
+
+def test_slower_hardware_is_slower() -> None:
+    case, profile = case_of(Spread(dp=8, tp=8, pp=8, cp=2), "nvidia-nemo"), load_stack("nvidia-nemo")
+    chip = load_chip("h100")
+    fast = step_time(case, chip, profile).total
+    for key in ("peak_bf16", "memory_bandwidth", "link_bandwidth", "network_bandwidth"):
+        slow = replace(chip, **{key: getattr(chip, key) / 2})
+        assert step_time(case, slow, profile).total > fast, key
