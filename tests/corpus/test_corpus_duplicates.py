@@ -154,3 +154,32 @@ def test_components_are_connected_and_named_by_their_smallest_member(graph):
             for node in both:
                 reach[node] = reach[node] | both
     assert found.tolist() == [min(nodes) for nodes in reach]
+
+
+def test_at_080_nearly_all_are_caught_and_at_050_hardly_any():
+    """Pairs all over the two ranges of similarity: at least 97 % of the upper, at most 1 % of the lower are copies."""
+    picks = np.random.default_rng(0)
+
+    def pair(low, high):
+        while True:
+            words = picks.integers(0, 50_000, 400)
+            other = words.copy()
+            share = 1 - (2 * picks.uniform(low, high) / (1 + picks.uniform(low, high))) ** 0.2
+            at = picks.random(400) < share
+            other[at] = picks.integers(50_000, 90_000, int(at.sum()))
+            texts = [" ".join(f"w{chr(97 + w % 26)}{_letters(w)}" for w in side.tolist()) for side in (words, other)]
+            if low <= jaccard(*(text.split() for text in texts)) <= high:
+                return texts
+
+    for low, high, least, most in ((0.8, 1.0, 0.97, 1.0), (0.3, 0.5, 0.0, 0.01)):
+        texts = [text for _ in range(300) for text in pair(low, high)]
+        rows, values = minhash.sign(texts, SETTINGS)
+        assert rows.tolist() == list(range(600))
+        found = {tuple(both) for both in confirmed_pairs(values).tolist()}
+        caught = sum((2 * at, 2 * at + 1) in found for at in range(300)) / 300
+        assert least <= caught <= most
+
+
+def _letters(number):
+    """The number in letters: digits would all be folded into one."""
+    return "".join(chr(97 + int(digit)) for digit in str(number))
