@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import tiktoken
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from small import sentences
 from tokenizers import Tokenizer as HuggingFaceTokenizer
@@ -46,6 +46,7 @@ def imported(
 def test_the_same_tokens_everywhere(
     imported: dict[str, Tokenizer], trained: Tokenizer, ranks: dict[bytes, int], text: str
 ) -> None:
+    assume("<|" not in text)  # transformers takes a special token that is spelt out for one; we never do
     oracle = tiktoken.Encoding("oracle", pat_str=PATTERN, mergeable_ranks=ranks, special_tokens={})
     expected = oracle.encode_ordinary(text)
     for tokenizer in (*imported.values(), trained):
