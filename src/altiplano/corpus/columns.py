@@ -89,9 +89,3 @@ def texts(shard: Shard, rows: NDArray[np.int64]) -> Iterator[str]:
         for row in here.tolist():
             yield column[row - before].as_py()
         before += len(batch)
-
-
-def cells(shards: dict[int, Shard], shard: int, rows: list[int], names: list[str]) -> dict[int, dict[str, str]]:
-    """The named cells of some rows of a shard."""
-    table = files.read_table(shards[shard].path, names)
-    return {row: {name: table[name][row].as_py() for name in names} for row in rows}
