@@ -196,6 +196,31 @@ def parser() -> argparse.ArgumentParser:
     launch.add_argument("--out", type=Path, metavar="FILE", help="write the job here (default: print it)")
     launch.add_argument("--submit", action="store_true", help="start it: with bash, sbatch or kubectl")
 
+    look = add(
+        "inspect",
+        "look at a run's documents, at why one was kept or dropped, and at its tokens",
+        inspect_run,
+        "examples:\n  altiplano inspect runs/quickstart\n"
+        '  altiplano inspect runs/quickstart --documents --reason "too short" --language de\n'
+        "  altiplano inspect runs/quickstart 3f2a91\n"
+        "  altiplano inspect runs/quickstart --tokens web.en --document 0",
+    )
+    look.add_argument("run", type=Path, metavar="RUN", help="a run's folder")
+    look.add_argument("id", nargs="?", metavar="ID", help="a document: its id, the beginning of it, or its URL")
+    look.add_argument("--documents", action="store_true", help="list documents")
+    look.add_argument("--reason", metavar="R", help='those dropped for this reason, such as "too short"')
+    look.add_argument("--language", metavar="L", help="those in this language, such as de")
+    look.add_argument("--domain", metavar="D", help="those of web, academic, reference or code")
+    look.add_argument("--kept", action="store_true", help="those that were kept")
+    look.add_argument("--contains", default="", metavar="TEXT", help="those with this text, in any case")
+    look.add_argument("--limit", type=int, default=20, metavar="N", help="documents to list at most (default: 20)")
+    look.add_argument(
+        "--tokens", nargs="?", const="", metavar="SHARD", help="token shards, or one, such as web.en or heldout/web.en"
+    )
+    look.add_argument("--document", type=int, metavar="N", help="with --tokens SHARD: the tokens of document N, from 0")
+    look.add_argument("--full", action="store_true", help="the whole text, all tokens")
+    look.add_argument("--json", action="store_true", help="print JSON (docs/inspect.md)")
+
     report = add(
         "report",
         "write one self-contained HTML page about a run",
@@ -399,6 +424,18 @@ def launch_training(options: argparse.Namespace) -> int:
     arguments += ["--layout", options.layout] if options.layout else []
     job = launch_job(recipe, cluster, layout, [*arguments, "--workspace", str(workspace)], workspace, options.nodes)
     return launch(job, options.on, options.out, options.submit)
+
+
+def inspect_run(options: argparse.Namespace) -> int:
+    from altiplano.release.inspect import Question, Wanted, inspect
+
+    wanted = Wanted(options.reason, options.language, options.domain, options.kept, options.contains)
+    documents = options.documents or (options.tokens is None and options.id is None and wanted != Wanted())
+    question = Question(
+        options.id, documents, wanted, options.limit, options.tokens, options.document, options.full
+    )
+    inspect(options.run, question, options.json)
+    return 0
 
 
 def write_report(options: argparse.Namespace) -> int:
