@@ -20,10 +20,9 @@ from typing import Any
 
 import altiplano
 from altiplano.corpus import curate, files
-from altiplano.corpus.annotations.personal_data import salt_of
+from altiplano.corpus.decisions import COPIES
 from altiplano.corpus.engine import InProcess
 from altiplano.corpus.extraction.extracting import extract
-from altiplano.corpus.shards import annotate_shard
 from altiplano.corpus.sources.listing import plan
 from altiplano.corpus.sources.raw import Raw
 from altiplano.corpus.sources.reading import read
@@ -61,7 +60,7 @@ class Booked(InProcess):
 
 
 def extraction(corpus: Corpus, mode: str) -> dict[str, dict[str, float]]:
-    """Per domain: raw and text bytes, and seconds of reading and of extraction."""
+    """Per domain: bytes on disk, raw and of text, and seconds of reading and of extraction."""
     found: dict[str, Counter[str]] = {}
     for task in plan(corpus):
         book = found.setdefault(task.source.domain, Counter())
@@ -72,7 +71,6 @@ def extraction(corpus: Corpus, mode: str) -> dict[str, dict[str, float]]:
             begun = time.process_time()
             if isinstance(record, Raw):
                 book["raw_bytes"] += record.size
-                book["documents"] += 1
                 book["text_bytes"] += len(extract(record, mode).encode())
             book["extraction"] += time.process_time() - begun
             begun = time.process_time()
@@ -81,49 +79,46 @@ def extraction(corpus: Corpus, mode: str) -> dict[str, dict[str, float]]:
 
 
 def measure(corpus: Corpus, vocabulary: int, sample_bytes: int, folder: Path) -> dict[str, Any]:
-    warm = corpus.model_copy(update={"sources": tuple(s.model_copy(update={"max_documents": 30}) for s in corpus.sources)})
-    curate.curate(warm, 0, folder / "warm", workers=1)
-    for task in plan(warm)[:1]:
-        annotate_shard(task, warm, salt_of(0), folder / "warm-shard")
+    few = tuple(source.model_copy(update={"max_documents": 30}) for source in corpus.sources)
+    curate.curate(corpus.model_copy(update={"sources": few}), 0, folder / "warm", workers=1)
     engine, steps, done = Booked(), folder / "curate" / "steps", folder / "curate"
-    begun = time.process_time()
     audit = curate._steps(corpus, 0, done, steps, engine)
-    whole = time.process_time() - begun
     files.write_json(done / "audit.json", audit)
-    sizes = {
-        "annotated": _size(steps, "shard-*.parquet"),
-        "published": _size(done / "documents", "*.parquet"),
-        "fingerprints": _size(steps / "fingerprints", "*.npy"),
-        "steps": _size(steps, "**/*"),
-    }
     modes = {mode: extraction(corpus, mode) for mode in ("quality", "hybrid")}
-    parent = whole - engine.seconds.total()
-    reading = sum(book["reading"] + book["extraction"] for book in modes[corpus.extraction.html].values())
-    engine.seconds["annotation"] = engine.seconds.pop("read") - reading
-    tokenizer = Tokenizer.train(sample_texts(done, sample_bytes), vocabulary)
-    begun = time.process_time()
-    groups: dict[str, Counter[str]] = {}
-    for row in documents(done):
-        book = groups.setdefault(row["domain"], Counter())
-        book["tokens"] += len(tokenizer.encode(row["text"])) + 2
-        book["bytes"] += len(row["text"].encode())
-        book["documents"] += 1
-    engine.seconds["tokenise"] = time.process_time() - begun
-    passed = sum(group["documents"] for group in audit["kept"]) + sum(
-        row["documents"] for row in audit["dropped"] if row["reason"] in ("exact duplicate", "near duplicate", "perplexity")
+    used = modes[corpus.extraction.html]
+    engine.seconds["annotation"] = engine.seconds.pop("read") - sum(
+        book["reading"] + book["extraction"] for book in used.values()
     )
+    tokenizer = Tokenizer.train(sample_texts(done, sample_bytes), vocabulary)
+    tokens: Counter[str] = Counter()
+    begun = time.process_time()
+    for row in documents(done):
+        tokens[row["domain"]] += len(tokenizer.encode(row["text"])) + 2
+    engine.seconds["tokenise"] = time.process_time() - begun
+    sides = {"annotated": steps.glob("shard-*.parquet"), "published": (done / "documents").glob("*.parquet")}
     return {
-        "raw": audit["raw"],
-        "annotated_documents": sum(group["documents"][0] for group in audit["groups"]),
-        "annotated_bytes": audit["funnel"][1]["bytes"],
-        "passed_documents": passed,
-        "copies": sum(row["documents"] for row in audit["dropped"] if "duplicate" in row["reason"]),
-        "extraction": modes,
-        "kept": {domain: dict(book) for domain, book in groups.items()},
+        "yields": {domain: yields_of(domain, used[domain], audit, tokens[domain]) for domain in sorted(used)},
+        "extraction": {
+            mode: {domain: book["reading"] + book["extraction"] for domain, book in books.items()}
+            for mode, books in modes.items()
+        },
         "seconds": dict(engine.seconds),
-        "parent_seconds": parent,
         "parent_seconds_per_document": parent_rate(corpus, folder),
-        "files": sizes,
+        "files": {name: sum(path.stat().st_size for path in paths) for name, paths in sides.items()},
+    }
+
+
+def yields_of(domain: str, read: dict[str, float], audit: dict[str, Any], tokens: int) -> dict[str, int]:
+    kept, dropped = ([row for row in audit[fate] if row["domain"] == domain] for fate in ("kept", "dropped"))
+    return {
+        "disk_bytes": int(read["disk_bytes"]),
+        "raw_bytes": int(read["raw_bytes"]),
+        "text_bytes": sum(row["bytes"] for row in [*kept, *dropped]),
+        "documents": sum(row["documents"] for row in [*kept, *dropped]),
+        "copies": sum(row["documents"] for row in dropped if row["reason"] in COPIES),
+        "kept_documents": sum(row["documents"] for row in kept),
+        "kept_bytes": sum(row["bytes"] for row in kept),
+        "tokens": tokens,
     }
 
 
@@ -140,10 +135,6 @@ def parent_rate(corpus: Corpus, folder: Path) -> float:
         seen.append((time.process_time() - begun - engine.seconds.total(), audit["raw"]["documents"]))
     (less, few), (more, many) = seen
     return (more - less) / (many - few)
-
-
-def _size(folder: Path, pattern: str) -> int:
-    return sum(path.stat().st_size for path in folder.glob(pattern) if path.is_file())
 
 
 def main() -> None:
