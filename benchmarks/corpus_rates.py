@@ -1,10 +1,11 @@
-"""What curation and tokenisation take on one core, a step at a time: the rates that ``altiplano plan --stage corpus`` uses.
+"""What curation and tokenisation take on one core, a step at a time: the rates of ``altiplano plan --stage corpus``.
 
     python benchmarks/corpus_rates.py small --set corpus.root=FOLDER --out src/altiplano/planning/data/corpus_rates.json
 
-Curates the recipe's corpus once, in this process, and books the processor time (user + system) of every shard task under
-its step. Reading and extraction are then timed by themselves, per source and in both modes of extraction; annotation is what
-is left of reading. Libraries and models are warmed up first, since a worker loads them once for thousands of shards.
+Curates the recipe's corpus once, in this process, and books the processor time (user + system) of every shard task
+under its step. Reading and extraction are then timed by themselves, per domain and in both modes of extraction;
+annotation is what is left of reading. Libraries and models are warmed up first, since a worker loads them once for
+thousands of shards.
 """
 
 import argparse

@@ -165,7 +165,9 @@ def parser() -> argparse.ArgumentParser:
         plan_run,
         "examples:\n  altiplano plan llama-3.1-405b --cluster h100-2048\n"
         "  altiplano plan llama-3.1-405b --cluster h100-2048 --what-if gpus=8192,16384 --stack meta-llama3\n"
-        "  altiplano plan small --html plan.html\n\nExit status: 0 it fits, 1 it does not, 2 bad input.",
+        "  altiplano plan small --html plan.html\n"
+        "  altiplano plan llama-3.1-405b --stage corpus --from runs/small\n\n"
+        "Exit status: 0 it fits, 1 it does not, 2 bad input.",
     )
     add_recipe(plan)
     add_cluster(plan)
@@ -180,6 +182,13 @@ def parser() -> argparse.ArgumentParser:
     plan.add_argument("--html", type=Path, metavar="FILE", help="write a page with charts, too")
     plan.add_argument("--what-if", metavar="gpus=N,M", help="plan for these numbers of devices, too")
     plan.add_argument("--compare", metavar="RECIPE2", help="plan another recipe beside it")
+    plan.add_argument(
+        "--stage", choices=["train", "corpus"], default="train", help="corpus: curating and tokenizing (default: train)"
+    )
+    plan.add_argument("--from", type=Path, metavar="RUN", dest="run", help="corpus: take yields from a finished run")
+    plan.add_argument(
+        "--cores", type=int, default=4096, metavar="N", help="corpus: cores to curate with (default: 4096)"
+    )
 
     launch = add(
         "launch",
@@ -401,6 +410,8 @@ def checkpoint_command(options: argparse.Namespace) -> int:
 
 
 def plan_run(options: argparse.Namespace) -> int:
+    if options.stage == "corpus":
+        return plan_curation(options)
     from altiplano.planning.command import make_plans, print_plans
 
     recipe, cluster = load_recipe(options.recipe, options.overrides), load_cluster(options.cluster)
@@ -412,6 +423,17 @@ def plan_run(options: argparse.Namespace) -> int:
         write_page(plans[0], options.html)
     print_plans(plans, names, options.json)
     return 0 if all(plan.fits for plan in plans) else 1
+
+
+def plan_curation(options: argparse.Namespace) -> int:
+    from altiplano.planning.corpus import plan_corpus
+    from altiplano.planning.corpus_rates import recorded, yields_of_run
+    from altiplano.planning.corpus_table import print_corpus_plan
+
+    recipe = load_recipe(options.recipe, options.overrides)
+    yields = yields_of_run(options.run) if options.run else None
+    print_corpus_plan(plan_corpus(recipe, recorded(), yields, options.cores), options.json)
+    return 0
 
 
 def launch_training(options: argparse.Namespace) -> int:
@@ -431,9 +453,7 @@ def inspect_run(options: argparse.Namespace) -> int:
 
     wanted = Wanted(options.reason, options.language, options.domain, options.kept, options.contains)
     documents = options.documents or (options.tokens is None and options.id is None and wanted != Wanted())
-    question = Question(
-        options.id, documents, wanted, options.limit, options.tokens, options.document, options.full
-    )
+    question = Question(options.id, documents, wanted, options.limit, options.tokens, options.document, options.full)
     inspect(options.run, question, options.json)
     return 0
 

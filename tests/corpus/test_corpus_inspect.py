@@ -24,7 +24,10 @@ from altiplano.tokens.tokenizer import Tokenizer
 def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The samples and some of Python's documentation curated and tokenized, without short and Chinese documents."""
     folder = tmp_path_factory.mktemp("inspected")
-    sources = (*SOURCES, Source(name="topics", domain="reference", format="python", path="reference", max_documents=250))
+    sources = (
+        *SOURCES,
+        Source(name="topics", domain="reference", format="python", path="reference", max_documents=250),
+    )
     languages, quality = ("en", "de", "es", "fr", "ru"), Quality(min_characters=300)
     corpus = samples_corpus(sources=sources, languages=languages, quality=quality)
     curate(corpus, seed=0, folder=folder / "curate", workers=1)
@@ -77,7 +80,7 @@ def test_overview_counts_what_is_there(ask, rows) -> None:
 def test_lists_are_those_documents(ask, rows, arguments, wanted) -> None:
     found = ask("--documents", *arguments, "--limit", "1000")
     expected = [row["id"] for row in rows if wanted(row)]
-    assert 0 < len(expected) and [row["id"] for row in found["documents"]] == expected
+    assert len(expected) > 0 and [row["id"] for row in found["documents"]] == expected
     assert found["total"] == (None if "--contains" in arguments else len(expected))
     few = ask("--documents", *arguments, "--limit", "1")
     assert [row["id"] for row in few["documents"]] == expected[:1] and few["total"] == found["total"]
@@ -120,7 +123,9 @@ def test_personal_data_by_kind_and_highlighted(ask, rows, workspace, capsys) -> 
 
 def test_a_document_by_its_url_and_its_whole_text(ask, rows, workspace, capsys) -> None:
     urls = Counter(row["url"] for row in rows)
-    row = max((row for row in rows if row["url"].startswith("http") and urls[row["url"]] == 1), key=lambda r: r["bytes"])
+    row = max(
+        (row for row in rows if row["url"].startswith("http") and urls[row["url"]] == 1), key=lambda r: r["bytes"]
+    )
     assert ask(row["url"])["text"] == row["text"]
     assert run(["inspect", str(workspace), row["id"]]) == 0
     short = capsys.readouterr().out

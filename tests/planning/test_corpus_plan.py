@@ -84,7 +84,9 @@ def test_constants_are_those_of_the_code() -> None:
     assert edges.RANGE_KEYS == corpus.RANGE_KEYS
     assert np.zeros((2, 1), np.uint64).nbytes == corpus.KEY
     assert np.uint32().nbytes == corpus.HASH
-    assert {small: np.dtype(token_dtype(65536 if small else 128256)).itemsize for small in (True, False)} == corpus.TOKEN
+    assert {
+        small: np.dtype(token_dtype(65536 if small else 128256)).itemsize for small in (True, False)
+    } == corpus.TOKEN
     # what clusters.py holds at once for a copy: a record, a record that it goes, and an edge with its sorting
     assert CLUSTER.itemsize + LOSER.itemsize + 2 * 16 <= corpus.COPY
 

@@ -69,8 +69,8 @@ def audit(
     ranks: Mapping[str, Ranks],
     most: int,
 ) -> dict[str, Any]:
-    """Of the published parts. ``counted`` are the shards' counts, ``groups`` and ``ranks`` the limits that were applied;
-    excerpts are of at most ``most`` documents of each domain × language."""
+    """Of the published parts. ``counted`` are the shards' counts, ``groups`` and ``ranks`` the limits that were
+    applied; excerpts are of at most ``most`` documents of each domain × language."""
     raw = {"documents": sum(c["documents"] for c in counted), "bytes": sum(c["bytes"] for c in counted)}
     found: Counter[str] = Counter()
     for counts in counted:
@@ -97,7 +97,11 @@ def audit(
         "kept": tally.by(True, "domain", "language", "split"),
         "thresholds": _thresholds(groups, corpus),
         "perplexity": {
-            name: {"head": rank.head, "middle": rank.middle, "largest": rank.largest if isfinite(rank.largest) else None}
+            name: {
+                "head": rank.head,
+                "middle": rank.middle,
+                "largest": rank.largest if isfinite(rank.largest) else None,
+            }
             for name, rank in sorted(ranks.items())
         },
         "untranslated": untranslated(some, parts),

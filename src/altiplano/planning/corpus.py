@@ -29,8 +29,8 @@ WARC_BYTES = 10**9
 """On disk, of one file of a crawl: the unit of work."""
 
 KEY, HASH, COPY, SCORE, TOKEN = 16, 4, 100, 8, {True: 2, False: 4}
-"""Bytes: of a fingerprint's key with its document, of a hash in a signature, of the parent's memory for a document that has
-copies, of a perplexity, and of a token by whether the vocabulary fits 16 bits."""
+"""Bytes: of a fingerprint's key with its document, of a hash in a signature, of the parent's memory for a document that
+has copies, of a perplexity, and of a token by whether the vocabulary fits 16 bits."""
 
 RANGE_KEYS = 1 << 22
 """Keys that one task compares (corpus/deduplication/edges.py)."""

@@ -118,4 +118,6 @@ def _read(run: Path, stage: str, name: str) -> Any:
     try:
         return json.loads((run / stage / name).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise InputError(f"--from {run}: {stage}/{name} cannot be read; give a run that has finished {stage}") from error
+        raise InputError(
+            f"--from {run}: {stage}/{name} cannot be read; give a run that has finished {stage}"
+        ) from error

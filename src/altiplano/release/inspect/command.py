@@ -52,7 +52,9 @@ def _check(question: Question) -> None:
     if question.limit < 1:
         raise InputError(f"--limit {question.limit}: give a number of documents above 0")
     if question.document is not None and not question.tokens:
-        raise InputError(f"--document {question.document} needs a shard: --tokens web.en --document {question.document}")
+        raise InputError(
+            f"--document {question.document} needs a shard: --tokens web.en --document {question.document}"
+        )
     if sum((question.name is not None, question.documents, question.tokens is not None)) > 1:
         raise InputError("one question at a time: an ID, --documents or --tokens")
     if question.wanted.kept and question.wanted.reason is not None:
@@ -73,6 +75,7 @@ def _of_documents(run: Path, question: Question) -> tuple[dict[str, Any], Render
 
 
 def _of_tokens(run: Path, question: Question) -> tuple[dict[str, Any], RenderableType]:
+    found: dict[str, Any]
     if not question.tokens:
         found = {"shards": [shard_row(shard) for shard in shards_of(run)]}
         return found, screens.shards_screen(run, found["shards"])

@@ -49,15 +49,19 @@ def open_curated(run: Path) -> Curated:
         curated = Curated(run, folder, audit, corpus)
         _ = curated.groups
     except (KeyError, ValidationError) as error:
-        raise InputError(f"{folder} was written by another version ({manifest.get('version')}): curate again") from error
+        raise InputError(
+            f"{folder} was written by another version ({manifest.get('version')}): curate again"
+        ) from error
     if not curated.parts:
         raise InputError(f"{folder}/documents has no part-*.parquet: curate again")
     return curated
 
 
 def rows(parts: list[Path], columns: list[str], condition: Any = None) -> Iterator[dict[str, Any]]:
-    """The rows that fulfil a pyarrow expression, in order, some at a time; only ``columns`` are read, and those that the
-    expression needs."""
+    """The rows that fulfil a pyarrow expression, in order, some at a time.
+
+    Only ``columns`` are read, and those that the expression needs.
+    """
     read = extra("pyarrow.dataset").dataset([str(part) for part in parts], format="parquet")
     # readahead off: else a whole part is held although a few rows are wanted
     scanner = read.scanner(

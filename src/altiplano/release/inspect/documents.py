@@ -61,9 +61,11 @@ def overview(curated: Curated, shards: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def listed(curated: Curated, wanted: Wanted, limit: int) -> dict[str, Any]:
-    """The first ``limit`` documents that are wanted, with the beginnings of their texts; ``total`` is how many there are,
-    None where texts would have to be searched for it. Raises InputError for a reason, language or domain that does not
-    occur."""
+    """The first ``limit`` documents that are wanted, with the beginnings of their texts.
+
+    ``total`` is how many there are, None where texts would have to be searched for it. Raises InputError for a reason,
+    language or domain that does not occur.
+    """
     condition = _condition(curated, wanted)
     found = list(islice(_matches(curated, condition, wanted.contains), limit))
     for row in found:
@@ -124,9 +126,7 @@ def find(curated: Curated, name: str) -> dict[str, Any]:
     by_id = ID.fullmatch(name) is not None
     field = data.field("id" if by_id else "url")
     condition = extra("pyarrow.compute").starts_with(field, name) if by_id else field == name
-    found = [
-        (part, row["id"]) for part in curated.parts for row in islice(rows([part], ["id"], condition), NAMED + 1)
-    ]
+    found = [(part, row["id"]) for part in curated.parts for row in islice(rows([part], ["id"], condition), NAMED + 1)]
     what = "id that begins with" if by_id else "document with the url"
     if not found:
         raise InputError(f"{curated.run} has no {what} {name}: altiplano inspect {curated.run} --documents lists them")

@@ -49,8 +49,10 @@ def journey(curated: Curated, row: dict[str, Any]) -> dict[str, Any]:
 
 
 def checks(curated: Curated, row: dict[str, Any]) -> list[Check]:
-    """The rules of language and heuristics in the order in which they are asked. The first that failed names the reason;
-    limits that do not apply to the document are left out."""
+    """The rules of language and heuristics as they are asked: the first that failed names the reason.
+
+    Limits that do not apply to the document are left out.
+    """
     columns: Columns = {name: np.array([row[name]], _kind(row[name])) for name in LIGHT}
     quality, code = curated.corpus.quality, row["domain"] == "code"
     found = []
@@ -103,7 +105,8 @@ def personal_data(curated: Curated, row: dict[str, Any]) -> dict[str, Any]:
 def copies(curated: Curated, row: dict[str, Any]) -> dict[str, Any]:
     """The documents with (nearly) the same text, and which of them stayed (None: none did)."""
     same = extra("pyarrow.dataset").field("cluster") == row["cluster"]
-    count, kept, others = 0, None, []
+    count, kept = 0, None
+    others: list[dict[str, Any]] = []
     for member in rows(curated.parts, ["id", "source", "url", "keep", "reason"], same):
         count += 1
         kept = member["id"] if member["keep"] else kept

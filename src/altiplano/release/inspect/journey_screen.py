@@ -74,7 +74,9 @@ def _perplexity(found: dict[str, Any]) -> Text:
         return _line("perplexity", "not scored: dropped before, or its domain and language have too few documents")
     most = ranks.get("largest")
     limit = f"; at most {most:,.4g} is kept" if most is not None else ""
-    return _line("perplexity", f"{ranks['value']:,.4g}, in the {ranks['bucket']} third of its domain and language{limit}")
+    return _line(
+        "perplexity", f"{ranks['value']:,.4g}, in the {ranks['bucket']} third of its domain and language{limit}"
+    )
 
 
 def _personal_data(found: dict[str, Any]) -> Text:
