@@ -16,6 +16,7 @@ from altiplano.planning import corpus
 from altiplano.planning.corpus import corpus_json, plan_corpus, shares
 from altiplano.planning.corpus_rates import COMMON_CRAWL, Rates, Yield, recorded, yields_of_run
 from altiplano.planning.corpus_table import corpus_text
+from altiplano.recipe.batch import MixturePhase
 from altiplano.recipe.load import load_recipe
 from altiplano.tokens.shards import token_dtype
 
@@ -38,7 +39,8 @@ RATES = Rates(
 def small_recipe(**changes):
     recipe = load_recipe("small")
     sources = tuple(source for source in recipe.corpus.sources if source.domain in ("reference", "code"))
-    return recipe.model_copy(update={"corpus": recipe.corpus.model_copy(update={"sources": sources}), **changes})
+    only = recipe.corpus.model_copy(update={"sources": sources})
+    return recipe.model_copy(update={"corpus": only, **changes})
 
 
 def tokens(recipe, total):
@@ -47,8 +49,9 @@ def tokens(recipe, total):
 
 def test_the_arithmetic_by_hand() -> None:
     """One domain, 50 tokens: twice what SIMPLE is."""
-    recipe = tokens(small_recipe(), 50)
-    recipe.corpus.__dict__["sources"] = recipe.corpus.sources[:1]
+    whole = small_recipe()
+    corpus_of_one = whole.corpus.model_copy(update={"sources": whole.corpus.sources[:1]})
+    recipe = tokens(small_recipe(corpus=corpus_of_one), 50)
     plan = plan_corpus(recipe, RATES, cores=2)
     (one,) = plan.amounts
     assert (one.disk, one.raw, one.text, one.documents, one.kept_text) == (200, 2000, 400, 20, 200)
@@ -56,7 +59,6 @@ def test_the_arithmetic_by_hand() -> None:
         "reading and extraction": 6000,
         "annotation": 2000,
         "fingerprints": 200,
-        "fingerprints of earlier runs": 0,
         "perplexity models": 7,
         "tokenise": 12.5,
     }
@@ -116,9 +118,12 @@ def test_shares_are_the_recipes_or_the_runs_or_assumed() -> None:
     assert shares(small_recipe(), {"reference": SIMPLE, "code": SIMPLE}) == {"reference": 0.5, "code": 0.5}
     assumed = shares(small_recipe(), {})
     assert assumed["code"] == pytest.approx(0.17 / (0.17 + 0.125)) and sum(assumed.values()) == pytest.approx(1)
-    phases = [{"weights": {"reference.en": 3, "code": 1}}, {"from_tokens": 75, "weights": {"code": 1}}]
-    mixed = tokens(small_recipe(), 100)
-    mixed = type(mixed).model_validate(mixed.model_dump() | {"mixture": phases, "batch": mixed.batch.model_dump()})
+    phases = (
+        MixturePhase(weights={"reference.en": 3, "code": 1}),
+        MixturePhase(from_tokens=75, weights={"code": 1}),
+        MixturePhase(from_tokens=200, weights={"reference": 1}),
+    )
+    mixed = tokens(small_recipe(mixture=phases), 100)
     # three quarters of the run at 3 : 1, the last quarter code alone
     assert shares(mixed, {}) == pytest.approx({"reference": 0.75 * 0.75, "code": 0.75 * 0.25 + 0.25})
 
@@ -148,5 +153,5 @@ def test_yields_of_a_run(tmp_path: Path) -> None:
 def test_mistakes() -> None:
     with pytest.raises(InputError, match="--cores 0"):
         plan_corpus(small_recipe(), RATES, cores=0)
-    with pytest.raises(InputError, match="no yield is known for the domain academic"):
+    with pytest.raises(InputError, match="no yield is known for the domain web: give --from RUN"):
         plan_corpus(load_recipe("small"), RATES)

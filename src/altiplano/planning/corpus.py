@@ -103,13 +103,11 @@ def plan_corpus(recipe: Recipe, rates: Rates, run: dict[str, Yield] | None = Non
     mode, settings = recipe.corpus.extraction.html, recipe.corpus.deduplication
     text, documents = (float(sum(getattr(one, name) for one in amounts)) for name in ("text", "documents"))
     tokens, disk = (float(sum(getattr(one, name) for one in amounts)) for name in ("tokens", "disk"))
-    copies, kept = (float(sum(getattr(one, name) for one in amounts)) for name in ("copies", "kept_text"))
+    copies = float(sum(one.copies for one in amounts))
     runs = max(1, ceil(sum(one.raw for one in amounts if one.domain == "web") / CRAWL_BYTES))
 
     seconds = {"reading and extraction": sum(one.raw * rates.extraction[mode][one.domain] for one in amounts)}
     seconds |= {step: text * rate for step, rate in rates.per_text_byte.items()}
-    # a run compares itself with all runs before it, whose fingerprints it makes again
-    seconds["fingerprints of earlier runs"] = kept * rates.per_text_byte["fingerprints"] * (runs - 1) / 2
     seconds["perplexity models"] = rates.models * runs
     seconds["tokenise"] = tokens * rates.per_token
 

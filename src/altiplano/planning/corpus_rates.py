@@ -96,12 +96,13 @@ def _yields(audit: Any, counts: Any, sources: Any, shards: Any, inputs: Any) -> 
     for domain in sorted({source["domain"] for source in sources}):
         names = {source["name"] for source in sources if source["domain"] == domain}
         kept, dropped = ([row for row in audit[fate] if row["domain"] == domain] for fate in ("kept", "dropped"))
-        raw = sum(one["bytes"] for one in counts if one["source"] in names)
-        disk = sum(file.get("size", 0) for name in names for file in inputs[name] if isinstance(file, dict))
+        read = {name: sum(one["bytes"] for one in counts if one["source"] == name) for name in names}
+        raw = sum(read.values())
+        disk = sum(_on_disk(inputs[name], read[name]) for name in names)
         tokens = sum(shard["tokens"] for shard in shards if shard["domain"] == domain)
         if raw and tokens:
             found[domain] = Yield(
-                disk or raw,
+                disk,
                 raw,
                 sum(row["bytes"] for row in [*kept, *dropped]),
                 sum(row["documents"] for row in [*kept, *dropped]),
@@ -114,10 +115,16 @@ def _yields(audit: Any, counts: Any, sources: Any, shards: Any, inputs: Any) -> 
     return found
 
 
+def _on_disk(files: Any, raw: float) -> float:
+    """Bytes of a source's files; its raw bytes where they are not listed (``python`` harvests an installation)."""
+    sizes = [float(file["size"]) for file in files if isinstance(file, dict) and "size" in file]
+    return sum(sizes) if len(sizes) == len(files) else raw
+
+
 def _read(run: Path, stage: str, name: str) -> Any:
     try:
         return json.loads((run / stage / name).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise InputError(
-            f"--from {run}: {stage}/{name} cannot be read; give a run that has finished {stage}"
+            f"--from {run}: {stage}/{name} cannot be read; give a run of this version that has finished {stage}"
         ) from error
