@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from altiplano.cli import run
 from altiplano.corpus.clusters import CLUSTER, LOSER
 from altiplano.corpus.deduplication import edges
 from altiplano.errors import InputError
@@ -155,3 +156,13 @@ def test_mistakes() -> None:
         plan_corpus(small_recipe(), RATES, cores=0)
     with pytest.raises(InputError, match="no yield is known for the domain web: give --from RUN"):
         plan_corpus(load_recipe("small"), RATES)
+
+
+def test_the_command(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    arguments = ["plan", "llama-3.1-405b", "--stage", "corpus", "--cores", "100"]
+    assert run(arguments) == 0
+    assert "on 100 cores" in capsys.readouterr().out
+    assert run([*arguments, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["cores"] == 100
+    assert run([*arguments, "--from", str(tmp_path)]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
