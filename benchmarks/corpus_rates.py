@@ -124,11 +124,11 @@ def yields_of(domain: str, read: dict[str, float], audit: dict[str, Any], tokens
 
 
 def parent_rate(corpus: Corpus, folder: Path) -> float:
-    """Seconds that the process which deals out the tasks works for each document: the slope from one to five copies of
+    """Seconds that the process which deals out the tasks works for each document: the slope from one to nine copies of
     the sources that are quickest to read. Nothing else of curation cannot be spread."""
-    some = [source for source in corpus.sources if source.domain in ("code", "reference")]
+    some = [source for source in corpus.sources if source.domain == "code"]
     seen = []
-    for times in (1, 5):
+    for times in (1, 9):
         sources = [s.model_copy(update={"name": f"{s.name}-{n}"}) for n in range(times) for s in some]
         engine, done = Booked(), folder / f"parent-{times}"
         begun = time.process_time()
