@@ -165,7 +165,9 @@ def parser() -> argparse.ArgumentParser:
         plan_run,
         "examples:\n  altiplano plan llama-3.1-405b --cluster h100-2048\n"
         "  altiplano plan llama-3.1-405b --cluster h100-2048 --what-if gpus=8192,16384 --stack meta-llama3\n"
-        "  altiplano plan small --html plan.html\n\nExit status: 0 it fits, 1 it does not, 2 bad input.",
+        "  altiplano plan small --html plan.html\n"
+        "  altiplano plan llama-3.1-405b --stage corpus --from runs/small\n\n"
+        "Exit status: 0 it fits, 1 it does not, 2 bad input.",
     )
     add_recipe(plan)
     add_cluster(plan)
@@ -180,6 +182,13 @@ def parser() -> argparse.ArgumentParser:
     plan.add_argument("--html", type=Path, metavar="FILE", help="write a page with charts, too")
     plan.add_argument("--what-if", metavar="gpus=N,M", help="plan for these numbers of devices, too")
     plan.add_argument("--compare", metavar="RECIPE2", help="plan another recipe beside it")
+    plan.add_argument(
+        "--stage", choices=["train", "corpus"], default="train", help="corpus: curating and tokenizing (default: train)"
+    )
+    plan.add_argument("--from", type=Path, metavar="RUN", dest="run", help="corpus: take yields from a finished run")
+    plan.add_argument(
+        "--cores", type=int, default=4096, metavar="N", help="corpus: cores to curate with (default: 4096)"
+    )
 
     launch = add(
         "launch",
@@ -195,6 +204,31 @@ def parser() -> argparse.ArgumentParser:
     launch.add_argument("--workspace", type=Path, metavar="FOLDER", help="where results go (default: runs/NAME)")
     launch.add_argument("--out", type=Path, metavar="FILE", help="write the job here (default: print it)")
     launch.add_argument("--submit", action="store_true", help="start it: with bash, sbatch or kubectl")
+
+    look = add(
+        "inspect",
+        "look at a run's documents, at why one was kept or dropped, and at its tokens",
+        inspect_run,
+        "examples:\n  altiplano inspect runs/quickstart\n"
+        '  altiplano inspect runs/quickstart --documents --reason "too short" --language de\n'
+        "  altiplano inspect runs/quickstart 3f2a91\n"
+        "  altiplano inspect runs/quickstart --tokens web.en --document 0",
+    )
+    look.add_argument("run", type=Path, metavar="RUN", help="a run's folder")
+    look.add_argument("id", nargs="?", metavar="ID", help="a document: its id, the beginning of it, or its URL")
+    look.add_argument("--documents", action="store_true", help="list documents")
+    look.add_argument("--reason", metavar="R", help='those dropped for this reason, such as "too short"')
+    look.add_argument("--language", metavar="L", help="those in this language, such as de")
+    look.add_argument("--domain", metavar="D", help="those of web, academic, reference or code")
+    look.add_argument("--kept", action="store_true", help="those that were kept")
+    look.add_argument("--contains", default="", metavar="TEXT", help="those with this text, in any case")
+    look.add_argument("--limit", type=int, default=20, metavar="N", help="documents to list at most (default: 20)")
+    look.add_argument(
+        "--tokens", nargs="?", const="", metavar="SHARD", help="token shards, or one, such as web.en or heldout/web.en"
+    )
+    look.add_argument("--document", type=int, metavar="N", help="with --tokens SHARD: the tokens of document N, from 0")
+    look.add_argument("--full", action="store_true", help="the whole text, all tokens")
+    look.add_argument("--json", action="store_true", help="print JSON (docs/inspect.md)")
 
     report = add(
         "report",
@@ -376,6 +410,8 @@ def checkpoint_command(options: argparse.Namespace) -> int:
 
 
 def plan_run(options: argparse.Namespace) -> int:
+    if options.stage == "corpus":
+        return plan_curation(options)
     from altiplano.planning.command import make_plans, print_plans
 
     recipe, cluster = load_recipe(options.recipe, options.overrides), load_cluster(options.cluster)
@@ -389,6 +425,17 @@ def plan_run(options: argparse.Namespace) -> int:
     return 0 if all(plan.fits for plan in plans) else 1
 
 
+def plan_curation(options: argparse.Namespace) -> int:
+    from altiplano.planning.corpus import plan_corpus
+    from altiplano.planning.corpus_rates import recorded, yields_of_run
+    from altiplano.planning.corpus_table import print_corpus_plan
+
+    recipe = load_recipe(options.recipe, options.overrides)
+    yields = yields_of_run(options.run) if options.run else None
+    print_corpus_plan(plan_corpus(recipe, recorded(), yields, options.cores), options.json)
+    return 0
+
+
 def launch_training(options: argparse.Namespace) -> int:
     recipe, cluster, layout = read_inputs(options)
     from altiplano.launch.job import launch_job
@@ -399,6 +446,16 @@ def launch_training(options: argparse.Namespace) -> int:
     arguments += ["--layout", options.layout] if options.layout else []
     job = launch_job(recipe, cluster, layout, [*arguments, "--workspace", str(workspace)], workspace, options.nodes)
     return launch(job, options.on, options.out, options.submit)
+
+
+def inspect_run(options: argparse.Namespace) -> int:
+    from altiplano.release.inspect import Question, Wanted, inspect
+
+    wanted = Wanted(options.reason, options.language, options.domain, options.kept, options.contains)
+    documents = options.documents or (options.tokens is None and options.id is None and wanted != Wanted())
+    question = Question(options.id, documents, wanted, options.limit, options.tokens, options.document, options.full)
+    inspect(options.run, question, options.json)
+    return 0
 
 
 def write_report(options: argparse.Namespace) -> int:

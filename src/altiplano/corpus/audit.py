@@ -3,13 +3,14 @@
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from math import isfinite
 from typing import Any
 
 from altiplano.corpus.columns import LIGHT, Columns, Shard, load_columns, sample
-from altiplano.corpus.decisions import STEPS
+from altiplano.corpus.decisions import STEPS, Ranks
 from altiplano.corpus.publishing import DECIDED
 from altiplano.corpus.samples import samples
-from altiplano.corpus.thresholds import Group, limits_of
+from altiplano.corpus.thresholds import WEB_ONLY, Group, limits_of
 from altiplano.corpus.untranslated import untranslated
 from altiplano.recipe.schema import Corpus
 
@@ -65,10 +66,11 @@ def audit(
     salt: str,
     corpus: Corpus,
     groups: list[Group],
+    ranks: Mapping[str, Ranks],
     most: int,
 ) -> dict[str, Any]:
-    """Of the published parts. ``counted`` are the shards' counts, ``groups`` the limits that were applied; excerpts are
-    of at most ``most`` documents of each domain × language."""
+    """Of the published parts. ``counted`` are the shards' counts, ``groups`` and ``ranks`` the limits that were
+    applied; excerpts are of at most ``most`` documents of each domain × language."""
     raw = {"documents": sum(c["documents"] for c in counted), "bytes": sum(c["bytes"] for c in counted)}
     found: Counter[str] = Counter()
     for counts in counted:
@@ -94,6 +96,14 @@ def audit(
         "dropped": tally.by(False, "reason", "domain", "language"),
         "kept": tally.by(True, "domain", "language", "split"),
         "thresholds": _thresholds(groups, corpus),
+        "perplexity": {
+            name: {
+                "head": rank.head,
+                "middle": rank.middle,
+                "largest": rank.largest if isfinite(rank.largest) else None,
+            }
+            for name, rank in sorted(ranks.items())
+        },
         "untranslated": untranslated(some, parts),
         "personal_data": dict(sorted(found.items())),
         "bad_records": _bad(counted),
@@ -123,6 +133,25 @@ def _thresholds(groups: list[Group], corpus: Corpus) -> dict[str, Any]:
             for group in groups
         ],
     }
+
+
+def groups_of(thresholds: Mapping[str, Any]) -> list[Group]:
+    """The limits that an audit's ``thresholds`` say were applied, per domain × language."""
+    general = {limit["column"]: limit["limit"] for limit in thresholds["general"]}
+    return [
+        Group(
+            group["domain"],
+            group["language"],
+            {
+                column: group["limits"].get(column, limit)
+                for column, limit in general.items()
+                if group["domain"] == "web" or column not in WEB_ONLY
+            },
+            group["basis"],
+            group["trusted"],
+        )
+        for group in thresholds["groups"]
+    ]
 
 
 def _moved(limits: Mapping[str, float], general: Mapping[str, Any]) -> dict[str, float]:

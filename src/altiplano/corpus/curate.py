@@ -105,7 +105,7 @@ def _steps(corpus: Corpus, seed: int, folder: Path, steps: Path, engine: Engine)
         files.link(personal_path(steps, shard.number), part_path(folder / "personal_data", shard))
     files.write_json(folder / "counts.json", counted)
     parts = [replace(shard, path=part_path(folder / "documents", shard)) for shard in shards]
-    return audit(parts, counted, overlap, salt, corpus, groups, SAMPLE)
+    return audit(parts, counted, overlap, salt, corpus, groups, ranks, SAMPLE)
 
 
 def _earlier(corpus: Corpus, shards: list[Shard]) -> list[Shard]:

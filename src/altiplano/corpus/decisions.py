@@ -55,7 +55,7 @@ def quality(columns: Columns, corpus: Corpus, groups: list[Group] | None = None)
     if corpus.languages:
         rules.append((LANGUAGE_REASONS[0], ~code & ~np.isin(columns["language"], list(corpus.languages))))
     rules += [
-        (LANGUAGE_REASONS[1], ~code & _uncertain(columns, corpus.quality.min_language_score)),
+        (LANGUAGE_REASONS[1], ~code & uncertain(columns, corpus.quality.min_language_score)),
         ("too short", columns["characters"] < corpus.quality.min_characters),
         *thresholds.apply(columns, groups, corpus.quality.prose),
     ]
@@ -72,11 +72,11 @@ def prose_groups(columns: Columns, corpus: Corpus) -> list[Group]:
     wanted = corpus.quality.trusted
     trusted = np.isin(columns["source"], wanted) if wanted else columns["domain"] == "reference"
     trusted = trusted & (columns["characters"] >= corpus.quality.min_characters)
-    trusted &= ~_uncertain(columns, corpus.quality.min_language_score)
+    trusted &= ~uncertain(columns, corpus.quality.min_language_score)
     return thresholds.prose_groups(columns, corpus.quality, trusted)
 
 
-def _uncertain(columns: Columns, least: float) -> NDArray[np.bool_]:
+def uncertain(columns: Columns, least: float) -> NDArray[np.bool_]:
     """Unlikely, or not quite sure and contradicted by the second identifier; never where ``least`` is 0."""
     score, second = columns["language_score"], columns["second_language"]
     return (least > 0) & ((score < least) | ((score < SURE) & (columns["language"] != second)))

@@ -80,6 +80,15 @@ def read_batches(path: Path, columns: list[str]) -> Iterator[Any]:
         yield from opened.iter_batches(batch_size=BATCH, columns=columns)
 
 
+def read_row(path: Path, row: int, columns: list[str]) -> dict[str, Any]:
+    """Some cells of one row; no more than its row group is read."""
+    with extra("pyarrow.parquet").ParquetFile(path) as opened:
+        group = 0
+        while row >= (rows := opened.metadata.row_group(group).num_rows):
+            row, group = row - rows, group + 1
+        return dict(opened.read_row_group(group, columns).slice(row, 1).to_pylist()[0])
+
+
 def rows_of(path: Path) -> int:
     return int(extra("pyarrow.parquet").read_metadata(path).num_rows)
 

@@ -49,10 +49,10 @@ def untranslated(columns: Columns, shards: list[Shard]) -> list[dict[str, Any]]:
 
 
 def _page(columns: Columns, document: int, shards: list[Shard]) -> dict[str, str]:
-    table = files.read_table(shards[int(columns["shard"][document])].path, ["text", "url"])
-    row = int(columns["row"][document])
+    path = shards[int(columns["shard"][document])].path
+    page = files.read_row(path, int(columns["row"][document]), ["text", "url"])
     return {
-        "url": table["url"][row].as_py(),
-        "text": " ".join(table["text"][row].as_py().split())[:200],
+        "url": page["url"],
+        "text": " ".join(page["text"].split())[:200],
         "fate": str(columns["reason"][document]) or "kept",
     }

@@ -37,7 +37,7 @@ def funnel_table(records: Records) -> Table | None:
     """Documents read and kept, and training tokens, per domain."""
     if records.audit is None:
         return None
-    table = _table("Data", "domain", "documents", "dropped", "kept", "", "training tokens")
+    table = plain_table("Data", "domain", "documents", "dropped", "kept", "", "training tokens")
     rows = {}
     for domain in sorted({row["domain"] for row in records.audit["kept"] + records.audit["dropped"]}):
         kept, dropped = (_documents(records.audit[key], domain) for key in ("kept", "dropped"))
@@ -55,7 +55,7 @@ def heldout_table(records: Records) -> Table | None:
     """Bits per byte of every group at its first and its last evaluation."""
     if not records.heldout:
         return None
-    table = _table("Held-out bits per byte", "group", "first", "last", "change")
+    table = plain_table("Held-out bits per byte", "group", "first", "last", "change")
     names = sorted({name for line in records.heldout for name in line["groups"]})
     curves = {name: [line["groups"][name] for line in records.heldout if name in line["groups"]] for name in names}
     curves["all"] = [line["total"] for line in records.heldout if line.get("total")]
@@ -70,7 +70,7 @@ def time_table(records: Records) -> Table | None:
     known = wall_seconds(records)
     if not known:
         return None
-    table = _table("Time", "stage", "", "share")
+    table = plain_table("Time", "stage", "", "share")
     for stage, seconds in known.items():
         table.add_row(stage, duration(seconds), percent(seconds / max(sum(known.values()), 1e-9), 0))
     table.add_row("all", duration(sum(known.values())), "")
@@ -98,7 +98,7 @@ def gate_lines(records: Records) -> list[Text]:
     ]
 
 
-def _table(title: str, first: str, *others: str) -> Table:
+def plain_table(title: str, first: str, *others: str) -> Table:
     table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
     table.add_column(first, header_style="dim")
     for name in others:

@@ -1,0 +1,168 @@
+"""What curation and tokenisation take on one core, a step at a time: the rates of ``altiplano plan --stage corpus``.
+
+    python benchmarks/corpus_rates.py small --set corpus.root=FOLDER --out src/altiplano/planning/data/corpus_rates.json
+
+Curates the recipe's corpus once, in this process, and books the processor time (user + system) of every shard task
+under its step. Reading and extraction are then timed by themselves, per domain and in both modes of extraction;
+annotation is what is left of reading. Libraries and models are warmed up first, since a worker loads them once for
+thousands of shards.
+"""
+
+import argparse
+import json
+import platform
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import altiplano
+from altiplano.corpus import curate, files
+from altiplano.corpus.decisions import COPIES
+from altiplano.corpus.engine import InProcess
+from altiplano.corpus.extraction.extracting import extract
+from altiplano.corpus.sources.listing import plan
+from altiplano.corpus.sources.raw import Raw
+from altiplano.corpus.sources.reading import read
+from altiplano.recipe.load import load_recipe
+from altiplano.recipe.schema import Corpus
+from altiplano.tokens.encoding import documents, sample_texts
+from altiplano.tokens.tokenizer import Tokenizer
+
+STEPS = {
+    "annotate_shard": "read",
+    "write_fingerprints": "fingerprints",
+    "write_edges": "duplicates",
+    "_train": "models",
+    "_score": "perplexity",
+    "_write": "publish",
+    "_write_held": "split",
+    "_write_seen": "split",
+}
+"""The step that a task's function belongs to."""
+
+
+class Booked(InProcess):
+    """Books processor seconds of every task by step."""
+
+    def __init__(self) -> None:
+        self.seconds: Counter[str] = Counter()
+
+    def run(self, work: Callable[[Any], None], tasks: Iterable[Any]) -> Iterator[tuple[Any, Exception | None]]:
+        name = STEPS[work.func.__name__ if isinstance(work, partial) else work.__name__]
+        for task in tasks:
+            begun = time.process_time()
+            outcome = list(super().run(work, [task]))
+            self.seconds[name] += time.process_time() - begun
+            yield from outcome
+
+
+def extraction(corpus: Corpus, mode: str) -> dict[str, dict[str, float]]:
+    """Per domain: bytes on disk, raw and of text, and seconds of reading and of extraction."""
+    found: dict[str, Counter[str]] = {}
+    for task in plan(corpus):
+        book = found.setdefault(task.source.domain, Counter())
+        book["disk_bytes"] += task.size
+        begun = time.process_time()
+        for record in read(task):
+            book["reading"] += time.process_time() - begun
+            begun = time.process_time()
+            if isinstance(record, Raw):
+                book["raw_bytes"] += record.size
+                book["text_bytes"] += len(extract(record, mode).encode())
+            book["extraction"] += time.process_time() - begun
+            begun = time.process_time()
+        book["reading"] += time.process_time() - begun
+    return {domain: dict(book) for domain, book in found.items()}
+
+
+def measure(corpus: Corpus, vocabulary: int, sample_bytes: int, folder: Path) -> dict[str, Any]:
+    few = tuple(source.model_copy(update={"max_documents": 30}) for source in corpus.sources)
+    curate.curate(corpus.model_copy(update={"sources": few}), 0, folder / "warm", workers=1)
+    engine, steps, done = Booked(), folder / "curate" / "steps", folder / "curate"
+    audit = curate._steps(corpus, 0, done, steps, engine)
+    files.write_json(done / "audit.json", audit)
+    modes = {mode: extraction(corpus, mode) for mode in ("quality", "hybrid")}
+    used = modes[corpus.extraction.html]
+    engine.seconds["annotation"] = engine.seconds.pop("read") - sum(
+        book["reading"] + book["extraction"] for book in used.values()
+    )
+    tokenizer = Tokenizer.train(sample_texts(done, sample_bytes), vocabulary)
+    tokens: Counter[str] = Counter()
+    begun = time.process_time()
+    for row in documents(done):
+        tokens[row["domain"]] += len(tokenizer.encode(row["text"])) + 2
+    engine.seconds["tokenise"] = time.process_time() - begun
+    sides = {"annotated": steps.glob("shard-*.parquet"), "published": (done / "documents").glob("*.parquet")}
+    return {
+        "yields": {domain: yields_of(domain, used[domain], audit, tokens[domain]) for domain in sorted(used)},
+        "extraction": {
+            mode: {domain: book["reading"] + book["extraction"] for domain, book in books.items()}
+            for mode, books in modes.items()
+        },
+        "seconds": dict(engine.seconds),
+        "parent_seconds_per_document": parent_rate(corpus, folder),
+        "files": {name: sum(path.stat().st_size for path in paths) for name, paths in sides.items()},
+    }
+
+
+def yields_of(domain: str, read: dict[str, float], audit: dict[str, Any], tokens: int) -> dict[str, int]:
+    kept, dropped = ([row for row in audit[fate] if row["domain"] == domain] for fate in ("kept", "dropped"))
+    return {
+        "disk_bytes": int(read["disk_bytes"]),
+        "raw_bytes": int(read["raw_bytes"]),
+        "text_bytes": sum(row["bytes"] for row in [*kept, *dropped]),
+        "documents": sum(row["documents"] for row in [*kept, *dropped]),
+        "copies": sum(row["documents"] for row in dropped if row["reason"] in COPIES),
+        "kept_documents": sum(row["documents"] for row in kept),
+        "kept_bytes": sum(row["bytes"] for row in kept),
+        "tokens": tokens,
+    }
+
+
+def parent_rate(corpus: Corpus, folder: Path) -> float:
+    """Seconds that the process which deals out the tasks works for each document: the slope from one to nine copies of
+    the sources that are quickest to read. Nothing else of curation cannot be spread."""
+    some = [source for source in corpus.sources if source.domain == "code"]
+    seen = []
+    for times in (1, 9):
+        sources = [s.model_copy(update={"name": f"{s.name}-{n}"}) for n in range(times) for s in some]
+        engine, done = Booked(), folder / f"parent-{times}"
+        begun = time.process_time()
+        audit = curate._steps(corpus.model_copy(update={"sources": tuple(sources)}), 0, done, done / "steps", engine)
+        seen.append((time.process_time() - begun - engine.seconds.total(), audit["raw"]["documents"]))
+    (less, few), (more, many) = seen
+    return (more - less) / (many - few)
+
+
+def main() -> None:
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("recipe")
+    options.add_argument("--set", action="append", default=[], dest="overrides")
+    options.add_argument("--out", type=Path)
+    given = options.parse_args()
+    recipe = load_recipe(given.recipe, given.overrides)
+    with tempfile.TemporaryDirectory(prefix="altiplano-") as temporary:
+        found = measure(recipe.corpus, recipe.model.vocabulary, recipe.tokenizer.sample_bytes, Path(temporary))
+    about = {"measured": time.strftime("%Y-%m-%d"), "altiplano": altiplano.__version__, "recipe": recipe.name}
+    about["machine"] = f"{_processor()}, one core, Python {platform.python_version()}"
+    text = json.dumps({**about, **found}, indent=1, sort_keys=True) + "\n"
+    if given.out:
+        given.out.write_text(text)
+    else:
+        print(text, end="")
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())
+
+
+if __name__ == "__main__":
+    main()
