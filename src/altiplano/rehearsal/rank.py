@@ -29,8 +29,8 @@ from altiplano.training.optimizer import make_optimizer
 def rehearse_rank(recipe: Recipe, layout: Layout, pipeline_rank: int) -> dict[str, Any]:
     """One optimizer step of the first rank of pipeline rank ``pipeline_rank``.
 
-    Returns parameters (elements); state, activations, receive_buffers, memory (bytes; memory is this process's own);
-    collectives [kind, group, bytes, count]; seconds.
+    Returns rank, parameters (elements), state_bytes, activation_bytes (peak), receive_bytes, collectives as lists of
+    kind, group, bytes and count; seconds and process_bytes are the rehearsal's own.
     """
     begun = time.monotonic()
     mesh = join_fake_group(layout, pipeline_rank * layout.world_size // layout.pp)
