@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from altiplano.errors import TrainingError
@@ -15,6 +16,9 @@ from altiplano.recipe.layout import Layout
 from altiplano.recipe.schema import Recipe
 from altiplano.recipe.units import human_bytes
 from altiplano.rehearsal.compare import STACK, Comparison, compare, kinds_of_rank
+
+TOGETHER = 2
+"""Ranks at a time, each of which has a process with one thread and half a GiB."""
 
 
 def rehearse(recipe: Recipe, cluster: Cluster, layout: Layout) -> list[Comparison]:
@@ -32,15 +36,20 @@ def rehearse(recipe: Recipe, cluster: Cluster, layout: Layout) -> list[Compariso
         slots=True,
     )
     case = laid_out(base, layout, recipe, cluster, load_stack(STACK), cluster.devices)
-    kinds, done = kinds_of_rank(recipe, layout), []
-    for number, alike in enumerate(kinds, 1):
-        say(f"rehearsing pipeline rank {alike[0]} of {layout.pp} ({number} of {len(kinds)}) …")
-        done.append(compare(recipe, layout, case, alike, run_rank(recipe, layout, alike[0])))
+    kinds = kinds_of_rank(recipe, layout)
+
+    def one_kind(alike: list[int]) -> Comparison:
+        say(f"rehearsing pipeline rank {alike[0]} of {layout.pp} …")
+        found = compare(recipe, layout, case, alike, run_rank(recipe, layout, alike[0]))
+        verdict = "as planned" if found.agrees else "NOT as planned"
         say(
-            f"pipeline rank {alike[0]}: {'as planned' if done[-1].agrees else 'NOT as planned'}; "
-            f"{done[-1].seconds:.0f} s, {human_bytes(done[-1].process_bytes)} of this machine's memory"
+            f"pipeline rank {found.rank}: {verdict}; {found.seconds:.0f} s, "
+            f"{human_bytes(found.process_bytes)} of this machine's memory"
         )
-    return done
+        return found
+
+    with ThreadPoolExecutor(TOGETHER) as together:
+        return list(together.map(one_kind, kinds))
 
 
 def say(text: str) -> None:

@@ -79,13 +79,10 @@ def compare(recipe: Recipe, layout: Layout, case: Case, alike: list[int], measur
         Line("parameters", counts.parameters_on_rank(recipe, layout, rank), measured["parameters"]),
         Line("state bytes", counts.state_bytes(recipe, layout, rank), measured["state_bytes"]),
         Line("receive buffer bytes", counts.receive_bytes(recipe, layout, rank), measured["receive_bytes"]),
-        Line(
-            "activation peak bytes",
-            round(kept_activations(case, load_stack(STACK), rank)),
-            measured["activation_bytes"],
-            ACTIVATIONS_WITHIN,
-        ),
     ]
+    if layout.recompute != "selective":  # which keeps tensors without telling autograd's hooks
+        kept = round(kept_activations(case, load_stack(STACK), rank))
+        lines.append(Line("activation peak bytes", kept, measured["activation_bytes"], ACTIVATIONS_WITHIN))
     return Comparison(
         rank,
         alike,

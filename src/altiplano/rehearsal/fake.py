@@ -6,12 +6,13 @@ from typing import Any
 import torch
 import torch.distributed as dist
 from torch import Tensor
-from torch._subclasses.fake_tensor import FakeTensorMode, unset_fake_temporarily
+from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.distributed.pipelining import schedules, stage
 from torch.testing._internal.distributed.fake_pg import FakeStore
 
 from altiplano.model.attention import fused_attention
 from altiplano.model.llama import Llama
+from altiplano.parallel import context
 from altiplano.parallel.mesh import Mesh, start_mesh
 from altiplano.recipe.layout import Layout
 from altiplano.training import loss
@@ -24,6 +25,7 @@ def join_fake_group(layout: Layout, rank: int) -> Mesh:
     _skip_vote()
     # A GPU widens so many logits at a time; a CPU's small pieces would only make the rehearsal longer.
     loss.CHUNK["cpu"] = loss.CHUNK["cuda"]
+    context.context_attention = _attend_to_whole_row
     return start_mesh(layout, "cpu")
 
 
@@ -42,25 +44,20 @@ def _skip_vote() -> None:
 def use_whole_rows(part: Llama, layout: Layout) -> None:
     """Let every row be one document: where documents end is a question about values, which fake tensors have not got.
 
-    Attention is PyTorch's fused one, which keeps what a GPU's does, instead of the CPU's tiles. Under context
-    parallelism masks are made of real documents.
+    Attention is PyTorch's fused one, which keeps what a GPU's does, instead of the CPU's tiles and masks.
     """
+    part.pack_documents = lambda document, dtype: None  # type: ignore[method-assign]
     if layout.cp == 1:
-        part.pack_documents = lambda document, dtype: None  # type: ignore[method-assign]
         for block in part.layers.values():
-            block.get_submodule("self_attn").attend = _attend_whole_rows  # type: ignore[assignment]
-        return
-    real = part.pack_documents
-
-    def pack(document: Tensor, dtype: torch.dtype) -> Any:
-        with unset_fake_temporarily():
-            return real(torch.zeros(document.shape, dtype=torch.int64), dtype)
-
-    part.pack_documents = pack  # type: ignore[method-assign, assignment]
+            block.get_submodule("self_attn").attend = _attend_row  # type: ignore[assignment]
 
 
-def _attend_whole_rows(q: Tensor, k: Tensor, v: Tensor, _packing: Any) -> Tensor:
+def _attend_row(q: Tensor, k: Tensor, v: Tensor, _packing: Any) -> Tensor:
     return fused_attention(q, k, v, mask=None, is_causal=True)
+
+
+def _attend_to_whole_row(q: Tensor, k: Tensor, v: Tensor, _packing: Any) -> Tensor:
+    return fused_attention(q, k, v, mask=None, is_causal=False)
 
 
 def fake_tensors() -> FakeTensorMode:
