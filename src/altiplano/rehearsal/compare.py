@@ -13,7 +13,7 @@ from altiplano.recipe.schema import Recipe
 
 STACK = "altiplano"
 ACTIVATIONS_WITHIN = 0.10
-"""The planner leaves out what is small beside blocks: rotary tables, token numbers, the loss's numbers for each token."""
+"""The planner leaves out what is small beside blocks: rotary tables, token numbers, the loss of each token."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Sent:
-    """``size`` in bytes of the whole tensor over ``group``, which is of ``ranks``; ``planned`` and ``measured`` count."""
+    """``size``: bytes of the whole tensor over ``group`` of ``ranks``. ``planned`` and ``measured`` are counts."""
 
     kind: str
     group: str

@@ -3,7 +3,6 @@
 import os
 from typing import Any
 
-import torch
 import torch.distributed as dist
 from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensorMode
@@ -30,7 +29,7 @@ def join_fake_group(layout: Layout, rank: int) -> Mesh:
 
 
 def _skip_vote() -> None:
-    """PyTorch 2.13's pipelines first vote whether all stages were given shapes; ours were, and nobody is there to ask."""
+    """PyTorch 2.13 first votes whether all stages were given shapes; ours were, and nobody is there to ask."""
     if not hasattr(schedules._PipelineSchedule, "_warmup_p2p"):
         return
 
