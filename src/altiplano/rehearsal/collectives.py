@@ -54,8 +54,8 @@ class SentCounter(TorchDispatchMode):
 
 def group_names(mesh: Mesh) -> dict[str, tuple[str, int]]:
     """By PyTorch's name of a process group: the planner's name for it, and how many ranks it has."""
-    groups = {mesh.group(name).group_name: (name, mesh.group(name).size()) for name in ("tp", "cp", "pp")}
+    groups = {str(mesh.group(name).group_name): (name, mesh.group(name).size()) for name in ("tp", "cp", "pp")}
     for name in ("shards", "replicas"):
         group = mesh.weights.get_group(name)
-        groups[group.group_name] = groups.get(group.group_name, (name, group.size()))
+        groups.setdefault(str(group.group_name), (name, group.size()))
     return groups

@@ -61,7 +61,7 @@ class Comparison:
 
     @property
     def agrees(self) -> bool:
-        return all(one.agrees for one in [*self.lines, *self.collectives])
+        return all(one.agrees for one in self.lines) and all(one.agrees for one in self.collectives)
 
 
 def kinds_of_rank(recipe: Recipe, layout: Layout) -> list[list[int]]:

@@ -45,7 +45,7 @@ def use_whole_rows(part: Llama, layout: Layout) -> None:
 
     Attention is PyTorch's fused one, which keeps what a GPU's does, instead of the CPU's tiles and masks.
     """
-    part.pack_documents = lambda document, dtype: None  # type: ignore[method-assign]
+    part.pack_documents = lambda document, dtype: None
     if layout.cp == 1:
         for block in part.layers.values():
             block.get_submodule("self_attn").attend = _attend_row  # type: ignore[assignment]
@@ -55,7 +55,7 @@ def _attend_row(q: Tensor, k: Tensor, v: Tensor, _packing: Any) -> Tensor:
     return fused_attention(q, k, v, mask=None, is_causal=True)
 
 
-def _attend_to_whole_row(q: Tensor, k: Tensor, v: Tensor, _packing: Any) -> Tensor:
+def _attend_to_whole_row(q: Tensor, k: Tensor, v: Tensor, packing: Any) -> Tensor:
     return fused_attention(q, k, v, mask=None, is_causal=False)
 
 
