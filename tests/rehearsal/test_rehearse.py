@@ -12,7 +12,7 @@ from altiplano.recipe.load import load_recipe
 from altiplano.rehearsal.compare import kinds_of_rank
 
 # Fake tensors have no size: a large model takes no longer than a small one.
-JOB = ["llama-3.1-8b", "--set", "batch.tokens=64Ki"]
+JOB = ["llama-3.1-8b", "--set", "batch.tokens=64Ki", "--set", "model.layers=6"]
 
 
 def test_sixteen_ranks_are_as_planned(capsys: pytest.CaptureFixture[str]) -> None:
@@ -21,7 +21,7 @@ def test_sixteen_ranks_are_as_planned(capsys: pytest.CaptureFixture[str]) -> Non
     found = json.loads(printed.out)
     assert found["agrees"] is True
     assert [one["alike"] for one in found["ranks"]] == [[0], [1, 2], [3]]
-    recipe, layout = load_recipe("llama-3.1-8b", JOB[2:]), parse_layout("dp2.tp2.pp4.mb1")
+    recipe, layout = load_recipe("llama-3.1-8b", [JOB[2], JOB[4]]), parse_layout("dp2.tp2.pp4.mb1")
     for one in found["ranks"]:
         assert one["parameters"]["measured"] == counts.parameters_on_rank(recipe, layout, one["rank"])
         assert one["state_bytes"]["measured"] == 16 * one["parameters"]["measured"]
@@ -29,7 +29,7 @@ def test_sixteen_ranks_are_as_planned(capsys: pytest.CaptureFixture[str]) -> Non
         assert one["activation_peak_bytes"]["measured"] == pytest.approx(
             one["activation_peak_bytes"]["planned"], rel=0.01
         )
-        assert one["activation_peak_bytes"]["measured"] > 1e9
+        assert one["activation_peak_bytes"]["measured"] > 1e8
         assert {sent["group"] for sent in one["collectives"]} == {"shards", "tp", "pp"}
         assert one["process_bytes"] < 2**30
     assert "pipeline rank 3: as planned" in printed.err
@@ -37,7 +37,7 @@ def test_sixteen_ranks_are_as_planned(capsys: pytest.CaptureFixture[str]) -> Non
 
 @pytest.mark.parametrize("layout", ["dp2.rep2.cp2.tp2.mb1.recompute-full", "dp2.pp2.v2.mb1"])
 def test_other_layouts_are_as_planned(layout: str) -> None:
-    assert run(["rehearse", *JOB, "--set", "model.layers=6", "--layout", layout]) == 0
+    assert run(["rehearse", *JOB, "--layout", layout]) == 0
 
 
 def test_a_wrong_plan_is_found(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
