@@ -3,13 +3,14 @@
 # make contract  every layout against one process in float64, float32 and bfloat16: a table (ten minutes)
 # make soak    one training run with every kind of fault in it, compared with an undisturbed one (two minutes)
 # make benchmark  reading, training and layouts beside their peers, on a machine with nothing else to do (a quarter of an hour)
+# make rehearse  one step of the source recipe as ranks of 2,048 would take it, beside the plan (about four minutes)
 # make lint    ruff, mypy, import-linter
 # make clean   remove the virtual environment and all runs
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
 
-.PHONY: run test contract soak benchmark lint clean
+.PHONY: run test contract soak benchmark rehearse lint clean
 
 run: $(READY)
 	$(BIN)/altiplano run recipes/quickstart.toml
@@ -28,6 +29,9 @@ benchmark: $(READY)
 	$(BIN)/python benchmarks/training.py
 	$(BIN)/python benchmarks/layouts.py
 	$(BIN)/python benchmarks/planner.py
+
+rehearse: $(READY)
+	$(BIN)/altiplano rehearse llama-3.1-405b --cluster h100-2048
 
 lint: $(READY)
 	$(BIN)/ruff check

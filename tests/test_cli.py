@@ -8,7 +8,7 @@ import pytest
 
 from altiplano.cli import STAGES, parser, run
 
-COMMANDS = ["run", *STAGES, "recipe", "launch", "inspect", "report", "generate", "serve", "doctor"]
+COMMANDS = ["run", *STAGES, "recipe", "plan", "rehearse", "launch", "inspect", "report", "generate", "serve", "doctor"]
 
 
 @pytest.mark.parametrize("command", COMMANDS)

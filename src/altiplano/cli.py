@@ -16,6 +16,7 @@ from altiplano.commands import (
     inspect_run,
     launch_training,
     plan_run,
+    rehearse_run,
     run_stages,
     serve_model,
     show_recipe,
@@ -193,6 +194,18 @@ def parser() -> argparse.ArgumentParser:
     plan.add_argument(
         "--cores", type=int, default=4096, metavar="N", help="corpus: cores to curate with (default: 4096)"
     )
+
+    rehearsal = add(
+        "rehearse",
+        "step the training code once as ranks of a large job would, without the job, and compare with the plan",
+        rehearse_run,
+        "examples:\n  altiplano rehearse llama-3.1-405b --cluster h100-2048\n"
+        "  altiplano rehearse RECIPE --cluster CLUSTER.toml --layout dp8.tp4.pp4 --json\n\n"
+        "Exit status: 0 as planned, 1 not, or the step fails, 2 bad input.",
+    )
+    add_recipe(rehearsal)
+    add_cluster(rehearsal)
+    rehearsal.add_argument("--json", action="store_true", help="print JSON (docs/rehearse.md has its keys)")
 
     launch = add(
         "launch",

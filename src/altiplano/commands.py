@@ -148,6 +148,15 @@ def plan_curation(options: argparse.Namespace) -> int:
     return 0
 
 
+def rehearse_run(options: argparse.Namespace) -> int:
+    recipe, cluster, layout = read_inputs(options)
+    from altiplano.rehearsal.command import as_json, as_text, rehearse
+
+    done = rehearse(recipe, cluster, layout)
+    print(json.dumps(as_json(done, recipe, cluster, layout), indent=1) if options.json else as_text(done, layout))
+    return 0 if all(one.agrees for one in done) else 1
+
+
 def launch_training(options: argparse.Namespace) -> int:
     recipe, cluster, layout = read_inputs(options)
     from altiplano.launch.job import launch_job

@@ -40,17 +40,17 @@ def causal_attention(q: Tensor, k: Tensor, v: Tensor, packing: Packing) -> Tenso
     if q.dtype is torch.bfloat16 and not q.is_cuda:
         return TiledAttention.apply(q, k, v, packing or whole_rows(*q.shape[:2], q.dtype))
     if packing is None:
-        return _attend(q, k, v, mask=None, is_causal=True)
+        return fused_attention(q, k, v, mask=None, is_causal=True)
     if q.is_cuda:
         q, k, v = (t.transpose(1, 2) for t in (q, k, v))
         return _compiled_flex_attention()(q, k, v, block_mask=packing, enable_gqa=True).transpose(1, 2)
     # One split of the flattened rows: its backward is one concatenation, however many documents there are.
     parts = zip(*(t.flatten(0, 1).unsqueeze(0).split_with_sizes(packing, dim=1) for t in (q, k, v)), strict=True)
-    attended = [_attend(q, k, v, mask=None, is_causal=True) for q, k, v in parts]
+    attended = [fused_attention(q, k, v, mask=None, is_causal=True) for q, k, v in parts]
     return torch.cat(attended, dim=1).view_as(q)
 
 
-def _attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, is_causal: bool) -> Tensor:
+def fused_attention(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, is_causal: bool) -> Tensor:
     q, k, v = (t.transpose(1, 2) for t in (q, k, v))
     grouped = q.shape[1] != k.shape[1]
     attended = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, is_causal=is_causal, enable_gqa=grouped)
@@ -123,4 +123,4 @@ class Cache:
 
 def cached_attention(q: Tensor, k: Tensor, v: Tensor, mask: Tensor) -> Tensor:
     """Attention of new tokens to all tokens; ``mask`` from ``Cache.mask``."""
-    return _attend(q, k, v, mask=mask, is_causal=False)
+    return fused_attention(q, k, v, mask=mask, is_causal=False)

@@ -22,12 +22,24 @@ from altiplano.recipe.schema import Recipe
 
 def spread_model(recipe: Recipe, layout: Layout, mesh: Mesh, losses: TokenLosses) -> SpreadModel:
     """This process's parts of the recipe's model, one for each of its pipeline stages, with their initial weights."""
-    compute = getattr(torch, recipe.precision.compute)
-    parts = [_spread_part(recipe, layout, mesh, compute, stage) for stage in layout.stage_numbers(mesh.rank("pp"))]
-    return SpreadModel(parts, layout, mesh, recipe.batch.sequence_length, compute, losses)
+    parts = shape_parts(recipe, layout, mesh)
+    for part in parts:
+        allocate(part, mesh.device)
+        set_initial_weights(part, recipe)
+    return SpreadModel(parts, layout, mesh, recipe.batch.sequence_length, compute_type(recipe), losses)
 
 
-def _spread_part(recipe: Recipe, layout: Layout, mesh: Mesh, compute: torch.dtype, stage: int) -> Llama:
+def compute_type(recipe: Recipe) -> torch.dtype:
+    return getattr(torch, recipe.precision.compute)
+
+
+def shape_parts(recipe: Recipe, layout: Layout, mesh: Mesh) -> list[Llama]:
+    """The parts without memory for their weights: all that a layout does to a model is done."""
+    return [_shape_part(recipe, layout, mesh, stage) for stage in layout.stage_numbers(mesh.rank("pp"))]
+
+
+def _shape_part(recipe: Recipe, layout: Layout, mesh: Mesh, stage: int) -> Llama:
+    compute = compute_type(recipe)
     with torch.device("meta"):
         part = Llama(
             recipe.model,
@@ -46,11 +58,14 @@ def _spread_part(recipe: Recipe, layout: Layout, mesh: Mesh, compute: torch.dtyp
         compile_blocks(part)
     if layout.dp * layout.cp > 1 or compute is torch.bfloat16:
         shard_data(part, mesh.data, compute, keep_gathered=layout.pp > 1 or layout.dp * layout.cp == 1)
-    part.to_empty(device=mesh.device)
-    if recipe.model.tied_embeddings and part.lm_head is not None and part.embed_tokens is not None:
-        part.lm_head.weight = part.embed_tokens.weight  # to_empty gave each its own memory
-    set_initial_weights(part, recipe)
     return part
+
+
+def allocate(part: Llama, device: torch.device) -> None:
+    """Give the part's weights memory on ``device``, with anything in it."""
+    part.to_empty(device=device)
+    if part.shape.tied_embeddings and part.lm_head is not None and part.embed_tokens is not None:
+        part.lm_head.weight = part.embed_tokens.weight  # to_empty gave each its own memory
 
 
 def parameters_by_name(parts: Iterable[Llama]) -> dict[str, torch.nn.Parameter]:

@@ -105,6 +105,19 @@ def in_flight(case: Case, rank: int) -> list[float]:
     return held
 
 
+def kept_activations(case: Case, stack: Stack, rank: int) -> float:
+    """Bytes that autograd keeps at the most on a rank: its blocks' for the micro-batches in flight, and with the head
+    the norm's input and output and the logits of one. What is only there during a backward pass is not in it."""
+    size = 4 if case.precision == "fp32" else 2
+    shape, tp, chunks = case.shape, case.spread.tp, case.rank_chunks(rank)
+    layers = sum(count * chunk.layers for count, chunk in zip(in_flight(case, rank), chunks, strict=True))
+    kept = layers * sum(kept_per_token(case, stack).values())
+    if chunks[-1].last:
+        gathered = 1 if stack.regathers else tp
+        kept += size * (shape.width * (1 + gathered) + shape.vocabulary) / tp
+    return kept * case.tokens
+
+
 def rank_memory(case: Case, stack: Stack, rank: int) -> Memory:
     shape, spread = case.shape, case.spread
     size = 4.0 if case.precision == "fp32" else 2.0

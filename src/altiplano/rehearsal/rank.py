@@ -1,0 +1,105 @@
+"""One rehearsed rank, in a process of its own: ``python -m altiplano.rehearsal.rank`` reads its job from standard
+input and prints what it measured as JSON."""
+
+import json
+import os
+import resource
+import sys
+import time
+import warnings
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from altiplano.parallel.pipeline import SpreadModel
+from altiplano.parallel.spread import allocate, compute_type, parameters_by_name, shape_parts
+from altiplano.recipe.layout import Layout
+from altiplano.recipe.schema import Recipe
+from altiplano.rehearsal.activations import Keeper, storage_of
+from altiplano.rehearsal.collectives import SentCounter
+from altiplano.rehearsal.fake import fake_tensors, join_fake_group, use_whole_rows
+from altiplano.tokens.loader import Batch
+from altiplano.training.checkpoint import training_tensors
+from altiplano.training.clip import clip_gradient
+from altiplano.training.loss import token_losses
+from altiplano.training.optimizer import make_optimizer
+
+
+def rehearse_rank(recipe: Recipe, layout: Layout, pipeline_rank: int) -> dict[str, Any]:
+    """One optimizer step of the first rank of pipeline rank ``pipeline_rank``.
+
+    Returns rank, parameters (elements), state_bytes, activation_bytes (peak), receive_bytes, collectives as lists of
+    kind, group, bytes and count; seconds and process_bytes are the rehearsal's own.
+    """
+    begun = time.monotonic()
+    mesh = join_fake_group(layout, pipeline_rank * layout.world_size // layout.pp)
+    parts = shape_parts(recipe, layout, mesh)
+    model = SpreadModel(
+        parts, layout, mesh, recipe.batch.sequence_length, compute_type(recipe), token_losses(mesh.group("tp"))
+    )
+    for part in parts:
+        use_whole_rows(part, layout)
+    sent, kept = SentCounter(mesh), Keeper()
+    with fake_tensors():
+        for part in parts:
+            allocate(part, mesh.device)
+        parameters = parameters_by_name(parts)
+        optimizer = make_optimizer(parameters, recipe.optimizer)
+        tensors = training_tensors(parameters, optimizer)
+        with sent, kept.watching(parts):
+            model.step(_batch(recipe, layout), recipe.batch.sequences, recipe.batch.tokens)
+        clip_gradient(parameters.values(), recipe.optimizer.clip_norm, mesh)
+        gradients = [one.grad for one in parameters.values() if one.grad is not None]
+        optimizer.step()
+        state = [*tensors.values(), *gradients]
+    return {
+        "rank": pipeline_rank,
+        "parameters": sum(local(one).numel() for one in parameters.values()),
+        "state_bytes": sum(local(one).numel() * one.element_size() for one in state),
+        "activation_bytes": kept.peak,
+        "receive_bytes": _receive_buffers(model),
+        "collectives": [[*key, times] for key, times in sorted(sent.found.items())],
+        "seconds": time.monotonic() - begun,
+        "process_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024),
+    }
+
+
+def _batch(recipe: Recipe, layout: Layout) -> Batch:
+    rows = len(layout.share(range(recipe.batch.sequences), 0))
+    whole = torch.zeros(rows, recipe.batch.sequence_length, dtype=torch.int64)
+    return Batch(whole, whole.clone(), whole.clone())
+
+
+def local(tensor: Any) -> Tensor:
+    return getattr(tensor, "_local_tensor", tensor)
+
+
+def _receive_buffers(model: SpreadModel) -> int:
+    """PyTorch's pipelines hold a buffer for every micro-batch of a step, both ways, from the first step on."""
+    stages = [
+        stage
+        for schedule in model.schedules.values()
+        for stage in ([schedule._stage] if hasattr(schedule, "_stage") else schedule._stages)
+    ]
+    found = {
+        storage_of(info.buffer)._cdata: storage_of(info.buffer).nbytes()
+        for stage in stages
+        for infos in (*stage.args_recv_info.values(), *stage.grad_recv_info.values())
+        for info in infos
+        if getattr(info, "buffer", None) is not None
+    }
+    return sum(found.values())
+
+
+def main() -> None:
+    warnings.filterwarnings("ignore")
+    torch.set_num_threads(1)
+    job = json.load(sys.stdin)
+    recipe, layout = Recipe.model_validate(job["recipe"]), Layout.model_validate(job["layout"])
+    print(json.dumps(rehearse_rank(recipe, layout, job["rank"])), flush=True)
+    os._exit(0)  # an interpreter that shuts down with process groups sometimes aborts
+
+
+if __name__ == "__main__":
+    main()

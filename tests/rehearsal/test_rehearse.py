@@ -1,0 +1,94 @@
+"""A rehearsal of sixteen ranks: everything as planned, and not as planned when the plan or the model is altered."""
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from altiplano.cli import run
+from altiplano.planning import counts
+from altiplano.recipe.layout import parse_layout
+from altiplano.recipe.load import load_recipe
+from altiplano.rehearsal.compare import kinds_of_rank
+
+# Fake tensors have no size: a large model takes no longer than a small one.
+JOB = ["llama-3.1-8b", "--set", "batch.tokens=64Ki", "--set", "model.layers=6"]
+
+
+def test_sixteen_ranks_are_as_planned(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["rehearse", *JOB, "--layout", "dp2.tp2.pp4.mb1", "--json"]) == 0
+    printed = capsys.readouterr()
+    found = json.loads(printed.out)
+    assert found["agrees"] is True
+    assert [one["alike"] for one in found["ranks"]] == [[0], [1, 2], [3]]
+    recipe, layout = load_recipe("llama-3.1-8b", [JOB[2], JOB[4]]), parse_layout("dp2.tp2.pp4.mb1")
+    for one in found["ranks"]:
+        assert one["parameters"]["measured"] == counts.parameters_on_rank(recipe, layout, one["rank"])
+        assert one["state_bytes"]["measured"] == 16 * one["parameters"]["measured"]
+        # Measured is far closer than the tolerance: rotary tables and token numbers are all that is left out.
+        assert one["activation_peak_bytes"]["measured"] == pytest.approx(
+            one["activation_peak_bytes"]["planned"], rel=0.01
+        )
+        assert one["activation_peak_bytes"]["measured"] > 1e8
+        assert {sent["group"] for sent in one["collectives"]} == {"shards", "tp", "pp"}
+        assert one["process_bytes"] < 2**30
+    assert "pipeline rank 3: as planned" in printed.err
+
+
+@pytest.mark.parametrize("layout", ["dp2.rep2.cp2.tp2.mb1.recompute-full", "dp2.pp2.v2.mb1"])
+def test_other_layouts_are_as_planned(layout: str) -> None:
+    assert run(["rehearse", *JOB, "--layout", layout]) == 0
+
+
+def test_a_wrong_plan_is_found(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    real = counts.collectives
+    monkeypatch.setattr(
+        counts,
+        "collectives",
+        lambda *arguments: [
+            replace(one, count=one.count + 1) if one.kind == "reduce_scatter" else one for one in real(*arguments)
+        ],
+    )
+    assert run(["rehearse", *JOB, "--set", "model.layers=2", "--layout", "dp2.mb1"]) == 1
+    printed = capsys.readouterr().out
+    wrong = [line for line in printed.splitlines() if line.startswith("✗")]
+    assert wrong
+    assert all("reduce_scatter" in line for line in wrong)
+
+
+def test_training_code_that_cannot_take_a_step_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # Past the check of layouts, as a mistake in it would be: 8 heads of keys over 3 ranks.
+    monkeypatch.setattr("altiplano.commands.check_layout", lambda *arguments: None)
+    monkeypatch.setattr("altiplano.planning.plan.check_layout", lambda *arguments: None)
+    assert run(["rehearse", *JOB, "--set", "model.layers=2", "--layout", "tp3.mb1"]) == 1
+    error = capsys.readouterr().err
+    assert "Traceback" not in error
+    assert "cannot take a step" in error.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--layout", "tp3"], "tp = 3 does not divide model.kv_heads = 8"),
+        (
+            ["--cluster", "h100-2048", "--layout", "dp2.tp2.pp4"],
+            "layout dp2.tp2.pp4 is of 16 devices, h100-2048 has 2048",
+        ),
+        (["--layout", "pp40"], "leave one without layers"),
+    ],
+)
+def test_an_impossible_layout_is_one_line(
+    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["rehearse", "llama-3.1-8b", *arguments]) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+
+
+def test_every_kind_of_rank_is_rehearsed_once() -> None:
+    recipe = load_recipe("llama-3.1-405b")
+    assert kinds_of_rank(recipe, parse_layout("dp16.tp8.pp16.mb1")) == [[0], [*range(1, 15)], [15]]
+    assert kinds_of_rank(recipe, parse_layout("dp256.tp8.mb1")) == [[0]]
