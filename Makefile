@@ -1,9 +1,10 @@
 # make run     the main job: the quickstart recipe, from raw text to a released model (about three minutes)
 # make test    lint, types, layer rules and all tests
 # make contract  every layout against one process in float64, float32 and bfloat16: a table (ten minutes)
-# make soak    one training run with every kind of fault in it, compared with an undisturbed one (two minutes)
+# make soak    one training run with every kind of fault in it, compared with an undisturbed one; and one under random kills,
+#              whose goodput is compared with the planner's formula (six minutes)
 # make benchmark  reading, training and layouts beside their peers, on a machine with nothing else to do (a quarter of an hour)
-# make rehearse  one step of the source recipe as ranks of 2,048 would take it, beside the plan (about four minutes)
+# make rehearse  one step of the source recipe as ranks of 2,048 would take it, beside the plan (two minutes)
 # make lint    ruff, mypy, import-linter
 # make clean   remove the virtual environment and all runs
 PYTHON ?= python3
@@ -20,6 +21,7 @@ test: lint
 
 soak: $(READY)
 	PYTHONPATH=tests $(BIN)/python tests/faults/soak.py
+	PYTHONPATH=tests $(BIN)/python tests/faults/goodput_soak.py
 
 contract: $(READY)
 	cd tests && ../$(BIN)/python -m distributed.contract

@@ -30,7 +30,7 @@ from distributed.twenty_steps import STEPS, Outcome, plain, spread
 class Case:
     layout: str
     kind: str = "regular"
-    """regular, ragged, tied or deep: which batches and which model."""
+    """regular, ragged, tied, deep or deeper: which batches and which model."""
     slow: bool = False
 
     @property
@@ -90,6 +90,7 @@ CASES = [
     Case("dp2.tp2", "tied", slow=True),
     Case("dp2.cp2.mb1", "ragged", slow=True),
     Case("pp2.v3", "deep", slow=True),
+    Case("dp2.pp2.v4", "deeper", slow=True),
     Case("pp4.interleaved", "deep", slow=True),
     Case("pp4.zbv", "deep", slow=True),
     # Three dimensions.

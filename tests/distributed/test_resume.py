@@ -1,6 +1,7 @@
 """Stopping, killing and continuing a training run, on the same layout and on others."""
 
 import os
+import re
 import signal
 import time
 from pathlib import Path
@@ -85,7 +86,8 @@ def test_a_dead_rank_starts_all_again(tokenized: Path, tmp_path: Path) -> None:
     os.kill(int(children[1]), signal.SIGKILL)
     output, _ = process.communicate(timeout=120)
     assert process.returncode == 0, output
-    assert "rank 1 was ended by SIGKILL; starting again from step 5" in output
+    # From the beginning where the machine is so busy that the checkpoint of step 5 was not yet written.
+    assert re.search(r"rank 1 was ended by SIGKILL; starting again from step [05]\b", output), output
     assert same_weights(tmp_path / "killed", tmp_path / "undisturbed")
     assert all(not Path(f"/proc/{child}").exists() for child in children)
 

@@ -42,6 +42,7 @@ ROWS = {
     "ragged": [1, 5, 3, 7, 2, 8, 6, 1, 4, 9, 11, 3, 5, 13, 2, 8, 7, 10, 6, 8],
 }
 ROWS["deep"] = ROWS["ragged"]
+ROWS["deeper"] = ROWS["regular"]
 
 
 @dataclass
@@ -56,8 +57,12 @@ class Outcome:
 
 
 def recipe_of(kind: str, precision: str) -> Recipe:
-    """``kind``: which model (tied, deep or neither) and which batches (those of ``ROWS``)."""
-    more = {"tied": ["model.tied_embeddings=true"], "deep": ["model.layers=8"]}.get(kind, [])
+    """``kind``: which model (tied, deep, deeper or none of them) and which batches (those of ``ROWS``)."""
+    more = {
+        "tied": ["model.tied_embeddings=true"],
+        "deep": ["model.layers=8"],
+        "deeper": ["model.layers=10"],
+    }.get(kind, [])
     return load_recipe("quickstart", [*MODEL, *more, f"precision.compute={precision}"])
 
 

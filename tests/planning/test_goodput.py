@@ -34,6 +34,14 @@ def test_closed_form_against_monte_carlo(mean: float, interval: float) -> None:
     assert sum(runs) / len(runs) == pytest.approx(ettr(interval, reliability), rel=0.01)
 
 
+@pytest.mark.parametrize("write", [60.0, 600.0, 1800.0])
+def test_checkpoints_that_count_only_once_written_against_monte_carlo(write: float) -> None:
+    reliability = Reliability(2 * HOUR, 20.0, 300.0, write)
+    runs = [simulate(0.5 * HOUR, reliability, 4000 * 2 * HOUR, seed) for seed in range(4)]
+    assert sum(runs) / len(runs) == pytest.approx(ettr(0.5 * HOUR, reliability), rel=0.01)
+    assert ettr(0.5 * HOUR, reliability) < ettr(0.5 * HOUR, Reliability(2 * HOUR, 20.0, 300.0))
+
+
 @pytest.mark.parametrize("covers", [0.5, 0.8, 1.0])
 def test_tiers_against_monte_carlo(covers: float) -> None:
     fast, slow = Tier(466.0, 0.5, 120.0, covers), Tier(1800.0, 5.0, 600.0)

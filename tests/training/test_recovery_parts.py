@@ -1,7 +1,9 @@
 """The parts of recovery, each against values worked out by hand."""
 
+import math
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -9,7 +11,7 @@ from hypothesis import strategies as st
 
 from altiplano.recipe.schema import Checkpoint, Guards
 from altiplano.training import ledger
-from altiplano.training.goodput import goodput, sessions
+from altiplano.training.goodput import against_formula, goodput, sessions
 from altiplano.training.heartbeat import Heartbeat, stalled
 from altiplano.training.saving import prune
 from altiplano.training.skips import Skips
@@ -66,7 +68,9 @@ def test_goodput_of_a_run_with_a_fault_a_rollback_and_a_pause() -> None:
         event("start", 0.0, layout="dp1"),
         event("resume", 10.0, step=0, seconds={"init": 10.0}),
         event("step", 20.0, step=1, seconds={"data": 1.0, "compute": 9.0}),
+        event("published", 29.0, step=1, written=8.0),  # beside training: books nothing
         event("step", 30.0, step=2, seconds={"compute": 10.0}),
+        event("published", 33.0, step=2, written=2.0),
         event("fault", 35.0, what="SIGKILL"),  # five seconds of a third step
         event("start", 36.0, layout="dp1"),
         event("resume", 40.0, step=1, seconds={"init": 4.0}),  # the second step is lost
@@ -90,9 +94,39 @@ def test_goodput_of_a_run_with_a_fault_a_rollback_and_a_pause() -> None:
         "restart": 8.0,  # 1 and 4, then 3
     }
     assert total["share"] == pytest.approx(19 / 67)
+    assert total["forward"] == pytest.approx(20 / 55)
     past = sessions(events)  # type: ignore[arg-type]
     assert [one["how"] for one in past] == ["SIGKILL", "ended", "ended"]
     assert [one["layout"] for one in past] == ["dp1", "dp1", "dp2"]
+
+
+def test_the_goodput_formula_beside_a_run() -> None:
+    """Ten seconds of work a step, saved every two steps: a second's stall, four until it counts; a fault in 127 s."""
+    events: list[dict[str, Any]] = [
+        event("start", 0.0, layout="dp1"),
+        event("resume", 10.0, step=0, seconds={"init": 10.0}),
+    ]
+    now = 10.0
+    for step in range(1, 11):
+        seconds = {"compute": 10.0, "save": 1.0 if step % 2 == 0 else 0.0}
+        now += sum(seconds.values())
+        events.append(event("step", now, step=step, seconds=seconds))
+        if step % 2 == 0:
+            events.append(event("published", now + 4, step=step, written=4.0))
+    assert against_formula(events) is None  # without a fault there is nothing to compare
+    events += [
+        event("fault", now + 5, what="SIGKILL"),
+        event("start", now + 6, layout="dp1"),
+        event("resume", now + 12, step=10, seconds={"init": 6.0}),
+        event("step", now + 22, step=11, seconds={"compute": 10.0}),
+    ]
+    found = against_formula(events)
+    assert found is not None
+    assert found["failure_seconds"] == pytest.approx(127)
+    assert found["interval_seconds"] == pytest.approx(20)
+    assert (found["save_seconds"], found["write_seconds"], found["restart_seconds"]) == pytest.approx((1, 4, 7))
+    assert found["forward"] == pytest.approx(110 / 127)
+    assert found["expected"] == pytest.approx(20 / (127 * math.exp(11 / 127) * math.expm1(21 / 127)))
 
 
 def test_both_tiers_of_checkpoints_are_kept(tmp_path: Path) -> None:

@@ -118,7 +118,9 @@ class SpreadModel:
         stages = [self._stage(stage, part, size) for stage, part in zip(self.stages, self.parts, strict=True)]
         kind = get_schedule_class(SCHEDULES[self.layout.schedule])
         single = issubclass(kind, PipelineScheduleSingle)
-        return kind(stages[0] if single else stages, count, loss_fn=self._loss, scale_grads=False)
+        schedule = kind(stages[0] if single else stages, count, loss_fn=self._loss, scale_grads=False)
+        gather_once(schedule)
+        return schedule
 
     def _stage(self, stage: int, part: Llama, size: int) -> PipelineStage:
         """Shapes are given, not inferred: the attention reads document boundaries, which inference has not got."""
@@ -171,6 +173,25 @@ class SpreadModel:
     def _holder(self, stage: int) -> int:
         """The pipeline rank that holds ``stage``."""
         return next(rank for rank in range(self.layout.pp) if stage in self.layout.stage_numbers(rank))
+
+
+def gather_once(schedule: Any) -> None:
+    """Let every stage's weights be gathered once a step: PyTorch holds those of three stages a rank at a time, and with
+    more gathers them again and again."""
+    orders = getattr(schedule, "pipeline_order_with_comms", {})
+    for rank, order in orders.items():
+        first = {one.stage_index: place for place, one in reversed([*enumerate(order)]) if _is(one, "UNSHARD")}
+        last = {one.stage_index: place for place, one in enumerate(order) if _is(one, "RESHARD")}
+        orders[rank] = [
+            one
+            for place, one in enumerate(order)
+            if not (_is(one, "UNSHARD") and place != first[one.stage_index])
+            and not (_is(one, "RESHARD") and place != last[one.stage_index])
+        ]
+
+
+def _is(action: Any, name: str) -> bool:
+    return action.computation_type.value == name
 
 
 def padded(batch: Batch, rows: int) -> Batch:

@@ -1,18 +1,29 @@
 """What was planned for a run that has been measured, for its report."""
 
-from dataclasses import replace
+import math
+from dataclasses import dataclass, replace
 
 from altiplano.errors import InputError
+from altiplano.planning.goodput import ettr
 from altiplano.planning.plan import make_plan
 from altiplano.planning.stack import load_chip
 from altiplano.planning.steptime import throughput
 from altiplano.recipe.cluster import Cluster
 from altiplano.recipe.layout import parse_layout
-from altiplano.recipe.schema import Recipe
+from altiplano.recipe.schema import Checkpoint, Recipe
 
 
-def planned_speed(recipe: Recipe, cluster: Cluster, layout: str, peak_flops: float) -> float | None:
-    """Tokens per second that the planner expects of our trainer on ``layout``; None where there is no plan.
+@dataclass(frozen=True)
+class Planned:
+    """``memory_bytes`` of the fullest device; ``forward``: share of the time, with failures as the cluster has them."""
+
+    tokens_per_second: float
+    memory_bytes: float
+    forward: float
+
+
+def planned(recipe: Recipe, cluster: Cluster, layout: str, peak_flops: float) -> Planned | None:
+    """What the planner expects of our trainer on ``layout``; None where there is no plan.
 
     A processor is as fast as the ``peak_flops`` that were measured on it at the start of the run; what else is known of
     it is the cluster's chip.
@@ -27,4 +38,11 @@ def planned_speed(recipe: Recipe, cluster: Cluster, layout: str, peak_flops: flo
         plan = make_plan(recipe, cluster, parse_layout(layout), stack, chip=chip)
     except InputError:
         return None
-    return float(throughput(plan.case, plan.chip, plan.seconds)["tokens_per_second"])
+    speed = throughput(plan.case, plan.chip, plan.seconds)["tokens_per_second"]
+    return Planned(speed, plan.fullest.total, ettr(saved_every(recipe.checkpoint, plan.seconds), plan.reliability))
+
+
+def saved_every(rules: Checkpoint, step_seconds: float) -> float:
+    """Seconds of work between checkpoints of either tier."""
+    steps = min(rules.interval_steps, rules.rolling_steps or rules.interval_steps)
+    return min(steps * step_seconds, 60 * rules.rolling_minutes or math.inf)

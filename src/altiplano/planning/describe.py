@@ -58,6 +58,7 @@ def describe(plan: Plan) -> dict[str, Any]:
             "tiered_ettr": plan.tiered_ettr,
             "save_seconds": plan.reliability.save_seconds,
             "restart_seconds": plan.reliability.restart_seconds,
+            "write_seconds": plan.reliability.write_seconds,
         },
         "cost": {
             "without_failures": plan.bill().json(),

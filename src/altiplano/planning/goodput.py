@@ -2,7 +2,9 @@
 
 Failures come at a constant rate. A segment is ``interval`` seconds of work and a save that training waits for; a
 failure costs what was done since the last save, and a restart, which may fail, too. The exact renewal formula is
-Daly's (2006, section 3); a simulation of the same process checks it.
+Daly's (2006, section 3); a simulation of the same process checks it. A checkpoint that is written beside training
+counts only when it is published. Between two publications a failure also costs the work done during the first's
+writing: in the expectation of the renewal, writing adds to the restart, exactly.
 """
 
 import math
@@ -14,11 +16,18 @@ DAY = 86400.0
 
 @dataclass(frozen=True)
 class Reliability:
-    """``failure_seconds``: mean time between failures of the whole job; a save that training waits for; a restart."""
+    """``failure_seconds``: mean time between failures of the whole job; a save that training waits for; a restart;
+    writing beside training, at most as long as a segment, until a save counts."""
 
     failure_seconds: float
     save_seconds: float
     restart_seconds: float
+    write_seconds: float = 0.0
+
+    @property
+    def repair_seconds(self) -> float:
+        """What each failure costs whenever it comes."""
+        return self.restart_seconds + self.write_seconds
 
 
 def job_failure_seconds(devices: int, failures_per_device_day: float) -> float:
@@ -29,10 +38,10 @@ def job_failure_seconds(devices: int, failures_per_device_day: float) -> float:
 def ettr(interval: float, reliability: Reliability) -> float:
     """Share of the wall-clock that is work which is kept, for a save every ``interval`` seconds of work.
 
-    interval / (M e^(R/M) (e^((interval + C)/M) - 1)), with M, C, R the mean time between failures, the save's and the
-    restart's seconds.
+    interval / (M e^((R + W)/M) (e^((interval + C)/M) - 1)), with M, C, R, W the mean time between failures, the save's,
+    the restart's and the writing's seconds.
     """
-    mean, save, restart = reliability.failure_seconds, reliability.save_seconds, reliability.restart_seconds
+    mean, save, restart = reliability.failure_seconds, reliability.save_seconds, reliability.repair_seconds
     if math.isinf(mean):
         return interval / (interval + save)
     exponent = (restart + interval + save) / mean
@@ -69,14 +78,16 @@ def window_survives(interval: float, reliability: Reliability) -> float:
 def simulate(interval: float, reliability: Reliability, work: float, seed: int = 0) -> float:
     """ETTR of one simulated run of ``work`` seconds of training."""
     rng, mean = random.Random(seed), reliability.failure_seconds
-    clock = done = 0.0
+    clock = done = kept = written = published_at = 0.0
     failure = rng.expovariate(1 / mean)
     while done < work:
         segment = min(interval, work - done)
         if clock + segment + reliability.save_seconds <= failure:
             clock += segment + reliability.save_seconds
             done += segment
+            kept, written, published_at = written, done, clock + reliability.write_seconds
             continue
+        done = kept = written = written if published_at <= failure else kept
         clock = failure
         failure = clock + rng.expovariate(1 / mean)
         while clock + reliability.restart_seconds > failure:

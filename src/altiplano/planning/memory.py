@@ -118,6 +118,13 @@ def kept_activations(case: Case, stack: Stack, rank: int) -> float:
     return kept * case.tokens
 
 
+def received(case: Case, rank: int) -> float:
+    """Bytes of PyTorch's pipelines: a buffer for every micro-batch of a step that a stage receives, both ways."""
+    size = 4 if case.precision == "fp32" else 2
+    ways = sum((not chunk.first) + (not chunk.last) for chunk in case.rank_chunks(rank)) if case.spread.pp > 1 else 0
+    return ways * case.micro_batches * size * case.tokens * case.shape.width / case.spread.tp
+
+
 def rank_memory(case: Case, stack: Stack, rank: int) -> Memory:
     shape, spread = case.shape, case.spread
     size = 4.0 if case.precision == "fp32" else 2.0
@@ -144,6 +151,8 @@ def rank_memory(case: Case, stack: Stack, rank: int) -> Memory:
     layers = sum(count * chunk.layers for count, chunk in zip(held, chunks, strict=True))
     activations = {kind: each * case.tokens * layers for kind, each in kept_per_token(case, stack).items()}
     logits, buffers = _working(case, stack, chunks)
+    if stack.receives_ahead:
+        buffers += received(case, rank)
     parts = {
         "weights": weights,
         "gradients": gradients,

@@ -96,7 +96,7 @@ class Plan:
         """With checkpoints in memory every ten steps beside those in storage at the best interval."""
         fast = replace(MEMORY_TIER, interval=10 * self.seconds)
         slow = Tier(
-            max(10, self.best_steps) * self.seconds, self.reliability.save_seconds, self.reliability.restart_seconds
+            max(10, self.best_steps) * self.seconds, self.reliability.save_seconds, self.reliability.repair_seconds
         )
         if slow.interval > self.reliability.failure_seconds / 4:
             return simulate_tiers(fast, slow, self.reliability.failure_seconds, 50 * self.reliability.failure_seconds)
@@ -166,6 +166,7 @@ def make_plan(
         job_failure_seconds(count, failure_rate(operation.failures)) if cluster.device != "cpu" else math.inf,
         operation.save_seconds if cluster.device != "cpu" else 0.0,
         operation.restart_seconds,
+        operation.write_seconds if cluster.device != "cpu" else 0.0,
     )
     return Plan(
         recipe,

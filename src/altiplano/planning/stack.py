@@ -110,6 +110,8 @@ class Stack:
     mlp_kept: int = 3
     slots: bool = False
     accumulates_unsharded: bool = False
+    receives_ahead: bool = False
+    """A pipeline rank holds a receive buffer for every micro-batch of a step, not only for those in flight."""
     overlaps_data: bool = True
     data_exposed: float = 0.15
     uncertainty: float = 0.15

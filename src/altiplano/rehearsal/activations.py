@@ -26,10 +26,13 @@ def storage_of(tensor: Tensor) -> torch.UntypedStorage:
 
 
 class Kept:
-    """A saved tensor; when autograd lets go of it, so does the count."""
+    """A saved tensor; when autograd lets go of it, so does the count.
+
+    Detached: an operation that keeps its own output would otherwise hold itself where a graph is not used up (zbv).
+    """
 
     def __init__(self, tensor: Tensor, keeper: "Keeper"):
-        self.tensor, self.keeper, self.key = tensor, keeper, storage_of(tensor)._cdata
+        self.tensor, self.keeper, self.key = tensor.detach(), keeper, storage_of(tensor)._cdata
         keeper.add(self.key, storage_of(tensor).nbytes())
 
     def __del__(self) -> None:
@@ -70,7 +73,7 @@ class Keeper:
         """A GPU's fused norm keeps its input; the CPU's, made of several operations, would keep float32 copies."""
         inputs = [Kept(arguments[0], self)]
         hooks = torch.autograd.graph.saved_tensors_hooks(
-            lambda tensor: (tensor, inputs.pop() if inputs else None), lambda pair: pair[0]
+            lambda tensor: (tensor.detach(), inputs.pop() if inputs else None), lambda pair: pair[0]
         )
         hooks.__enter__()
         self.norms[norm] = hooks

@@ -35,6 +35,8 @@ def fact_rows(facts: RunFacts) -> list[FactRow]:
         FactRow("Place", _place(facts), str(stated.get("country", ""))),
         FactRow("Restarts", number(facts.restarts)),
         FactRow("Tokens per second, measured and planned", _speed(facts)),
+        FactRow("Memory of the fullest device, measured and planned", _memory(facts)),
+        FactRow("Share of the time that went forward, measured and planned", _forward(facts)),
         FactRow("Model FLOPs utilisation", percent(facts.mfu)),
         FactRow("FLOPs per training token", flops(facts.flops_per_token)),
         FactRow("Peak of one device, measured", flops(facts.peak_flops_per_device, "FLOP/s")),
@@ -67,9 +69,29 @@ def _speed(facts: RunFacts) -> str:
     if not (facts.mfu and facts.peak_flops_per_device and facts.flops_per_token):
         return MISSING
     measured = facts.mfu * facts.peak_flops_per_device / facts.flops_per_token
-    planned = facts.planned_tokens_per_second
-    beside = f"; planned {number(round(planned))} ({planned / measured - 1:+.0%})" if planned else ""
-    return number(round(measured)) + beside
+    if facts.planned is None:
+        return number(round(measured))
+    planned = facts.planned.tokens_per_second
+    return f"{number(round(measured))}; planned {number(round(planned))} ({planned / measured - 1:+.0%})"
+
+
+def _memory(facts: RunFacts) -> str:
+    if facts.memory_bytes is None:
+        return MISSING
+    if facts.planned is None:
+        return human_bytes(facts.memory_bytes)
+    planned = facts.planned.memory_bytes
+    off = planned / facts.memory_bytes - 1
+    return f"{human_bytes(facts.memory_bytes)}; planned {human_bytes(round(planned))} ({off:+.0%})"
+
+
+def _forward(facts: RunFacts) -> str:
+    if facts.forward is None:
+        return MISSING
+    beside = f"; planned {percent(facts.planned.forward)}" if facts.planned else ""
+    if facts.forward_expected is not None:
+        beside += f"; {percent(facts.forward_expected)} expected of the faults that came"
+    return percent(facts.forward) + beside
 
 
 def _devices(facts: RunFacts) -> str:

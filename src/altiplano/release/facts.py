@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from altiplano import __version__
-from altiplano.planning.beside import planned_speed
+from altiplano.planning.beside import Planned, planned
 from altiplano.planning.energy import Grid, emissions_kg, energy_kwh, grid
 from altiplano.recipe.cluster import Cluster
 from altiplano.recipe.schema import Recipe
@@ -58,8 +58,14 @@ class RunFacts:
     country: str = ""
     country_is_stated: bool = False
     """True: the cluster file names no country, this one is the document's statement."""
-    planned_tokens_per_second: float | None = None
+    planned: Planned | None = None
     """What the planner expects on this layout; None: no plan, as the cluster does not say its chip."""
+    memory_bytes: int | None = None
+    """Of the fullest process of training: allocated on a GPU, resident on a CPU."""
+    forward: float | None = None
+    """Share of the wall-clock of training that went forward, but for the first start."""
+    forward_expected: float | None = None
+    """Of faults, saves and restarts as they came, by the planner's formula; None without faults."""
     grid: Grid | None = None
     energy_kwh: float | None = None
     run_energy_kwh: float | None = None
@@ -76,8 +82,10 @@ class RunFacts:
 
 def facts_from_json(values: dict[str, Any]) -> RunFacts:
     """The inverse of ``as_json``."""
-    where = values.get("grid")
-    return RunFacts(**{**values, "grid": Grid(**where) if where else None})
+    where, plan = values.get("grid"), values.get("planned")
+    return RunFacts(
+        **{**values, "grid": Grid(**where) if where else None, "planned": Planned(**plan) if plan else None}
+    )
 
 
 def run_facts(records: Records, cluster: Cluster | None = None) -> RunFacts:
@@ -100,7 +108,7 @@ def run_facts(records: Records, cluster: Cluster | None = None) -> RunFacts:
     energy = None if hours is None or watts is None or pue is None else energy_kwh(hours, watts, pue)
     run_energy = None if run_hours is None or watts is None or pue is None else energy_kwh(run_hours, watts, pue)
     peak = run.get("matmul_peak_flops") or 0.0
-    planned = planned_speed(recipe, cluster, run.get("layout", ""), peak) if recipe and cluster else None
+    booked = run.get("goodput") or {}
     return RunFacts(
         name=records.name,
         title=recipe.disclosure.title if recipe else "",
@@ -131,7 +139,10 @@ def run_facts(records: Records, cluster: Cluster | None = None) -> RunFacts:
         pue=pue,
         country=country,
         country_is_stated=bool(country) and not (cluster and cluster.country),
-        planned_tokens_per_second=planned,
+        planned=planned(recipe, cluster, run.get("layout", ""), peak) if recipe and cluster else None,
+        memory_bytes=max(run.get("memory_bytes") or [0]) or None,
+        forward=booked.get("forward"),
+        forward_expected=(booked.get("formula") or {}).get("expected"),
         grid=where,
         energy_kwh=energy,
         run_energy_kwh=run_energy,

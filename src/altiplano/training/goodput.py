@@ -5,17 +5,27 @@ was spent on them, as is the time from the last booked step until the fault was 
 goes on it is restart. Time between a clean stop and the next start belongs to nobody and is left out.
 """
 
+import statistics
 from datetime import UTC, datetime
+from itertools import pairwise
 from typing import Any
 
-from altiplano.training.ledger import COMPUTE, DATA, INIT, SAVE, VALIDATION
+from altiplano.planning.goodput import Reliability, ettr
+from altiplano.training.ledger import COMPUTE, DATA, INIT, PUBLISHED, SAVE, VALIDATION
 
 LOST, RESTART = "lost", "restart"
 BUCKETS = (INIT, DATA, COMPUTE, SAVE, VALIDATION, LOST, RESTART)
+FORWARD = (DATA, COMPUTE, VALIDATION)
+
+
+def booked(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Without what happened beside training, which took none of its time."""
+    return [event for event in events if event["event"] != PUBLISHED]
 
 
 def goodput(events: list[dict[str, Any]]) -> dict[str, Any]:
-    """Seconds per bucket, their sum, the wall-clock from first to last event, and the share spent computing kept steps.
+    """Seconds per bucket, their sum, the wall-clock from first to last event, and the share spent computing kept steps;
+    ``forward``: the share that went forward, held-out scores with it, the first start left out.
 
     The sum and the wall-clock are measured apart from one another: the first inside the ranks, the second between
     events.
@@ -23,7 +33,7 @@ def goodput(events: list[dict[str, Any]]) -> dict[str, Any]:
     spent = dict.fromkeys(BUCKETS, 0.0)
     kept: list[dict[str, Any]] = []
     stopped, last, repairing, clean = 0.0, None, False, True
-    for event in events:
+    for event in booked(events):
         at = event["time"]
         if last is None:
             last = at
@@ -59,13 +69,48 @@ def goodput(events: list[dict[str, Any]]) -> dict[str, Any]:
         "booked": round(sum(spent.values()), 3),
         "wall": round(wall, 3),
         "share": spent[COMPUTE] / wall if wall else None,
+        "forward": sum(spent[bucket] for bucket in FORWARD) / (wall - spent[INIT]) if wall > spent[INIT] else None,
+    }
+
+
+def against_formula(events: list[dict[str, Any]]) -> dict[str, float] | None:
+    """The share of time that went forward, and the share that ``planning.goodput.ettr``
+    expects of a run whose faults, saves, writing and restarts took what they took here. None without a fault or a save.
+    """
+    faults = sum(event["event"] == "fault" for event in events)
+    steps = [event for event in events if event["event"] == "step"]
+    written = {event["step"]: event["written"] for event in events if event["event"] == PUBLISHED}
+    apart = [later - earlier for earlier, later in pairwise(sorted(written))]
+    saves = [event["seconds"].get(SAVE, 0.0) for event in steps if event["step"] in written]
+    if not (faults and apart and saves):
+        return None
+    spent = goodput(events)
+    seconds, wall = spent["seconds"], spent["wall"] - spent["seconds"][INIT]
+    interval = statistics.mean(apart) * statistics.mean(
+        sum(event["seconds"].get(bucket, 0.0) for bucket in FORWARD) for event in steps
+    )
+    reliability = Reliability(
+        failure_seconds=wall / faults,
+        save_seconds=statistics.mean(saves),
+        restart_seconds=seconds[RESTART] / faults,
+        write_seconds=statistics.mean(written.values()),
+    )
+    return {
+        "faults": faults,
+        "failure_seconds": reliability.failure_seconds,
+        "interval_seconds": interval,
+        "save_seconds": reliability.save_seconds,
+        "write_seconds": reliability.write_seconds,
+        "restart_seconds": reliability.restart_seconds,
+        "forward": spent["forward"],
+        "expected": ettr(interval, reliability),
     }
 
 
 def sessions(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Every stretch between a start and its end or fault: times (ISO 8601), seconds, layout, first and last step."""
     found: list[dict[str, Any]] = []
-    for event in events:
+    for event in booked(events):
         when = datetime.fromtimestamp(event["time"], UTC).isoformat(timespec="seconds")
         if event["event"] == "start":
             begun = event["time"]

@@ -4,6 +4,7 @@
 ranks and when it notices a fault. ``goodput.py`` adds it up.
 """
 
+import contextlib
 import json
 import os
 import time
@@ -13,6 +14,7 @@ from typing import Any
 from altiplano.training.heartbeat import Heartbeat
 
 INIT, DATA, COMPUTE, SAVE, VALIDATION = "init", "data", "compute", "save", "validation"
+PUBLISHED = "published"
 
 
 class Ledger:
@@ -44,6 +46,12 @@ class Ledger:
         if self.file is not None:
             note(self.file, event, step=step, seconds={name: round(value, 6) for name, value in spent.items()})
         return spent
+
+    def published(self, step: int, seconds: float) -> None:
+        """A checkpoint counts from now on, so long after it was copied. Books nothing: training went on beside it."""
+        if self.file is not None:
+            with contextlib.suppress(OSError):  # a full disk: the checkpoint is there all the same
+                note(self.file, PUBLISHED, step=step, written=round(seconds, 6))
 
 
 def note(file: Path, event: str, at: float | None = None, **facts: Any) -> None:

@@ -16,7 +16,7 @@ from altiplano.training import checkpoint, incidents
 from altiplano.training.interruption import Interruption
 from altiplano.training.job import Job
 from altiplano.training.ledger import COMPUTE, DATA, INIT, SAVE, VALIDATION, Ledger
-from altiplano.training.metrics import Observer, matmul_peak, memory_bytes
+from altiplano.training.metrics import Observer, matmul_peak, memory_by_pipeline_rank, memory_bytes
 from altiplano.training.profiling import Profiler
 from altiplano.training.saving import PERMANENT, ROLLING, Saver
 from altiplano.training.spikes import SpikeDetector
@@ -42,7 +42,7 @@ def train(job: Job, mesh: Mesh, bos: int, ledger: Ledger) -> dict[str, Any]:
     observer = Observer(job.folder, steps, first, views)
     spikes = SpikeDetector(recipe.guards, observer.past(recipe.guards.spike_window))
     slow = SlowRanks(mesh.device, recipe.recovery.slow_ratio, trainer.corruption.group)
-    saver = Saver(job.folder / "checkpoints", trainer.tensors, rules)
+    saver = Saver(job.folder / "checkpoints", trainer.tensors, rules, ledger.published)
     profiler = Profiler(range(*job.profile) if job.profile else range(0), job.folder / "profile")
     flops = training_flops_per_token(recipe.model, recipe.batch.sequence_length)
     ledger.book(first, "resume")
@@ -108,6 +108,7 @@ def train(job: Job, mesh: Mesh, bos: int, ledger: Ledger) -> dict[str, Any]:
         "finished": trainer.done >= steps,
         "interrupted": interrupted and trainer.done < end,
         "matmul_peak_flops": peak,
+        "memory_bytes": memory_by_pipeline_rank(mesh),
     }
 
 

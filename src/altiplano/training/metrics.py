@@ -14,6 +14,7 @@ from typing import Any, TextIO
 import torch
 import torch.distributed as dist
 
+from altiplano.parallel.mesh import Mesh
 from altiplano.training.views import View
 
 PLAIN_EVERY = 10.0  # seconds between lines when nobody watches
@@ -143,6 +144,14 @@ def memory_bytes(device: torch.device) -> int:
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated()
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def memory_by_pipeline_rank(mesh: Mesh) -> list[int]:
+    """``memory_bytes`` of the process that needs most on each pipeline rank. All processes call it."""
+    most = torch.zeros(mesh.group("pp").size(), dtype=torch.int64, device=mesh.device)
+    most[mesh.rank("pp")] = memory_bytes(mesh.device)
+    dist.all_reduce(most, dist.ReduceOp.MAX)
+    return most.tolist()
 
 
 def device_name(device: torch.device) -> str:

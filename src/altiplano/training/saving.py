@@ -11,6 +11,8 @@ import os
 import shutil
 import sys
 import threading
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +31,15 @@ PERMANENT, ROLLING = "permanent", "rolling"
 class Saver:
     """Writes ``folder/step-NNNNNNNN`` on all processes together, one checkpoint at a time."""
 
-    def __init__(self, folder: Path, tensors: dict[str, Any], settings: Checkpoint):
-        self.folder, self.tensors, self.settings = folder, tensors, settings
+    def __init__(
+        self,
+        folder: Path,
+        tensors: dict[str, Any],
+        settings: Checkpoint,
+        published: Callable[[int, float], None] = lambda step, seconds: None,
+    ):
+        """``published`` is told, on the first process, the step of a checkpoint that counts and the seconds it took."""
+        self.folder, self.tensors, self.settings, self.published = folder, tensors, settings, published
         self.rank = dist.get_rank()
         self.group = dist.new_group(backend="gloo")
         self.thread: threading.Thread | None = None
@@ -58,6 +67,7 @@ class Saver:
     def _write(self, step: int, copies: dict[str, Any], manifest: dict[str, Any]) -> None:
         """When the disk is full or fails, the earlier checkpoints stay and a warning is printed."""
         final, unfinished = self.folder / f"step-{step:08d}", self.folder / f".step-{step:08d}"
+        begun = time.monotonic()
         if self.rank == 0:
             shutil.rmtree(unfinished, ignore_errors=True)
         reason = ""
@@ -67,6 +77,7 @@ class Saver:
             digests = self._digests(unfinished)
             if self.rank == 0:
                 _publish(unfinished, final, manifest | {"files": digests})
+                self.published(step, time.monotonic() - begun)
                 prune(self.folder, final, self.settings)
         except (CheckpointException, OSError) as error:  # of any rank: DCP raises on all of them
             reason = _first_line(error)

@@ -16,7 +16,7 @@ from altiplano.tokens.tokenizer import Tokenizer
 from altiplano.training import checkpoint, incidents, ledger
 from altiplano.training.allocator import keep_freed_memory
 from altiplano.training.export import export_weights
-from altiplano.training.goodput import goodput, sessions
+from altiplano.training.goodput import against_formula, goodput, sessions
 from altiplano.training.heartbeat import Heartbeat
 from altiplano.training.job import Job
 from altiplano.training.loop import train
@@ -79,7 +79,8 @@ def write_record(job: Job, session: dict[str, Any]) -> None:
         "devices": devices,
         "seconds": sum(one["seconds"] for one in past),
         "restarts": len(past) - 1,
-        "goodput": goodput(events),
+        "goodput": goodput(events) | {"formula": against_formula(events)},
+        "memory_bytes": session["memory_bytes"],
         "incidents": incidents.read(job.folder),
         "matmul_peak_flops": session["matmul_peak_flops"] / devices,
         "flops_per_token": training_flops_per_token(recipe.model, recipe.batch.sequence_length),

@@ -80,6 +80,12 @@ def goodput_figure(records: Records) -> list[Figure]:
     parts = {BUCKETS[name]: seconds for name, seconds in booked["seconds"].items()}
     bars = [Bar(name, s, f"{duration(s)} · {percent(s / booked['wall'])}", 0) for name, s in parts.items()]
     note = f"Goodput {percent(booked['share'])}: the share of {duration(booked['wall'])} spent computing kept steps."
+    if formula := booked.get("formula"):
+        note += (
+            f" {formula['faults']} faults, one in {duration(formula['failure_seconds'])}: after the first start "
+            f"{percent(formula['forward'])} of the time went forward; the planner's formula expects "
+            f"{percent(formula['expected'])} with faults, saves and restarts as they were."
+        )
     return figure("Wall-clock of training", "", bar_chart("Wall-clock of training", bars), note)
 
 

@@ -1,0 +1,94 @@
+"""Part of ``make soak``: does the goodput formula tell the truth? One training run under random kills beside it.
+
+Ranks are killed at random moments, on average every ``--every`` seconds. What a save, its writing, a restart and an
+interval between saves take is measured in the run itself; ``altiplano.planning.goodput.ettr`` says from them, and from
+how often ranks were killed, which share of the time must have gone forward. Exits 1 when that is over five points off.
+"""
+
+import argparse
+import json
+import os
+import random
+import signal
+import sys
+import tempfile
+import threading
+from pathlib import Path
+from typing import Any
+
+from distributed.ranks import start
+from small import SMALL, write_tokenized
+
+from altiplano.training import ledger
+from altiplano.training.goodput import against_formula
+
+POINTS = 5.0
+FEWEST = 15
+ROLLING = 40
+STEPS = 2400
+
+
+def children(parent: int) -> list[int]:
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = stat.read_text().rsplit(")", 1)[1].split()
+        except OSError:
+            continue
+        if int(fields[1]) == parent and fields[0] != "Z":
+            found.append(int(stat.parent.name))
+    return found
+
+
+def kill_now_and_then(supervisor: int, every: float, done: threading.Event) -> None:
+    moments = random.Random(0)
+    while not done.wait(moments.expovariate(1 / every)):
+        ranks = children(supervisor)
+        if ranks:
+            os.kill(moments.choice(ranks), signal.SIGKILL)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--every", type=float, default=6.0, help="seconds between kills, on average")
+    options = parser.parse_args()
+    os.environ["OMP_NUM_THREADS"] = "1"
+    with tempfile.TemporaryDirectory() as temporary:
+        folder, tokens = Path(temporary) / "train", Path(temporary) / "tokenize"
+        write_tokenized(tokens)
+        overrides = [*SMALL, f"batch.total_tokens={STEPS * 1024}", f"checkpoint.rolling_steps={ROLLING}"]
+        overrides += [f"checkpoint.interval_steps={STEPS}", f"evaluation.interval_steps={STEPS}"]
+        overrides += ["recovery.max_restarts=1000", "checkpoint.rolling_minutes=0"]
+        process, done = start(folder, tokens, "dp2", overrides), threading.Event()
+        killer = threading.Thread(target=kill_now_and_then, args=(process.pid, options.every, done))
+        killer.start()
+        output, _ = process.communicate()
+        done.set()
+        killer.join()
+        if process.returncode:
+            print(output, file=sys.stderr)
+            return 1
+        events = ledger.read(folder / "ledger.jsonl")
+    return judge(events)
+
+
+def judge(events: list[dict[str, Any]]) -> int:
+    found = against_formula(events)
+    if found is None:
+        print("no fault, or no checkpoint was written", file=sys.stderr)
+        return 1
+    forward, expected = 100 * found["forward"], 100 * found["expected"]
+    print(f"{found['faults']} faults, one in {found['failure_seconds']:.1f} s")
+    print(f"a restart takes {found['restart_seconds']:.2f} s")
+    print(
+        f"a save every {found['interval_seconds']:.2f} s of work stops training for "
+        f"{1000 * found['save_seconds']:.0f} ms and counts {1000 * found['write_seconds']:.0f} ms later"
+    )
+    print(f"went forward: measured {forward:.1f}%, formula {expected:.1f}%, {abs(forward - expected):.1f} points apart")
+    passed = found["faults"] >= FEWEST and abs(forward - expected) <= POINTS
+    print(json.dumps({"passed": passed, **found}))
+    return 0 if passed else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
