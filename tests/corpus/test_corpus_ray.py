@@ -18,3 +18,8 @@ def test_ray_gives_the_same_bytes(tmp_path):
 def test_another_engine_is_refused(tmp_path):
     with pytest.raises(InputError, match="--engine spark: must be local, ray or ray:ADDRESS"):
         curate(samples_corpus(), 0, tmp_path, engine="spark")
+
+
+def test_an_address_where_nobody_listens_is_one_quick_line(tmp_path):
+    with pytest.raises(InputError, match=r"no cluster at 127\.0\.0\.1:1 \(Connection refused\); ray start --head"):
+        curate(samples_corpus(), 0, tmp_path, engine="ray:127.0.0.1:1")

@@ -1,6 +1,7 @@
 """Shard tasks on a Ray cluster: the same functions, on every machine that sees the same files."""
 
 import os
+import socket
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -9,6 +10,8 @@ from altiplano.corpus.engine import Engine, TaskCrashedError
 from altiplano.corpus.extras import extra
 from altiplano.errors import InputError
 
+PATIENCE = 10.0
+"""Seconds for the head of a cluster to answer."""
 WAITING = 4
 """Tasks given to the cluster at a time, per processor that it has."""
 
@@ -22,6 +25,8 @@ def ray_engine(address: str | None, workers: int | None) -> Iterator[Engine]:
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # else it warns of its own future default
     ray = extra("ray", "cluster")
     quiet = {"log_to_driver": False, "logging_level": "ERROR"}
+    if address:
+        knock(address)
     try:
         if address:
             ray.init(address=address, **quiet)
@@ -29,11 +34,26 @@ def ray_engine(address: str | None, workers: int | None) -> Iterator[Engine]:
             ray.init(num_cpus=workers, include_dashboard=False, **quiet)
     except (ConnectionError, ValueError, RuntimeError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise InputError(f"--engine ray: no cluster at {address or 'this machine'} ({reason})") from error
+        # Ray's clusters ask for a token by default, and its error does not say so.
+        hint = "" if os.environ.get("RAY_AUTH_MODE") == "token" else "; if it asks for a token, set RAY_AUTH_MODE=token"
+        where = f"no cluster at {address} ({reason}){hint}" if address else f"none started here ({reason})"
+        raise InputError(f"--engine ray: {where}") from error
     try:
         yield RayTasks(ray)
     finally:
         ray.shutdown()
+
+
+def knock(address: str) -> None:
+    """Raise InputError when nobody listens at HOST:PORT: Ray itself would try for minutes."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if not (host and port.isdigit()):
+        return  # such as auto, which Ray looks up
+    try:
+        socket.create_connection((host, int(port)), timeout=PATIENCE).close()
+    except (OSError, OverflowError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(f"--engine ray: no cluster at {address} ({reason}); ray start --head starts one") from error
 
 
 class RayTasks:
