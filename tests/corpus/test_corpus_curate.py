@@ -15,6 +15,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 from corpus_support import SAMPLES, contents, samples_corpus
+from processes import alive, children
 
 from altiplano.corpus.annotations.personal_data import find, hash_value
 from altiplano.corpus.curate import curate
@@ -147,25 +148,6 @@ from altiplano.corpus.curate import curate
 if __name__ == "__main__":
     curate(samples_corpus(), seed=0, folder=Path(sys.argv[1]), workers=2)
 """
-
-
-def children(pid: int) -> list[int]:
-    found = []
-    for path in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            fields = path.read_text().rsplit(")", 1)[1].split()
-        except OSError:
-            continue
-        if int(fields[1]) == pid and fields[0] != "Z":
-            found.append(int(path.parent.name))
-    return found
-
-
-def alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
-    except OSError:
-        return False
 
 
 @pytest.mark.skipif(not Path("/proc").exists(), reason="reads /proc")

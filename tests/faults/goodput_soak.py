@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from distributed.ranks import start
+from processes import children
 from small import SMALL, write_tokenized
 
 from altiplano.training import ledger
@@ -26,18 +27,6 @@ POINTS = 5.0
 FEWEST = 15
 ROLLING = 40
 STEPS = 2400
-
-
-def children(parent: int) -> list[int]:
-    found = []
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            fields = stat.read_text().rsplit(")", 1)[1].split()
-        except OSError:
-            continue
-        if int(fields[1]) == parent and fields[0] != "Z":
-            found.append(int(stat.parent.name))
-    return found
 
 
 def kill_now_and_then(supervisor: int, every: float, done: threading.Event) -> None:

@@ -1,10 +1,9 @@
 """``--layout auto`` of training: the planner's fastest layout for this package's own trainer, simplest among equals."""
 
 from altiplano.errors import InputError
-from altiplano.planning.case import Case, Spread
-from altiplano.planning.plan import PRECISION
+from altiplano.planning.case import Spread
+from altiplano.planning.plan import one_step
 from altiplano.planning.search import search
-from altiplano.planning.shape import shape_of
 from altiplano.planning.simplest_layout import simplest_layout
 from altiplano.planning.stack import load_chip, load_stack
 from altiplano.recipe.cluster import Cluster
@@ -19,17 +18,9 @@ def best_layout(recipe: Recipe, cluster: Cluster) -> Layout:
     """
     if cluster.device == "cpu" or not cluster.chip or cluster.devices == 1:
         return simplest_layout(recipe, cluster)
-    batch = recipe.batch
-    case = Case(
-        shape_of(recipe.model),
-        batch.sequence_length,
-        batch.sequences,
-        Spread(),
-        PRECISION[recipe.precision.compute],
-        slots=True,
-    )
+    stack = load_stack("altiplano")
     try:
-        found = search(case, cluster.devices, load_chip(cluster.chip), load_stack("altiplano"), cluster.name)
+        found = search(one_step(recipe, stack), cluster.devices, load_chip(cluster.chip), stack, cluster.name)
     except InputError:
         return simplest_layout(recipe, cluster)
     for choice in [*found.ties, *found.choices]:

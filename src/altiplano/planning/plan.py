@@ -142,15 +142,7 @@ def make_plan(
     count = devices or cluster.devices
     if precision not in ("", "bf16", "fp8", "fp32"):
         raise InputError(f"--precision {precision}: it is bf16, fp8 or fp32")
-    shape, batch = shape_of(recipe.model), recipe.batch
-    base = Case(
-        shape,
-        batch.sequence_length,
-        batch.sequences,
-        Spread(),
-        precision or PRECISION[recipe.precision.compute],
-        profile.slots,
-    )
+    base = one_step(recipe, profile, precision)
     found = None
     if layout is None and count == 1:
         layout = Layout()
@@ -177,12 +169,19 @@ def make_plan(
         case,
         memory(case, profile),
         step,
-        batch.steps,
+        recipe.batch.steps,
         training_seconds(recipe, case, chip, profile),
         reliability,
         recipe.checkpoint.interval_steps,
         found,
     )
+
+
+def one_step(recipe: Recipe, stack: Stack, precision: str = "") -> Case:
+    """A step of the recipe before it is laid out; ``precision`` replaces the recipe's own."""
+    batch = recipe.batch
+    precision = precision or PRECISION[recipe.precision.compute]
+    return Case(shape_of(recipe.model), batch.sequence_length, batch.sequences, Spread(), precision, slots=stack.slots)
 
 
 def laid_out(base: Case, layout: Layout, recipe: Recipe, cluster: Cluster, stack: Stack, devices: int) -> Case:

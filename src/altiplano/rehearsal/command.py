@@ -7,9 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from altiplano.errors import TrainingError
-from altiplano.planning.case import Case, Spread
-from altiplano.planning.plan import PRECISION, laid_out
-from altiplano.planning.shape import shape_of
+from altiplano.planning.plan import laid_out, one_step
 from altiplano.planning.stack import load_stack
 from altiplano.recipe.cluster import Cluster
 from altiplano.recipe.layout import Layout
@@ -26,16 +24,8 @@ def rehearse(recipe: Recipe, cluster: Cluster, layout: Layout) -> list[Compariso
 
     Raises InputError for a layout that cannot be, TrainingError where the training code fails.
     """
-    batch = recipe.batch
-    base = Case(
-        shape_of(recipe.model),
-        batch.sequence_length,
-        batch.sequences,
-        Spread(),
-        PRECISION[recipe.precision.compute],
-        slots=True,
-    )
-    case = laid_out(base, layout, recipe, cluster, load_stack(STACK), cluster.devices)
+    stack = load_stack(STACK)
+    case = laid_out(one_step(recipe, stack), layout, recipe, cluster, stack, cluster.devices)
     kinds = kinds_of_rank(recipe, layout)
 
     def one_kind(alike: list[int]) -> Comparison:
