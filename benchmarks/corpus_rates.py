@@ -17,6 +17,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import altiplano
@@ -104,7 +105,7 @@ def measure(corpus: Corpus, vocabulary: int, sample_bytes: int, folder: Path) ->
             for mode, books in modes.items()
         },
         "seconds": dict(engine.seconds),
-        "parent_seconds_per_document": parent_rate(corpus, folder),
+        "parent_seconds_per_document": median(parent_rate(corpus, folder / f"parent-{n}") for n in range(5)),
         "files": {name: sum(path.stat().st_size for path in paths) for name, paths in sides.items()},
     }
 
@@ -130,7 +131,7 @@ def parent_rate(corpus: Corpus, folder: Path) -> float:
     seen = []
     for times in (1, 9):
         sources = [s.model_copy(update={"name": f"{s.name}-{n}"}) for n in range(times) for s in some]
-        engine, done = Booked(), folder / f"parent-{times}"
+        engine, done = Booked(), folder / f"{times}"
         begun = time.process_time()
         audit = curate._steps(corpus.model_copy(update={"sources": tuple(sources)}), 0, done, done / "steps", engine)
         seen.append((time.process_time() - begun - engine.seconds.total(), audit["raw"]["documents"]))
