@@ -1,9 +1,16 @@
 """A rehearsal of sixteen ranks: everything as planned, and not as planned when the plan or the model is altered."""
 
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
+from processes import alive, children
 
 from altiplano.cli import run
 from altiplano.planning import counts
@@ -92,3 +99,27 @@ def test_every_kind_of_rank_is_rehearsed_once() -> None:
     recipe = load_recipe("llama-3.1-405b")
     assert kinds_of_rank(recipe, parse_layout("dp16.tp8.pp16.mb1")) == [[0], [*range(1, 15)], [15]]
     assert kinds_of_rank(recipe, parse_layout("dp256.tp8.mb1")) == [[0]]
+
+
+@pytest.mark.skipif(not Path("/proc").exists(), reason="reads /proc")
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+def test_a_stopped_rehearsal_leaves_no_rank_behind(how: signal.Signals) -> None:
+    command = [sys.executable, "-m", "altiplano", "rehearse", "llama-3.1-405b", "--layout", "dp16.tp8.pp16.mb1"]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    while not (ranks := children(process.pid)):
+        assert process.poll() is None
+        time.sleep(0.05)
+    time.sleep(2)  # the ranks have read what to do
+    if how is signal.SIGINT:
+        os.killpg(process.pid, how)  # as a terminal does
+    else:
+        process.kill()
+    _, errors = process.communicate(timeout=30)
+    assert "Traceback" not in errors
+    if how is signal.SIGINT:
+        assert process.returncode == 130
+        assert errors.splitlines()[-1] == "altiplano: interrupted"
+    end = time.monotonic() + 10
+    while any(alive(rank) for rank in ranks):
+        assert time.monotonic() < end
+        time.sleep(0.05)

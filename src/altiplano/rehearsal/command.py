@@ -1,6 +1,7 @@
 """``altiplano rehearse``: one process for each kind of pipeline rank, and what is printed of them."""
 
 import json
+import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -43,7 +44,8 @@ def rehearse(recipe: Recipe, cluster: Cluster, layout: Layout) -> list[Compariso
 
 
 def say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
+    sys.stderr.write(text + "\n")  # at once: two threads speak
+    sys.stderr.flush()
 
 
 def run_rank(recipe: Recipe, layout: Layout, rank: int) -> dict[str, Any]:
@@ -51,6 +53,7 @@ def run_rank(recipe: Recipe, layout: Layout, rank: int) -> dict[str, Any]:
     # Compiling is left out: it changes neither shapes nor collectives, and fake tensors are not compiled.
     plain = layout.model_copy(update={"compile": False})
     job = {"recipe": recipe.model_dump(mode="json"), "layout": plain.model_dump(mode="json"), "rank": rank}
+    job["parent"] = os.getpid()
     command = [sys.executable, "-m", "altiplano.rehearsal.rank"]
     done = subprocess.run(command, input=json.dumps(job), capture_output=True, text=True, check=False)
     if done.returncode:

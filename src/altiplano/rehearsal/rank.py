@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from altiplano.parallel.local import die_with_parent
 from altiplano.parallel.pipeline import SpreadModel
 from altiplano.parallel.spread import allocate, compute_type, parameters_by_name, shape_parts
 from altiplano.recipe.layout import Layout
@@ -93,9 +94,12 @@ def _receive_buffers(model: SpreadModel) -> int:
 
 
 def main() -> None:
+    die_with_parent()
     warnings.filterwarnings("ignore")
     torch.set_num_threads(1)
     job = json.load(sys.stdin)
+    if os.getppid() != job["parent"]:  # gone while PyTorch was imported
+        os._exit(1)
     recipe, layout = Recipe.model_validate(job["recipe"]), Layout.model_validate(job["layout"])
     print(json.dumps(rehearse_rank(recipe, layout, job["rank"])), flush=True)
     os._exit(0)  # an interpreter that shuts down with process groups sometimes aborts
