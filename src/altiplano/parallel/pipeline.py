@@ -9,7 +9,6 @@ import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor
 from torch.distributed.fsdp import FSDPModule
-from torch.distributed.pipelining import PipelineStage
 from torch.distributed.pipelining.schedules import PipelineScheduleSingle, get_schedule_class
 
 from altiplano.model.llama import Llama
@@ -17,6 +16,7 @@ from altiplano.parallel.compilation import check_gradients
 from altiplano.parallel.context import row_share, whole_row
 from altiplano.parallel.data import fsdp_modules
 from altiplano.parallel.mesh import Mesh
+from altiplano.parallel.stage import Stage
 from altiplano.recipe.layout import Layout
 from altiplano.tokens.loader import IGNORED, Batch
 
@@ -122,7 +122,7 @@ class SpreadModel:
         gather_once(schedule)
         return schedule
 
-    def _stage(self, stage: int, part: Llama, size: int) -> PipelineStage:
+    def _stage(self, stage: int, part: Llama, size: int) -> Stage:
         """Shapes are given, not inferred: the attention reads document boundaries, which inference has not got."""
         last = stage == self.layout.stages - 1
         hidden = torch.empty(self._hidden_size(size), dtype=self.compute, device="meta", requires_grad=True)
@@ -135,7 +135,7 @@ class SpreadModel:
             device="meta",
             requires_grad=True,
         )
-        return PipelineStage(
+        return Stage(
             part,
             stage,
             self.layout.stages,

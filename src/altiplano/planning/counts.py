@@ -112,22 +112,6 @@ def collectives(recipe: Recipe, layout: Layout, rank: int) -> list[Collective]:
     ]
 
 
-def receive_bytes(recipe: Recipe, layout: Layout, rank: int) -> int:
-    """Buffers that PyTorch's pipelines hold from the first step on: one for each micro-batch, stage and direction."""
-    if layout.pp == 1:
-        return 0
-    count, _ = layout.micro_batches(recipe.batch.sequences, recipe.batch.sequence_length)
-    ways = sum((stage > 0) + (stage + 1 < layout.stages) for stage in layout.stage_numbers(rank))
-    return ways * count * _hidden_bytes(recipe, layout)
-
-
-def _hidden_bytes(recipe: Recipe, layout: Layout) -> int:
-    """Of one micro-batch's hidden states between two stages on one rank."""
-    _, size = layout.micro_batches(recipe.batch.sequences, recipe.batch.sequence_length)
-    tokens = size * recipe.batch.sequence_length // layout.cp // layout.tp
-    return tokens * recipe.model.width * BYTES[recipe.precision.compute]
-
-
 def _weights(recipe: Recipe, layout: Layout, stage: int) -> list[Collective]:
     """FSDP2: weights gathered for each pass of a micro-batch (once a step under a pipeline), reduced once a step."""
     shards, found = shard_ranks(layout), []
@@ -179,8 +163,9 @@ def _activations(recipe: Recipe, layout: Layout, stage: int) -> list[Collective]
 
 def _sent(recipe: Recipe, layout: Layout, stage: int) -> list[Collective]:
     """Hidden states to the next stage and their gradients back, for each micro-batch, where it is on another rank."""
-    count, _ = layout.micro_batches(recipe.batch.sequences, recipe.batch.sequence_length)
-    whole = _hidden_bytes(recipe, layout)
+    count, size = layout.micro_batches(recipe.batch.sequences, recipe.batch.sequence_length)
+    whole = size * recipe.batch.sequence_length // layout.cp // layout.tp * recipe.model.width
+    whole *= BYTES[recipe.precision.compute]
     mine = {
         number
         for rank in range(layout.pp)

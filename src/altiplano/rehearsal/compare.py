@@ -78,7 +78,6 @@ def compare(recipe: Recipe, layout: Layout, case: Case, alike: list[int], measur
     lines = [
         Line("parameters", counts.parameters_on_rank(recipe, layout, rank), measured["parameters"]),
         Line("state bytes", counts.state_bytes(recipe, layout, rank), measured["state_bytes"]),
-        Line("receive buffer bytes", counts.receive_bytes(recipe, layout, rank), measured["receive_bytes"]),
     ]
     if layout.recompute != "selective":  # which keeps tensors without telling autograd's hooks
         kept = round(kept_activations(case, load_stack(STACK), rank))

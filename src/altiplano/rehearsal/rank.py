@@ -17,7 +17,7 @@ from altiplano.parallel.pipeline import SpreadModel
 from altiplano.parallel.spread import allocate, compute_type, parameters_by_name, shape_parts
 from altiplano.recipe.layout import Layout
 from altiplano.recipe.schema import Recipe
-from altiplano.rehearsal.activations import Keeper, storage_of
+from altiplano.rehearsal.activations import Keeper
 from altiplano.rehearsal.collectives import SentCounter
 from altiplano.rehearsal.fake import fake_tensors, join_fake_group, use_whole_rows
 from altiplano.tokens.loader import Batch
@@ -30,7 +30,7 @@ from altiplano.training.optimizer import make_optimizer
 def rehearse_rank(recipe: Recipe, layout: Layout, pipeline_rank: int) -> dict[str, Any]:
     """One optimizer step of the first rank of pipeline rank ``pipeline_rank``.
 
-    Returns rank, parameters (elements), state_bytes, activation_bytes (peak), receive_bytes, collectives as lists of
+    Returns rank, parameters (elements), state_bytes, activation_bytes (peak), collectives as lists of
     kind, group, bytes and count; seconds and process_bytes are the rehearsal's own.
     """
     begun = time.monotonic()
@@ -59,7 +59,6 @@ def rehearse_rank(recipe: Recipe, layout: Layout, pipeline_rank: int) -> dict[st
         "parameters": sum(local(one).numel() for one in parameters.values()),
         "state_bytes": sum(local(one).numel() * one.element_size() for one in state),
         "activation_bytes": kept.peak,
-        "receive_bytes": _receive_buffers(model),
         "collectives": [[*key, times] for key, times in sorted(sent.found.items())],
         "seconds": time.monotonic() - begun,
         "process_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024),
@@ -74,23 +73,6 @@ def _batch(recipe: Recipe, layout: Layout) -> Batch:
 
 def local(tensor: Any) -> Tensor:
     return getattr(tensor, "_local_tensor", tensor)
-
-
-def _receive_buffers(model: SpreadModel) -> int:
-    """PyTorch's pipelines hold a buffer for every micro-batch of a step, both ways, from the first step on."""
-    stages = [
-        stage
-        for schedule in model.schedules.values()
-        for stage in ([schedule._stage] if hasattr(schedule, "_stage") else schedule._stages)
-    ]
-    found = {
-        storage_of(info.buffer)._cdata: storage_of(info.buffer).nbytes()
-        for stage in stages
-        for infos in (*stage.args_recv_info.values(), *stage.grad_recv_info.values())
-        for info in infos
-        if getattr(info, "buffer", None) is not None
-    }
-    return sum(found.values())
 
 
 def main() -> None:
