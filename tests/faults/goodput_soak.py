@@ -6,6 +6,7 @@ how often ranks were killed, which share of the time must have gone forward. Exi
 """
 
 import argparse
+import contextlib
 import json
 import os
 import random
@@ -34,7 +35,8 @@ def kill_now_and_then(supervisor: int, every: float, done: threading.Event) -> N
     while not done.wait(moments.expovariate(1 / every)):
         ranks = children(supervisor)
         if ranks:
-            os.kill(moments.choice(ranks), signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(moments.choice(ranks), signal.SIGKILL)
 
 
 def main() -> int:

@@ -53,7 +53,8 @@ def test_the_report_prints_both() -> None:
     )
     rows = {row.what.partition(",")[0]: row.measured for row in fact_rows(facts)}
     assert rows["Tokens per second"] == "20,000; planned 21,000 (+5%)"
-    assert rows["Memory of the fullest device"] == "1.0 GiB; planned 1.1 GiB (+10%)"
-    forward = "71.0%; planned 100.0%; 73.0% expected of the faults that came"
+    assert rows["Memory of the fullest process"] == "1.0 GiB; planned 1.1 GiB (+10%)"
+    forward = "71.0%; planned 100.0% with rolling checkpoints; 73.0% expected of the faults that came"
     assert rows["Share of the time that went forward"] == forward
-    assert facts_from_json(json.loads(json.dumps(facts.as_json()))) == facts
+    older = {"planned_tokens_per_second": 21_000.0}  # a key of released models that this version has not got
+    assert facts_from_json(json.loads(json.dumps(facts.as_json() | older))) == facts

@@ -106,20 +106,20 @@ def test_every_kind_of_rank_is_rehearsed_once() -> None:
 def test_a_stopped_rehearsal_leaves_no_rank_behind(how: signal.Signals) -> None:
     command = [sys.executable, "-m", "altiplano", "rehearse", "llama-3.1-405b", "--layout", "dp16.tp8.pp16.mb1"]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
-    while not (ranks := children(process.pid)):
+    while len(ranks := children(process.pid)) < 2:
         assert process.poll() is None
         time.sleep(0.05)
-    time.sleep(2)  # the ranks have read what to do
+    time.sleep(0.5)
     if how is signal.SIGINT:
         os.killpg(process.pid, how)  # as a terminal does
     else:
         process.kill()
-    _, errors = process.communicate(timeout=30)
+    _, errors = process.communicate(timeout=60)
     assert "Traceback" not in errors
     if how is signal.SIGINT:
         assert process.returncode == 130
         assert errors.splitlines()[-1] == "altiplano: interrupted"
-    end = time.monotonic() + 10
+    end = time.monotonic() + 30
     while any(alive(rank) for rank in ranks):
         assert time.monotonic() < end
         time.sleep(0.05)

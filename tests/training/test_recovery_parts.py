@@ -127,6 +127,19 @@ def test_the_goodput_formula_beside_a_run() -> None:
     assert (found["save_seconds"], found["write_seconds"], found["restart_seconds"]) == pytest.approx((1, 4, 7))
     assert found["forward"] == pytest.approx(110 / 127)
     assert found["expected"] == pytest.approx(20 / (127 * math.exp(11 / 127) * math.expm1(21 / 127)))
+    # A rollback is no restart; all killed and started again is, from the last sign of life.
+    rolled = against_formula([*events, event("rollback", now + 52, step=10, seconds={"init": 30.0})])
+    assert rolled is not None
+    assert (rolled["faults"], rolled["restart_seconds"]) == (1, pytest.approx(7))
+    again = against_formula(
+        [
+            *events,
+            event("start", now + 122, layout="dp1"),
+            event("resume", now + 127, step=10, seconds={"init": 5.0}),
+        ]
+    )
+    assert again is not None
+    assert (again["faults"], again["restart_seconds"]) == (2, pytest.approx((7 + 105) / 2))
 
 
 def test_both_tiers_of_checkpoints_are_kept(tmp_path: Path) -> None:

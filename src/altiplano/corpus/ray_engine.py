@@ -50,8 +50,8 @@ def knock(address: str) -> None:
     if not (host and port.isdigit()):
         return  # such as auto, which Ray looks up
     try:
-        socket.create_connection((host, int(port)), timeout=PATIENCE).close()
-    except (OSError, OverflowError) as error:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=PATIENCE).close()
+    except (OSError, OverflowError, UnicodeError) as error:
         reason = getattr(error, "strerror", None) or error
         raise InputError(f"--engine ray: no cluster at {address} ({reason}); ray start --head starts one") from error
 

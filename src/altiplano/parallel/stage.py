@@ -45,11 +45,15 @@ class Stage(PipelineStage):
         found = super().backward_one_chunk(bwd_chunk_id, *arguments, **named)
         # What a later backward pass for the weights needs, autograd and the stage hold themselves.
         for info in (*self.args_recv_info[bwd_chunk_id], *self.grad_recv_info.get(bwd_chunk_id, ())):
-            if info.buffer is not None:
-                info.buffer = torch.empty_like(info.buffer, device=META, requires_grad=False)
+            self._move(info, META)
         return found
 
     def _allocate(self, infos: Any) -> None:
         for info in infos:
-            if info.buffer is not None and info.buffer.device == META:
-                info.buffer = torch.empty_like(info.buffer, device=self.device)
+            if getattr(info, "buffer", None) is not None and info.buffer.device == META:
+                self._move(info, self.device)
+
+    def _move(self, info: Any, device: torch.device) -> None:
+        # PyTorch 2.11 has placeholders without a buffer, and says once, when it makes them, which ones need a gradient.
+        if getattr(info, "buffer", None) is not None:
+            info.buffer = torch.empty_like(info.buffer, device=device, requires_grad=info.buffer.requires_grad)

@@ -46,7 +46,7 @@ def units(model: Model, layout: Layout, stage: int) -> list[tuple[str, list[Para
     width, inner, words = model.width, model.ffn_width, model.vocabulary
     queries, keys = model.heads * model.head_width, model.kv_heads * model.head_width
     found = []
-    if stage == 0:
+    if stage == 0 and not model.tied_embeddings:  # else it is the head's
         found.append(("embedding", [Parameter("embed_tokens.weight", (words, width), 0)]))
     for layer in pipeline_slots(model.layers, layout.stages)[stage]:
         block = [

@@ -31,8 +31,10 @@ class Operation(Section):
     """What a plan assumes of the site; every default is an assumption that the plan names."""
 
     failures: str = Field("llama-3", description="a rate in planning/data/failures.toml, or failures a device and day")
-    save_seconds: float = Field(60.0, ge=0, description="that training waits for a permanent checkpoint")
-    write_seconds: float = Field(0.0, ge=0, description="of writing it beside training afterwards, until it counts")
+    save_seconds: float = Field(60.0, ge=0, description="that training waits for a checkpoint")
+    write_seconds: float = Field(
+        0.0, ge=0, description="of writing it beside training until it counts; at most the time to the next"
+    )
     restart_seconds: float = Field(900.0, ge=0, description="from a failure until training goes on")
     price_per_device_hour: float = Field(2.0, gt=0, description="US dollars")
     spare: float = Field(0.05, ge=0, lt=1, description="share of devices that wait to replace broken ones")

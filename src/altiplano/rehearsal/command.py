@@ -5,9 +5,10 @@ import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from subprocess import PIPE
 from typing import Any
 
-from altiplano.errors import TrainingError
+from altiplano.errors import InputError, TrainingError
 from altiplano.planning.plan import laid_out, one_step
 from altiplano.planning.stack import load_stack
 from altiplano.recipe.cluster import Cluster
@@ -23,15 +24,17 @@ TOGETHER = 2
 def rehearse(recipe: Recipe, cluster: Cluster, layout: Layout) -> list[Comparison]:
     """Rehearse one rank of each kind and compare it with the plan; says on standard error how far it is.
 
-    Raises InputError for a layout that cannot be, TrainingError where the training code fails.
+    Raises InputError for a layout or precision that cannot be, TrainingError where the training code fails.
     """
+    if recipe.precision.compute == "float64":
+        raise InputError("precision.compute = float64 is for tests and is not planned; rehearse bfloat16 or float32")
     stack = load_stack(STACK)
     case = laid_out(one_step(recipe, stack), layout, recipe, cluster, stack, cluster.devices)
-    kinds = kinds_of_rank(recipe, layout)
+    kinds, running = kinds_of_rank(recipe, layout), list[subprocess.Popen[str]]()
 
     def one_kind(alike: list[int]) -> Comparison:
         say(f"rehearsing pipeline rank {alike[0]} of {layout.pp} …")
-        found = compare(recipe, layout, case, alike, run_rank(recipe, layout, alike[0]))
+        found = compare(recipe, layout, case, alike, run_rank(recipe, layout, alike[0], running))
         verdict = "as planned" if found.agrees else "NOT as planned"
         say(
             f"pipeline rank {found.rank}: {verdict}; {found.seconds:.0f} s, "
@@ -40,7 +43,14 @@ def rehearse(recipe: Recipe, cluster: Cluster, layout: Layout) -> list[Compariso
         return found
 
     with ThreadPoolExecutor(TOGETHER) as together:
-        return list(together.map(one_kind, kinds))
+        try:
+            return list(together.map(one_kind, kinds))
+        except (
+            BaseException
+        ):  # Ctrl-C, which an interpreter that is importing may not have heard, or a rank that failed
+            for process in running:
+                process.kill()
+            raise
 
 
 def say(text: str) -> None:
@@ -48,21 +58,25 @@ def say(text: str) -> None:
     sys.stderr.flush()
 
 
-def run_rank(recipe: Recipe, layout: Layout, rank: int) -> dict[str, Any]:
-    """In a fresh process: PyTorch has one default process group. Raises TrainingError with its last words."""
+def run_rank(recipe: Recipe, layout: Layout, rank: int, running: list[subprocess.Popen[str]]) -> dict[str, Any]:
+    """In a fresh process, added to ``running``: PyTorch has one default process group.
+
+    Raises TrainingError with its last words.
+    """
     # Compiling is left out: it changes neither shapes nor collectives, and fake tensors are not compiled.
     plain = layout.model_copy(update={"compile": False})
     job = {"recipe": recipe.model_dump(mode="json"), "layout": plain.model_dump(mode="json"), "rank": rank}
-    job["parent"] = os.getpid()
-    command = [sys.executable, "-m", "altiplano.rehearsal.rank"]
-    done = subprocess.run(command, input=json.dumps(job), capture_output=True, text=True, check=False)
-    if done.returncode:
-        words = [line for line in done.stderr.splitlines() if line.strip()]
+    command = [sys.executable, "-m", "altiplano.rehearsal", str(os.getpid())]
+    with subprocess.Popen(command, stdin=PIPE, stdout=PIPE, stderr=PIPE, text=True) as process:
+        running.append(process)
+        output, errors = process.communicate(json.dumps(job))
+    if process.returncode:
+        words = [line for line in errors.splitlines() if line.strip()]
         raise TrainingError(
             f"pipeline rank {rank} (stages {layout.stage_numbers(rank)}) of layout {layout} cannot take a step: "
-            f"{words[-1].strip() if words else f'exit status {done.returncode}'}"
+            f"{words[-1].strip() if words else f'exit status {process.returncode}'}"
         )
-    measured: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    measured: dict[str, Any] = json.loads(output.splitlines()[-1])
     return measured
 
 

@@ -1,5 +1,4 @@
-"""One rehearsed rank, in a process of its own: ``python -m altiplano.rehearsal.rank`` reads its job from standard
-input and prints what it measured as JSON."""
+"""One rehearsed rank: it reads its job from standard input and prints what it measured as JSON."""
 
 import json
 import os
@@ -12,7 +11,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from altiplano.parallel.local import die_with_parent
 from altiplano.parallel.pipeline import SpreadModel
 from altiplano.parallel.spread import allocate, compute_type, parameters_by_name, shape_parts
 from altiplano.recipe.layout import Layout
@@ -30,7 +28,7 @@ from altiplano.training.optimizer import make_optimizer
 def rehearse_rank(recipe: Recipe, layout: Layout, pipeline_rank: int) -> dict[str, Any]:
     """One optimizer step of the first rank of pipeline rank ``pipeline_rank``.
 
-    Returns rank, parameters (elements), state_bytes, activation_bytes (peak), collectives as lists of
+    Returns parameters (elements), state_bytes, activation_bytes (peak), collectives as lists of
     kind, group, bytes and count; seconds and process_bytes are the rehearsal's own.
     """
     begun = time.monotonic()
@@ -55,7 +53,6 @@ def rehearse_rank(recipe: Recipe, layout: Layout, pipeline_rank: int) -> dict[st
         optimizer.step()
         state = [*tensors.values(), *gradients]
     return {
-        "rank": pipeline_rank,
         "parameters": sum(local(one).numel() for one in parameters.values()),
         "state_bytes": sum(local(one).numel() * one.element_size() for one in state),
         "activation_bytes": kept.peak,
@@ -76,16 +73,9 @@ def local(tensor: Any) -> Tensor:
 
 
 def main() -> None:
-    die_with_parent()
     warnings.filterwarnings("ignore")
     torch.set_num_threads(1)
     job = json.load(sys.stdin)
-    if os.getppid() != job["parent"]:  # gone while PyTorch was imported
-        os._exit(1)
     recipe, layout = Recipe.model_validate(job["recipe"]), Layout.model_validate(job["layout"])
     print(json.dumps(rehearse_rank(recipe, layout, job["rank"])), flush=True)
     os._exit(0)  # an interpreter that shuts down with process groups sometimes aborts
-
-
-if __name__ == "__main__":
-    main()

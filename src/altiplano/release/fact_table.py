@@ -35,7 +35,7 @@ def fact_rows(facts: RunFacts) -> list[FactRow]:
         FactRow("Place", _place(facts), str(stated.get("country", ""))),
         FactRow("Restarts", number(facts.restarts)),
         FactRow("Tokens per second, measured and planned", _speed(facts)),
-        FactRow("Memory of the fullest device, measured and planned", _memory(facts)),
+        FactRow("Memory of the fullest process, measured and planned", _memory(facts)),
         FactRow("Share of the time that went forward, measured and planned", _forward(facts)),
         FactRow("Model FLOPs utilisation", percent(facts.mfu)),
         FactRow("FLOPs per training token", flops(facts.flops_per_token)),
@@ -88,7 +88,7 @@ def _memory(facts: RunFacts) -> str:
 def _forward(facts: RunFacts) -> str:
     if facts.forward is None:
         return MISSING
-    beside = f"; planned {percent(facts.planned.forward)}" if facts.planned else ""
+    beside = f"; planned {percent(facts.planned.forward)} with rolling checkpoints" if facts.planned else ""
     if facts.forward_expected is not None:
         beside += f"; {percent(facts.forward_expected)} expected of the faults that came"
     return percent(facts.forward) + beside

@@ -9,7 +9,7 @@ import json
 import platform
 import subprocess
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -83,9 +83,9 @@ class RunFacts:
 def facts_from_json(values: dict[str, Any]) -> RunFacts:
     """The inverse of ``as_json``."""
     where, plan = values.get("grid"), values.get("planned")
-    return RunFacts(
-        **{**values, "grid": Grid(**where) if where else None, "planned": Planned(**plan) if plan else None}
-    )
+    # A model that was released by another version may state what this one does not know.
+    known = {one.name: values[one.name] for one in fields(RunFacts) if one.name in values}
+    return RunFacts(**{**known, "grid": Grid(**where) if where else None, "planned": Planned(**plan) if plan else None})
 
 
 def run_facts(records: Records, cluster: Cluster | None = None) -> RunFacts:

@@ -73,11 +73,32 @@ def goodput(events: list[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
-def against_formula(events: list[dict[str, Any]]) -> dict[str, float] | None:
-    """The share of time that went forward, and the share that ``planning.goodput.ettr``
-    expects of a run whose faults, saves, writing and restarts took what they took here. None without a fault or a save.
+def repairs(events: list[dict[str, Any]]) -> tuple[int, float]:
+    """Faults, and the seconds from when each was noticed until training went on.
+
+    Where nobody noticed (under torchrun, or when all was killed and started again), from the last sign of life.
     """
-    faults = sum(event["event"] == "fault" for event in events)
+    faults, seconds = 0, 0.0
+    since: float | None = None
+    last: dict[str, Any] = {"event": "end"}
+    for event in booked(events):
+        unnoticed = event["event"] == "start" and last["event"] not in ("end", "fault")
+        if event["event"] == "fault" or unnoticed:
+            faults += 1
+            if since is None:
+                since = last["time"] if unnoticed else event["time"]
+        elif event["event"] == "resume" and since is not None:
+            seconds, since = seconds + event["time"] - since, None
+        last = event
+    return faults, seconds
+
+
+def against_formula(events: list[dict[str, Any]]) -> dict[str, float] | None:
+    """The share of time that went forward, and the share that ``planning.goodput.ettr`` expects of a run whose faults,
+    saves, writing and restarts took what they took here. Rollbacks are not in it. None without a fault or with fewer
+    than two checkpoints.
+    """
+    faults, repaired = repairs(events)
     steps = [event for event in events if event["event"] == "step"]
     written = {event["step"]: event["written"] for event in events if event["event"] == PUBLISHED}
     apart = [later - earlier for earlier, later in pairwise(sorted(written))]
@@ -85,14 +106,14 @@ def against_formula(events: list[dict[str, Any]]) -> dict[str, float] | None:
     if not (faults and apart and saves):
         return None
     spent = goodput(events)
-    seconds, wall = spent["seconds"], spent["wall"] - spent["seconds"][INIT]
+    wall = spent["wall"] - spent["seconds"][INIT]
     interval = statistics.mean(apart) * statistics.mean(
         sum(event["seconds"].get(bucket, 0.0) for bucket in FORWARD) for event in steps
     )
     reliability = Reliability(
         failure_seconds=wall / faults,
         save_seconds=statistics.mean(saves),
-        restart_seconds=seconds[RESTART] / faults,
+        restart_seconds=repaired / faults,
         write_seconds=statistics.mean(written.values()),
     )
     return {

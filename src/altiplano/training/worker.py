@@ -60,6 +60,14 @@ def run_job(job: Job) -> dict[str, Any]:
     return session
 
 
+def memory_of(job: Job, session: dict[str, Any]) -> list[int]:
+    """Peak bytes by pipeline rank, of the last session that took a step: one that only writes weights needs less."""
+    before = job.folder / "run.json"
+    if session["last_step"] == session["first_step"] and before.exists():
+        return json.loads(before.read_text()).get("memory_bytes", [])
+    return session["memory_bytes"] if session["last_step"] > session["first_step"] else []
+
+
 def write_record(job: Job, session: dict[str, Any]) -> None:
     """``run.json``: what was trained on what for how long, over all sessions of this run."""
     recipe, layout = job.recipe, job.layout
@@ -80,7 +88,7 @@ def write_record(job: Job, session: dict[str, Any]) -> None:
         "seconds": sum(one["seconds"] for one in past),
         "restarts": len(past) - 1,
         "goodput": goodput(events) | {"formula": against_formula(events)},
-        "memory_bytes": session["memory_bytes"],
+        "memory_bytes": memory_of(job, session),
         "incidents": incidents.read(job.folder),
         "matmul_peak_flops": session["matmul_peak_flops"] / devices,
         "flops_per_token": training_flops_per_token(recipe.model, recipe.batch.sequence_length),
