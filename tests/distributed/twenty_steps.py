@@ -132,6 +132,8 @@ def spread(layout_text: str, kind: str, precision: str, steps: int) -> Outcome:
         if step == 0:
             outcome.gradients = {name: whole(p.grad) for name, p in parameters.items()}  # type: ignore[arg-type]
         norm = clip_gradient(parameters.values(), recipe.optimizer.clip_norm, mesh)
+        # AdamW of PyTorch 2.11 would take a rank's part of a gradient for the whole.
+        assert not any("Partial" in str(getattr(p.grad, "placements", "")) for p in parameters.values())
         optimizer.step()
         optimizer.zero_grad()
         outcome.losses.append(float(loss))
