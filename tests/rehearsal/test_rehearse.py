@@ -105,7 +105,14 @@ def test_every_kind_of_rank_is_rehearsed_once() -> None:
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
 def test_a_stopped_rehearsal_leaves_no_rank_behind(how: signal.Signals) -> None:
     command = [sys.executable, "-m", "altiplano", "rehearse", "llama-3.1-405b", "--layout", "dp16.tp8.pp16.mb1"]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    process = subprocess.Popen(
+        command,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        # What a shell starts in the background, and all its children, would not hear it.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
+    )
     while len(ranks := children(process.pid)) < 2:
         assert process.poll() is None
         time.sleep(0.05)
