@@ -47,6 +47,13 @@ def test_other_layouts_are_as_planned(layout: str) -> None:
     assert run(["rehearse", *JOB, "--set", "model.layers=10", "--layout", layout]) == 0
 
 
+@pytest.mark.parametrize("precision", ["bfloat16", "float32"])
+@pytest.mark.parametrize("size", [1, 8])
+def test_tensor_parallelism_without_data_parallelism_is_as_planned(precision: str, size: int) -> None:
+    job = [*JOB, "--set", "model.layers=2", "--set", f"precision.compute={precision}"]
+    assert run(["rehearse", *job, "--layout", f"tp2.mb{size}"]) == 0
+
+
 def test_a_wrong_plan_is_found(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     real = counts.collectives
     monkeypatch.setattr(

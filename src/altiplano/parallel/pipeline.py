@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.distributed.fsdp import FSDPModule
 from torch.distributed.pipelining.schedules import PipelineScheduleSingle, get_schedule_class
+from torch.distributed.tensor import DTensor
 
 from altiplano.model.llama import Llama
 from altiplano.parallel.compilation import check_gradients
@@ -67,7 +68,11 @@ class SpreadModel:
         losses = self._pipeline(batch, count, size) if self.layout.pp > 1 else self._accumulate(batch, size)
         # In float64 the sum hardly depends on the order of ranks and micro-batches.
         total = torch.zeros((), dtype=torch.float64, device=self.mesh.device)
-        return self.mesh.sum(sum((loss.double() for loss in losses), total), "cp")
+        total = sum((loss.double() for loss in losses), total)
+        for part in self.parts:
+            for parameter in part.parameters():
+                add_up(parameter)
+        return self.mesh.sum(total, "cp")
 
     @torch.no_grad()
     def score(self, batch: Batch) -> Tensor | None:
@@ -173,6 +178,14 @@ class SpreadModel:
     def _holder(self, stage: int) -> int:
         """The pipeline rank that holds ``stage``."""
         return next(rank for rank in range(self.layout.pp) if stage in self.layout.stage_numbers(rank))
+
+
+def add_up(parameter: torch.nn.Parameter) -> None:
+    """Without data sharding a tensor-parallel rank is left with its own part of some weights' gradients. AdamW of
+    PyTorch 2.11 would take it for the whole; later ones would add the parts up for the norm and for each moment."""
+    gradient, weight = parameter.grad, parameter.data
+    if isinstance(gradient, DTensor) and isinstance(weight, DTensor) and gradient.placements != weight.placements:
+        parameter.grad = gradient.redistribute(placements=weight.placements)
 
 
 def gather_once(schedule: Any) -> None:

@@ -149,7 +149,9 @@ def _activations(recipe: Recipe, layout: Layout, stage: int) -> list[Collective]
         found.append(
             Collective("reduce_scatter", "tp", count * (layers * (5 if again else 4) + ends), whole, "activations")
         )
-        found.append(Collective("all_reduce", "tp", 2 * layers + last, model.width * max(4, compute), "norms"))
+        # One micro-batch is reduced as it was computed, a sum of several in float32.
+        each = compute if count == 1 else max(4, compute)
+        found.append(Collective("all_reduce", "tp", 2 * layers + last, model.width * each, "norms"))
         if last:
             wide = max(4, compute)
             found.append(Collective("all_reduce", "tp", count, tokens * wide, "largest logits"))

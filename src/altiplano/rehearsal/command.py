@@ -45,9 +45,8 @@ def rehearse(recipe: Recipe, cluster: Cluster, layout: Layout) -> list[Compariso
     with ThreadPoolExecutor(TOGETHER) as together:
         try:
             return list(together.map(one_kind, kinds))
-        except (
-            BaseException
-        ):  # Ctrl-C, which an interpreter that is importing may not have heard, or a rank that failed
+        except BaseException:
+            # A rank failed, or Ctrl-C, which an interpreter that is importing may not have heard.
             for process in running:
                 process.kill()
             raise

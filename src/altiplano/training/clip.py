@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 import torch
 from torch import Tensor, nn
-from torch.distributed.tensor import DTensor, Partial
+from torch.distributed.tensor import DTensor
 
 from altiplano.parallel.mesh import Mesh
 
@@ -20,20 +20,9 @@ def clip_gradient(parameters: Iterable[nn.Parameter], limit: float, mesh: Mesh) 
     Shards count once: DTensor's norm reduces over dp and tp, and pipeline stages hold different parameters.
     """
     parameters = list(parameters)
-    for parameter in parameters:
-        add_up(parameter)
     norm = torch.nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None], 2.0, foreach=True)
     if isinstance(norm, DTensor):
         norm = norm.full_tensor()
     norm = mesh.sum(norm**2, "pp") ** 0.5
     torch.nn.utils.clip_grads_with_norm_(parameters, limit, norm, foreach=True)
     return norm
-
-
-def add_up(parameter: nn.Parameter) -> None:
-    """Weights that all tensor-parallel ranks hold get a part of their gradient from each. AdamW of PyTorch 2.11 would
-    take a part for the whole; later ones would add the parts up for the norm and again for each moment."""
-    gradient = parameter.grad
-    if isinstance(gradient, DTensor) and any(isinstance(one, Partial) for one in gradient.placements):
-        assert isinstance(parameter.data, DTensor)
-        parameter.grad = gradient.redistribute(placements=parameter.data.placements)
