@@ -1,13 +1,14 @@
 """One contender of ``benchmarks/training.py`` in a process of its own: it answers each line of input with one step.
 
 All contenders start from the same weights, see the same batches and do one whole optimizer step: forward, backward,
-clipping at 1.0, fused AdamW on float32 weights, matrix products in bfloat16.
+clipping at 1.0, fused AdamW on float32 weights, matrix products in bfloat16 (", float32": in float32).
 """
 
 import json
 import os
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -49,7 +50,7 @@ def altiplano(recipe: Recipe, device: str) -> Step:
     return step
 
 
-def transformers(recipe: Recipe, device: str) -> Step:
+def transformers(recipe: Recipe, device: str, autocast: bool = True) -> Step:
     """LlamaForCausalLM with its best stock settings: autocast, SDPA without a mask, fused AdamW, its own loss."""
     from transformers import LlamaConfig, LlamaForCausalLM
 
@@ -65,10 +66,10 @@ def transformers(recipe: Recipe, device: str) -> Step:
         )
         return answer.loss
 
-    return autocast_step(model, loss, recipe, device)
+    return loop_step(model, loss, recipe, device, autocast)
 
 
-def plain_loop(recipe: Recipe, device: str) -> Step:
+def plain_loop(recipe: Recipe, device: str, autocast: bool = True) -> Step:
     """The loop that nanoGPT made popular: a plain module, autocast, SDPA, one cross-entropy, fused AdamW."""
     model = PlainLlama(recipe.model, recipe.batch.sequence_length).to(device)
     set_weights(model.named_parameters(), recipe)
@@ -77,10 +78,10 @@ def plain_loop(recipe: Recipe, device: str) -> Step:
         logits = model(batch.tokens)
         return F.cross_entropy(logits.flatten(0, 1).float(), batch.targets.flatten(), ignore_index=-100)
 
-    return autocast_step(model, loss, recipe, device)
+    return loop_step(model, loss, recipe, device, autocast)
 
 
-def litgpt(recipe: Recipe, device: str) -> Step:
+def litgpt(recipe: Recipe, device: str, autocast: bool = True) -> Step:
     """Lightning AI's GPT class, where it is installed, in the same loop as the plain one."""
     from litgpt import GPT, Config
 
@@ -120,7 +121,7 @@ def litgpt(recipe: Recipe, device: str) -> Step:
         logits = model(batch.tokens)
         return F.cross_entropy(logits.flatten(0, 1).float(), batch.targets.flatten(), ignore_index=-100)
 
-    return autocast_step(model, loss, recipe, device)
+    return loop_step(model, loss, recipe, device, autocast)
 
 
 LITGPT_NAMES = {
@@ -137,7 +138,9 @@ LITGPT_NAMES = {
 }
 
 
-def autocast_step(model: nn.Module, loss_of: Callable[[Batch], Tensor], recipe: Recipe, device: str) -> Step:
+def loop_step(
+    model: nn.Module, loss_of: Callable[[Batch], Tensor], recipe: Recipe, device: str, autocast: bool
+) -> Step:
     settings, parameters = recipe.optimizer, list(model.parameters())
     optimizer = torch.optim.AdamW(
         [
@@ -151,7 +154,7 @@ def autocast_step(model: nn.Module, loss_of: Callable[[Batch], Tensor], recipe: 
     )
 
     def step(batch: Batch) -> float:
-        with torch.autocast(device, torch.bfloat16):
+        with torch.autocast(device, torch.bfloat16, enabled=autocast):
             loss = loss_of(batch)
         loss.backward()
         nn.utils.clip_grad_norm_(parameters, settings.clip_norm, foreach=True)
@@ -229,6 +232,9 @@ CONTENDERS: dict[str, Callable[[Recipe, str], Step]] = {
     "transformers": transformers,
     "plain loop": plain_loop,
     "litgpt": litgpt,
+    "transformers, float32": partial(transformers, autocast=False),
+    "plain loop, float32": partial(plain_loop, autocast=False),
+    "litgpt, float32": partial(litgpt, autocast=False),
 }
 
 

@@ -289,12 +289,13 @@ def parser() -> argparse.ArgumentParser:
 
     doctor = add(
         "doctor",
-        "check a model folder for mistakes that other tools would not notice; or measure this machine for the planner",
+        "check a model folder for mistakes that other tools would not notice; or say what this machine is and can do",
         check_folder,
-        "examples:\n  altiplano doctor runs/quickstart/release\n  altiplano doctor --measure this-machine.toml\n\n"
+        "examples:\n  altiplano doctor\n  altiplano doctor runs/quickstart/release\n"
+        "  altiplano doctor --measure this-machine.toml\n\n"
         'A cluster file takes what was measured as chip = "this-machine.toml".',
     )
-    doctor.add_argument("model", type=Path, nargs="?", help="a Hugging Face Llama folder")
+    doctor.add_argument("model", type=Path, nargs="?", help="a Hugging Face Llama folder (default: this machine)")
     doctor.add_argument(
         "--measure", type=Path, metavar="FILE", help="write what this machine can do: products, memory, disk"
     )

@@ -222,7 +222,10 @@ def check_folder(options: argparse.Namespace) -> int:
         print(options.measure)
         return 0
     if options.model is None:
-        raise InputError("altiplano doctor needs a model's folder, or --measure FILE")
+        from altiplano.training.hardware import describe_machine
+
+        print("\n".join(describe_machine()))
+        return 0
     from altiplano.release.check import check
 
     problems = check(options.model)

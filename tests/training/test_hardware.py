@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+import torch
 
 from altiplano.cli import run
 from altiplano.planning.plan import make_plan
@@ -27,6 +28,9 @@ def test_a_measured_machine_plans(
     assert 0.001 < planned.seconds < 100
 
 
-def test_doctor_needs_something_to_do(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(["doctor"]) == 2
-    assert "--measure FILE" in capsys.readouterr().err
+def test_doctor_says_what_this_machine_is(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["doctor"]) == 0
+    lines = dict(line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines())
+    assert set(lines) >= {"device", "memory", "software", "peak"}
+    if not torch.cuda.is_available():
+        assert "GFLOP/s in bfloat16" in lines["peak"] and "bfloat16 products by" in lines["products"]

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from altiplano.model.attention import Packing, causal_attention
 from altiplano.model.llama import Llama, Rotary
+from altiplano.parallel.bfloat16 import in_use
 
 # PyTorch 2.13's names; 2.11 has the older ones only.
 _all_gather = getattr(dist, "all_gather_single", None) or dist.all_gather_into_tensor
@@ -59,7 +60,9 @@ def split_context(model: Llama, share: RowShare) -> None:
 
     def attend(q: Tensor, k: Tensor, v: Tensor, packing: Packing) -> Tensor:
         keys, values = whole_row(torch.stack([k, v]), share)
-        return context_attention(q, keys, values, packing)
+        if q.is_cuda or in_use() == "native":
+            return context_attention(q, keys, values, packing)
+        return context_attention(q.float(), keys.float(), values.float(), packing).to(q.dtype)
 
     model.rotary, model.pack_documents = rotary, pack_documents  # type: ignore[method-assign]
     for block in model.layers.values():

@@ -13,6 +13,7 @@ from torch.distributed.pipelining.schedules import PipelineScheduleSingle, get_s
 from torch.distributed.tensor import DTensor
 
 from altiplano.model.llama import Llama
+from altiplano.parallel.bfloat16 import Products
 from altiplano.parallel.compilation import check_gradients
 from altiplano.parallel.context import row_share, whole_row
 from altiplano.parallel.data import fsdp_modules
@@ -38,9 +39,10 @@ class SpreadModel:
         sequence: int,
         compute: torch.dtype,
         losses: TokenLosses,
+        products: Products | None = None,
     ):
         self.parts, self.layout, self.mesh, self.sequence, self.compute = parts, layout, mesh, sequence, compute
-        self.token_losses = losses
+        self.token_losses, self.products = losses, products
         self.stages = layout.stage_numbers(mesh.rank("pp"))
         self.row_share = row_share(sequence, mesh.group("cp"), mesh.device)
         self.divisor = 1.0

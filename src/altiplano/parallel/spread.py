@@ -9,6 +9,7 @@ from torch.distributed.tensor._utils import compute_local_shape_and_global_offse
 
 from altiplano.model.init import initial_value
 from altiplano.model.llama import Llama
+from altiplano.parallel.bfloat16 import choose_products, set_attention
 from altiplano.parallel.compilation import compile_blocks
 from altiplano.parallel.context import row_share, split_context
 from altiplano.parallel.data import shard_data
@@ -22,11 +23,13 @@ from altiplano.recipe.schema import Recipe
 
 def spread_model(recipe: Recipe, layout: Layout, mesh: Mesh, losses: TokenLosses) -> SpreadModel:
     """This process's parts of the recipe's model, one for each of its pipeline stages, with their initial weights."""
+    compute = compute_type(recipe)
+    products = choose_products() if compute is torch.bfloat16 and mesh.device.type == "cpu" else None
     parts = shape_parts(recipe, layout, mesh)
     for part in parts:
         allocate(part, mesh.device)
         set_initial_weights(part, recipe)
-    return SpreadModel(parts, layout, mesh, recipe.batch.sequence_length, compute_type(recipe), losses)
+    return SpreadModel(parts, layout, mesh, recipe.batch.sequence_length, compute, losses, products)
 
 
 def compute_type(recipe: Recipe) -> torch.dtype:
@@ -53,6 +56,8 @@ def _shape_part(recipe: Recipe, layout: Layout, mesh: Mesh, stage: int) -> Llama
         split_tensors(part, mesh.tensor)
     if layout.cp > 1:
         split_context(part, row_share(recipe.batch.sequence_length, mesh.group("cp"), mesh.device))
+    elif compute is torch.bfloat16:
+        set_attention(part)
     recompute_blocks(part, layout.recompute)
     if layout.compile:
         compile_blocks(part)

@@ -7,7 +7,7 @@ its products and the softmax of every score; norms, SiLU, rotations and casts th
 from altiplano.planning.case import Case
 from altiplano.planning.stack import Chip, Stack
 
-TILE_QUERIES = 256
+TILE_QUERIES = 128
 """Of attention: tiles on the diagonal are computed whole."""
 KEPT_ROW = 1024
 """Longer rows compute their softmax twice."""

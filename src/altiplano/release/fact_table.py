@@ -39,7 +39,8 @@ def fact_rows(facts: RunFacts) -> list[FactRow]:
         FactRow("Share of the time that went forward, measured and planned", _forward(facts)),
         FactRow("Model FLOPs utilisation", percent(facts.mfu)),
         FactRow("FLOPs per training token", flops(facts.flops_per_token)),
-        FactRow("Peak of one device, measured", flops(facts.peak_flops_per_device, "FLOP/s")),
+        FactRow("Peak of one device", _peak(facts)),
+        *([FactRow("Matrix products", facts.products)] if facts.products else []),
         FactRow("Power per device", f"{facts.watts_per_device:g} W" if facts.watts_per_device else MISSING),
         FactRow("Power usage effectiveness", number(facts.pue)),
         FactRow("Energy of training", energy(facts.energy_kwh)),
@@ -64,11 +65,18 @@ def _tokens_per_step(facts: RunFacts) -> str:
     return number(round(facts.tokens / facts.steps)) if facts.tokens and facts.steps else MISSING
 
 
+def _peak(facts: RunFacts) -> str:
+    """A GPU's datasheet with what was measured beside it; a processor's best product."""
+    text = flops(facts.peak_flops_per_device, "FLOP/s")
+    if facts.peak_source == "datasheet" and facts.peak_flops_per_device and facts.peak_measured:
+        return f"{text} by its datasheet, {percent(facts.peak_measured / facts.peak_flops_per_device)} of it measured"
+    return text if text == MISSING else f"{text}, measured" + (" while the machine was busy" if facts.busy else "")
+
+
 def _speed(facts: RunFacts) -> str:
-    """From the utilisation, so that both are of training steps alone."""
-    if not (facts.mfu and facts.peak_flops_per_device and facts.flops_per_token):
+    measured = facts.tokens_per_second
+    if not measured:
         return MISSING
-    measured = facts.mfu * facts.peak_flops_per_device / facts.flops_per_token
     if facts.planned is None:
         return number(round(measured))
     planned = facts.planned.tokens_per_second

@@ -40,7 +40,16 @@ class RunFacts:
     restarts: int | None = None
     mfu: float | None = None
     flops_per_token: float | None = None
+    tokens_per_second: float | None = None
+    """Of an ordinary step: the median."""
     peak_flops_per_device: float | None = None
+    peak_source: str = "measured"
+    """Or "datasheet", of a GPU."""
+    peak_measured: float | None = None
+    busy: bool = False
+    """Others used the machine when its peak was measured."""
+    products: str = ""
+    """How a processor multiplied bfloat16 matrices."""
     training_started: str = ""
     training_ended: str = ""
     training_seconds: float | None = None
@@ -124,7 +133,12 @@ def run_facts(records: Records, cluster: Cluster | None = None) -> RunFacts:
         restarts=run.get("restarts"),
         mfu=run.get("mfu"),
         flops_per_token=run.get("flops_per_token"),
+        tokens_per_second=run.get("tokens_per_second") or _speed(run),
         peak_flops_per_device=run.get("matmul_peak_flops"),
+        peak_source=run.get("matmul_peak_source", "measured"),
+        peak_measured=run.get("matmul_measured_flops"),
+        busy=bool(run.get("busy")),
+        products=run.get("products") or "",
         training_started=min(_times(sessions, "started"), default=""),
         training_ended=max(_times(sessions, "ended"), default=""),
         training_seconds=seconds,
@@ -191,6 +205,13 @@ def _stated(recipe: Recipe | None) -> dict[str, Any]:
         return {}
     values = recipe.disclosure.model_dump(mode="json", exclude={"title", "license"})
     return {key: value for key, value in values.items() if value not in (None, "")}
+
+
+def _speed(run: dict[str, Any]) -> float | None:
+    """Tokens a second of a run that was recorded before they were."""
+    if not (run.get("mfu") and run.get("matmul_peak_flops") and run.get("flops_per_token")):
+        return None
+    return run["mfu"] * run["matmul_peak_flops"] / run["flops_per_token"]
 
 
 def _times(records: Iterable[dict[str, Any]], key: str) -> list[str]:

@@ -1,6 +1,7 @@
 """What this machine can do, measured: the file that ``altiplano doctor --measure`` writes for the planner."""
 
 import os
+import platform
 import tempfile
 import time
 from collections.abc import Callable
@@ -10,10 +11,11 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 
-from altiplano.model.attention import causal_attention
+from altiplano.parallel.bfloat16 import attention, fastest_products, use
 from altiplano.planning.processor import TILE_QUERIES
 from altiplano.training.allocator import keep_freed_memory
-from altiplano.training.metrics import device_name, matmul_peak
+from altiplano.training.metrics import device_name
+from altiplano.training.peak import datasheet_peak, matmul_peak
 
 SECONDS, ROUNDS = 0.3, 3
 """For each figure, in each round."""
@@ -31,6 +33,8 @@ def measure_hardware(device: torch.device) -> dict[str, float]:
 
     Measured three times over, and the best of each, as others may use the machine.
     """
+    if device.type == "cpu":
+        use(fastest_products().way)
     keep_freed_memory()  # as training does; without, every result is faulted in again
     rounds = [_measure(device) for _ in range(ROUNDS)]
     bf16 = max(one["peak_bf16"] for one in rounds)
@@ -91,7 +95,7 @@ def _memory_bandwidth(device: torch.device) -> float:
 def _attention_seconds(device: torch.device) -> float:
     """Of a forward pass over ``SCORES`` causal scores."""
     q, k, v = (torch.randn(ROWS, TOKENS, heads, HEAD, device=device, dtype=torch.bfloat16) for heads in (HEADS, 4, 4))
-    return best_seconds(device, lambda: causal_attention(q, k, v, None))
+    return best_seconds(device, lambda: attention()(q, k, v, None))
 
 
 def _memory_gib(device: torch.device) -> float:
@@ -110,6 +114,26 @@ def _disk_bandwidth() -> float:
         file.flush()
         os.fsync(file.fileno())
         return 256 * 2**20 / (time.perf_counter() - start)
+
+
+def describe_machine() -> list[str]:
+    """What training would find here, a line each."""
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    lines = [
+        f"device    {device_name(device)}" + (f" × {torch.cuda.device_count()}" if device.type == "cuda" else ""),
+        f"memory    {_memory_gib(device):,.1f} GiB",
+        f"software  torch {torch.__version__}, Python {platform.python_version()}, {torch.get_num_threads()} threads",
+    ]
+    if device.type == "cuda":
+        known = datasheet_peak(device, torch.bfloat16)
+        return [
+            *lines,
+            f"peak      {known / 1e12:,.0f} TFLOP/s in bfloat16 by its datasheet" if known else "peak      not known",
+        ]
+    products = fastest_products()
+    use(products.way)
+    peaks = (matmul_peak(device, dtype, SECONDS) / 1e9 for dtype in (torch.bfloat16, torch.float32))
+    return [*lines, "peak      {:,.0f} GFLOP/s in bfloat16, {:,.0f} in float32".format(*peaks), f"products  {products}"]
 
 
 def hardware_file(device: torch.device) -> str:

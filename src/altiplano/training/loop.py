@@ -1,22 +1,22 @@
 """The training loop: it reads top to bottom, the same for every layout."""
 
-import os
 import shutil
 import sys
 import time
 from typing import Any
 
-import torch
 import torch.distributed as dist
 
 from altiplano.errors import TrainingError
 from altiplano.parallel.mesh import Mesh
+from altiplano.parallel.spread import compute_type
 from altiplano.planning.flops import training_flops_per_token
 from altiplano.training import checkpoint, incidents
 from altiplano.training.interruption import Interruption
 from altiplano.training.job import Job
 from altiplano.training.ledger import COMPUTE, DATA, INIT, SAVE, VALIDATION, Ledger
-from altiplano.training.metrics import Observer, matmul_peak, memory_by_pipeline_rank, memory_bytes
+from altiplano.training.metrics import Observer, memory_by_pipeline_rank, memory_bytes
+from altiplano.training.peak import Peak
 from altiplano.training.profiling import Profiler
 from altiplano.training.saving import PERMANENT, ROLLING, Saver
 from altiplano.training.spikes import SpikeDetector
@@ -34,12 +34,14 @@ def train(job: Job, mesh: Mesh, bos: int, ledger: Ledger) -> dict[str, Any]:
     """
     recipe, rules = job.recipe, job.recipe.checkpoint
     interruption = Interruption()
-    peak = full_speed(mesh, getattr(torch, recipe.precision.compute))
     trainer = prepare(job, mesh, bos)
+    peak = Peak(mesh, compute_type(recipe))
     first, steps = trainer.done, recipe.batch.steps
     end = min(steps, job.stop_after or steps)
     views = open_views(job.views, job.folder, recipe.name, first) if dist.get_rank() == 0 else []
     observer = Observer(job.folder, steps, first, views)
+    if dist.get_rank() == 0 and trainer.model.products is not None:
+        observer.terminal.note(str(trainer.model.products))
     spikes = SpikeDetector(recipe.guards, observer.past(recipe.guards.spike_window))
     slow = SlowRanks(mesh.device, recipe.recovery.slow_ratio, trainer.corruption.group)
     saver = Saver(job.folder / "checkpoints", trainer.tensors, rules, ledger.published)
@@ -63,7 +65,7 @@ def train(job: Job, mesh: Mesh, bos: int, ledger: Ledger) -> dict[str, Any]:
         seconds = time.monotonic() - begun
         measured["seconds"], measured["data_seconds"] = seconds, waited
         measured["tokens_per_second"] = len(recipe.batch.samples(done - 1)) * recipe.batch.sequence_length / seconds
-        measured["mfu"] = measured["tokens_per_second"] * flops / peak
+        measured["mfu"] = peak.mfu(measured["tokens_per_second"] * flops)
         measured["memory_bytes"] = memory_bytes(mesh.device)
         profiler.after(done)
 
@@ -107,7 +109,8 @@ def train(job: Job, mesh: Mesh, bos: int, ledger: Ledger) -> dict[str, Any]:
         "last_step": trainer.done,
         "finished": trainer.done >= steps,
         "interrupted": interrupted and trainer.done < end,
-        "matmul_peak_flops": peak,
+        "products": str(trainer.model.products) if trainer.model.products else None,
+        "peak": peak.record(),
         "memory_bytes": memory_by_pipeline_rank(mesh),
     }
 
@@ -142,17 +145,3 @@ def report_slow(slow: SlowRanks, job: Job, step: int) -> None:
         if dist.get_rank() == 0:
             print(f"warning: rank {rank} is slow: {why}", file=sys.stderr)
             incidents.record(job.folder, "slow", f"rank {rank}: {why}", "warned", rank=rank, step=step)
-
-
-def full_speed(mesh: Mesh, dtype: torch.dtype) -> float:
-    """FLOP/s of all devices together. Ranks on a CPU share it, so the first measures it alone, with every core."""
-    if mesh.device.type == "cuda":
-        return matmul_peak(mesh.device, dtype) * dist.get_world_size()
-    peak = torch.zeros(1, dtype=torch.float64)
-    if dist.get_rank() == 0:
-        threads = torch.get_num_threads()
-        torch.set_num_threads(os.cpu_count() or 1)
-        peak[0] = matmul_peak(mesh.device, dtype)
-        torch.set_num_threads(threads)
-    dist.broadcast(peak, src=0)
-    return float(peak)

@@ -125,20 +125,6 @@ class TerminalLine:
         sys.stderr.write(("\r\x1b[2K" if self.live else "") + f"  {text}\n")
 
 
-def matmul_peak(device: torch.device, dtype: torch.dtype, seconds: float = 0.3) -> float:
-    """FLOP/s of a large square matrix product on one device, the best of several: what MFU is measured against."""
-    size = 8192 if device.type == "cuda" else 1024
-    a, b = (torch.randn(size, size, device=device).to(dtype) for _ in range(2))
-    best, end = 0.0, time.monotonic() + seconds
-    while time.monotonic() < end:
-        start = time.monotonic()
-        a @ b
-        if device.type == "cuda":
-            torch.cuda.synchronize()
-        best = max(best, 2 * size**3 / (time.monotonic() - start))
-    return best
-
-
 def memory_bytes(device: torch.device) -> int:
     """Peak bytes of this process so far: allocated on the GPU, resident on a CPU."""
     if device.type == "cuda":

@@ -3,6 +3,7 @@
 import json
 import os
 import platform
+import statistics
 import sys
 from pathlib import Path
 from typing import Any
@@ -75,6 +76,8 @@ def write_record(job: Job, session: dict[str, Any]) -> None:
     past = sessions(events)
     metrics = [json.loads(line) for line in (job.folder / "metrics.jsonl").read_text().splitlines()]
     devices = layout.world_size if job.device == "cuda" else 1
+    flops = training_flops_per_token(recipe.model, recipe.batch.sequence_length)
+    speed = statistics.median(metric["tokens_per_second"] for metric in metrics) if metrics else None
     record = {
         "finished": session["finished"],
         "parameters": parameters(recipe.model),
@@ -90,9 +93,12 @@ def write_record(job: Job, session: dict[str, Any]) -> None:
         "goodput": goodput(events) | {"formula": against_formula(events)},
         "memory_bytes": memory_of(job, session),
         "incidents": incidents.read(job.folder),
-        "matmul_peak_flops": session["matmul_peak_flops"] / devices,
-        "flops_per_token": training_flops_per_token(recipe.model, recipe.batch.sequence_length),
-        "mfu": sorted(metric["mfu"] for metric in metrics)[len(metrics) // 2] if metrics else None,
+        "products": session["products"],
+        **session["peak"],
+        "flops_per_token": flops,
+        "tokens_per_second": speed,
+        # Of the peak as it is known now: the first steps may have been measured against a lower one.
+        "mfu": speed * flops / devices / session["peak"]["matmul_peak_flops"] if speed else None,
         "torch": torch.__version__,
         "python": sys.version.split()[0],
         "sessions": past,

@@ -67,9 +67,21 @@ def training_figures(records: Records, other: Records | None = None) -> list[Fig
             [Line("", steps, [100 * share for share in _column(metrics, "mfu")], 3)],
             zero=True,
             marks=marks,
+            note=how_measured(records),
         ),
         *goodput_figure(records),
     ]
+
+
+def how_measured(records: Records) -> str:
+    """What the peak is, and how matrices were multiplied."""
+    run = records.run or {}
+    notes = [str(run["products"]).capitalize() + "."] if run.get("products") else []
+    if run.get("matmul_peak_source") == "datasheet":
+        notes.append("The peak is the datasheet's.")
+    if run.get("busy"):
+        notes.append("The machine was busy with other work when its peak was measured.")
+    return " ".join(notes)
 
 
 def goodput_figure(records: Records) -> list[Figure]:
