@@ -164,7 +164,8 @@ def show(size: str, result: dict[str, Any]) -> None:
         f"\n{size}: {result['parameters']:,} parameters, {result['rows']} × {result['sequence']:,} tokens a step, "
         f"matrix-product peak {peak:,.0f} GFLOP/s ({min(result['peak_gflops']):,} to {max(result['peak_gflops']):,})"
     )
-    print(f"{'':24}{'tokens/s':>10}{'MFU':>8}{f'× {result['rival']} (quartiles)':>42}{'memory':>10}{'losses':>18}")
+    beside = f"× {result['rival']} (quartiles)"
+    print(f"{'':24}{'tokens/s':>10}{'MFU':>8}{beside:>42}{'memory':>10}{'losses':>18}")
     for name in names(result["way"]):
         one = result[name]
         ratio = "{:.2f} ({:.2f} to {:.2f})".format(*one["ratio"])
