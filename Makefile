@@ -9,7 +9,10 @@
 # make clean   remove the virtual environment and all runs
 PYTHON ?= python3
 BIN := .venv/bin
+# What a run needs, and what development needs beside it.
 READY := .venv/ready
+DEV := .venv/ready-for-development
+INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .PHONY: run test contract soak benchmark rehearse lint clean
 
@@ -19,14 +22,14 @@ run: $(READY)
 test: lint
 	$(BIN)/pytest -n 2 --dist worksteal
 
-soak: $(READY)
+soak: $(DEV)
 	PYTHONPATH=tests $(BIN)/python tests/faults/soak.py
 	PYTHONPATH=tests $(BIN)/python tests/faults/goodput_soak.py
 
-contract: $(READY)
+contract: $(DEV)
 	cd tests && ../$(BIN)/python -m distributed.contract
 
-benchmark: $(READY)
+benchmark: $(DEV)
 	$(BIN)/python benchmarks/loader.py
 	$(BIN)/python benchmarks/training.py
 	$(BIN)/python benchmarks/layouts.py
@@ -35,7 +38,7 @@ benchmark: $(READY)
 rehearse: $(READY)
 	$(BIN)/altiplano rehearse llama-3.1-405b --cluster h100-2048
 
-lint: $(READY)
+lint: $(DEV)
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
@@ -44,8 +47,12 @@ lint: $(READY)
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]"
+	$(INSTALL) -e ".[corpus]"
 	touch $(READY)
+
+$(DEV): $(READY)
+	$(INSTALL) -e ".[dev]"
+	touch $(DEV)
 
 clean:
 	rm -rf .venv runs .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

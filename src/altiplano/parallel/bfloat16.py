@@ -29,7 +29,7 @@ WAYS: tuple[Way, ...] = ("native", "float32")
 VARIABLE = "ALTIPLANO_BFLOAT16"
 MARGIN = 1.25
 """float32 must be so much faster: two nearly equal ways would be chosen by chance, and each rounds differently."""
-SIZE, SECONDS, REPEATS = 256, 0.005, 20
+SIZE, MOMENTS, LEAST, FAR = 256, 16, 3, 8
 ELEMENTS, COLUMNS = 2**19, 4096
 """Of a widened piece, for each thread: it stays in the cache, so that widening takes next to nothing."""
 
@@ -68,21 +68,24 @@ def fastest_products() -> Products:
 
 @cache
 def _measured() -> Products:
+    """The best of several moments of each way, in turns; three show a way that is far slower than the other."""
     a, b = (torch.randn(SIZE, SIZE).bfloat16() for _ in range(2))
-    used = in_use()
+    used, threads = in_use(), torch.get_num_threads()
+    torch.set_num_threads(1)  # threads wait for one another, long where others use the machine
     use("native")
-    rates = []
-    for product in (torch.mm, _product):
-        best, end = float("inf"), time.perf_counter() + SECONDS
-        for _ in range(REPEATS):
+    products: dict[Way, Callable[..., Tensor]] = {"native": torch.mm, "float32": _product}
+    best = dict.fromkeys(products, float("inf"))
+    for moment in range(MOMENTS):
+        for way, product in products.items():
+            if moment > LEAST and best[way] > FAR * min(best.values()):
+                continue
             start = time.perf_counter()
             product(a, b)
-            best = min(best, time.perf_counter() - start)
-            if time.perf_counter() > end:
-                break
-        rates.append(2 * SIZE**3 / best)
+            if moment:  # the first wakes threads and fills caches
+                best[way] = min(best[way], time.perf_counter() - start)
+    torch.set_num_threads(threads)
     use(used)
-    native, float32 = rates
+    native, float32 = (2 * SIZE**3 / seconds for seconds in best.values())
     return Products("float32" if float32 > MARGIN * native else "native", native, float32)
 
 
