@@ -66,15 +66,16 @@ def test_json_has_the_documented_keys(capsys: pytest.CaptureFixture[str]) -> Non
 
 
 def test_quick_and_without_torch() -> None:
-    """No torch, numpy or rich is imported; the processor works for less than two seconds."""
+    """No torch, numpy or rich is imported; it takes no longer than so many turns of a plain loop in the same process."""
     code = (
-        "import sys, time; from altiplano.cli import run; run(sys.argv[1:]); "
-        "print({'torch', 'numpy', 'rich'} & set(sys.modules), time.process_time(), file=sys.stderr)"
+        "import sys, time; from altiplano.cli import run; run(sys.argv[1:]); planned = time.process_time(); "
+        "sum(i * i for i in range(10**6)); loop = time.process_time() - planned; "
+        "print({'torch', 'numpy', 'rich'} & set(sys.modules), planned / loop, file=sys.stderr)"
     )
     done = subprocess.run([sys.executable, "-c", code, *SOURCE], capture_output=True, text=True, check=True)
-    imported, seconds = done.stderr.rsplit(maxsplit=1)
+    imported, loops = done.stderr.rsplit(maxsplit=1)
     assert imported.strip() == "set()"
-    assert float(seconds) < 2.0
+    assert float(loops) < 40
 
 
 def test_what_if_and_compare(capsys: pytest.CaptureFixture[str]) -> None:
