@@ -86,8 +86,9 @@ def audit(
     steps = list(tally.left())
     return {
         "raw": raw,
+        # of the documents after long ones were cut, as in every other step: shares of one another make sense then
         "funnel": [
-            {"step": "read", **raw},
+            {"step": "read", "documents": sum(steps[0][1].values()), "bytes": raw["bytes"]},
             *({"step": step, "documents": sum(left.values()), "bytes": size} for step, left, size in steps[1:]),
         ],
         "groups": [

@@ -5,11 +5,17 @@ A macro with an optional argument, and a ``\\def`` with a pattern, stay as they 
 
 import re
 
+from altiplano.corpus.extraction.scanning import group_ends
+
 DEFINITION = re.compile(
-    r"\\(?:(?:re|provide)?newcommand|providecommand|DeclareRobustCommand)\*?\s*\{?\s*\\([A-Za-z]+)\s*\}?\s*(?:\[(\d)\])?\s*(?=\{)"
-    r"|\\def\s*\\([A-Za-z]+)\s*(?=\{)"
-    r"|\\(DeclareMathOperator)\*?\s*\{?\s*\\([A-Za-z]+)\s*\}?\s*(?=\{)"
+    r"\\(?:(?:re|provide)?newcommand|providecommand|DeclareRobustCommand)\*?\s*+\{?\s*+\\([A-Za-z]++)\s*+\}?\s*+(?:\[(\d)\])?\s*+(?=\{)"
+    r"|\\def\s*+\\([A-Za-z]++)\s*+(?=\{)"
+    r"|\\(DeclareMathOperator)\*?\s*+\{?\s*+\\([A-Za-z]++)\s*+\}?\s*+(?=\{)"
 )
+USE = re.compile(r"\\([A-Za-z]++)")
+MAX_GROUP = 1000
+"""Characters between braces, of an argument or a definition."""
+
 MAX_BODY = 200
 """Characters. Longer ones lay out pages."""
 
@@ -39,11 +45,12 @@ def expand_macros(source: str) -> str:
     """``source`` with its simple macros written out and their definitions taken away."""
     macros: dict[str, tuple[int, str]] = {}
     parts, at = [], 0
+    ends = group_ends(source)
     for match in DEFINITION.finditer(source):
         if match.start() < at:
             continue
-        end = _group_end(source, match.end())
-        if end < 0:
+        end = ends.get(match.end(), 0)
+        if not 0 < end <= match.end() + MAX_GROUP:
             continue
         body = source[match.end() + 1 : end - 1]
         name = match[1] or match[3] or match[5]
@@ -57,29 +64,28 @@ def expand_macros(source: str) -> str:
     if not macros:
         return source
     limit = GROWTH * len(source) + 10_000
-    names = "|".join(sorted(map(re.escape, macros), key=len, reverse=True))
-    use = re.compile(rf"\\({names})(?![A-Za-z])")
     for _ in range(ROUNDS):
-        expanded = _expand_once(source, use, macros, limit)
+        expanded = _expand_once(source, macros, limit)
         if expanded is None or expanded == source:
             break
         source = expanded
     return source
 
 
-def _expand_once(source: str, use: re.Pattern[str], macros: dict[str, tuple[int, str]], limit: int) -> str | None:
+def _expand_once(source: str, macros: dict[str, tuple[int, str]], limit: int) -> str | None:
     """None when the text would grow beyond ``limit`` characters."""
     parts, at, size = [], 0, len(source)
-    for match in use.finditer(source):
-        if match.start() < at:  # inside an argument; the next round's
+    ends = group_ends(source) if any(arity for arity, _ in macros.values()) else {}
+    for match in USE.finditer(source):
+        if match.start() < at or match[1] not in macros:  # inside an argument; the next round's
             continue
         arity, body = macros[match[1]]
         end, arguments = match.end(), []
         for _ in range(arity):
             while end < len(source) and source[end] in " \t":
                 end += 1
-            close = _group_end(source, end)
-            if close < 0:
+            close = ends.get(end, 0)
+            if not 0 < close <= end + MAX_GROUP:
                 break
             arguments.append(source[end + 1 : close - 1])
             end = close
@@ -95,18 +101,3 @@ def _expand_once(source: str, use: re.Pattern[str], macros: dict[str, tuple[int,
         parts += [source[at : match.start()], body]
         at = end
     return "".join(parts) + source[at:]
-
-
-def _group_end(source: str, start: int) -> int:
-    """The index after the brace that closes the one at ``start``; -1 when there is none within reach."""
-    if source[start : start + 1] != "{":
-        return -1
-    depth = 0
-    for match in re.compile(r"\\.|[{}]", re.DOTALL).finditer(source, start, start + 1000):
-        if match[0] == "{":
-            depth += 1
-        elif match[0] == "}":
-            depth -= 1
-            if depth == 0:
-                return match.end()
-    return -1

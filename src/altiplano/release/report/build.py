@@ -16,7 +16,7 @@ from altiplano.release.facts import RunFacts, facts_from_json, run_facts
 from altiplano.release.records import STAGES, Records, read_records
 from altiplano.release.report import audit
 from altiplano.release.report.charts import Bar, bar_chart
-from altiplano.release.report.data import data_figures, dropped_matrix, kept_matrix, portions, token_matrix
+from altiplano.release.report.data import data_figures, dropped_matrix, kept_matrix, pieces, portions, token_matrix
 from altiplano.release.report.figure import Figure, figure
 from altiplano.release.report.results import calibration_figures, evaluation_figures
 from altiplano.release.report.training import incident_rows, training_figures
@@ -72,6 +72,7 @@ def render(records: Records, other: Records | None = None) -> str:
         tokens=token_matrix(records),
         portions=portions(records),
         funnel=audit.funnel_matrix(records),
+        pieces=pieces(records),
         limits=audit.limit_matrix(records),
         bases=audit.bases(records),
         rules=audit.rules(records),
