@@ -27,7 +27,8 @@ FAST = 0.1
 
 
 def article(text: str) -> str:
-    return f"<article><body><p>{text}</p><p><inline-formula><tex-math>{text}</tex-math></inline-formula></p></body></article>"
+    formula = f"<inline-formula><tex-math>{text}</tex-math></inline-formula>"
+    return f"<article><body><p>{text}</p><p>{formula}</p></body></article>"
 
 
 def redact(text: str) -> object:
@@ -50,7 +51,8 @@ UNITS: dict[Callable[[str], object], tuple[str, ...]] = {
     text_of_latex: (
         "\\(", "\\[", "$$", "$", "\\begin{figure}", "\\begin{align}", "\\begin{thebibliography}", "\\cite[", "\\cite{",
         "\\label{a", "\\def\\a{", "\\def\\a", "\\newcommand{\\a}{", "\\newcommand{\\a}[1]{#1}\\a", "\\section[",
-        "\\section{", "\\emph[", "\\emph{", "\\href{", "\\begin{a}[", "\\begin{document}", "\\\\", "%", "{", "\\ref{a}[",
+        "\\section{", "\\emph[", "\\emph{", "\\href{", "\\begin{a}[", "\\begin{document}", "\\\\", "%", "{",
+        "\\ref{a}[",
         "\\DeclareMathOperator{\\x}{", '\\"{', "$a\\begin{align}", "\\includegraphics[",
     ),
     text_of_markdown: ("<!--", "{/*", "```x\n~~~y\n", "![", "![](", "[](x", "import x ", "export ", "![a](b '"),

@@ -19,10 +19,13 @@ from altiplano.corpus.extras import extra
 from altiplano.corpus.sources.listing import Task
 from altiplano.corpus.sources.raw import Bad, Raw
 from altiplano.corpus.sources.reading import read
+from altiplano.corpus.time_limit import TookTooLongError, seconds_for, time_limit
 from altiplano.recipe.schema import Corpus
 
 CHUNK_BYTES = 32 * 2**20
 """Text held at a time."""
+
+TOO_SLOW = "took too long to extract and annotate"
 
 EXAMPLE = 300
 """Characters of an example in the audit."""
@@ -142,8 +145,13 @@ def _chunks(
             continue
         counts.documents += 1
         counts.bytes += record.size
+        allowed = seconds_for(len(record.text))
         try:
-            found = _documents(record, task, corpus, lists)
+            with time_limit(allowed):
+                found = _documents(record, task, corpus, lists)
+        except TookTooLongError:
+            counts.add_bad(Bad(TOO_SLOW, f"{record.place}: over {allowed:.0f} s of processor time", size=record.size))
+            continue
         except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
             # a text that trips a rule or a library costs itself, not its shard
             counts.add_bad(Bad(f"cannot be annotated ({type(error).__name__})", f"{record.place}: {error}"))
