@@ -14,7 +14,7 @@ COMMENT = re.compile(r"(?<!\\)((?:\\\\)*+)%[^\n]*+\n?")
 BODY = re.compile(r"\\begin\s*+\{document\}(.*?)(?:\\end\s*+\{document\}|\Z)", re.DOTALL)
 MATHEMATICS = "equation|align|gather|multline|eqnarray|displaymath|math|flalign|alignat|array|cases|tikzcd|CD"
 MATH = re.compile(
-    rf"\\begin\{{(?:{MATHEMATICS})\*?\}}|\$\$|(?<!\\)\$(?=[^$])(?:\\.|[^$\\])++\$|(?<!\\)\\[\[(]", re.DOTALL
+    rf"\\begin\{{(?:{MATHEMATICS})\*?\}}|\$\$|(?<!\\)\$(?=[^$])(?:[^$\\]++|\\.)++\$|(?<!\\)\\[\[(]", re.DOTALL
 )
 MAX_MATH = 20_000
 """Characters of one formula."""

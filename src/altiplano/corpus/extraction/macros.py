@@ -5,7 +5,7 @@ A macro with an optional argument, and a ``\\def`` with a pattern, stay as they 
 
 import re
 
-from altiplano.corpus.extraction.scanning import group_ends
+from altiplano.corpus.extraction.scanning import Groups
 
 DEFINITION = re.compile(
     r"\\(?:(?:re|provide)?newcommand|providecommand|DeclareRobustCommand)\*?\s*+\{?\s*+\\([A-Za-z]++)\s*+\}?\s*+(?:\[(\d)\])?\s*+(?=\{)"
@@ -43,14 +43,16 @@ PROTECTED = {
 
 def expand_macros(source: str) -> str:
     """``source`` with its simple macros written out and their definitions taken away."""
+    if not DEFINITION.search(source):
+        return source
     macros: dict[str, tuple[int, str]] = {}
     parts, at = [], 0
-    ends = group_ends(source)
+    groups = Groups(source, MAX_GROUP)
     for match in DEFINITION.finditer(source):
         if match.start() < at:
             continue
-        end = ends.get(match.end(), 0)
-        if not 0 < end <= match.end() + MAX_GROUP:
+        end = groups.end(match.end())
+        if end < 0:
             continue
         body = source[match.end() + 1 : end - 1]
         name = match[1] or match[3] or match[5]
@@ -75,7 +77,7 @@ def expand_macros(source: str) -> str:
 def _expand_once(source: str, macros: dict[str, tuple[int, str]], limit: int) -> str | None:
     """None when the text would grow beyond ``limit`` characters."""
     parts, at, size = [], 0, len(source)
-    ends = group_ends(source) if any(arity for arity, _ in macros.values()) else {}
+    groups = Groups(source, MAX_GROUP)
     for match in USE.finditer(source):
         if match.start() < at or match[1] not in macros:  # inside an argument; the next round's
             continue
@@ -84,12 +86,13 @@ def _expand_once(source: str, macros: dict[str, tuple[int, str]], limit: int) ->
         for _ in range(arity):
             while end < len(source) and source[end] in " \t":
                 end += 1
-            close = ends.get(end, 0)
-            if not 0 < close <= end + MAX_GROUP:
+            close = groups.end(end)
+            if close < 0:
                 break
             arguments.append(source[end + 1 : close - 1])
             end = close
         if len(arguments) < arity:
+            groups.find_all()  # what was looked through here may be looked through again
             continue
         for number, argument in enumerate(arguments, 1):
             body = body.replace(f"#{number}", argument)

@@ -47,8 +47,6 @@ RST_OPTION = re.compile(r"^[ \t]+:(?:name|class|caption|linenos|lineno-start|emp
 RST_ROLE = re.compile(r":[a-zA-Z][\w:+.-]{0,60}:`(?:[^`<]*+<([^`>]++)>|([^`]++))`")
 RST_ROLE_TEXT = re.compile(r":[a-zA-Z][\w:+.-]{0,60}:`([^`<]++)<[^`>]++>`")
 RST_LINK = re.compile(r"`([^`<]++)<[^`>\n]++>`_{1,2}|`([^`\n]++)`_{1,2}(?!\w)")
-TRAILING_SPACES = re.compile(r"(?<![ \t])[ \t]++$", re.MULTILINE)
-"""Begun at the first of them only: from each one anew, padded lines would take time by the square of their padding."""
 
 
 def text_of_markdown(source: str) -> str:
@@ -127,5 +125,12 @@ def _unquoted(title: str) -> str:
     return title[:-1] if len(title) > 1 and title[-1] in "\"'" else title
 
 
+def without_trailing_spaces(text: str) -> str:
+    """Line by line: a pattern would begin anew at each space of a padded line."""
+    if " \n" not in text and "\t\n" not in text and not text.endswith((" ", "\t")):
+        return text
+    return "\n".join(line.rstrip(" \t") for line in text.split("\n"))
+
+
 def _tidy(text: str) -> str:
-    return re.sub(r"\n{4,}", "\n\n\n", TRAILING_SPACES.sub("", text)).strip("\n")
+    return re.sub(r"\n{4,}", "\n\n\n", without_trailing_spaces(text)).strip("\n")

@@ -8,7 +8,7 @@ import html
 import re
 from collections.abc import Callable
 
-from altiplano.corpus.extraction.markup import TRAILING_SPACES
+from altiplano.corpus.extraction.markup import without_trailing_spaces
 
 COMMENT = re.compile(r"<!--.*?(?:-->|\Z)", re.DOTALL)
 NOTHING = re.compile(
@@ -66,7 +66,7 @@ def text_of_wikitext(source: str) -> str:
     pieces = HELD.split(source)
     for at, piece in enumerate(pieces):
         pieces[at] = held[int(piece)] if at % 2 else html.unescape(piece).replace("\xa0", " ")
-    return re.sub(r"\n{3,}", "\n\n", TRAILING_SPACES.sub("", "".join(pieces))).strip()
+    return re.sub(r"\n{3,}", "\n\n", without_trailing_spaces("".join(pieces))).strip()
 
 
 def _heading(match: re.Match[str]) -> str:

@@ -44,13 +44,40 @@ def replace_enclosed(
     return "".join([*parts, text[at:]])
 
 
-def group_ends(text: str) -> dict[int, int]:
-    """For each brace that opens a group, the place after the one that closes it. ``\\{`` is no brace."""
-    ends: dict[int, int] = {}
-    opened: list[int] = []
-    for match in ESCAPED_OR_BRACE.finditer(text):
-        if match[0] == "{":
-            opened.append(match.start())
-        elif match[0] == "}" and opened:
-            ends[opened.pop()] = match.end()
-    return ends
+class Groups:
+    """Where the groups between braces end. ``\\{`` is no brace."""
+
+    def __init__(self, text: str, longest: int):
+        self.text = text
+        self.longest = longest
+        self.ends: dict[int, int] | None = None
+
+    def end(self, start: int) -> int:
+        """The place after the brace that closes the one at ``start``; -1 when there is none within ``longest``."""
+        if self.text[start : start + 1] != "{":
+            return -1
+        if self.ends is None and (found := self._look(start)) > 0:
+            return found
+        ends = self.find_all()  # looking so far for each brace that nothing closes would take too long
+        found = ends.get(start, -1)
+        return found if found <= start + self.longest else -1
+
+    def find_all(self) -> dict[int, int]:
+        """For each brace that opens a group, the place after the one that closes it."""
+        if self.ends is None:
+            self.ends = {}
+            opened: list[int] = []
+            for match in ESCAPED_OR_BRACE.finditer(self.text):
+                if match[0] == "{":
+                    opened.append(match.start())
+                elif match[0] == "}" and opened:
+                    self.ends[opened.pop()] = match.end()
+        return self.ends
+
+    def _look(self, start: int) -> int:
+        depth = 0
+        for match in ESCAPED_OR_BRACE.finditer(self.text, start, start + self.longest):
+            depth += (match[0] == "{") - (match[0] == "}")
+            if depth == 0 and match[0] == "}":
+                return match.end()
+        return -1

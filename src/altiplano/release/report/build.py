@@ -138,7 +138,7 @@ def tiles(records: Records, facts: RunFacts) -> list[Tile]:
         found.append(Tile("energy", energy(facts.run_energy_kwh), f"{carbon(facts.run_co2_kg)} CO2"))
     if records.audit and not records.metrics:
         kept = sum(row["documents"] for row in records.audit["kept"])
-        found.insert(0, Tile("documents kept", human(kept), f"of {number(records.audit['raw']['documents'])}"))
+        found.insert(0, Tile("documents kept", human(kept), f"of {number(pieces(records))}"))
     return found
 
 
