@@ -1,5 +1,6 @@
 """Texts with one piece of great length, which neither training nor encoding may stumble over."""
 
+import itertools
 import random
 import time
 
@@ -19,8 +20,10 @@ def tokenizer() -> Tokenizer:
     return Tokenizer.train([*WORDS, " " * 200, "\t" * 40, "\n" * 30], 528)
 
 
-@pytest.mark.parametrize("run", RUNS)
-@pytest.mark.parametrize("length", [1_200_000, MAX_SPACES - 3, MAX_SPACES + 1, 3000])
+@pytest.mark.parametrize(
+    ("run", "length"),
+    [*itertools.product(RUNS, [MAX_SPACES - 3, MAX_SPACES + 1, 3000]), (" ", 1_200_000), ("a", 1_200_000)],
+)
 def test_every_run_is_encoded_as_the_reference_does(tokenizer, run, length):
     text = f"before {run * (length // len(run))} after"
     tokens = tokenizer.encode(text)

@@ -127,11 +127,14 @@ class Tokenizer:
     def _encode_safely(self, text: str) -> list[int]:
         """By the library that trained the merges: the same tokens, some times slower, in linear time at any length."""
         sound = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")  # as tiktoken does
-        spelt_out, self.hugging_face.encode_special_tokens = self.hugging_face.encode_special_tokens, True
-        try:
-            return list(self.hugging_face.encode(sound, add_special_tokens=False).ids)
-        finally:
-            self.hugging_face.encode_special_tokens = spelt_out
+        return list(self._reference.encode(sound, add_special_tokens=False).ids)
+
+    @cached_property
+    def _reference(self) -> HuggingFaceTokenizer:
+        """A copy for which special tokens that are spelt out are ordinary text."""
+        copy = HuggingFaceTokenizer.from_str(self.hugging_face.to_str())
+        copy.encode_special_tokens = True
+        return copy
 
     def decode_bytes(self, tokens: Sequence[int]) -> bytes:
         """The bytes of the tokens; special tokens give none."""
