@@ -81,6 +81,8 @@ class _Reader:
     def __init__(self, source: Unpacked):
         self.source = source
         self.buffer = bytearray()
+        self.read = self.read_again = 0
+        """Bytes unpacked, and bytes of records that were taken apart again."""
         self.position = 0
         """In the file: where the record at hand begins."""
         self.url = ""
@@ -109,7 +111,9 @@ class _Reader:
 
     def _fill(self) -> bool:
         """Read on; false at the end of the file."""
-        self.buffer += self.source.more()
+        data = self.source.more()
+        self.buffer += data
+        self.read += len(data)
         return not self.source.ended
 
     def _skip_blank(self, in_member: bool = False) -> None:
@@ -158,7 +162,10 @@ class _Reader:
         # a gzip member's checksum stands at its end: before that nobody knows whether the record is sound
         self._skip_blank(in_member=True)
         follows = self.buffer[: len(START)]
-        if follows and not START.startswith(follows) and (inside := RECORD.search(block)):
+        odd = follows and not START.startswith(follows)
+        # not again and again: a hostile file's records may all announce the rest of the file
+        if odd and self.read_again + length <= self.read + MAX_RECORD_BYTES // 8 and (inside := RECORD.search(block)):
+            self.read_again += length
             self.buffer[:0] = block[inside.start() :]  # it announced too much, and swallowed those after it
             return self._lost(f"damaged header, {announced}", is_one=True)
         return Record(headers, block, too_long=length > MAX_RECORD_BYTES)
