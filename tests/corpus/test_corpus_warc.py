@@ -231,6 +231,12 @@ def test_a_plain_archive_cut_anywhere_is_counted(tmp_path, cut):
     assert bad[0].reason == ("damaged WARC" if cut == 3 else "cut off by the end of the file")
 
 
+@pytest.mark.parametrize("before", [b"", b"\r\n\r\n", b"\xef\xbb\xbf", b"some log lines\n"])
+def test_a_plain_archive_under_a_compressed_name(tmp_path, before):
+    found, bad = pages_of(tmp_path, before + response(1, page(1)) + response(2, page(2)), "a.warc.gz")
+    assert list(found) == ["1", "2"] and sum(b.size for b in bad) == len(before.lstrip())
+
+
 def test_one_gzip_member_for_all_records_cut_off_is_counted(tmp_path):
     data = gzip.compress(b"".join(response(i, page(i)) for i in range(30)), mtime=0)
     assert len(pages_of(tmp_path, data, "a.warc.gz")[0]) == 30

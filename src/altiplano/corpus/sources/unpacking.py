@@ -49,7 +49,7 @@ class Unpacked:
         self.ended = False
         start = self._read()
         # a damaged beginning is no reason not to believe the file's name
-        named = ".gz" if suffix == ".gz" and not start.startswith(b"WARC/") else ""
+        named = ".gz" if suffix == ".gz" and b"WARC/1." not in start else ""
         suffix = next((suffix for magic, suffix in MAGIC.items() if start.startswith(magic)), named)
         self.is_gzip, self.is_plain = suffix == ".gz", not suffix
         self.is_open = not self.is_gzip
