@@ -72,7 +72,7 @@ def test_the_core_imports_without_any_extra() -> None:
     """A training container holds neither Daft nor a server: their absence must not matter to the trainer."""
     extras = [
         "daft",
-        "fastwarc",
+        "brotli",
         "trafilatura",
         "pyarrow",
         "phonenumbers",

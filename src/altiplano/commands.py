@@ -170,6 +170,9 @@ def launch_training(options: argparse.Namespace) -> int:
 
 
 def inspect_run(options: argparse.Namespace) -> int:
+    from altiplano.corpus.extras import require
+
+    require("altiplano inspect")  # it measures texts as curation did, so that its rooms import the same libraries
     from altiplano.release.inspect import Question, Wanted, inspect
 
     wanted = Wanted(options.reason, options.language, options.domain, options.kept, options.contains)

@@ -30,7 +30,10 @@ def test_warc_yields_html_answered_with_200(tmp_path):
         ("https://a.example/", "<p>one</p>"),
         ("https://a.example/latin", "<p>été</p>"),
     ]
-    assert not bad
+    assert {b.reason: b.lost for b in bad} == {
+        "left out: content type application/*": False,
+        "left out: answered with status 4xx": False,
+    }
 
 
 def test_truncated_warc_keeps_the_records_before_the_cut(tmp_path):

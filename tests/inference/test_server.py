@@ -150,6 +150,13 @@ def test_what_cannot_be_done_is_refused_by_name(client, body, status, param):
     assert error["param"] == param
 
 
+def test_a_million_spaces_are_too_long_and_nothing_worse(client):
+    for prompt in (" " * 1_200_000, "a" * 1_200_000, ["x", "\t" * 1_200_000]):
+        answer = client.post("/v1/completions", json={"prompt": prompt})
+        assert answer.status_code == 400 and answer.json()["error"]["param"] == "prompt", answer.text[:200]
+    complete(client, prompt="a")
+
+
 def test_neutral_values_of_what_is_not_supported_are_accepted(client):
     complete(
         client, prompt="a", frequency_penalty=0, presence_penalty=0.0, logit_bias={}, suffix=None, best_of=1, user="x"

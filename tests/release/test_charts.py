@@ -1,6 +1,7 @@
 """Scales, ticks and curves at their edges."""
 
 import math
+import re
 from itertools import pairwise
 
 import pytest
@@ -81,3 +82,19 @@ def test_labels_do_not_touch_and_stay_inside() -> None:
 def test_empty_charts_are_no_charts() -> None:
     assert bar_chart("t", []) == funnel_chart("t", []) == reliability_chart("t", [], 0) == ""
     assert "<rect" in bar_chart("t", [Bar("zero", 0, "0")])
+
+
+def test_a_funnel_stays_between_its_labels_even_when_a_step_grows():
+    """Text may take more bytes than its raw file did, and audits of old counted pieces against whole documents."""
+    steps = [Bar("read", 1023, "1,023 · 100 %"), Bar("extracted", 1199, "1,199 · 117 %"), Bar("kept", 10, "10 · 1 %")]
+    svg = funnel_chart("t", steps)
+    bars = [
+        (float(x), float(width)) for x, width in re.findall(r'<rect x="([\d.-]+)" y="[\d.]+" width="([\d.]+)"', svg)
+    ]
+    values = [float(x) for x in re.findall(r'<text x="([\d.]+)" y="[\d.]+" class="value"', svg)]
+    names = [float(x) for x in re.findall(r'<text x="([\d.]+)" y="[\d.]+" text-anchor="end"', svg)]
+    assert len(bars) == len(values) == len(names) == 3
+    assert all(names[0] < x and x + width < values[0] for x, width in bars)
+    assert funnel_chart("t", [Bar("read", 0, "0"), Bar("extracted", 5, "5")]) and not funnel_chart(
+        "t", [Bar("a", 0, "0")]
+    )

@@ -86,8 +86,9 @@ def audit(
     steps = list(tally.left())
     return {
         "raw": raw,
+        # of the documents after long ones were cut, as in every other step: shares of one another make sense then
         "funnel": [
-            {"step": "read", **raw},
+            {"step": "read", "documents": sum(steps[0][1].values()), "bytes": raw["bytes"]},
             *({"step": step, "documents": sum(left.values()), "bytes": size} for step, left, size in steps[1:]),
         ],
         "groups": [
@@ -163,7 +164,8 @@ def _bad(counted: list[dict[str, Any]]) -> list[dict[str, Any]]:
     for counts in counted:
         for bad in counts["bad"]:
             entry = merged.setdefault(
-                (counts["source"], bad["reason"]), {"source": counts["source"], **bad, "count": 0}
+                (counts["source"], bad["reason"]), {"source": counts["source"], **bad, "count": 0, "bytes": 0}
             )
             entry["count"] += bad["count"]
+            entry["bytes"] += bad.get("bytes", 0)
     return [merged[key] for key in sorted(merged)]

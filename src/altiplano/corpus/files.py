@@ -110,4 +110,5 @@ def _save_array(path: Path, values: NDArray[Any]) -> None:
 
 
 def _write_text(path: Path, text: str) -> None:
-    path.write_text(text, encoding="utf-8")
+    # the name of a file on disk need not be UTF-8: what stands for its bytes is a valid escape in JSON
+    path.write_text(text, encoding="utf-8", errors="backslashreplace")

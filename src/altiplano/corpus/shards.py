@@ -19,10 +19,13 @@ from altiplano.corpus.extras import extra
 from altiplano.corpus.sources.listing import Task
 from altiplano.corpus.sources.raw import Bad, Raw
 from altiplano.corpus.sources.reading import read
+from altiplano.corpus.time_limit import TookTooLongError, seconds_for, time_limit
 from altiplano.recipe.schema import Corpus
 
 CHUNK_BYTES = 32 * 2**20
 """Text held at a time."""
+
+TOO_SLOW = "took too long to extract and annotate"
 
 EXAMPLE = 300
 """Characters of an example in the audit."""
@@ -98,17 +101,25 @@ class Counts:
     given_up_bytes: int = 0
     """Of raw files in which nobody knows how many records there are."""
     bad: Counter[str] = field(default_factory=Counter)
+    bad_bytes: Counter[str] = field(default_factory=Counter)
     examples: dict[str, str] = field(default_factory=dict)
     personal_data: Counter[str] = field(default_factory=Counter)
 
     def add_bad(self, record: Bad) -> None:
-        self.bad[record.reason] += 1
-        self.lost += record.lost
-        self.examples.setdefault(record.reason, record.example[:EXAMPLE])
+        self.bad[record.reason] += record.records
+        self.bad_bytes[record.reason] += record.size
+        if record.lost:
+            self.lost += record.records
+        self.examples.setdefault(record.reason, _printable(record.example)[:EXAMPLE])
 
     def as_json(self) -> dict[str, Any]:
         bad = [
-            {"reason": reason, "count": self.bad[reason], "example": self.examples[reason]}
+            {
+                "reason": reason,
+                "count": self.bad[reason],
+                "bytes": self.bad_bytes[reason],
+                "example": self.examples[reason],
+            }
             for reason in sorted(self.bad)
         ]
         plain: dict[str, Any] = {
@@ -134,8 +145,13 @@ def _chunks(
             continue
         counts.documents += 1
         counts.bytes += record.size
+        allowed = seconds_for(len(record.text))
         try:
-            found = _documents(record, task, corpus, lists)
+            with time_limit(allowed):
+                found = _documents(record, task, corpus, lists)
+        except TookTooLongError:
+            counts.add_bad(Bad(TOO_SLOW, f"{record.place}: over {allowed:.0f} s of processor time", size=record.size))
+            continue
         except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
             # a text that trips a rule or a library costs itself, not its shard
             counts.add_bad(Bad(f"cannot be annotated ({type(error).__name__})", f"{record.place}: {error}"))
@@ -174,7 +190,7 @@ def _documents(
             "text": kept,
             "source": name,
             "domain": domain,
-            "url": raw.url.encode("utf-8", "replace").decode("utf-8"),
+            "url": _printable(raw.url),
             "language": known.code,
             "language_score": known.score,
             "second_language": known.second,
@@ -205,6 +221,11 @@ def measured(text: str, language: str, code_language: str, lists: dict[str, List
     }
 
 
+def _printable(text: str) -> str:
+    """File names may hold any bytes; those that are not UTF-8 are written ``\\udce9``, so that names stay different."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
 def _text_hash(text: str) -> str:
     return hashlib.sha256(" ".join(text.split()).encode("utf-8")).hexdigest()[:32]
 
@@ -216,7 +237,7 @@ def url_hash(url: str) -> str:
     try:
         parts = urlsplit(url)
     except ValueError:  # such as a bracket that begins no IPv6 address
-        return hashlib.sha256(url.encode("utf-8", "replace")).hexdigest()[:32]
+        return hashlib.sha256(url.encode("utf-8", "backslashreplace")).hexdigest()[:32]
     query = "&".join(part for part in parts.query.split("&") if part and not TRACKING.match(part))
     whole = f"{parts.netloc.lower().removeprefix('www.')}{parts.path.rstrip('/')}?{query}"
-    return hashlib.sha256(whole.encode("utf-8", "replace")).hexdigest()[:32]
+    return hashlib.sha256(whole.encode("utf-8", "backslashreplace")).hexdigest()[:32]

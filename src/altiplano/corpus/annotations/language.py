@@ -119,8 +119,11 @@ MACRO = {"nb": "no", "yue": "zh", "wuu": "zh", "arz": "ar", "ary": "ar", "sh": "
 """Varieties that count as the language they are written beside (ISO 639-3 macrolanguages, mostly)."""
 
 NOT_PROSE = re.compile(
-    r"^(```+|~~~+)[^\n]*\n.*?^\1[^\n]*$|`[^`\n]*`|https?://\S+|<[^<>\n]{1,200}>|\]\([^()\s]*\)"  # code, addresses, tags
-    r"|\$\$.*?\$\$|\$[^$]{1,2000}\$|\\\[.*?\\\]|\\begin\{([a-z*]+)\}.*?\\end\{\2\}|\\[a-zA-Z]+",  # mathematics
+    # code, addresses, tags
+    r"^(```++|~~~++)[^\n]*+\n.*?^\1[^\n]*$|`[^`\n]*`|https?://\S+|<[^<>\n]{1,200}>|\]\([^()\s]*\)"
+    # mathematics
+    r"|\$\$.*?\$\$|\$[^$]{1,2000}\$|\\\[.{0,2000}?\\\]"
+    r"|\\begin\{([a-z*]++)\}(?:[^\\]|\\(?!begin\{|end\{)[\s\S])*+\\end\{\2\}|\\[a-zA-Z]+",
     re.DOTALL | re.MULTILINE,
 )
 LOOKED_AT = 20_000

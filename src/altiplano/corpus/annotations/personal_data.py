@@ -7,7 +7,9 @@ hashes, so that a red team can ask whether a model says them.
 import hashlib
 import ipaddress
 import re
+from bisect import bisect_left, insort
 from dataclasses import dataclass
+from itertools import takewhile
 
 import numpy as np
 
@@ -37,21 +39,31 @@ def find(text: str, language: str) -> list[Span]:
     if not could_hold(text):
         return []
     spans: list[Span] = []
-    masked = PLACEHOLDER.sub(lambda match: "\0" * len(match.group(0)), text)
+    text = PLACEHOLDER.sub(lambda match: "\0" * len(match.group(0)), text)
     windows = [(0, len(text))]
     while windows:
         fresh = [
             Span(low + span.start, low + span.end, span.kind)
             for low, high in windows
-            for span in _pass(masked[low:high], language)
+            for span in _pass(_masked(text, spans, low, high), language)
             if (low == 0 or span.start >= EDGE) and (high == len(text) or low + span.end <= high - EDGE)
         ]
-        spans += fresh
-        # masked like a placeholder, so that what is found next is what would be found in the redacted text
         for span in fresh:
-            masked = masked[: span.start] + "\0" * (span.end - span.start) + masked[span.end :]
+            insort(spans, span)
         windows = _around(fresh, len(text))
-    return sorted(spans)
+    return spans
+
+
+def _masked(text: str, spans: list[Span], low: int, high: int) -> str:
+    """A window in which what was found is masked like a placeholder, so that what is found next is what would be found
+    in the redacted text."""
+    parts, at = [], low
+    first = bisect_left(spans, low, key=lambda span: span.end)
+    for span in takewhile(lambda span: span.start < high, (spans[number] for number in range(first, len(spans)))):
+        start, end = max(span.start, low), min(span.end, high)
+        parts += [text[at:start], "\0" * (end - start)]
+        at = end
+    return "".join([*parts, text[at:high]])
 
 
 def _around(spans: list[Span], length: int) -> list[tuple[int, int]]:
@@ -64,9 +76,11 @@ def _around(spans: list[Span], length: int) -> list[tuple[int, int]]:
 
 def _pass(text: str, language: str) -> list[Span]:
     taken: list[Span] = []
+    covered = bytearray(len(text))
     for kind, rule in RULES.items():
         for start, end in rule(text, language):
-            if not any(start < other.end and other.start < end for other in taken):
+            if covered.find(1, start, end) < 0:
+                covered[start:end] = b"\1" * (end - start)
                 taken.append(Span(start, end, kind))
     return taken
 

@@ -52,12 +52,13 @@ PHONE = re.compile(
     re.ASCII,
 )
 KEY = re.compile(
-    r"-----BEGIN (?:[A-Z0-9]+ ){0,3}PRIVATE KEY-----[\s\S]{1,8000}?-----END (?:[A-Z0-9]+ ){0,3}PRIVATE KEY-----"
+    r"-----BEGIN (?:[A-Z0-9]+ ){0,3}PRIVATE KEY-----"
+    r"(?:(?!-----BEGIN)[\s\S]){1,8000}?-----END (?:[A-Z0-9]+ ){0,3}PRIVATE KEY-----"
     r"|\b(?:AKIA|ASIA)[A-Z0-9]{16}\b|\bgh[pousr]_[A-Za-z0-9]{36}\b|\bgithub_pat_[A-Za-z0-9_]{22,82}\b"
     r"|\bglpat-[A-Za-z0-9_-]{20}\b|\bxox[abprs]-[A-Za-z0-9-]{10,80}\b|\b[sr]k_live_[0-9a-zA-Z]{24,99}\b"
     r"|\bAIza[0-9A-Za-z_-]{35}(?![\w-])|\bsk-(?:ant-|proj-)?[A-Za-z0-9_-]{32,120}(?![\w-])|\bhf_[A-Za-z0-9]{34}\b"
     r"|\bnpm_[A-Za-z0-9]{36}\b|\bpypi-AgE[A-Za-z0-9_-]{50,200}|\bSG\.[\w-]{22}\.[\w-]{43}\b|\bdop_v1_[a-f0-9]{64}\b"
-    r"|\beyJ[A-Za-z0-9_-]{10,2000}\.eyJ[A-Za-z0-9_-]{10,4000}\.[A-Za-z0-9_-]{10,2000}"
+    r"|(?<![\w-])eyJ[A-Za-z0-9_-]{10,2000}+\.eyJ[A-Za-z0-9_-]{10,4000}+\.[A-Za-z0-9_-]{10,2000}"
 )
 KEY_MARKS = (
     "PRIVATE KEY", "AKIA", "ASIA", "ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_", "glpat-", "xox", "k_live_",
@@ -70,7 +71,7 @@ ASSIGNED = re.compile(
     r"(?i:(?<![^\W_])(?:password|passwd|passwort|pwd|contraseña|mot de passe|пароль|senha|"
     r"secret(?:[_-]?(?:access[_-]?)?key)?|api[ _-]?key|(?:access|auth|bearer)[_-]?token|client[_-]?secret)\b"
     r"[\"']?\s{0,3}(?:[=:]|:=|=>|is|ist|est|es)\s{0,3})"
-    r"(?P<quote>[\"'`]?)(?P<value>(?=[^\s'\"`;,\0]*\d)(?=[^\s'\"`;,\0]*[A-Za-z])[^\s'\"`;,()<>{}$\0\[\]]{8,100})"
+    r"(?P<quote>[\"'`]?)(?P<value>(?=[^\s'\"`;,\0]{0,100}\d)(?=[^\s'\"`;,\0]{0,100}[A-Za-z])[^\s'\"`;,()<>{}$\0\[\]]{8,100})"
     r"(?P=quote)(?![\w(\[])"
 )
 ASSIGNED_MARKS = ("pass", "pwd", "contrase", "пароль", "senha", "secret", "api", "token")

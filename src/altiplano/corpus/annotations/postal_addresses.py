@@ -35,7 +35,7 @@ FORMS = (
     # 14 bis, rue des Lilas, 69003 Lyon
     rf"(?<![\w.,/-])\d{{1,4}}(?: ?(?:bis|ter))?,? (?:{FRENCH_STREET}) [\w'’. -]{{3,45}}{GAP}\d{{5}} {CITY}",
     # Calle Mayor, 5, 2º B, 28013 Madrid · Via Roma 12, 00184 Roma · Rua Augusta, 1508, 01304-001
-    rf"(?<!\w)(?:{ROMANCE_STREET})(?: (?:de|del|della|delle|dei|di|da|do|dos|das|la|las|los|el))* ?{NAMES}"
+    rf"(?<!\w)(?:{ROMANCE_STREET})(?: (?:de|del|della|delle|dei|di|da|do|dos|das|la|las|los|el)){{0,4}} ?{NAMES}"
     rf"(?: (?:de|del|da|do|dos|di|la|e) {NAMES})?,? (?:n\.?º ?)?\d{{1,5}}\w?(?:[ ,-]{{1,3}}[\w.ºª-]{{1,14}}){{0,4}}?"
     rf"{GAP}(?:\d{{5}}-\d{{3}}|\d{{4}}-\d{{3}}|\d{{5}})(?: {CITY})?(?!\w)",
     # Kerkstraat 21, 1017 GA Amsterdam · Storgatan 5, 111 22 Stockholm

@@ -11,7 +11,7 @@ PATH = re.compile(
 )
 PROFILE = re.compile(
     r"(?<![\w.])(?:www\.)?(?:linkedin\.com/in/|(?:twitter|instagram|facebook|vk|tiktok)\.com/@?|t\.me/|medium\.com/@|"
-    r"[a-z0-9.-]+\.[a-z]{2,10}/(?:@|~|users/|profile/|u/))(?P<name>[\w][\w.%-]{2,40})(?=[/?#\s\"'`)>\],.;]|$)",
+    r"[a-z0-9.-]{1,80}\.[a-z]{2,10}/(?:@|~|users/|profile/|u/))(?P<name>[\w][\w.%-]{2,40})(?=[/?#\s\"'`)>\],.;]|$)",
     re.IGNORECASE,
 )
 FILE = re.compile(r"\.(?:[sx]?html?|php|aspx?|jsp|js|css|png|jpe?g|gif|svg|pdf|xml|json|txt|md|rss)$")

@@ -6,6 +6,8 @@ not text. Where no element is named, resiliparse's own rules choose; their word 
 paragraphs. Other pages, with lists, listings and little text, are the ones on which trafilatura is better.
 """
 
+import re
+
 from altiplano.corpus.extras import extra
 
 MIN_CHARACTERS = 400
@@ -17,7 +19,15 @@ MAX_SHORT = 0.3
 """Of the characters that resiliparse chose, in lines under ``SHORT_LINE``: menus, teasers and tables have more."""
 
 MAX_TAGS = 50_000
-"""Resiliparse's time grows with the square of a page's depth: 10,000 levels take 0.6 s, ten times as many a minute."""
+MAX_DEPTH = 2_000
+"""Resiliparse's time grows with the square of a page's depth: 4,000 levels take 0.4 s, 16,000 take 4 s."""
+
+TAG = re.compile(r"<(/?)([a-zA-Z][a-zA-Z0-9]*+)")
+NEVER_DEEP = {
+    "area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr",
+    "p", "li", "dt", "dd", "td", "th", "tr", "tbody", "option", "optgroup",
+}  # fmt: skip
+"""Empty elements, and those that a following one ends without a tag."""
 
 REGIONS = (
     (
@@ -70,7 +80,8 @@ SKIPPED = [
 
 def main_part(html: str) -> str:
     """The page's main text; empty where trafilatura should be asked."""
-    if html.count("<") > MAX_TAGS:
+    tags = html.count("<")
+    if tags > MAX_TAGS or (tags > MAX_DEPTH and _depth(html) > MAX_DEPTH):
         return ""
     body = extra("resiliparse.parse.html").HTMLTree.parse(html).body
     if body is None:
@@ -81,6 +92,16 @@ def main_part(html: str) -> str:
     text = _text(html, chosen=True)
     short = sum(len(line) for line in text.split("\n") if len(line) < SHORT_LINE)
     return text if len(text) >= MIN_PROSE and short < MAX_SHORT * len(text) else ""
+
+
+def _depth(html: str) -> int:
+    """Of the deepest element; what is never closed counts as open to the end."""
+    depth = deepest = 0
+    for closes, name in TAG.findall(html):
+        if name.lower() not in NEVER_DEEP:
+            depth = max(depth - 1, 0) if closes else depth + 1
+            deepest = max(deepest, depth)
+    return deepest
 
 
 def _text(html: str, chosen: bool) -> str:

@@ -10,8 +10,8 @@ DROPPED = {
     "object-id", "fn-group", "back", "processing-meta", "journal-meta", "floats-group", "alt-text", "permissions",
 }  # fmt: skip
 BLOCKS = {"p", "sec", "list", "disp-quote", "abstract", "body", "boxed-text", "def-item", "verse-group", "code"}
-TEX_WRAP = re.compile(r"\\begin\{document\}(.*?)\\end\{document\}", re.DOTALL)
-CITATIONS = re.compile(r"[ \t]*[\[(][\s,;–-]*[\])]")
+TEX_WRAP = ("\\begin{document}", "\\end{document}")
+CITATIONS = re.compile(r" ?[\[(][\s,;–-]*+[\])]")
 MAX_HEADING = 6
 
 
@@ -31,7 +31,7 @@ def text_of_jats(source: str) -> str:
     title = article.find(".//{*}article-meta//{*}article-title")
     if title is not None:
         parts.append(f"# {_inline(title)}")
-    for place, heading in ((".//{*}article-meta//{*}abstract", "Abstract"), ("{*}body", "")):
+    for place, heading in ((".//{*}article-meta/{*}abstract", "Abstract"), ("{*}body", "")):
         for element in article.iterfind(place):
             if heading and element.find("{*}title") is None:
                 parts.append(f"## {heading}")
@@ -44,6 +44,7 @@ def _name(element: Any) -> str:
 
 
 def _block(element: Any, level: int, parts: list[str]) -> None:
+    titled = _name(element) == "sec" or element.find("{*}title") is not None
     for child in element:
         name = _name(child)
         if name in DROPPED or not name:
@@ -51,9 +52,7 @@ def _block(element: Any, level: int, parts: list[str]) -> None:
         if name == "title":
             parts.append(f"{'#' * min(level, MAX_HEADING)} {_inline(child)}")
         elif name == "sec":
-            _block(
-                child, level + 1 if element.find("{*}title") is not None or _name(element) == "sec" else level, parts
-            )
+            _block(child, level + 1 if titled else level, parts)
         elif name == "list":
             parts.append("\n".join(f"- {_inline(item)}" for item in child.iterfind("{*}list-item")))
         elif name in ("table-wrap", "table"):
@@ -94,8 +93,9 @@ def _formula(element: Any) -> str:
     tex = element.find(".//{*}tex-math")
     if tex is not None:
         body = "".join(tex.itertext())
-        if match := TEX_WRAP.search(body):
-            body = match[1]
+        _, begun, inner = body.partition(TEX_WRAP[0])
+        if begun and TEX_WRAP[1] in inner:
+            body = inner.partition(TEX_WRAP[1])[0]
         return " ".join(body.split()).strip("$ ")
     annotation = element.find(".//{*}annotation")
     source = annotation if annotation is not None else element

@@ -8,32 +8,37 @@ import re
 import unicodedata
 
 from altiplano.corpus.extraction.macros import expand_macros
+from altiplano.corpus.extraction.scanning import replace_enclosed
 
-COMMENT = re.compile(r"(?<!\\)((?:\\\\)*)%.*?$\n?", re.MULTILINE)
-BODY = re.compile(r"\\begin\s*\{document\}(.*?)(?:\\end\s*\{document\}|\Z)", re.DOTALL)
+COMMENT = re.compile(r"(?<!\\)((?:\\\\)*+)%[^\n]*+\n?")
+BODY = re.compile(r"\\begin\s*+\{document\}(.*?)(?:\\end\s*+\{document\}|\Z)", re.DOTALL)
 MATHEMATICS = "equation|align|gather|multline|eqnarray|displaymath|math|flalign|alignat|array|cases|tikzcd|CD"
 MATH = re.compile(
-    rf"\\begin\{{(?P<name>(?:{MATHEMATICS})\*?)\}}.{{0,20000}}?\\end\{{(?P=name)\}}"
-    r"|\$\$.*?\$\$|(?<!\\)\$(?:\\.|[^$\\])+\$|\\\[.*?\\\]|\\\(.*?\\\)",
-    re.DOTALL,
+    rf"\\begin\{{(?:{MATHEMATICS})\*?\}}|\$\$|(?<!\\)\$(?=[^$])(?:[^$\\]++|\\.)++\$|(?<!\\)\\[\[(]", re.DOTALL
 )
+MAX_MATH = 20_000
+"""Characters of one formula."""
+
 DROPPED = re.compile(
-    r"\\begin\{(thebibliography|figure|table|tikzpicture|comment|filecontents|picture|tabular|lstlisting)(\*?)\}.*?\\end\{\1\2\}",
-    re.DOTALL,
+    r"\\begin\{(?:thebibliography|figure|table|tikzpicture|comment|filecontents|picture|tabular|lstlisting)\*?\}"
 )
+OPTION = r"\[[^\]]{0,500}\]"
+"""Longer ones nobody writes; one that never closes must not be looked for to the end of the text."""
+
 NO_TEXT = re.compile(
     r"\\(?:label|ref|eqref|cref|Cref|autoref|pageref|cite[a-z]*|index|vspace|hspace|input|include|usepackage|documentclass|"
     r"bibliography|bibliographystyle|pagestyle|thispagestyle|setcounter|addtocounter|newcommand|renewcommand|DeclareMathOperator|"
     r"newtheorem|includegraphics|setlength|def|let|newenvironment|hypersetup|addcontentsline|symlabel|indexdef|indexsee|indexfoot)"
-    r"\*?(?:\s*\\[a-zA-Z]+(?=\s*[\[{]))?(?:\[[^\]]*\])*(?:\s*\{(?:[^{}]|\{(?:[^{}]|\{[^{}]*\})*\})*\})*"
+    rf"\*?(?:\s*+\\[a-zA-Z]+(?=\s*+[\[{{]))?(?:{OPTION})*+"
+    r"(?:\s*+\{(?:[^{}]++|\{(?:[^{}]++|\{[^{}]*+\})*+\})*+\})*+"
 )
 LEVEL = {
     "part": "#", "chapter": "#", "section": "##", "subsection": "###", "subsubsection": "####", "paragraph": "#####",
 }  # fmt: skip
-HEADING = re.compile(rf"\\({'|'.join(LEVEL)})\*?(?:\[[^\]]*\])?\s*\{{((?:[^{{}}]|\{{[^{{}}]*\}})*)\}}")
-ENVIRONMENT = re.compile(r"\\(?:begin|end)\s*\{[^{}]*\}(?:\[[^\]]*\])?")
-ARGUMENT = re.compile(r"\\[a-zA-Z]+\*?(?:\[[^\]]*\])?\{([^{}]*)\}")
-LINK = re.compile(r"\\href\s*\{[^{}]*\}\s*\{([^{}]*)\}")
+HEADING = re.compile(rf"\\({'|'.join(LEVEL)})\*?(?:{OPTION})?\s*+\{{((?:[^{{}}]++|\{{[^{{}}]*+\}})*+)\}}")
+ENVIRONMENT = re.compile(rf"\\(?:begin|end)\s*+\{{[^{{}}]*+\}}(?:{OPTION})?")
+ARGUMENT = re.compile(rf"\\[a-zA-Z]++\*?(?:{OPTION})?\{{([^{{}}]*+)\}}")
+LINK = re.compile(r"\\href\s*+\{[^{}]*+\}\s*+\{([^{}]*+)\}")
 ACCENT = re.compile(
     r"\\(?:(?P<mark>[`'^\"~=.])\s*(?:\{\s*\\?(?P<a>[a-zA-Z])\s*\}|\\?(?P<b>[a-zA-Z]))"
     r"|(?P<word>[uvHc])(?:\s*\{\s*(?P<c>[a-zA-Z])\s*\}|\s+(?P<d>[a-zA-Z])(?![a-zA-Z])))"
@@ -62,18 +67,19 @@ HELD = re.compile("\ue000(\\d+)\ue001")
 
 
 def text_of_latex(source: str) -> str:
-    source = expand_macros(COMMENT.sub(r"\1", source.replace("\r\n", "\n")))
+    source = source.replace("\r\n", "\n").replace("\ue000", "").replace("\ue001", "")
+    source = expand_macros(COMMENT.sub(r"\1", source))
     if body := BODY.search(source):
         source = body.group(1)
     source = source.split(r"\bibliography{")[0]
-    source = DROPPED.sub("\n", source)
+    source = replace_enclosed(source, DROPPED, _closing, lambda _: "\n")
     held: list[str] = []
 
-    def hold(match: re.Match[str]) -> str:
-        held.append(re.sub(r"\\label\{[^{}]*\}\s*", "", match.group(0)))
+    def hold(formula: str) -> str:
+        held.append(re.sub(r"\\label\{[^{}]*+\}\s*+", "", formula))
         return f"\ue000{len(held) - 1}\ue001"
 
-    source = MATH.sub(hold, source)
+    source = replace_enclosed(source, MATH, _closing, hold, MAX_MATH)
     source = HEADING.sub(lambda match: f"\n\n{LEVEL[match.group(1)]} {match.group(2).strip()}\n\n", source)
     source = NO_TEXT.sub("", source)
     source = re.sub(r"\\(?:item|bibitem)\b\s*", "\n- ", source)
@@ -85,9 +91,14 @@ def text_of_latex(source: str) -> str:
         source = ARGUMENT.sub(r"\1", source)
     source = SYMBOL.sub(lambda match: SYMBOLS[match.group(0)], source)
     source = COMMAND.sub("", source).replace("{", "").replace("}", "")
-    while HELD.search(source):
-        source = HELD.sub(lambda match: held[int(match.group(1))], source)
-    return _tidy(source)
+    return _tidy(HELD.sub(lambda match: held[int(match.group(1))], source))
+
+
+def _closing(opening: str) -> str:
+    r"""``\end{figure}`` for ``\begin{figure}``, ``\]`` for ``\[``. Single dollars: whole already."""
+    if opening.startswith("\\begin"):
+        return opening.replace("\\begin", "\\end", 1)
+    return {"\\[": "\\]", "\\(": "\\)", "$$": "$$"}.get(opening, "")
 
 
 def _accented(match: re.Match[str]) -> str:

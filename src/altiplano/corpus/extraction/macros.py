@@ -5,11 +5,17 @@ A macro with an optional argument, and a ``\\def`` with a pattern, stay as they 
 
 import re
 
+from altiplano.corpus.extraction.scanning import Groups
+
 DEFINITION = re.compile(
-    r"\\(?:(?:re|provide)?newcommand|providecommand|DeclareRobustCommand)\*?\s*\{?\s*\\([A-Za-z]+)\s*\}?\s*(?:\[(\d)\])?\s*(?=\{)"
-    r"|\\def\s*\\([A-Za-z]+)\s*(?=\{)"
-    r"|\\(DeclareMathOperator)\*?\s*\{?\s*\\([A-Za-z]+)\s*\}?\s*(?=\{)"
+    r"\\(?:(?:re|provide)?newcommand|providecommand|DeclareRobustCommand)\*?\s*+\{?\s*+\\([A-Za-z]++)\s*+\}?\s*+(?:\[(\d)\])?\s*+(?=\{)"
+    r"|\\def\s*+\\([A-Za-z]++)\s*+(?=\{)"
+    r"|\\(DeclareMathOperator)\*?\s*+\{?\s*+\\([A-Za-z]++)\s*+\}?\s*+(?=\{)"
 )
+USE = re.compile(r"\\([A-Za-z]++)")
+MAX_GROUP = 1000
+"""Characters between braces, of an argument or a definition."""
+
 MAX_BODY = 200
 """Characters. Longer ones lay out pages."""
 
@@ -37,12 +43,15 @@ PROTECTED = {
 
 def expand_macros(source: str) -> str:
     """``source`` with its simple macros written out and their definitions taken away."""
+    if not DEFINITION.search(source):
+        return source
     macros: dict[str, tuple[int, str]] = {}
     parts, at = [], 0
+    groups = Groups(source, MAX_GROUP)
     for match in DEFINITION.finditer(source):
         if match.start() < at:
             continue
-        end = _group_end(source, match.end())
+        end = groups.end(match.end())
         if end < 0:
             continue
         body = source[match.end() + 1 : end - 1]
@@ -57,33 +66,33 @@ def expand_macros(source: str) -> str:
     if not macros:
         return source
     limit = GROWTH * len(source) + 10_000
-    names = "|".join(sorted(map(re.escape, macros), key=len, reverse=True))
-    use = re.compile(rf"\\({names})(?![A-Za-z])")
     for _ in range(ROUNDS):
-        expanded = _expand_once(source, use, macros, limit)
+        expanded = _expand_once(source, macros, limit)
         if expanded is None or expanded == source:
             break
         source = expanded
     return source
 
 
-def _expand_once(source: str, use: re.Pattern[str], macros: dict[str, tuple[int, str]], limit: int) -> str | None:
+def _expand_once(source: str, macros: dict[str, tuple[int, str]], limit: int) -> str | None:
     """None when the text would grow beyond ``limit`` characters."""
     parts, at, size = [], 0, len(source)
-    for match in use.finditer(source):
-        if match.start() < at:  # inside an argument; the next round's
+    groups = Groups(source, MAX_GROUP)
+    for match in USE.finditer(source):
+        if match.start() < at or match[1] not in macros:  # inside an argument; the next round's
             continue
         arity, body = macros[match[1]]
         end, arguments = match.end(), []
         for _ in range(arity):
             while end < len(source) and source[end] in " \t":
                 end += 1
-            close = _group_end(source, end)
+            close = groups.end(end)
             if close < 0:
                 break
             arguments.append(source[end + 1 : close - 1])
             end = close
         if len(arguments) < arity:
+            groups.find_all()  # what was looked through here may be looked through again
             continue
         for number, argument in enumerate(arguments, 1):
             body = body.replace(f"#{number}", argument)
@@ -95,18 +104,3 @@ def _expand_once(source: str, use: re.Pattern[str], macros: dict[str, tuple[int,
         parts += [source[at : match.start()], body]
         at = end
     return "".join(parts) + source[at:]
-
-
-def _group_end(source: str, start: int) -> int:
-    """The index after the brace that closes the one at ``start``; -1 when there is none within reach."""
-    if source[start : start + 1] != "{":
-        return -1
-    depth = 0
-    for match in re.compile(r"\\.|[{}]", re.DOTALL).finditer(source, start, start + 1000):
-        if match[0] == "{":
-            depth += 1
-        elif match[0] == "}":
-            depth -= 1
-            if depth == 0:
-                return match.end()
-    return -1

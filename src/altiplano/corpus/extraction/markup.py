@@ -7,10 +7,10 @@ import re
 from collections.abc import Callable
 
 FRONT_MATTER = re.compile(r"\A(---|\+\+\+)[ \t]*\n(.*?)\n\1[ \t]*(?:\n|\Z)", re.DOTALL)
-TITLE = re.compile(r"^title[ \t]*[:=][ \t]*[\"']?(.+?)[\"']?[ \t]*$", re.MULTILINE)
+TITLE = re.compile(r"^title[ \t]*+[:=][ \t]*+[\"']?([^\n]+)$", re.MULTILINE)
 FENCE = re.compile(r"[ \t]*(`{3,}|~{3,})")
-IMAGE = re.compile(r"!\[([^\]\n]{0,1000})\]\([^()\s]{0,1000}(?:\s+[\"'][^\"'\n]*[\"'])?\)")
-MDX = re.compile(r"^(?:import\s[^\n]*\sfrom\s[\"'][^\n]*|export\s+(?:const|default)\s[^\n]*)$\n?", re.MULTILINE)
+IMAGE = re.compile(r"!\[([^\[\]\n]{0,1000})\]\([^()\s]{0,1000}+(?:\s++[\"'][^\"'\n]*+[\"'])?\)")
+MDX = re.compile(r"^(?:import\s[^\n]*\sfrom\s[\"'][^\n]*|export\s++(?:const|default)\s[^\n]*)$\n?", re.MULTILINE)
 
 ADOC_LISTING = re.compile(r"(-{4,}|\.{4,})[ \t]*$")
 ADOC_LINE = re.compile(
@@ -23,29 +23,30 @@ ADOC_LINE = re.compile(
     re.MULTILINE,
 )
 ADOC_INDEX = re.compile(
-    r"\(\(\([^()]*\)\)\)|\(\((?!\()([^()]*)\)\)|indexterm2?:\[[^\]]{0,500}\]|\[\[[^\]\n]{0,500}\]\]"
+    r"\(\(\([^()]*+\)\)\)|\(\((?!\()([^()]*+)\)\)|indexterm2?:\[[^\]]{0,500}\]|\[\[[^\[\]\n]{0,500}\]\]"
 )
 ADOC_LINK = re.compile(
-    r"(?:link:|xref:|(?=https?://))([^\s\[\]<>]{1,1000})\[([^\]\n]{0,1000})\]|<<([^<>,\n]{1,500})(?:,\s*([^<>\n]{1,1000}))?>>"
+    r"(?:link:|xref:|(?=https?://))([^\s\[\]<>]{1,1000}+)\[([^\[\]\n]{0,1000})\]"
+    r"|<<([^<>,\n]{1,500}+)(?:,\s*+([^<>\n]{1,1000}+))?>>"
 )
-ADOC_IMAGE = re.compile(r"image:[^\s\[:][^\s\[]{0,1000}\[([^\]\n]{0,1000})\]")
+ADOC_IMAGE = re.compile(r"image:[^\s\[:][^\s\[]{0,1000}+\[([^\[\]\n]{0,1000})\]")
 
 RST_DROPPED = (
     "image|figure|toctree|contents|include|raw|index|highlight|default-role|meta|sectnum|role|currentmodule|module"
 )
 RST_DIRECTIVE = re.compile(
-    rf"^([ \t]*)\.\.[ \t]+(?:\|[^|\n]+\|[ \t]+)?(?:{RST_DROPPED})::[^\n]*\n(?:(?:\1[ \t]+[^\n]*|[ \t]*)\n)*",
+    rf"^([ \t]*)\.\.[ \t]+(?:\|[^|\n]+\|[ \t]+)?(?:{RST_DROPPED})::[^\n]*\n(?:(?:\1[ \t]+[^\n]*|[ \t]*)\n)*+",
     re.MULTILINE,
 )
 RST_TARGET = re.compile(r"^[ \t]*(?:\.\.[ \t]+_[^\n]*:(?:[ \t][^\n]*)?|__[ \t][^\n]*)$\n?", re.MULTILINE)
 RST_COMMENT = re.compile(
-    r"^([ \t]*)\.\.(?:[ \t]+(?![\[_|])(?![\w:+.-]+::)[^\n]*)?\n(?:\1[ \t]+[^\n]*\n)*", re.MULTILINE
+    r"^([ \t]*)\.\.(?:[ \t]++(?![\[_|])(?![\w:+.-]+::)[^\n]*)?\n(?:\1[ \t]+[^\n]*\n)*+", re.MULTILINE
 )
 RST_OPTION = re.compile(r"^[ \t]+:(?:name|class|caption|linenos|lineno-start|emphasize-lines|widths|header-rows|align|"
                         r"width|height|alt|target|noindex|maxdepth|hidden):[^\n]*\n", re.MULTILINE)  # fmt: skip
-RST_ROLE = re.compile(r":[a-zA-Z][\w:+.-]*:`(?:[^`<]*?<([^`>]+)>|([^`]+))`")
-RST_ROLE_TEXT = re.compile(r":[a-zA-Z][\w:+.-]*:`([^`<]+?)\s*<[^`>]+>`")
-RST_LINK = re.compile(r"`([^`<]+?)\s*<[^`>\n]+>`_{1,2}|`([^`\n]+)`_{1,2}(?!\w)")
+RST_ROLE = re.compile(r":[a-zA-Z][\w:+.-]{0,60}:`(?:[^`<]*+<([^`>]++)>|([^`]++))`")
+RST_ROLE_TEXT = re.compile(r":[a-zA-Z][\w:+.-]{0,60}:`([^`<]++)<[^`>]++>`")
+RST_LINK = re.compile(r"`([^`<]++)<[^`>\n]++>`_{1,2}|`([^`\n]++)`_{1,2}(?!\w)")
 
 
 def text_of_markdown(source: str) -> str:
@@ -56,7 +57,7 @@ def text_of_markdown(source: str) -> str:
         title = TITLE.search(match[2])
         source = source[match.end() :]
         if title and not re.match(r"\s*# ", source):
-            source = f"# {title[1]}\n\n{source.lstrip()}"
+            source = f"# {_unquoted(title[1])}\n\n{source.lstrip()}"
 
     def clean(text: str) -> str:
         text = _without(_without(text, "<!--", "-->"), "{/*", "*/}")
@@ -84,9 +85,9 @@ def text_of_rst(source: str) -> str:
     source = RST_DIRECTIVE.sub("\n", source)
     source = RST_COMMENT.sub("\n", source)
     source = RST_OPTION.sub("", source)
-    source = RST_ROLE_TEXT.sub(r"\1", source)
+    source = RST_ROLE_TEXT.sub(lambda match: match[1].rstrip(), source)
     source = RST_ROLE.sub(lambda match: f"``{(match[1] or match[2]).lstrip('~!')}``", source)
-    return _tidy(RST_LINK.sub(lambda match: match[1] or match[2], source))
+    return _tidy(RST_LINK.sub(lambda match: (match[1] or match[2]).rstrip(), source))
 
 
 def _outside(opening: re.Pattern[str], clean: Callable[[str], str], source: str) -> str:
@@ -119,5 +120,17 @@ def _without(source: str, opening: str, closing: str) -> str:
     return "".join([*parts, source[at:]])
 
 
+def _unquoted(title: str) -> str:
+    title = title.rstrip(" \t")
+    return title[:-1] if len(title) > 1 and title[-1] in "\"'" else title
+
+
+def without_trailing_spaces(text: str) -> str:
+    """Line by line: a pattern would begin anew at each space of a padded line."""
+    if " \n" not in text and "\t\n" not in text and not text.endswith((" ", "\t")):
+        return text
+    return "\n".join(line.rstrip(" \t") for line in text.split("\n"))
+
+
 def _tidy(text: str) -> str:
-    return re.sub(r"\n{4,}", "\n\n\n", re.sub(r"[ \t]+$", "", text, flags=re.MULTILINE)).strip("\n")
+    return re.sub(r"\n{4,}", "\n\n\n", without_trailing_spaces(text)).strip("\n")

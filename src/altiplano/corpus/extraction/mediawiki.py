@@ -8,23 +8,26 @@ import html
 import re
 from collections.abc import Callable
 
+from altiplano.corpus.extraction.markup import without_trailing_spaces
+
 COMMENT = re.compile(r"<!--.*?(?:-->|\Z)", re.DOTALL)
 NOTHING = re.compile(
     r"<(/?)(ref|gallery|timeline|score|templatedata|imagemap|mapframe|graph)\b[^<>]*?(/?)>", re.IGNORECASE
 )
 VERBATIM = re.compile(r"<(/?)(math|chem|nowiki|pre|syntaxhighlight|source|code)\b[^<>]*?(/?)>", re.IGNORECASE)
 BRACKETS = re.compile(r"\{\{|\}\}|\[\[|\]\]|^[ \t:]*\{\||^[ \t]*\|\}", re.MULTILINE)
-EXTERNAL = re.compile(r"\[(?:https?:)?//[^\s\[\]]+(?:\s+([^\[\]\n]*))?\]")
+EXTERNAL = re.compile(r"\[(?:https?:)?//[^\s\[\]]++(?:\s++([^\[\]\n]*+))?\]")
 TAG = re.compile(r"</?[a-zA-Z][^<>]*>")
 BREAK = re.compile(r"<br\s*/?>", re.IGNORECASE)
-HEADING = re.compile(r"^(={1,6})[ \t]*(.+?)[ \t]*\1[ \t]*$", re.MULTILINE)
+HEADING = re.compile(r"^=[^\n]*=[ \t]*+$", re.MULTILINE)
+MAX_HEADING = 6
 SWITCH = re.compile(r"__[A-Z]{3,}__")
 QUOTES = re.compile(r"'{2,5}")
 LIST = re.compile(r"^([*#]+)[ \t]*", re.MULTILINE)
 INDENT = re.compile(r"^[:;]+[ \t]*", re.MULTILINE)
 HELD = re.compile("\ue000(\\d+)\ue001")
 CELL = re.compile(r"\|\||!!")
-ATTRIBUTES = re.compile(r"^[^\[\]|{}]*=[^\[\]|{}]*\|(?!\|)")
+ATTRIBUTES = re.compile(r"^(?=[^\[\]|{}=]*=)[^\[\]|{}]*+\|(?!\|)")
 NAMESPACE = re.compile(r"^:?[^\W\d_][^:|\[\]\n]{1,20}:(?=\S)")
 FILES = re.compile(
     r"^(?:file|image|media|category|datei|bild|kategorie|fichier|catégorie|archivo|categoría|файл|категория|ファイル|"
@@ -57,11 +60,22 @@ def text_of_wikitext(source: str) -> str:
     source = EXTERNAL.sub(lambda match: match[1] or "", source)
     source = TAG.sub("", BREAK.sub("\n", source))
     source = LIST.sub(lambda match: "  " * (len(match[1]) - 1) + "- ", SWITCH.sub("", QUOTES.sub("", source)))
-    source = HEADING.sub(lambda match: f"\n{'#' * len(match[1])} {match[2]}\n", source)  # after the lists: # is theirs
-    source = html.unescape(INDENT.sub("", source)).replace("\xa0", " ")
-    source = APPENDIX.sub("\n", source)
-    source = HELD.sub(lambda match: held[int(match[1])], source)
-    return re.sub(r"\n{3,}", "\n\n", re.sub(r"[ \t]+$", "", source, flags=re.MULTILINE)).strip()
+    source = HEADING.sub(_heading, source)  # after the lists: # is theirs
+    source = APPENDIX.sub("\n", INDENT.sub("", source))
+    # what is held comes back after the entities are written out: those may spell anything
+    pieces = HELD.split(source)
+    for at, piece in enumerate(pieces):
+        pieces[at] = held[int(piece)] if at % 2 else html.unescape(piece).replace("\xa0", " ")
+    return re.sub(r"\n{3,}", "\n\n", without_trailing_spaces("".join(pieces))).strip()
+
+
+def _heading(match: re.Match[str]) -> str:
+    """As many signs as stand on both sides make the level; more on one of them are text."""
+    line = match[0].rstrip(" \t")
+    opened = len(line) - len(line.lstrip("="))
+    closed = len(line) - len(line.rstrip("="))
+    level = min(opened, closed, MAX_HEADING, (len(line) - 1) // 2)
+    return f"\n{'#' * level} {line[level:-level].strip(chr(32) + chr(9))}\n" if level else match[0]
 
 
 def _nested(source: str) -> str:
@@ -77,7 +91,8 @@ def _nested(source: str) -> str:
             continue
         if len(stack) > 1 and CLOSING[stack[-1][0].strip(" \t:")] == sign:
             opened, parts = stack.pop()
-            stack[-1][1].append(MEANING[opened.strip(" \t:")]("".join(parts)))
+            deep = len(stack) > MAX_DEPTH
+            stack[-1][1].append("" if deep else MEANING[opened.strip(" \t:")]("".join(parts)))
         else:
             stack[-1][1].append(match[0] if sign != "|}" else "")
     stack[-1][1].append(source[at:])
@@ -132,6 +147,9 @@ def _table(body: str) -> str:
     lines = [f"| {' | '.join(row)} |" for row in rows if any(row)]
     return "\n" + "\n".join([caption, *lines] if caption else lines) + "\n"
 
+
+MAX_DEPTH = 40
+"""What is nested deeper is dropped: each level copies what is inside it once more."""
 
 CLOSING = {"{{": "}}", "[[": "]]", "{|": "|}"}
 MEANING: dict[str, Callable[[str], str]] = {"{{": _template, "[[": _link, "{|": _table}

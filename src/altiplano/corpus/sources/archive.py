@@ -11,11 +11,9 @@ from pathlib import PurePosixPath
 from typing import BinaryIO, cast
 
 from altiplano.corpus.sources.opening import BROKEN, File, bare, open_raw
-from altiplano.corpus.sources.raw import MAX_RECORD_BYTES, Bad
+from altiplano.corpus.sources.raw import MAX_RECORD_BYTES, TOO_LONG, Bad
 
 DAMAGED = (*BROKEN, tarfile.TarError, zipfile.BadZipFile, NotImplementedError)
-TOO_LONG = "record above 64 MiB"
-
 Member = tuple[str, bytes] | Bad
 
 

@@ -20,8 +20,10 @@ INTERPRETERS = {
     "python": "python", "sh": "shell", "bash": "shell", "zsh": "shell", "node": "javascript", "perl": "perl",
     "ruby": "ruby", "lua": "lua", "tclsh": "tcl", "php": "php", "rscript": "r",
 }  # fmt: skip
-CPLUSPLUS = re.compile(r"^\s*(?:class\s+\w+|namespace\s+\w+|template\s*<|using\s+namespace|public:|private:)", re.M)
-OBJECTIVE_C = re.compile(r"^\s*(?:@interface|@implementation|@import|#import)", re.M)
+CPLUSPLUS = re.compile(
+    r"^[ \t]*+(?:class\s++\w|namespace\s++\w|template\s*+<|using\s++namespace|public:|private:)", re.M
+)
+OBJECTIVE_C = re.compile(r"^[ \t]*+(?:@interface|@implementation|@import|#import)", re.M)
 
 VENDORED = {
     "node_modules", "vendor", "vendored", "third_party", "third-party", "thirdparty", "bower_components", "deps",

@@ -7,7 +7,7 @@ from typing import BinaryIO
 from altiplano.corpus.sources.decoding import decode
 from altiplano.corpus.sources.markup import markup_of
 from altiplano.corpus.sources.opening import BROKEN, File, open_raw
-from altiplano.corpus.sources.raw import MAX_RECORD_BYTES, Bad, Raw
+from altiplano.corpus.sources.raw import MAX_RECORD_BYTES, TOO_LONG, Bad, Raw
 
 TEXT_KEYS = ("text", "content")
 URL_KEYS = ("url", "path", "id")
@@ -25,7 +25,7 @@ def read(path: File, place: str) -> Iterator[Raw | Bad]:
                         yield from _record(line, where)
                     continue
                 del line  # not two of them in memory
-                yield Bad("record above 64 MiB", where)
+                yield Bad(TOO_LONG, where)
                 _skip_line(stream)
     except BROKEN as error:
         yield Bad("unreadable file, the rest is lost", f"{place} after line {number}: {error}")

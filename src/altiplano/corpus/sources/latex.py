@@ -15,8 +15,8 @@ from altiplano.corpus.sources.raw import MAX_RECORD_BYTES, Bad, Raw, left_out
 
 TEX = (".tex", ".ltx", ".latex")
 PACKED = (".gz", ".tgz", ".zip", ".tar")
-INPUT = re.compile(r"(?<!\\)((?:\\\\)*)\\(?:input|include|subfile)\s*(?:\{\s*([^{}\n]+?)\s*\}|([A-Za-z0-9_./-]+))")
-COMMENT = re.compile(r"(?<!\\)((?:\\\\)*)%.*$", re.MULTILINE)
+INPUT = re.compile(r"(?<!\\)((?:\\\\)*+)\\(?:input|include|subfile)\s*+(?:\{([^{}\n]++)\}|([A-Za-z0-9_./-]++))")
+COMMENT = re.compile(r"(?<!\\)((?:\\\\)*+)%[^\n]*+")
 MAX_DEPTH = 10
 NEW_SHARE = 0.1
 """Of a document's characters; one with fewer is an earlier one again, for another paper size."""
@@ -95,7 +95,7 @@ def _documents(project: Project) -> Iterator[Raw | Bad]:
 
 def _inputs(project: Project, name: str, text: str) -> Iterator[str]:
     for match in INPUT.finditer(text):
-        target = _find(project, name, match[2] or match[3])
+        target = _find(project, name, (match[2] or match[3]).strip())
         if target is not None and target != name:
             yield target
 
@@ -115,7 +115,7 @@ def _joined(project: Project, name: str, above: tuple[str, ...], left: list[int]
     ``parts`` collects the files that it is made of."""
 
     def bring(match: re.Match[str]) -> str:
-        target = _find(project, name, match[2] or match[3])
+        target = _find(project, name, (match[2] or match[3]).strip())
         if target is None or target in above or len(above) > MAX_DEPTH or left[0] < len(project[target]):
             return match[0]
         parts.add(target)

@@ -106,15 +106,15 @@ def open_raw(file: File) -> BinaryIO:
     decompressor = DECOMPRESSORS.get(file.suffix.lower())
     if decompressor is None:
         return cast(BinaryIO, stream)
-    return _unfolding(stream, decompressor)
+    return unfolding(stream, decompressor)
 
 
 def decompressed(data: bytes, suffix: str) -> bytes:
     """A compressed archive member; raises one of ``BROKEN``."""
-    return _unfolding(io.BytesIO(data), DECOMPRESSORS[suffix]).read()
+    return unfolding(io.BytesIO(data), DECOMPRESSORS[suffix]).read()
 
 
-def _unfolding(stream: BinaryIO, decompressor: "Callable[[BinaryIO], Any]") -> BinaryIO:
+def unfolding(stream: BinaryIO, decompressor: "Callable[[BinaryIO], Any]") -> BinaryIO:
     source = Counted(stream)
     return cast(BinaryIO, io.BufferedReader(Unfolding(decompressor(cast(BinaryIO, source)), source), 1 << 18))
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from altiplano.corpus.extras import extra
 from altiplano.corpus.sources.jsonl import TEXT_KEYS, URL_KEYS
 from altiplano.corpus.sources.opening import BROKEN, File
-from altiplano.corpus.sources.raw import MAX_RECORD_BYTES, Bad, Raw
+from altiplano.corpus.sources.raw import MAX_RECORD_BYTES, TOO_LONG, Bad, Raw
 
 
 def read(path: File, place: str) -> Iterator[Raw | Bad]:
@@ -31,4 +31,4 @@ def _row(text: object, url: str, where: str) -> Raw | Bad:
     if not isinstance(text, str):
         return Bad('no string under "text" or "content"', where)
     size = len(text.encode("utf-8"))
-    return Raw(where, url, "text", text, size) if size <= MAX_RECORD_BYTES else Bad("record above 64 MiB", where)
+    return Raw(where, url, "text", text, size) if size <= MAX_RECORD_BYTES else Bad(TOO_LONG, where)

@@ -6,6 +6,8 @@ from typing import Literal
 MAX_RECORD_BYTES = 64 * 2**20
 """Longer records and archive members are refused: a small compressed file can unfold to any size."""
 
+TOO_LONG = "record above 64 MiB"
+
 Markup = Literal["html", "latex", "jats", "mediawiki", "markdown", "asciidoc", "rst", "text", "code"]
 
 
@@ -23,11 +25,16 @@ class Raw:
 
 @dataclass(frozen=True)
 class Bad:
-    """A record that could not be read (``lost``), or only after a repair. ``example`` says where and what."""
+    """A record that could not be read (``lost``), or only after a repair. ``example`` says where and what.
+
+    ``records`` is how many it stands for, ``size`` how many bytes of the file, where the reader knows.
+    """
 
     reason: str
     example: str
     lost: bool = True
+    records: int = 1
+    size: int = 0
 
 
 def left_out(why: str, example: str) -> Bad:

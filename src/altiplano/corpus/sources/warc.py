@@ -1,90 +1,116 @@
 """WARC web archives, compressed or not: the HTML pages among the responses, and the texts of WET files."""
 
-import io
 import re
-import zlib
 from collections.abc import Iterator
 
-from altiplano.corpus.extras import extra
 from altiplano.corpus.sources.blocklist import opt_out
 from altiplano.corpus.sources.decoding import decode
+from altiplano.corpus.sources.http_payload import Response, TooLongError, UndecodableError, parse, payload
 from altiplano.corpus.sources.opening import File
-from altiplano.corpus.sources.raw import MAX_RECORD_BYTES, Bad, Raw, left_out
+from altiplano.corpus.sources.raw import MAX_RECORD_BYTES, TOO_LONG, Bad, Raw, left_out
+from altiplano.corpus.sources.warc_records import IGNORED, Lost, Record, records
 
-DAMAGED = "damaged WARC, the rest is lost"
+DAMAGED = "damaged WARC"
 CUT = "cut off by the end of the file"
+PAGE_BYTES = 16 * 2**10
+"""Of an archive in which no page was found: what one takes there, about, with all that belongs to it."""
+
+META_BYTES = 4096
 META_CHARSET = re.compile(rb"<meta[^>]{0,200}?charset=[\"']?([a-zA-Z0-9_-]+)", re.IGNORECASE)
+HTTP_CHARSET = re.compile(r"charset\s*+=\s*+[\"']?([a-zA-Z0-9_:.-]+)", re.IGNORECASE)
 
 
 def read(path: File, place: str) -> Iterator[Raw | Bad]:
-    """Pages answered with status 200. What the end of the file cuts short is counted, not kept."""
-    warc = extra("fastwarc.warc")
-    number, position = -1, 0
-    found: list[Raw | Bad] = []
-    kinds = warc.WarcRecordType.response | warc.WarcRecordType.conversion
-    try:
-        with path.open("rb") as stream:
-            pages = warc.ArchiveIterator(stream, record_types=kinds, parse_http=True, auto_decode="all")
-            for number, record in enumerate(pages):
-                position = record.stream_pos
-                found = _page(record, f"{place}#{number}")
-                yield from found
-        if number < 0:
-            yield Bad("no response records in the WARC", place)
-        elif not (found and isinstance(found[-1], Bad) and found[-1].reason == CUT) and _is_cut(path, position):
-            yield Bad(CUT, f"{place} after record {number}")
-    except (OSError, ValueError, RuntimeError, zlib.error) as error:
-        yield Bad(DAMAGED, f"{place} after record {number}: {error}")
-    except BaseException as error:
-        if type(error).__name__ != "PanicException":  # FastWARC's Rust gives up this way when a file cannot seek
-            raise
-        yield Bad(DAMAGED, f"{place} after record {number}: {error}")
+    """Pages answered with status 200. What is damaged or cut off is counted, not kept, with the bytes it had."""
+    number, pages, lost = -1, 0, False
+    for record in records(path):
+        if isinstance(record, Lost):
+            lost = True
+            yield _lost(record, place, number, pages)
+            continue
+        if record.kind in IGNORED:
+            continue
+        number += 1
+        found = _page(record, f"{place}#{number}")
+        pages += isinstance(found[-1], Raw)
+        yield from found
+    if number < 0 and not lost:
+        yield Bad("no response records in the WARC", place)
 
 
-def _is_cut(path: File, position: int) -> bool:
-    """Whether a gzip member from ``position`` on does not end: the iterator stops there without a word."""
-    if path.suffix != ".gz":
-        return False
-    with path.open("rb") as stream:
-        member = zlib.decompressobj(wbits=31)
-        if stream.seek(0, io.SEEK_END) <= position:  # counted in what a single member unfolds to
-            return False
-        stream.seek(position)
-        try:
-            while data := member.unused_data or member.unconsumed_tail or stream.read(1 << 20):
-                if member.eof:
-                    member = zlib.decompressobj(wbits=31)
-                member.decompress(data, 1 << 24)  # in pieces: a bomb must not unfold in memory
-        except zlib.error:  # the file is one member for all records, and this is no beginning of it
-            return False
-    return not member.eof
+def _lost(lost: Lost, place: str, number: int, pages: int) -> Bad:
+    """Where nobody knows how many pages there were: as many as the bytes before had in so much space."""
+    per_page = lost.position / pages if pages else PAGE_BYTES
+    count = 1 if lost.is_one else max(1, round(lost.size / per_page))
+    reason = CUT if lost.reason.startswith("cut off") else DAMAGED
+    where = f"{place} after record {number}: {lost.url} {lost.reason}, {lost.size:,} bytes from {lost.position:,} on"
+    return Bad(reason, where, records=count, size=lost.size)
 
 
-def _page(record: object, place: str) -> list[Raw | Bad]:
-    headers = record.http_headers  # type: ignore[attr-defined]
-    url = record.headers.get("WARC-Target-URI") or ""  # type: ignore[attr-defined]
-    where = f"{place} {url}"
-    is_text = headers is None and "text/plain" in (record.headers.get("Content-Type") or "")  # type: ignore[attr-defined]
-    if not is_text:
-        kind = record.http_content_type or "text/html"  # type: ignore[attr-defined]
-        if headers is None or headers.status_code != 200 or "html" not in kind:
-            return []
-    length = record.content_length  # type: ignore[attr-defined]
-    if length > MAX_RECORD_BYTES:
-        return [Bad("record above 64 MiB", where)]
-    body = record.reader.read(MAX_RECORD_BYTES + 1)  # type: ignore[attr-defined]
-    if len(body) > MAX_RECORD_BYTES:  # a page that was stored compressed
-        return [Bad("record above 64 MiB", where)]
-    encoded = headers is not None and ("Content-Encoding" in headers or "Transfer-Encoding" in headers)
-    if len(body) < length and not encoded:
-        return [Bad(CUT, f"{where}: {len(body):,} of {length:,} bytes")]
-    if is_text:
-        text, repair = decode(body)
+def _page(record: Record, place: str) -> list[Raw | Bad]:
+    """The page, and what was mended in it; or why there is none."""
+    where = f"{place} {record.url}"
+    if record.too_long:
+        return [Bad(TOO_LONG, where)]
+    kind = _media_type(record.headers.get("content-type", ""))
+    if record.kind == "conversion" and kind == "text/plain":
+        text, repair = decode(record.block)
+        return _with_repairs(Raw(place, record.url, "text", text, len(record.block)), [repair], where)
+    if record.kind == "resource":
+        response: Response | None = Response(200, [("content-type", kind)], record.block)
+    elif record.kind == "response" and (kind.startswith("application/http") or record.block.startswith(b"HTTP/")):
+        response = parse(record.block)
     else:
-        if directive := opt_out(list(headers.items()), body):
-            return [left_out(f"reserved by its publisher ({directive})", where)]
-        meta = META_CHARSET.search(body[:4096])
-        charset = record.http_charset or (meta.group(1).decode("ascii") if meta else None)  # type: ignore[attr-defined]
-        text, repair = decode(body, charset)
-    page = Raw(place, url, "text" if is_text else "html", text, len(body))
-    return [Bad(repair, where, lost=False), page] if repair else [page]
+        return [left_out(f"{record.kind or 'unnamed'} record"[:40], where)]
+    if response is None:
+        return [Bad("no HTTP response in the record", where)]
+    if response.status != 200:
+        return [left_out(f"answered with status {response.status // 100}xx", f"{where} {response.status}")]
+    return _html(record, response, place, where)
+
+
+def _html(record: Record, response: Response, place: str, where: str) -> list[Raw | Bad]:
+    declared = response.header("content-type")
+    kind = _media_type(declared) or "text/html"
+    if "html" not in kind:
+        return [left_out(f"content type {_family(kind)}", f"{where} {kind}")]
+    try:
+        body, wrong = payload(response)
+    except TooLongError:
+        return [Bad(TOO_LONG, where)]
+    except UndecodableError:
+        return [Bad("encoded body too damaged to be read", where, size=len(response.body))]
+    if len(body) > MAX_RECORD_BYTES:
+        return [Bad(TOO_LONG, where)]
+    if directive := opt_out(response.headers, body):
+        return [left_out(f"reserved by its publisher ({directive})", where)]
+    text, repair = decode(body, _charset(declared, body))
+    return _with_repairs(Raw(place, record.url, "html", text, len(body)), [*wrong, repair], where)
+
+
+def _with_repairs(page: Raw, repairs: list[str], where: str) -> list[Raw | Bad]:
+    return [*(Bad(repair, where, lost=False) for repair in repairs if repair), page]
+
+
+def _media_type(value: str) -> str:
+    return value.partition(";")[0].strip().lower()
+
+
+def _family(kind: str) -> str:
+    """Few reasons, whatever servers write."""
+    family = kind.partition("/")[0]
+    known = family in ("text", "image", "video", "audio", "application", "font")
+    return f"{family}/*" if known else "unknown"
+
+
+def _charset(declared: str, body: bytes) -> str | None:
+    """By the header, else by the first ``<meta>`` that stands in no comment."""
+    if match := HTTP_CHARSET.search(declared):
+        return match[1]
+    meta = META_CHARSET.search(_without_comments(body[:META_BYTES]))
+    return meta[1].decode("ascii") if meta else None
+
+
+def _without_comments(html: bytes) -> bytes:
+    first, *others = html.split(b"<!--")
+    return first + b"".join(other.partition(b"-->")[2] for other in others)

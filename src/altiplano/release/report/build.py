@@ -16,7 +16,7 @@ from altiplano.release.facts import RunFacts, facts_from_json, run_facts
 from altiplano.release.records import STAGES, Records, read_records
 from altiplano.release.report import audit
 from altiplano.release.report.charts import Bar, bar_chart
-from altiplano.release.report.data import data_figures, dropped_matrix, kept_matrix, portions, token_matrix
+from altiplano.release.report.data import data_figures, dropped_matrix, kept_matrix, pieces, portions, token_matrix
 from altiplano.release.report.figure import Figure, figure
 from altiplano.release.report.results import calibration_figures, evaluation_figures
 from altiplano.release.report.training import incident_rows, training_figures
@@ -72,6 +72,7 @@ def render(records: Records, other: Records | None = None) -> str:
         tokens=token_matrix(records),
         portions=portions(records),
         funnel=audit.funnel_matrix(records),
+        pieces=pieces(records),
         limits=audit.limit_matrix(records),
         bases=audit.bases(records),
         rules=audit.rules(records),
@@ -137,7 +138,7 @@ def tiles(records: Records, facts: RunFacts) -> list[Tile]:
         found.append(Tile("energy", energy(facts.run_energy_kwh), f"{carbon(facts.run_co2_kg)} CO2"))
     if records.audit and not records.metrics:
         kept = sum(row["documents"] for row in records.audit["kept"])
-        found.insert(0, Tile("documents kept", human(kept), f"of {number(records.audit['raw']['documents'])}"))
+        found.insert(0, Tile("documents kept", human(kept), f"of {number(pieces(records))}"))
     return found
 
 

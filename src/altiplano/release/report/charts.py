@@ -43,7 +43,8 @@ def bar_chart(title: str, bars: Sequence[Bar]) -> str:
 
 def funnel_chart(title: str, steps: Sequence[Bar]) -> str:
     """Bars that shrink step by step around a middle line, with the share that each step keeps."""
-    if not steps or steps[0].value <= 0:
+    widest = max((step.value for step in steps), default=0.0)
+    if widest <= 0:
         return ""
     left = 14 + 8.6 * max(len(step.name) for step in steps)
     right = 16 + 8.4 * max(len(step.words) for step in steps)
@@ -51,9 +52,9 @@ def funnel_chart(title: str, steps: Sequence[Bar]) -> str:
     middle = left + room / 2
     parts = []
     for row, step in enumerate(steps):
-        top, half = row * 34.0 + 4, room / 2 * step.value / steps[0].value
+        top, half = row * 34.0 + 4, room / 2 * step.value / widest
         if row:
-            before = room / 2 * steps[row - 1].value / steps[0].value
+            before = room / 2 * steps[row - 1].value / widest
             above, here = f"{top - 10:.1f}", f"{top:.1f}"
             corners = (
                 f"{middle - before:.1f},{above} {middle + before:.1f},{above} "

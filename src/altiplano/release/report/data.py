@@ -30,7 +30,9 @@ class Matrix:
 
 def data_figures(records: Records) -> list[Figure]:
     audit = records.audit or {}
-    funnel = audit.get("funnel", [])
+    funnel = list(audit.get("funnel", []))
+    if funnel:  # audits of earlier versions counted what was read before long documents were cut
+        funnel[0] = {**funnel[0], "documents": max(step["documents"] for step in funnel)}
     first = funnel[0] if funnel else {"documents": 0, "bytes": 0}
     documents = [
         Bar(step["step"], step["documents"], f"{number(step['documents'])} · {_share(step, first, 'documents')}")
@@ -55,6 +57,11 @@ def data_figures(records: Records) -> list[Figure]:
         *figure("Dropped, by reason", "documents", bar_chart("Documents dropped, by reason", reasons)),
         *figure("Personal data removed", "by kind", bar_chart("Personal data removed, by kind", kinds)),
     ]
+
+
+def pieces(records: Records) -> int:
+    """Documents that decisions were made about: more than were read where long ones were cut into several."""
+    return sum(row["documents"] for part in ("kept", "dropped") for row in (records.audit or {}).get(part, []))
 
 
 def dropped_matrix(records: Records) -> Matrix | None:
