@@ -128,6 +128,11 @@ def parser() -> argparse.ArgumentParser:
                 help="go on with training although this recipe value differs from what it was begun with",
             )
             sub.add_argument(
+                "--from-step-0",
+                action="store_true",
+                help="begin at step 0 although there are checkpoints, when none of them can be used; they are kept",
+            )
+            sub.add_argument(
                 "--view",
                 action="append",
                 default=[],

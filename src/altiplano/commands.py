@@ -56,6 +56,7 @@ def run_stages(options: argparse.Namespace) -> int:
         stop_after=stop_after,
         profile=profile,
         allow=tuple(getattr(options, "allow", ())),
+        from_step_0=getattr(options, "from_step_0", False),
         views=views,
         engine=getattr(options, "engine", "local"),
     )
@@ -118,6 +119,8 @@ def checkpoint_command(options: argparse.Namespace) -> int:
         return 0
     found = inspection.describe(options.place, verify=options.action == "verify")
     print(json.dumps(found, indent=1) if options.json else inspection.table(found))
+    if not options.json and (aside := inspection.describe_aside(options.place)):
+        print(aside)
     return 1 if any(one.get("problem") for one in found) else 0
 
 

@@ -140,7 +140,7 @@ def in_a_save(faults: Faults) -> None:
     kill_before(saving.dcp, "save", "kill before writing", lambda tensors, checkpoint_id, **_: of_folder(checkpoint_id))
     kill_before(saving.Saver, "_digests", "kill after writing", lambda self, unfinished: of_folder(unfinished))
     kill_before(saving, "_publish", "kill before publishing", lambda unfinished, final, manifest: of_folder(final))
-    kill_before(saving, "prune", "kill after publishing", lambda folder, newest, settings: of_folder(newest))
+    kill_before(saving, "prune", "kill after publishing", lambda folder, newest, *_: of_folder(newest))
     rename = Path.rename
 
     def renamed(self: Path, target: Any) -> Path:

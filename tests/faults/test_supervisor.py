@@ -11,6 +11,7 @@ from safetensors.torch import load_file
 from small import SMALL
 
 from altiplano.training import goodput, incidents, ledger
+from altiplano.training.skips import Skips
 from faults.soak import start
 
 RECIPE = [
@@ -78,7 +79,7 @@ def test_elastic_goes_on_without_a_rank_that_keeps_failing(tokenized: Path, tmp_
 def test_a_nan_on_one_rank_skips_the_update_on_all(tokenized: Path, tmp_path: Path) -> None:
     code, errors = faulty(tmp_path / "nan", tokenized, [{"kind": "nan", "rank": 1, "step": 8}])
     assert code == 0, errors
-    assert json.loads((tmp_path / "nan" / "skips.json").read_text()) == {"updates": [8], "samples": []}
+    assert Skips.read(tmp_path / "nan") == Skips({8})
     records = [json.loads(line) for line in (tmp_path / "nan" / "metrics.jsonl").read_text().splitlines()]
     assert [record["step"] for record in records if record["skipped"]] == [9]
     assert records[8]["gradient_norm"] is None

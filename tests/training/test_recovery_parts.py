@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from altiplano.recipe.schema import Checkpoint, Guards
 from altiplano.training import ledger
+from altiplano.training.checkpoint import write_manifest
 from altiplano.training.goodput import against_formula, goodput, sessions
 from altiplano.training.heartbeat import Heartbeat, stalled
 from altiplano.training.saving import prune
@@ -146,10 +147,32 @@ def test_both_tiers_of_checkpoints_are_kept(tmp_path: Path) -> None:
     for step in range(10, 110, 10):
         folder = tmp_path / f"step-{step:08d}"
         folder.mkdir()
-        tier = "permanent" if step % 50 == 0 else "rolling"
-        (folder / "manifest.json").write_text(f'{{"tier": "{tier}"}}')
-    prune(tmp_path, tmp_path / "step-00000100", Checkpoint(keep=2, keep_rolling=3))
+        write_manifest(folder, {"tier": "permanent" if step % 50 == 0 else "rolling"})
+    settings = Checkpoint(keep=2, keep_rolling=3)
+    # Only what this session has verified permits to remove others.
+    assert prune(tmp_path, tmp_path / "step-00000100", settings, {80, 100}) == {}
+    assert sorted(int(path.name[5:]) for path in tmp_path.iterdir()) == [*range(10, 110, 10)]
+    prune(tmp_path, tmp_path / "step-00000100", settings, {70, 80, 90, 50, 100})
     assert sorted(int(path.name[5:]) for path in tmp_path.iterdir()) == [50, 70, 80, 90, 100]
+
+
+def test_a_checkpoint_whose_manifest_cannot_be_trusted_stays(tmp_path: Path) -> None:
+    for step in range(10, 60, 10):
+        folder = tmp_path / f"step-{step:08d}"
+        folder.mkdir()
+        write_manifest(folder, {"tier": "permanent"})
+    manifest = tmp_path / "step-00000010" / "manifest.json"
+    raw = bytearray(manifest.read_bytes())
+    raw[raw.index(b"perm")] ^= 1
+    manifest.write_bytes(raw)
+    (tmp_path / "step-00000020" / "manifest.json").unlink()
+    (tmp_path / "step-00000020" / "manifest.json").mkdir()  # cannot be read, by root either
+    (tmp_path / "step-00000030 copy").mkdir()  # somebody else's, whatever it is
+    skipped = prune(tmp_path, tmp_path / "step-00000050", Checkpoint(keep=1), {50})
+    assert sorted(path.name for path in skipped) == ["step-00000010", "step-00000020"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        *("step-00000010", "step-00000020", "step-00000030 copy", "step-00000050")
+    ]
 
 
 def test_every_ledger_line_is_json_but_one_cut_short(tmp_path: Path) -> None:

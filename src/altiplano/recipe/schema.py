@@ -236,6 +236,7 @@ class Recovery(Section):
 
     hang_seconds: float = Field(600.0, gt=0, description="without a sign of progress from a rank; then all start again")
     max_restarts: int = Field(3, ge=0, description="in a row without a new checkpoint; then training stops")
+    max_restarts_in_total: int = Field(100, ge=0, description="of one command, with new checkpoints too; then it stops")
     elastic: bool = Field(False, description="after two faults of one rank in a row, go on with one rank of dp less")
     check_weights_every: int = Field(100, ge=0, description="steps between searches for silent corruption; 0: never")
     check_speed_every: int = Field(100, ge=0, description="steps between searches for a slow rank; 0: never")

@@ -4,12 +4,13 @@ import os
 import shutil
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 import torch
 import torch.distributed as dist
 
-from altiplano.errors import TrainingError
+from altiplano.errors import Fault, TrainingError
 from altiplano.parallel.mesh import Mesh
 from altiplano.planning.flops import training_flops_per_token
 from altiplano.training import checkpoint, incidents
@@ -35,14 +36,14 @@ def train(job: Job, mesh: Mesh, bos: int, ledger: Ledger) -> dict[str, Any]:
     recipe, rules = job.recipe, job.recipe.checkpoint
     interruption = Interruption()
     peak = full_speed(mesh, getattr(torch, recipe.precision.compute))
-    trainer = prepare(job, mesh, bos)
+    trainer = prepare(job, mesh, bos, ledger.progress)
     first, steps = trainer.done, recipe.batch.steps
     end = min(steps, job.stop_after or steps)
     views = open_views(job.views, job.folder, recipe.name, first) if dist.get_rank() == 0 else []
     observer = Observer(job.folder, steps, first, views)
     spikes = SpikeDetector(recipe.guards, observer.past(recipe.guards.spike_window))
     slow = SlowRanks(mesh.device, recipe.recovery.slow_ratio, trainer.corruption.group)
-    saver = Saver(job.folder / "checkpoints", trainer.tensors, rules, ledger.published)
+    saver = Saver(job.folder / "checkpoints", trainer.tensors, rules, first, ledger.published, ledger.progress)
     profiler = Profiler(range(*job.profile) if job.profile else range(0), job.folder / "profile")
     flops = training_flops_per_token(recipe.model, recipe.batch.sequence_length)
     ledger.book(first, "resume")
@@ -53,6 +54,7 @@ def train(job: Job, mesh: Mesh, bos: int, ledger: Ledger) -> dict[str, Any]:
         observer.heldout(trainer.evaluate())
     while trainer.done < end and not interrupted:
         begun = time.monotonic()
+        saver.check()
         profiler.before(trainer.done + 1)
         ledger.enter(DATA)
         batch = trainer.batch()
@@ -76,6 +78,7 @@ def train(job: Job, mesh: Mesh, bos: int, ledger: Ledger) -> dict[str, Any]:
             rollbacks += 1
             saver.finish()
             roll_back(trainer, spikes.in_a_row, rollbacks)
+            saver.go_on_from(trainer.done)
             ledger.book(trainer.done, "rollback")
             observer.go_back(trainer.done)
             spikes = SpikeDetector(recipe.guards, observer.past(recipe.guards.spike_window))
@@ -100,6 +103,8 @@ def train(job: Job, mesh: Mesh, bos: int, ledger: Ledger) -> dict[str, Any]:
     ledger.enter(SAVE)
     if (problem := saver.finish()) is not None:
         raise problem
+    if saver.newest != trainer.done:
+        raise Fault(f"training ended at step {trainer.done:,}, its newest checkpoint is of step {saver.newest:,}")
     ledger.enter(INIT)
     interruption.restore()
     return {
@@ -122,14 +127,17 @@ def roll_back(trainer: Trainer, spikes: int, rollbacks: int) -> None:
         )
     start, stop, seen = trainer.samples(first).start, trainer.samples(trainer.done - 1).stop, trainer.done
     trainer.skips.skip_samples(start, stop)
+    aside: list[Path] = []
     if dist.get_rank() == 0:
         trainer.skips.write(job.folder)
         for later in checkpoint.saved(job.folder / "checkpoints"):
             if checkpoint.step_of(later) > first:
-                shutil.rmtree(later)
+                aside.append(checkpoint.set_aside(later, checkpoint.ROLLED_BACK))
     dist.barrier()
     trainer.load(no_later_than=first)
     if dist.get_rank() == 0:
+        for later in aside if trainer.done else ():  # not before another one was found sound
+            shutil.rmtree(later, ignore_errors=True)
         what = f"loss or gradient spiked in steps {first + 1} to {seen}"
         action = f"went back to step {trainer.done}; samples {start:,} to {stop - 1:,} are left out"
         incidents.record(job.folder, "spike", what, action, step=seen, samples=[start, stop])

@@ -52,9 +52,10 @@ def run_job(job: Job) -> dict[str, Any]:
     dist.barrier()  # nobody leaves while another may still speak to it; writing the weights is for one process alone
     if is_writer:
         if session["finished"]:
-            # The last save of this session succeeded, or the one that it began from was verified: the newest is sound.
-            newest = checkpoint.saved(job.folder / "checkpoints")[0]
-            export_weights(newest, job.recipe, tokenizer, job.folder / "weights", lambda: book.enter(ledger.SAVE))
+            # That of the last step and no other: it was saved and read back, or verified when this session began.
+            final = checkpoint.of_step(job.folder / "checkpoints", session["last_step"])
+            weights = job.folder / "weights"
+            export_weights(final, session["last_step"], job.recipe, tokenizer, weights, lambda: book.enter(ledger.SAVE))
         book.book(session["last_step"], "end")
         write_record(job, session)
     return session
