@@ -107,6 +107,9 @@ def parser() -> argparse.ArgumentParser:
         add_cluster(sub)
         sub.add_argument("--workspace", type=Path, metavar="FOLDER", help="where results go (default: runs/NAME)")
         sub.add_argument("--again", action="store_true", help="compute this stage again even if it is up to date")
+        sub.add_argument(
+            "--check", action="store_true", help="compute nothing; exit status 0 if all is up to date, 1 if not"
+        )
         if name in ("run", "curate"):
             sub.add_argument(
                 "--engine",

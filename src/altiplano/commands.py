@@ -34,9 +34,12 @@ def read_inputs(options: argparse.Namespace) -> tuple[Recipe, Cluster, Layout]:
 
 def run_stages(options: argparse.Namespace) -> int:
     recipe, cluster, layout = read_inputs(options)
-    from altiplano.stages.run import run_until
+    from altiplano.stages.run import first_to_do, run_until
 
     workspace = options.workspace or Path("runs") / recipe.name
+    if options.check:
+        missing = first_to_do(options.last, recipe, cluster, layout, workspace)
+        return complain(f"{missing} is not up to date in {workspace}", 1) if missing else 0
     stop_after = getattr(options, "steps", None)
     if stop_after is not None and stop_after < 1:
         raise InputError(f"--steps {stop_after}: give a number of steps above 0")

@@ -88,7 +88,7 @@ def start(
     before: Sequence[str] = (),
     **changes: Any,
 ) -> Any:
-    """A supervised job, with faults when there are any; ``before`` goes before the command, ``changes`` are the job's."""
+    """A supervised job, with faults when there are any; ``before`` precedes the command, ``changes`` are the job's."""
     job = write_job(folder, tokens, layout, overrides, **changes)
     command = [sys.executable, "-m", "altiplano.training.supervisor", str(job)]
     if faults:

@@ -17,7 +17,7 @@ from altiplano.recipe.cluster import Cluster
 from altiplano.recipe.layout import Layout, check_layout
 from altiplano.recipe.schema import Recipe
 from altiplano.stages import calibrate, curate, evaluate, redteam, release, tokenize, train
-from altiplano.stages.stage import Context, Outcome, is_publisher, run_stage
+from altiplano.stages.stage import Context, Outcome, is_publisher, run_stage, up_to_date
 
 SECONDS_TO_END = 30.0
 """What a killed command has started may take so long to be gone."""
@@ -72,6 +72,17 @@ def run_until(
             if stage.name == last or not outcome.result.finished or not outcome.result.passed:
                 break
     return outcomes
+
+
+def first_to_do(last: str, recipe: Recipe, cluster: Cluster, layout: Layout, workspace: Path) -> str:
+    """The first stage up to ``last`` that is not up to date or whose gate failed; empty when there is none."""
+    for stage in STAGES:
+        published = up_to_date(stage, Context(recipe, cluster, layout, workspace, workspace, {}))
+        if published is None or not published["passed"]:
+            return stage.name
+        if stage.name == last:
+            break
+    return ""
 
 
 def check_device(cluster: Cluster) -> None:

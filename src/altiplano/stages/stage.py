@@ -100,8 +100,8 @@ def run_stage(stage: Stage, context: Context, *, again: bool = False) -> Outcome
     wanted = _wanted(stage, context)
     fingerprint = _hash(wanted)
     # Computed again it is moved aside, so only then does it not matter what it was.
-    published = None if again else _manifest_of(workspace, stage.name)
-    if published is not None and published["fingerprint"] == fingerprint:
+    published = None if again else up_to_date(stage, context)
+    if published is not None:
         return Outcome(stage.name, True, Result(published["counts"], passed=published["passed"]), published)
 
     if "RANK" in os.environ and not stage.distributed:
@@ -132,6 +132,13 @@ def run_stage(stage: Stage, context: Context, *, again: bool = False) -> Outcome
     manifest = _describe(folder, wanted, fingerprint, result) | {"measured": measured}
     _publish(folder, workspace, stage.name, manifest, result)
     return Outcome(stage.name, False, result, manifest)
+
+
+def up_to_date(stage: Stage, context: Context) -> Manifest | None:
+    """The manifest of the published result, if that is what the stage would compute."""
+    published = _manifest_of(context.workspace, stage.name)
+    wanted = published and _hash(_wanted(stage, context))
+    return published if published and published["fingerprint"] == wanted else None
 
 
 def is_publisher() -> bool:
