@@ -26,6 +26,7 @@ from faults.runs import TINY
 
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "srun", "scancel", "scontrol")
 TRACKING = ("pgid", "linuxproc")
+ENDED = ("COMPLETED", "FAILED", "TIMEOUT", "CANCELLED", "NODE_FAIL")
 RECIPE = [value for value in TINY if not value.startswith("batch.total_tokens")]
 
 
@@ -109,7 +110,7 @@ def told_to_stop(folder: Path, name: str, *, by_limit: bool) -> bool:
         # Two cores for SLURM, an agent and two ranks.
         'environment = {OMP_NUM_THREADS = "1"}\n'
     )
-    steps = 4000 if by_limit else 600
+    steps = 1500 if by_limit else 600
     overrides = [f"--set={value}" for value in [*RECIPE, f"batch.total_tokens={1024 * steps}"]]
     rare = ["--set=checkpoint.interval_steps=100000", "--set=evaluation.interval_steps=100000"]
     arguments = ["quickstart", *overrides, *rare, "--cluster", str(description), "--workspace", str(workspace)]
@@ -132,22 +133,20 @@ def told_to_stop(folder: Path, name: str, *, by_limit: bool) -> bool:
     wait_for(lambda: steps_taken(metrics) >= 20, 200, "twenty steps", folder, log)
     if not by_limit:
         output("scancel", "--batch", "--signal=TERM", job)  # to the script alone, as --signal=B:TERM does
-    wait_for(
-        lambda: state(job) in ("PENDING", "COMPLETED", "FAILED", "TIMEOUT", "CANCELLED"), 240, "an end", folder, log
-    )
+    wait_for(lambda: state(job) in ("PENDING", *ENDED), 240, "an end", folder, log)
     ended, taken = state(job), steps_taken(metrics)
     expect(f"queued again ({ended}, restarts {field(job, 'Restarts')})", field(job, "Restarts") == "1")
     saved = sorted(path.name for path in metrics.glob("train-*/checkpoints/step-*"))
     expect(f"saved the step it stood at ({taken}: {', '.join(saved) or 'nothing'})", saved == [f"step-{taken:08d}"])
     wait_for(lambda: state(job) not in ("PENDING", "CONFIGURING"), 120, "a second start", folder, log)
-    wait_for(lambda: state(job) not in ("RUNNING", "COMPLETING", "PENDING"), 600, "the end", folder, log)
+    wait_for(lambda: state(job) in ENDED, 1200, "the end", folder, log)
     resumed = [event["step"] for event in ledger(workspace) if event["event"] == "resume"]
     expect(f"went on from there ({resumed})", resumed[:2] == [0, taken])
     expect(f"finished ({state(job)}, exit {field(job, 'ExitCode')})", state(job) == "COMPLETED")
     record = workspace / "train" / "run.json"
     expect("all steps were taken", record.exists() and json.loads(record.read_text())["steps"] == steps)
     again = output("sbatch", "--parsable", f"--chdir={folder}", str(rendered)).strip()
-    wait_for(lambda: state(again) not in ("RUNNING", "COMPLETING", "PENDING"), 120, "the end", folder, log)
+    wait_for(lambda: state(again) in ENDED, 120, "the end", folder, log)
     expect(
         f"once more: nothing to do ({state(again)})",
         state(again) == "COMPLETED" and len([e for e in ledger(workspace) if e["event"] == "resume"]) == len(resumed),
