@@ -20,7 +20,7 @@ from torch.distributed.tensor import DTensor
 
 from altiplano.parallel.local import die_with_parent
 from altiplano.tokens.loader import Batch, TrainingData
-from altiplano.training import checkpoint, saving, trainer
+from altiplano.training import checkpoint, saving, trainer, worker
 from altiplano.training.job import Job
 from altiplano.training.supervisor import Supervisor
 from altiplano.training.trainer import Trainer
@@ -78,6 +78,17 @@ def before_a_step(faults: Faults) -> None:
         return original(self)
 
     Trainer.batch = batch  # type: ignore[method-assign]
+
+
+def while_starting(faults: Faults) -> None:
+    original = worker.start_mesh
+
+    def start_mesh(*arguments: Any) -> Any:
+        if faults.due("stop while starting"):
+            os.kill(os.getpid(), signal.SIGSTOP)
+        return original(*arguments)
+
+    worker.start_mesh = start_mesh
 
 
 def in_a_gradient(faults: Faults) -> None:
@@ -200,6 +211,7 @@ def unreadable_files(faults: Faults) -> None:
 
 def install(faults: Faults) -> None:
     for wrap in (
+        while_starting,
         before_a_step,
         in_a_gradient,
         after_an_update,

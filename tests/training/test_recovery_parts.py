@@ -21,14 +21,35 @@ from altiplano.training.spikes import SpikeDetector
 
 def test_who_got_least_far_is_the_cause_of_a_hang(tmp_path: Path) -> None:
     for rank, (step, doing) in enumerate([(7, "compute"), (7, "data"), (8, "data")]):
-        heartbeat = Heartbeat(tmp_path, rank)
+        heartbeat = Heartbeat(tmp_path, rank, hang_seconds=10, init_seconds=100)
         heartbeat.step = step
         heartbeat.beat(doing)
     now = time.time()
-    assert stalled(tmp_path, 10.0, now) == []
-    found = stalled(tmp_path, 10.0, now + 11)
+    assert stalled(tmp_path, now) == []
+    found = stalled(tmp_path, now + 11)
     assert [rank.rank for rank in found] == [1, 0, 2]
     assert "rank 1 shows no progress (in data after step 7" in str(found[0])
+
+
+def test_a_rank_may_take_several_times_what_it_took_until_now(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A step of hours, or an evaluation, is no hang where the ones before took as long; nor is a long start."""
+    now = [1000.0]
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    monkeypatch.setattr("time.time", lambda: now[0])
+    heartbeat = Heartbeat(tmp_path, 0, hang_seconds=10, init_seconds=100)
+    heartbeat.beat("init")
+    assert stalled(tmp_path, now[0] + 99) == []
+    assert [rank.doing for rank in stalled(tmp_path, now[0] + 101)] == ["init"]
+    now[0] += 99
+    for _ in range(3):  # three micro-batches of eight seconds
+        heartbeat.beat("compute")
+        now[0] += 8
+    heartbeat.beat("validation")
+    assert stalled(tmp_path, now[0] + 11)  # of this nothing is known yet, least of all how long starting took
+    heartbeat.beat("compute")
+    assert stalled(tmp_path, now[0] + 39) == []
+    assert stalled(tmp_path, now[0] + 41)
+    assert stalled(tmp_path, now[0] + 41, "another attempt") == []
 
 
 def test_spikes_are_far_above_the_median_and_not_remembered() -> None:

@@ -144,7 +144,8 @@ class Supervisor:
 
     def _hang(self, job: Job, asleep: float) -> Ending | None:
         """A rank without a sign of life for too long."""
-        found = stalled(beats_folder(job), job.recipe.recovery.hang_seconds, time.time() - asleep)
+        alive = self.ranks.alive if self.ranks is not None else {}  # the note of one that has ended grows old, too
+        found = [rank for rank in stalled(beats_folder(job), time.time() - asleep) if rank.pid in alive]
         return Ending(FAULT, "hang", str(found[0]), found[0].rank) if found else None
 
     def _report(self, ending: Ending, action: str, faults: int) -> None:

@@ -200,6 +200,7 @@ def prepare(job: Job, mesh: Mesh, bos: int, progress: Callable[[], None] = lambd
     if not heldout:
         raise InputError(f"{job.tokens} has no held-out shards: tokenize a corpus with held-out documents")
     model = spread_model(recipe, job.layout, mesh, token_losses(mesh.group("tp")))
+    model.progress = progress
     parameters = parameters_by_name(model.parts)
     optimizer = make_optimizer(parameters, recipe.optimizer)
     tensors = checkpoint.training_tensors(parameters, optimizer)
