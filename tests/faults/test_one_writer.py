@@ -31,12 +31,13 @@ def supervisor_of(command: int) -> int:
 def test_a_command_killed_while_its_supervisor_starts_leaves_no_second_writer(tmp_path: Path) -> None:
     workspace = tmp_path / "run"
     finish(workspace, "tokenize")
-    first = start(workspace, "train")
+    longer = ["batch.total_tokens=500K"]  # than a second command takes to start
+    first = start(workspace, "train", longer)
     orphan = supervisor_of(first.pid)
     time.sleep(0.2)  # it imports torch, and has not yet asked to die with its parent
     first.kill()
-    first.communicate()
-    second = start(workspace, "train")
+    first.wait()  # its pipe stays open: the orphan must not die of writing to it
+    second = start(workspace, "train", longer)
     supervisor = 0
     while second.poll() is None:
         supervisor = supervisor or next(
