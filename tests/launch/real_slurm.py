@@ -107,7 +107,6 @@ def told_to_stop(folder: Path, name: str, *, by_limit: bool) -> bool:
     description.write_text(
         f'name = "here"\ndevice = "cpu"\nwatts_per_device = 1\n[launch]\npython = "{sys.executable}"\n'
         f"time_limit = {limit}\nsave_seconds = 30\n"
-        # Two cores for SLURM, an agent and two ranks.
         'environment = {OMP_NUM_THREADS = "1"}\n'
     )
     steps = 1500 if by_limit else 600
@@ -119,9 +118,8 @@ def told_to_stop(folder: Path, name: str, *, by_limit: bool) -> bool:
     launch = [*altiplano, "launch", *arguments, "--layout", "dp2", "--on", "slurm", "--out", str(folder / "job.sbatch")]
     subprocess.run(launch, check=True)
     rendered = folder / "job.sbatch"
-    # On one node of CPUs the job has devices for one rank each; that they are torchrun's is what is tried here.
     job = output("sbatch", "--parsable", f"--chdir={folder}", str(rendered)).strip()
-    log = Path.cwd() / f"altiplano-quickstart-{job}.log"
+    log = folder / f"altiplano-quickstart-{job}.log"
     print(f"{name}: job {job}", flush=True)
     results: list[bool] = []
 
@@ -153,8 +151,6 @@ def told_to_stop(folder: Path, name: str, *, by_limit: bool) -> bool:
     )
     if not all(results):
         print(log.read_text()[-6000:] if log.exists() else "no log")
-    for number in (job, again):
-        (Path.cwd() / f"altiplano-quickstart-{number}.log").unlink(missing_ok=True)
     return all(results)
 
 

@@ -1,6 +1,7 @@
 """The parts of recovery, each against values worked out by hand."""
 
 import math
+import signal
 import time
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from altiplano.training import ledger
 from altiplano.training.checkpoint import write_manifest
 from altiplano.training.goodput import against_formula, goodput, sessions
 from altiplano.training.heartbeat import Heartbeat, stalled
+from altiplano.training.interruption import Interruption
 from altiplano.training.saving import prune
 from altiplano.training.skips import Skips
 from altiplano.training.spikes import SpikeDetector
@@ -194,6 +196,26 @@ def test_a_checkpoint_whose_manifest_cannot_be_trusted_stays(tmp_path: Path) -> 
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         *("step-00000010", "step-00000020", "step-00000030 copy", "step-00000050")
     ]
+
+
+def test_only_a_second_control_c_stops_without_saving() -> None:
+    interruption = Interruption()
+    try:
+        for number in (signal.SIGTERM, signal.SIGTERM, signal.SIGINT, signal.SIGTERM):
+            signal.raise_signal(number)
+            assert interruption.asked
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+    finally:
+        interruption.restore()
+
+
+def test_the_ledger_tells_which_checkpoint_should_be_there() -> None:
+    published, rollback = event("published", 1.0, step=20), event("rollback", 2.0, step=10)
+    assert ledger.newest_published([]) == 0
+    assert ledger.newest_published([event("published", 0.0, step=10), published]) == 20
+    assert ledger.newest_published([published, rollback]) == 10
+    assert ledger.newest_published([published, event("resume", 2.0, step=0, seconds={})]) == 0
 
 
 def test_every_ledger_line_is_json_but_one_cut_short(tmp_path: Path) -> None:

@@ -76,12 +76,11 @@ def run_until(
 
 def first_to_do(last: str, recipe: Recipe, cluster: Cluster, layout: Layout, workspace: Path) -> str:
     """The first stage up to ``last`` that is not up to date or whose gate failed; empty when there is none."""
-    for stage in STAGES:
+    names = [str(stage.name) for stage in STAGES]
+    for name, stage in zip(names[: names.index(last) + 1], STAGES, strict=False):
         published = up_to_date(stage, Context(recipe, cluster, layout, workspace, workspace, {}))
         if published is None or not published["passed"]:
-            return stage.name
-        if stage.name == last:
-            break
+            return name
     return ""
 
 

@@ -17,7 +17,7 @@ def find(place: Path) -> list[Path]:
     """
     if checkpoint.NAME.fullmatch(place.name) and place.is_dir():
         return [place]
-    found = [saved for folder in folders(place) for saved in reversed(checkpoint.saved(folder))]
+    found = [saved for folder in folders(place) if folder.is_dir() for saved in reversed(checkpoint.saved(folder))]
     if not found:
         raise InputError(f"{place} has no checkpoints: give a run's folder, or one named step-…")
     return found

@@ -251,10 +251,8 @@ def main() -> int:
         return Supervisor(job).run()
     except OSError as error:
         explanation = explain_os_error(error)
-        if explanation is None:
-            raise
-        print(f"altiplano: {explanation}", file=sys.stderr)
-        return BAD_INPUT
+        print(f"altiplano: {explanation or error}", file=sys.stderr)
+        return BAD_INPUT if explanation else FAILED
 
 
 if __name__ == "__main__":
