@@ -5,6 +5,7 @@
 #              whose goodput is compared with the planner's formula (six minutes)
 # make benchmark  reading, training and layouts beside their peers, on a machine with nothing else to do (a quarter of an hour)
 # make rehearse  one step of the source recipe as ranks of 2,048 would take it, beside the plan (two minutes)
+# make slurm   the rendered job under a real SLURM on this machine alone: needs root, slurm-wlm and munge (four minutes)
 # make lint    ruff, mypy, import-linter
 # make clean   remove the virtual environment and all runs
 PYTHON ?= python3
@@ -14,7 +15,7 @@ READY := .venv/ready
 DEV := .venv/ready-for-development
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: run test contract soak benchmark rehearse lint clean
+.PHONY: run test contract soak benchmark rehearse slurm lint clean
 
 run: $(READY)
 	$(BIN)/altiplano run recipes/quickstart.toml
@@ -37,6 +38,9 @@ benchmark: $(DEV)
 
 rehearse: $(READY)
 	$(BIN)/altiplano rehearse llama-3.1-405b --cluster h100-2048
+
+slurm: $(DEV)
+	PYTHONPATH=tests $(BIN)/python tests/launch/real_slurm.py --limit
 
 lint: $(DEV)
 	$(BIN)/ruff check

@@ -107,6 +107,9 @@ def parser() -> argparse.ArgumentParser:
         add_cluster(sub)
         sub.add_argument("--workspace", type=Path, metavar="FOLDER", help="where results go (default: runs/NAME)")
         sub.add_argument("--again", action="store_true", help="compute this stage again even if it is up to date")
+        sub.add_argument(
+            "--check", action="store_true", help="compute nothing; exit status 0 if all is up to date, 1 if not"
+        )
         if name in ("run", "curate"):
             sub.add_argument(
                 "--engine",
@@ -126,6 +129,11 @@ def parser() -> argparse.ArgumentParser:
                 default=[],
                 metavar="SECTION.KEY",
                 help="go on with training although this recipe value differs from what it was begun with",
+            )
+            sub.add_argument(
+                "--from-step-0",
+                action="store_true",
+                help="begin at step 0 although there are checkpoints, when none of them can be used; they are kept",
             )
             sub.add_argument(
                 "--view",

@@ -34,9 +34,12 @@ def read_inputs(options: argparse.Namespace) -> tuple[Recipe, Cluster, Layout]:
 
 def run_stages(options: argparse.Namespace) -> int:
     recipe, cluster, layout = read_inputs(options)
-    from altiplano.stages.run import run_until
+    from altiplano.stages.run import first_to_do, run_until
 
     workspace = options.workspace or Path("runs") / recipe.name
+    if options.check:
+        missing = first_to_do(options.last, recipe, cluster, layout, workspace)
+        return complain(f"{missing} is not up to date in {workspace}", 1) if missing else 0
     stop_after = getattr(options, "steps", None)
     if stop_after is not None and stop_after < 1:
         raise InputError(f"--steps {stop_after}: give a number of steps above 0")
@@ -56,6 +59,7 @@ def run_stages(options: argparse.Namespace) -> int:
         stop_after=stop_after,
         profile=profile,
         allow=tuple(getattr(options, "allow", ())),
+        from_step_0=getattr(options, "from_step_0", False),
         views=views,
         engine=getattr(options, "engine", "local"),
     )
@@ -118,6 +122,8 @@ def checkpoint_command(options: argparse.Namespace) -> int:
         return 0
     found = inspection.describe(options.place, verify=options.action == "verify")
     print(json.dumps(found, indent=1) if options.json else inspection.table(found))
+    if not options.json and (aside := inspection.describe_aside(options.place)):
+        print(aside)
     return 1 if any(one.get("problem") for one in found) else 0
 
 

@@ -11,6 +11,7 @@ import torch
 from small import SMALL
 
 from altiplano.recipe.schema import Checkpoint
+from altiplano.training.checkpoint import write_manifest
 from altiplano.training.saving import prune
 from distributed.ranks import records, relative, run, start, weights
 
@@ -99,15 +100,15 @@ def test_a_damaged_checkpoint_is_passed_over(undisturbed: Path, tokenized: Path,
     raw = bytearray(victim.read_bytes())
     raw[len(raw) // 2] ^= 1
     victim.write_bytes(raw)
-    damaged_at = victim.stat().st_mtime_ns
     process = start(tmp_path, tokenized, "dp1", [*EXACT, "checkpoint.interval_steps=2"])
     output, _ = process.communicate(timeout=120)
     assert process.returncode == 0, output
     assert "step-00000008 is damaged" in output
-    # The damaged one must not count among those that are kept, or a sound one would go in its stead.
-    kept = sorted(path.name for path in (tmp_path / "checkpoints").glob("step-*"))
-    assert kept == ["step-00000008", "step-00000010"]
-    assert (tmp_path / "checkpoints" / "step-00000008" / "manifest.json").stat().st_mtime_ns > damaged_at
+    # It is kept under another name, and does not count among those that make others superfluous.
+    kept = sorted(path.name for path in (tmp_path / "checkpoints").iterdir())
+    assert kept == ["damaged-step-00000008", "step-00000008", "step-00000010"]
+    assert (tmp_path / "checkpoints" / "damaged-step-00000008" / victim.name).read_bytes() == bytes(raw)
+    assert "nothing removes them but you" in output
     assert same_weights(tmp_path, undisturbed)
 
 
@@ -117,8 +118,9 @@ def test_stopping_where_it_already_stands_trains_no_further(tokenized: Path, tmp
         assert len(records(tmp_path / "metrics.jsonl")) == 3
 
 
-def test_pruning_keeps_sound_checkpoints_when_a_later_one_is_damaged(tmp_path: Path) -> None:
-    for step in (50, 75, 100):  # 100 is damaged: the run went on from 50 and has just saved 75
+def test_pruning_leaves_what_is_later_than_the_newest_alone(tmp_path: Path) -> None:
+    for step in (50, 75, 100):
         (tmp_path / f"step-{step:08d}").mkdir()
-    prune(tmp_path, tmp_path / "step-00000075", Checkpoint(keep=1))
-    assert [path.name for path in tmp_path.iterdir()] == ["step-00000075"]
+        write_manifest(tmp_path / f"step-{step:08d}", {"tier": "permanent"})
+    prune(tmp_path, tmp_path / "step-00000075", Checkpoint(keep=1), {75, 100})
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["step-00000075", "step-00000100"]

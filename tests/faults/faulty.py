@@ -4,6 +4,7 @@ The faults are real (signals, flipped bits, allocations that fail); only their m
 ranks call at that moment. Each happens once: a mark on disk, with its time, outlives the process.
 """
 
+import errno
 import json
 import os
 import resource
@@ -19,7 +20,7 @@ from torch.distributed.tensor import DTensor
 
 from altiplano.parallel.local import die_with_parent
 from altiplano.tokens.loader import Batch, TrainingData
-from altiplano.training import saving, trainer
+from altiplano.training import checkpoint, saving, trainer, worker
 from altiplano.training.job import Job
 from altiplano.training.supervisor import Supervisor
 from altiplano.training.trainer import Trainer
@@ -77,6 +78,17 @@ def before_a_step(faults: Faults) -> None:
         return original(self)
 
     Trainer.batch = batch  # type: ignore[method-assign]
+
+
+def while_starting(faults: Faults) -> None:
+    original = worker.start_mesh
+
+    def start_mesh(*arguments: Any) -> Any:
+        if faults.due("stop while starting"):
+            os.kill(os.getpid(), signal.SIGSTOP)
+        return original(*arguments)
+
+    worker.start_mesh = start_mesh
 
 
 def in_a_gradient(faults: Faults) -> None:
@@ -140,7 +152,7 @@ def in_a_save(faults: Faults) -> None:
     kill_before(saving.dcp, "save", "kill before writing", lambda tensors, checkpoint_id, **_: of_folder(checkpoint_id))
     kill_before(saving.Saver, "_digests", "kill after writing", lambda self, unfinished: of_folder(unfinished))
     kill_before(saving, "_publish", "kill before publishing", lambda unfinished, final, manifest: of_folder(final))
-    kill_before(saving, "prune", "kill after publishing", lambda folder, newest, settings: of_folder(newest))
+    kill_before(saving, "prune", "kill after publishing", lambda folder, newest, *_: of_folder(newest))
     rename = Path.rename
 
     def renamed(self: Path, target: Any) -> Path:
@@ -151,8 +163,63 @@ def in_a_save(faults: Faults) -> None:
     Path.rename = renamed  # type: ignore[method-assign]
 
 
+ERRORS: dict[str, BaseException] = {
+    "MemoryError": MemoryError(),
+    "RuntimeError": RuntimeError("what nobody thought of"),
+    "KeyError": KeyError("files"),
+    "SystemExit": SystemExit(3),
+}
+
+
+def an_error_in_a_save(faults: Faults) -> None:
+    """Anything may be raised anywhere: ``where`` names what raises it, ``error`` one of ERRORS."""
+
+    def wrap(owner: Any, name: str, step_of: Callable[..., int]) -> None:
+        original = getattr(owner, name)
+
+        def wrapped(*arguments: Any, **named: Any) -> Any:
+            due = any(fault.get("where") == name for fault in faults.faults)
+            if due and (fault := faults.due("error in a save", step=step_of(*arguments, **named))):
+                raise ERRORS[fault["error"]]
+            return original(*arguments, **named)
+
+        setattr(owner, name, wrapped)
+
+    def of_folder(folder: Path) -> int:
+        return int(folder.name.rpartition("-")[2])
+
+    wrap(saving.Saver, "_digests", lambda self, unfinished: of_folder(unfinished))
+    wrap(saving, "_publish", lambda unfinished, final, manifest: of_folder(final))
+    wrap(saving, "prune", lambda folder, newest, *_: of_folder(newest))
+    wrap(saving.dcp, "save", lambda tensors, checkpoint_id, **_: of_folder(checkpoint_id))
+
+
+def unreadable_files(faults: Faults) -> None:
+    """Files of checkpoints that cannot be read, as a network or a disk would have it."""
+    found = [fault for fault in faults.faults if fault["kind"] == "unreadable"]
+    original = checkpoint.digest
+
+    def digest(path: Path) -> str:
+        for fault in found:
+            if path.suffix == ".distcp" and not path.parent.name.startswith(".") and os.environ["RANK"] == "0":
+                number = getattr(errno, fault["error"])
+                raise OSError(number, os.strerror(number), str(path))
+        return original(path)
+
+    checkpoint.digest = digest
+
+
 def install(faults: Faults) -> None:
-    for wrap in (before_a_step, in_a_gradient, after_an_update, in_the_data, in_a_save):
+    for wrap in (
+        while_starting,
+        before_a_step,
+        in_a_gradient,
+        after_an_update,
+        in_the_data,
+        in_a_save,
+        an_error_in_a_save,
+        unreadable_files,
+    ):
         wrap(faults)
 
 

@@ -35,10 +35,15 @@ TINY = [
 
 
 def start(
-    workspace: Path, command: str = "run", extra: list[str] | None = None, layout: str = "dp1"
+    workspace: Path,
+    command: str = "run",
+    extra: list[str] | None = None,
+    layout: str = "dp1",
+    *,
+    check: bool = False,
 ) -> subprocess.Popen[str]:
     overrides = [part for value in [*TINY, *(extra or [])] for part in ("--set", value)]
-    options = ["--workspace", str(workspace), "--layout", layout, *overrides]
+    options = ["--workspace", str(workspace), "--layout", layout, *overrides, *(["--check"] if check else [])]
     return subprocess.Popen(
         [sys.executable, "-m", "altiplano", command, "quickstart", *options],
         stdout=subprocess.DEVNULL,

@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +63,7 @@ FAULTS: list[dict[str, Any]] = [
 ]
 
 
-def write_job(folder: Path, tokens: Path, layout: str, overrides: list[str]) -> Path:
+def write_job(folder: Path, tokens: Path, layout: str, overrides: list[str], **changes: Any) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     job = Job(
         recipe=load_recipe("quickstart", overrides),
@@ -71,20 +72,30 @@ def write_job(folder: Path, tokens: Path, layout: str, overrides: list[str]) -> 
         tokens=tokens,
         folder=folder,
         begun=time.time(),
+        **changes,
     )
     file = folder / "job.json"
     file.write_text(job.model_dump_json())
     return file
 
 
-def start(folder: Path, tokens: Path, layout: str, overrides: list[str], faults: list[dict[str, Any]]) -> Any:
-    """A supervised job, with faults when there are any."""
-    job = write_job(folder, tokens, layout, overrides)
+def start(
+    folder: Path,
+    tokens: Path,
+    layout: str,
+    overrides: list[str],
+    faults: list[dict[str, Any]],
+    before: Sequence[str] = (),
+    **changes: Any,
+) -> Any:
+    """A supervised job, with faults when there are any; ``before`` precedes the command, ``changes`` are the job's."""
+    job = write_job(folder, tokens, layout, overrides, **changes)
     command = [sys.executable, "-m", "altiplano.training.supervisor", str(job)]
     if faults:
         (folder / "faults.json").write_text(json.dumps(faults))
         command = [sys.executable, str(Path(__file__).with_name("faulty.py")), str(job), str(folder / "faults.json")]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    command = [*before, *command]
     return subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment, start_new_session=True)
 
 

@@ -31,6 +31,16 @@ def test_a_finished_run_computes_nothing_again(undisturbed: Path) -> None:
     assert before == {path: path.stat().st_mtime_ns for stage in STAGES for path in (undisturbed / stage).rglob("*")}
 
 
+def test_a_check_computes_nothing_and_says_whether_all_is_done(undisturbed: Path) -> None:
+    before = sorted(undisturbed.rglob("*"))
+    for command, extra, code in (("run", [], 0), ("train", [], 0), ("train", ["optimizer.learning_rate=2e-3"], 1)):
+        process = start(undisturbed, command, extra, check=True)
+        _, errors = process.communicate(timeout=120)
+        assert process.returncode == code, errors
+        assert errors == ("" if code == 0 else f"altiplano: train is not up to date in {undisturbed}\n")
+    assert sorted(undisturbed.rglob("*")) == before
+
+
 def test_the_release_loads_in_transformers_with_our_logits(undisturbed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     transformers = pytest.importorskip("transformers")

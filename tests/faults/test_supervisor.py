@@ -11,6 +11,7 @@ from safetensors.torch import load_file
 from small import SMALL
 
 from altiplano.training import goodput, incidents, ledger
+from altiplano.training.skips import Skips
 from faults.soak import start
 
 RECIPE = [
@@ -21,6 +22,7 @@ RECIPE = [
     "guards.spike_window=16",
     "guards.spike_zscore=8",
     "recovery.hang_seconds=6",
+    "recovery.init_seconds=25",
     "recovery.check_weights_every=1",
 ]
 
@@ -43,6 +45,12 @@ def test_a_stopped_rank_is_found_by_its_silence(tokenized: Path, tmp_path: Path)
     assert "rank 1 was stopped" in errors
     assert "starting again from step 5" in errors
     assert steps(tmp_path) == list(range(1, 21))
+
+
+def test_a_rank_that_hangs_while_it_starts_is_found(tokenized: Path, tmp_path: Path) -> None:
+    code, errors = faulty(tmp_path, tokenized, [{"kind": "stop while starting", "rank": 1, "step": -1}])
+    assert code == 0, errors
+    assert "rank 1 was stopped (in init after step 0" in errors
 
 
 def test_a_fault_that_always_comes_back_ends_the_job_with_its_reason(tokenized: Path, tmp_path: Path) -> None:
@@ -78,7 +86,7 @@ def test_elastic_goes_on_without_a_rank_that_keeps_failing(tokenized: Path, tmp_
 def test_a_nan_on_one_rank_skips_the_update_on_all(tokenized: Path, tmp_path: Path) -> None:
     code, errors = faulty(tmp_path / "nan", tokenized, [{"kind": "nan", "rank": 1, "step": 8}])
     assert code == 0, errors
-    assert json.loads((tmp_path / "nan" / "skips.json").read_text()) == {"updates": [8], "samples": []}
+    assert Skips.read(tmp_path / "nan") == Skips({8})
     records = [json.loads(line) for line in (tmp_path / "nan" / "metrics.jsonl").read_text().splitlines()]
     assert [record["step"] for record in records if record["skipped"]] == [9]
     assert records[8]["gradient_norm"] is None
@@ -137,9 +145,9 @@ def test_the_ledger_books_all_time(tokenized: Path, tmp_path: Path) -> None:
 def test_torchrun_restarts_a_killed_and_a_stopped_rank(tokenized: Path, tmp_path: Path) -> None:
     """With torchrun's own agent: the ranks are plain ``altiplano`` processes there."""
     script = Path(__file__).with_name("under_torchrun.py")
-    for kind in ("kill", "stop"):
+    for kind, step in (("kill", 8), ("stop", 8), ("stop while starting", -1)):
         folder = tmp_path / kind
-        start_files(folder, tokenized, [{"kind": kind, "rank": 1, "step": 8}])
+        start_files(folder, tokenized, [{"kind": kind, "rank": 1, "step": step}])
         command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
         command += ["--max-restarts=2", str(script), str(folder / "job.json"), str(folder / "faults.json")]
         done = subprocess.run(command, capture_output=True, text=True, timeout=250, check=False)

@@ -115,10 +115,24 @@ def test_a_missing_input_names_the_command(tmp_path: Path) -> None:
         run_stage(SECOND, context(tmp_path))
 
 
-def test_a_damaged_manifest_is_no_manifest(tmp_path: Path) -> None:
+@pytest.mark.parametrize("damage", ["cut short", "one bit", "no checksum"])
+def test_a_damaged_manifest_decides_nothing(damage: str, tmp_path: Path) -> None:
     both(context(tmp_path))
-    (tmp_path / "first" / "manifest.json").write_text("{")
-    assert not run_stage(FIRST, context(tmp_path)).skipped
+    manifest = tmp_path / "first" / "manifest.json"
+    raw = bytearray(manifest.read_bytes())
+    if damage == "one bit":
+        raw[raw.index(b'"words": 2') + len(b'"words": ')] ^= 1
+    elif damage == "no checksum":
+        content = json.loads(raw)
+        del content["checksum"]
+        raw = bytearray(json.dumps(content).encode())
+    manifest.write_bytes(b"{" if damage == "cut short" else raw)
+    for stage in (FIRST, SECOND):  # as a result, and as what another is made from
+        with pytest.raises(InputError, match=r"first: manifest.json .*; altiplano first RECIPE --again"):
+            run_stage(stage, context(tmp_path))
+    assert not run_stage(FIRST, context(tmp_path), again=True).skipped
+    assert run_stage(SECOND, context(tmp_path)).skipped
+    assert (tmp_path / ".superseded" / "first-unreadable" / "text.txt").exists()
 
 
 def test_torchrun_only_trains(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

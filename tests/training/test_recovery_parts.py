@@ -1,6 +1,7 @@
 """The parts of recovery, each against values worked out by hand."""
 
 import math
+import signal
 import time
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,10 @@ from hypothesis import strategies as st
 
 from altiplano.recipe.schema import Checkpoint, Guards
 from altiplano.training import ledger
+from altiplano.training.checkpoint import write_manifest
 from altiplano.training.goodput import against_formula, goodput, sessions
 from altiplano.training.heartbeat import Heartbeat, stalled
+from altiplano.training.interruption import Interruption
 from altiplano.training.saving import prune
 from altiplano.training.skips import Skips
 from altiplano.training.spikes import SpikeDetector
@@ -20,14 +23,35 @@ from altiplano.training.spikes import SpikeDetector
 
 def test_who_got_least_far_is_the_cause_of_a_hang(tmp_path: Path) -> None:
     for rank, (step, doing) in enumerate([(7, "compute"), (7, "data"), (8, "data")]):
-        heartbeat = Heartbeat(tmp_path, rank)
+        heartbeat = Heartbeat(tmp_path, rank, hang_seconds=10, init_seconds=100)
         heartbeat.step = step
         heartbeat.beat(doing)
     now = time.time()
-    assert stalled(tmp_path, 10.0, now) == []
-    found = stalled(tmp_path, 10.0, now + 11)
+    assert stalled(tmp_path, now) == []
+    found = stalled(tmp_path, now + 11)
     assert [rank.rank for rank in found] == [1, 0, 2]
     assert "rank 1 shows no progress (in data after step 7" in str(found[0])
+
+
+def test_a_rank_may_take_several_times_what_it_took_until_now(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A step of hours, or an evaluation, is no hang where the ones before took as long; nor is a long start."""
+    now = [1000.0]
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    monkeypatch.setattr("time.time", lambda: now[0])
+    heartbeat = Heartbeat(tmp_path, 0, hang_seconds=10, init_seconds=100)
+    heartbeat.beat("init")
+    assert stalled(tmp_path, now[0] + 99) == []
+    assert [rank.doing for rank in stalled(tmp_path, now[0] + 101)] == ["init"]
+    now[0] += 99
+    for _ in range(3):  # three micro-batches of eight seconds
+        heartbeat.beat("compute")
+        now[0] += 8
+    heartbeat.beat("validation")
+    assert stalled(tmp_path, now[0] + 11)  # of this nothing is known yet, least of all how long starting took
+    heartbeat.beat("compute")
+    assert stalled(tmp_path, now[0] + 39) == []
+    assert stalled(tmp_path, now[0] + 41)
+    assert stalled(tmp_path, now[0] + 41, "another attempt") == []
 
 
 def test_spikes_are_far_above_the_median_and_not_remembered() -> None:
@@ -146,10 +170,52 @@ def test_both_tiers_of_checkpoints_are_kept(tmp_path: Path) -> None:
     for step in range(10, 110, 10):
         folder = tmp_path / f"step-{step:08d}"
         folder.mkdir()
-        tier = "permanent" if step % 50 == 0 else "rolling"
-        (folder / "manifest.json").write_text(f'{{"tier": "{tier}"}}')
-    prune(tmp_path, tmp_path / "step-00000100", Checkpoint(keep=2, keep_rolling=3))
+        write_manifest(folder, {"tier": "permanent" if step % 50 == 0 else "rolling"})
+    settings = Checkpoint(keep=2, keep_rolling=3)
+    # Only what this session has verified permits to remove others.
+    assert prune(tmp_path, tmp_path / "step-00000100", settings, {80, 100}) == {}
+    assert sorted(int(path.name[5:]) for path in tmp_path.iterdir()) == [*range(10, 110, 10)]
+    prune(tmp_path, tmp_path / "step-00000100", settings, {70, 80, 90, 50, 100})
     assert sorted(int(path.name[5:]) for path in tmp_path.iterdir()) == [50, 70, 80, 90, 100]
+
+
+def test_a_checkpoint_whose_manifest_cannot_be_trusted_stays(tmp_path: Path) -> None:
+    for step in range(10, 60, 10):
+        folder = tmp_path / f"step-{step:08d}"
+        folder.mkdir()
+        write_manifest(folder, {"tier": "permanent"})
+    manifest = tmp_path / "step-00000010" / "manifest.json"
+    raw = bytearray(manifest.read_bytes())
+    raw[raw.index(b"perm")] ^= 1
+    manifest.write_bytes(raw)
+    (tmp_path / "step-00000020" / "manifest.json").unlink()
+    (tmp_path / "step-00000020" / "manifest.json").mkdir()  # cannot be read, by root either
+    (tmp_path / "step-00000030 copy").mkdir()  # somebody else's, whatever it is
+    skipped = prune(tmp_path, tmp_path / "step-00000050", Checkpoint(keep=1), {50})
+    assert sorted(path.name for path in skipped) == ["step-00000010", "step-00000020"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        *("step-00000010", "step-00000020", "step-00000030 copy", "step-00000050")
+    ]
+
+
+def test_only_a_second_control_c_stops_without_saving() -> None:
+    interruption = Interruption()
+    try:
+        for number in (signal.SIGTERM, signal.SIGTERM, signal.SIGINT, signal.SIGTERM):
+            signal.raise_signal(number)
+            assert interruption.asked
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+    finally:
+        interruption.restore()
+
+
+def test_the_ledger_tells_which_checkpoint_should_be_there() -> None:
+    published, rollback = event("published", 1.0, step=20), event("rollback", 2.0, step=10)
+    assert ledger.newest_published([]) == 0
+    assert ledger.newest_published([event("published", 0.0, step=10), published]) == 20
+    assert ledger.newest_published([published, rollback]) == 10
+    assert ledger.newest_published([published, event("resume", 2.0, step=0, seconds={})]) == 0
 
 
 def test_every_ledger_line_is_json_but_one_cut_short(tmp_path: Path) -> None:

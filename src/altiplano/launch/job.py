@@ -41,6 +41,10 @@ class LaunchJob:
         """The stages before training, which one process computes; skipped when they are up to date."""
         return [python, "-m", "altiplano", "tokenize", *arguments]
 
+    def check(self, python: str, arguments: Sequence[str]) -> list[str]:
+        """Whether training is finished, by its exit status; computes nothing."""
+        return [python, "-m", "altiplano", "train", *arguments, "--check"]
+
     def train(self, python: str, arguments: Sequence[str], head: str) -> list[str]:
         """One torchrun agent per node. ``head`` is the rendezvous: host and port of the first node; "" on one node."""
         rendezvous = ["--standalone"]

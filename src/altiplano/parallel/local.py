@@ -29,11 +29,12 @@ class Ranks:
         self.alive: dict[int, int] = {}
         """Rank by process id."""
         # Ranks start deaf to requests to stop, which wait until they unblock them; nothing is lost meanwhile.
+        parent = os.getpid()
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
         for rank in range(world_size):
             child = os.fork()
             if child == 0:
-                _be_rank(rank, world_size, port, run)
+                _be_rank(rank, world_size, port, run, parent)
             self.alive[child] = rank
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
@@ -69,9 +70,9 @@ def fork_ranks(world_size: int, run: Callable[[], int]) -> int:
     return abs(failure)
 
 
-def _be_rank(rank: int, world_size: int, port: int, run: Callable[[], int]) -> None:
+def _be_rank(rank: int, world_size: int, port: int, run: Callable[[], int], parent: int) -> None:
     """The life of one child: it never returns, so that no exit handler of the parent runs twice."""
-    die_with_parent()
+    die_with_parent(parent)
     os.environ.update(
         RANK=str(rank),
         LOCAL_RANK=str(rank),
@@ -91,9 +92,12 @@ def _be_rank(rank: int, world_size: int, port: int, run: Callable[[], int]) -> N
         os._exit(code)
 
 
-def die_with_parent() -> None:
-    """Linux: be killed when the parent dies, even by SIGKILL."""
+def die_with_parent(parent: int | None = None) -> None:
+    """Linux: be killed when the parent dies, even by SIGKILL. ``parent`` is its process id, where that is known: one
+    that died before this call would never be noticed."""
     if sys.platform == "linux":
         import ctypes
 
         ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+    if parent is not None and os.getppid() != parent:
+        os._exit(1)

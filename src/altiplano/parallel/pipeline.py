@@ -29,7 +29,10 @@ SCHEDULES = {"1f1b": "1F1B", "interleaved": "Interleaved1F1B", "zbv": "ZBVZeroBu
 
 
 class SpreadModel:
-    """This process's parts of the model, in the order of the pipeline, and how a batch flows through all parts."""
+    """This process's parts of the model, in the order of the pipeline, and how a batch flows through all parts.
+
+    ``progress`` is called at every micro-batch of every part, in training and in evaluation.
+    """
 
     def __init__(
         self,
@@ -48,6 +51,9 @@ class SpreadModel:
         self.divisor = 1.0
         self.unchecked = layout.compile
         self.schedules: dict[tuple[int, int], Any] = {}
+        self.progress: Callable[[], None] = lambda: None
+        for part in parts:
+            part.register_forward_pre_hook(lambda module, arguments: self.progress())
 
     def step(self, batch: Batch, sequences: int, divisor: int) -> Tensor:
         """Accumulate the gradient of sum(token losses) / divisor; return this rank's part of that loss.
@@ -82,6 +88,7 @@ class SpreadModel:
 
         All data-parallel ranks score together; they may have different numbers of rows, or none.
         """
+        batch = batch.to(self.mesh.device)
         rows = batch.tokens.shape[0]
         most = torch.tensor(max(1, rows), device=self.mesh.device)
         dist.all_reduce(most, dist.ReduceOp.MAX, group=self.mesh.group("dp"))

@@ -234,8 +234,17 @@ class Guards(Section):
 class Recovery(Section):
     """What is watched, and what happens after a fault. None of it changes what is trained."""
 
-    hang_seconds: float = Field(600.0, gt=0, description="without a sign of progress from a rank; then all start again")
+    hang_seconds: float = Field(
+        600.0,
+        gt=0,
+        description="without a sign of progress from a rank (a micro-batch, a file saved), or five times the longest "
+        "that it lately took, if that is more; then all start again",
+    )
+    init_seconds: float = Field(
+        3600.0, gt=0, description="the same while a rank starts and loads; it verifies each file"
+    )
     max_restarts: int = Field(3, ge=0, description="in a row without a new checkpoint; then training stops")
+    max_restarts_in_total: int = Field(100, ge=0, description="of one command, with new checkpoints too; then it stops")
     elastic: bool = Field(False, description="after two faults of one rank in a row, go on with one rank of dp less")
     check_weights_every: int = Field(100, ge=0, description="steps between searches for silent corruption; 0: never")
     check_speed_every: int = Field(100, ge=0, description="steps between searches for a slow rank; 0: never")

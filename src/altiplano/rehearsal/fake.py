@@ -21,14 +21,14 @@ def join_fake_group(layout: Layout, rank: int) -> Mesh:
     """The mesh as rank ``rank`` of the whole job sees it. Collectives return at once and change nothing."""
     os.environ.update(WORLD_SIZE=str(layout.world_size), RANK=str(rank), LOCAL_RANK="0")
     dist.init_process_group("fake", store=FakeStore(), rank=rank, world_size=layout.world_size)
-    _skip_vote()
+    skip_vote()
     # A GPU widens so many logits at a time; a CPU's small pieces would only make the rehearsal longer.
     loss.CHUNK["cpu"] = loss.CHUNK["cuda"]
     context.context_attention = _attend_to_whole_row
     return start_mesh(layout, "cpu")
 
 
-def _skip_vote() -> None:
+def skip_vote() -> None:
     """PyTorch 2.13 first votes whether all stages were given shapes; ours were, and nobody is there to ask."""
     if not hasattr(schedules._PipelineSchedule, "_warmup_p2p"):
         return

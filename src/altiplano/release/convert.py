@@ -27,13 +27,13 @@ def convert(place: Path, out: Path) -> str:
     if out.exists():
         raise InputError(f"{out} is there already: give a new folder")
     folder = max(find(place), key=checkpoint.step_of)
-    problem = checkpoint.check(folder)
-    if problem:
-        raise InputError(f"{folder} is damaged ({problem}); altiplano checkpoint verify shows which are sound")
+    condition = checkpoint.check(folder)
+    if condition.problem:
+        raise InputError(f"{folder} is {condition}; altiplano checkpoint verify shows which are sound")
     run = run_of(folder)
     recipe = load_recipe(str(run / "recipe.toml"), [])
     out.mkdir(parents=True)
     tokenizer = Tokenizer.load(run / "tokenize" / "tokenizer")
-    export_weights(folder, recipe, tokenizer, out)
+    export_weights(folder, checkpoint.step_of(folder), recipe, tokenizer, out)
     write_tokenizer(tokenizer, recipe.batch.sequence_length, out)
     return f"step {checkpoint.step_of(folder):,} of {recipe.name} is in {out}"

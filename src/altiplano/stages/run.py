@@ -1,10 +1,14 @@
 """A run: the stages in order, in one workspace, up to the one that was asked for."""
 
 import fcntl
+import os
+import platform
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 import tomli_w
 
@@ -13,8 +17,10 @@ from altiplano.recipe.cluster import Cluster
 from altiplano.recipe.layout import Layout, check_layout
 from altiplano.recipe.schema import Recipe
 from altiplano.stages import calibrate, curate, evaluate, redteam, release, tokenize, train
-from altiplano.stages.stage import Context, Outcome, is_publisher, run_stage
+from altiplano.stages.stage import Context, Outcome, is_publisher, run_stage, up_to_date
 
+SECONDS_TO_END = 30.0
+"""What a killed command has started may take so long to be gone."""
 STAGES = tuple(module.STAGE for module in (curate, tokenize, train, evaluate, calibrate, redteam, release))
 
 
@@ -28,6 +34,7 @@ def run_until(
     again: bool = False,
     stop_after: int | None = None,
     profile: tuple[int, int] | None = None,
+    from_step_0: bool = False,
     allow: tuple[str, ...] = (),
     views: tuple[str, ...] = (),
     engine: str = "local",
@@ -40,11 +47,23 @@ def run_until(
     if last not in ("curate", "tokenize"):
         check_device(cluster)
     outcomes: list[Outcome] = []
-    with locked(workspace):
+    with locked(workspace) as lock:
         (workspace / "recipe.toml").write_text(recipe_toml(recipe))
         for stage in STAGES:
             context = Context(
-                recipe, cluster, layout, workspace, workspace, {}, stop_after, profile, allow, views, engine
+                recipe,
+                cluster,
+                layout,
+                workspace,
+                workspace,
+                {},
+                stop_after=stop_after,
+                profile=profile,
+                from_step_0=from_step_0,
+                allow=allow,
+                views=views,
+                lock=lock,
+                engine=engine,
             )
             say(f"{stage.name} …")
             outcome = run_stage(stage, context, again=again and stage.name == last)
@@ -53,6 +72,16 @@ def run_until(
             if stage.name == last or not outcome.result.finished or not outcome.result.passed:
                 break
     return outcomes
+
+
+def first_to_do(last: str, recipe: Recipe, cluster: Cluster, layout: Layout, workspace: Path) -> str:
+    """The first stage up to ``last`` that is not up to date or whose gate failed; empty when there is none."""
+    names = [str(stage.name) for stage in STAGES]
+    for name, stage in zip(names[: names.index(last) + 1], STAGES, strict=False):
+        published = up_to_date(stage, Context(recipe, cluster, layout, workspace, workspace, {}))
+        if published is None or not published["passed"]:
+            return name
+    return ""
 
 
 def check_device(cluster: Cluster) -> None:
@@ -71,20 +100,62 @@ def recipe_toml(recipe: Recipe) -> str:
 
 
 @contextmanager
-def locked(workspace: Path) -> Iterator[None]:
-    """Keep a second command out of the workspace. The lock goes with the process, even when it is killed."""
+def locked(workspace: Path) -> Iterator[int]:
+    """Keep a second command out of the workspace; yields the lock's descriptor.
+
+    Processes that are given the descriptor hold the lock, too, and it goes with the last of them, even when all are
+    killed. What a killed command has started may need a moment to end.
+    """
     try:
         workspace.mkdir(parents=True, exist_ok=True)
-        lock = (workspace / ".lock").open("w")
+        lock = (workspace / ".lock").open("a+")
     except OSError as error:
         raise InputError(f"cannot write to {workspace}: {error.strerror}; choose another --workspace") from error
     with lock:
         if is_publisher():
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError as error:
-                raise InputError(f"another altiplano command is at work in {workspace}; wait for it") from error
-        yield
+            _take(lock, workspace)
+        try:
+            yield lock.fileno()
+        finally:
+            if is_publisher():  # all that was started has ended; what only inherited the descriptor shall not keep it
+                fcntl.flock(lock, fcntl.LOCK_UN)
+
+
+def _take(lock: IO[str], workspace: Path) -> None:
+    """Raises InputError when another command lives, or what one has started does not end."""
+    end = time.monotonic() + SECONDS_TO_END
+    while True:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            break
+        except BlockingIOError as error:
+            lock.seek(0)
+            holder = lock.read().split()
+            if _is_alive(holder) or time.monotonic() > end:
+                by = f" (process {holder[0]} on {holder[1]})" if len(holder) == 2 else ""
+                raise InputError(f"another altiplano command{by} is at work in {workspace}; wait for it") from error
+            time.sleep(0.1)
+        except OSError as error:
+            raise InputError(
+                f"{workspace} is on a file system that cannot lock files ({error.strerror}), so two commands could "
+                "write in it at once; choose another --workspace"
+            ) from error
+    lock.truncate(0)
+    lock.write(f"{os.getpid()} {platform.node()}\n")
+    lock.flush()
+
+
+def _is_alive(holder: list[str]) -> bool:
+    """Whether the command that took the lock is still there; one of another machine is taken to be."""
+    if len(holder) != 2 or holder[1] != platform.node() or not holder[0].isdigit():
+        return len(holder) == 2
+    try:
+        os.kill(int(holder[0]), 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def say(text: str) -> None:

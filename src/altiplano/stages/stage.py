@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from altiplano import __version__
-from altiplano.disk import digest, sync
+from altiplano.disk import Damaged, digest, read_checked, sync, write_checked
 from altiplano.errors import InputError
 from altiplano.recipe.cluster import Cluster
 from altiplano.recipe.layout import Layout
@@ -45,10 +45,14 @@ class Context:
     """Training only: stop after so many optimizer steps."""
     profile: tuple[int, int] | None = None
     """Training only: record a trace of steps [first, last)."""
+    from_step_0: bool = False
+    """Training only: begin at step 0 although there are checkpoints, when none of them can be used."""
     allow: tuple[str, ...] = ()
     """Recipe keys that may differ from those that a stage with precious work was begun with."""
     views: tuple[str, ...] = ()
     """Training only: tensorboard, wandb."""
+    lock: int | None = None
+    """Descriptor of the workspace's lock, for processes that write in it: it is held as long as any of them lives."""
     engine: str = "local"
     """Curation only: local, ray or ray:ADDRESS."""
 
@@ -59,6 +63,8 @@ class Result:
 
     counts: dict[str, Any]
     records: tuple[str, ...] = ()
+    unlisted: tuple[str, ...] = ()
+    """Folders whose files have checksums elsewhere and were synced when they were written."""
     measured: dict[str, Any] = field(default_factory=dict)
     passed: bool = True
     finished: bool = True
@@ -93,8 +99,9 @@ def run_stage(stage: Stage, context: Context, *, again: bool = False) -> Outcome
     workspace = context.workspace
     wanted = _wanted(stage, context)
     fingerprint = _hash(wanted)
-    published = read_manifest(workspace / stage.name)
-    if published is not None and published["fingerprint"] == fingerprint and not again:
+    # Computed again it is moved aside, so only then does it not matter what it was.
+    published = None if again else up_to_date(stage, context)
+    if published is not None:
         return Outcome(stage.name, True, Result(published["counts"], passed=published["passed"]), published)
 
     if "RANK" in os.environ and not stage.distributed:
@@ -123,8 +130,15 @@ def run_stage(stage: Stage, context: Context, *, again: bool = False) -> Outcome
         **result.measured,
     }
     manifest = _describe(folder, wanted, fingerprint, result) | {"measured": measured}
-    _publish(folder, workspace, stage.name, manifest)
+    _publish(folder, workspace, stage.name, manifest, result)
     return Outcome(stage.name, False, result, manifest)
+
+
+def up_to_date(stage: Stage, context: Context) -> Manifest | None:
+    """The manifest of the published result, if that is what the stage would compute."""
+    published = _manifest_of(context.workspace, stage.name)
+    wanted = published and _hash(_wanted(stage, context))
+    return published if published and published["fingerprint"] == wanted else None
 
 
 def is_publisher() -> bool:
@@ -133,12 +147,22 @@ def is_publisher() -> bool:
 
 
 def read_manifest(folder: Path) -> Manifest | None:
-    """The manifest of a published stage folder; None when it is missing or unreadable."""
+    """The manifest of a published stage folder; None when there is none.
+
+    Raises Damaged when it is not what was written, OSError when it cannot be read.
+    """
     try:
-        manifest: Manifest = json.loads((folder / MANIFEST).read_text())
-    except (OSError, json.JSONDecodeError):
+        return read_checked(folder / MANIFEST)
+    except FileNotFoundError:
         return None
-    return manifest if "fingerprint" in manifest else None
+
+
+def _manifest_of(workspace: Path, name: str) -> Manifest | None:
+    """As ``read_manifest``. Raises InputError when it is damaged: to compute a stage again may take months."""
+    try:
+        return read_manifest(workspace / name)
+    except Damaged as error:
+        raise InputError(f"{workspace / name}: {error}; altiplano {name} RECIPE --again computes it again") from error
 
 
 def recipe_values(recipe: Recipe, keys: tuple[str, ...]) -> dict[str, Any]:
@@ -158,7 +182,7 @@ def _wanted(stage: Stage, context: Context) -> Manifest:
     """All that determines the stage's result. Raises InputError when an earlier stage has not been run."""
     inputs = {}
     for name in stage.inputs:
-        manifest = read_manifest(context.workspace / name)
+        manifest = _manifest_of(context.workspace, name)
         if manifest is None:
             raise InputError(f"{stage.name} needs {name}, which has not been run: altiplano {name} RECIPE")
         inputs[name] = manifest["hash"]
@@ -173,20 +197,31 @@ def _wanted(stage: Stage, context: Context) -> Manifest:
 
 
 def _describe(folder: Path, wanted: Manifest, fingerprint: str, result: Result) -> Manifest:
-    files = {str(path.relative_to(folder)): digest(path) for path in sorted(folder.rglob("*")) if path.is_file()}
+    files = {_name(path, folder): digest(path) for path in _listed(folder, result) if path.is_file()}
     files.pop(MANIFEST, None)
     records = {name: files.pop(name) for name in list(files) if name.startswith(result.records)}
     determined = wanted | {"outputs": files, "counts": result.counts, "passed": result.passed}
     return determined | {"hash": _hash(determined), "fingerprint": fingerprint, "records": records}
 
 
-def _publish(folder: Path, workspace: Path, name: str, manifest: Manifest) -> None:
-    (folder / MANIFEST).write_text(json.dumps(manifest, indent=1, sort_keys=True) + "\n")
-    for path in [*folder.rglob("*"), folder]:
+def _listed(folder: Path, result: Result) -> list[Path]:
+    return [path for path in sorted(folder.rglob("*")) if not (_name(path, folder) + "/").startswith(result.unlisted)]
+
+
+def _name(path: Path, folder: Path) -> str:
+    return str(path.relative_to(folder))
+
+
+def _publish(folder: Path, workspace: Path, name: str, manifest: Manifest, result: Result) -> None:
+    write_checked(folder / MANIFEST, manifest)
+    for path in [*_listed(folder, result), folder]:
         sync(path)
     final = workspace / name
     if final.exists():
-        old = read_manifest(final) or {"hash": "unreadable"}
+        try:
+            old = read_manifest(final) or {"hash": "unreadable"}
+        except (OSError, Damaged):
+            old = {"hash": "unreadable"}
         # Never deleted: a trained model may be the work of months.
         aside = workspace / ".superseded"
         aside.mkdir(exist_ok=True)

@@ -31,8 +31,9 @@ RECORDS = (
     "tensorboard/",
     "wandb",
     ".beats/",
-    "checkpoints/",
 )
+# Every checkpoint has a manifest with checksums; one that was set aside may not even be readable.
+UNLISTED = ("checkpoints/",)
 
 
 def run(context: Context) -> Result:
@@ -51,6 +52,7 @@ def run(context: Context) -> Result:
         stop_after=context.stop_after,
         profile=context.profile,
         allow=context.allow,
+        from_step_0=context.from_step_0,
         views=context.views,
     )
     if "RANK" in os.environ:  # torchrun's agent watches over this rank
@@ -61,20 +63,21 @@ def run(context: Context) -> Result:
         # A fresh process, since ranks are forked and this one has threads.
         job_file = context.folder / "job.json"
         job_file.write_text(job.model_copy(update={"begun": time.time()}).model_dump_json())
-        code = _run_and_pass_signals_on([sys.executable, "-m", "altiplano.training.supervisor", str(job_file)])
+        command = [sys.executable, "-m", "altiplano.training.supervisor", str(job_file), str(os.getpid())]
+        code = _run_and_pass_signals_on(command, context.lock)
         job_file.unlink()
         if code:
             raise StageFailed(code)
     if not is_publisher():
         return Result({}, finished=False)
     record = json.loads((context.folder / "run.json").read_text())
-    if not record["finished"]:
-        steps, done = context.recipe.batch.steps, record["steps"]
+    steps, done = context.recipe.batch.steps, record["steps"]
+    if not record["finished"] or done != steps:
         message = f"stopped at step {done} of {steps}; the same command goes on from there; so far: {context.folder}"
         return Result({"steps": done}, finished=False, message=message)
     _drop_older_checkpoints(context)
     counts: dict[str, Any] = {key: record[key] for key in ("parameters", "tokens", "steps")}
-    return Result(counts, records=RECORDS)
+    return Result(counts, records=RECORDS, unlisted=UNLISTED)
 
 
 def _describe_data(recipe: Recipe, tokens: Path, folder: Path) -> None:
@@ -94,11 +97,14 @@ def _describe_data(recipe: Recipe, tokens: Path, folder: Path) -> None:
         print(line, file=sys.stderr)
 
 
-def _run_and_pass_signals_on(command: list[str]) -> int:
-    """Wait for ``command``, which ends by itself after Ctrl-C (the terminal tells it, too) or SIGTERM."""
+def _run_and_pass_signals_on(command: list[str], lock: int | None) -> int:
+    """Wait for ``command``, which ends by itself after Ctrl-C (the terminal tells it, too) or SIGTERM.
+
+    It and its ranks hold the workspace's ``lock``, too: it is free when none of them is left, however they end.
+    """
     # Blocked, not ignored, while it starts: a Ctrl-C waits until its ranks listen, and is neither lost nor a traceback.
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    process = subprocess.Popen(command)
+    process = subprocess.Popen(command, pass_fds=() if lock is None else (lock,))
     before = {
         signal.SIGINT: signal.signal(signal.SIGINT, lambda number, frame: None),
         signal.SIGTERM: signal.signal(signal.SIGTERM, lambda number, frame: process.terminate()),
@@ -112,8 +118,14 @@ def _run_and_pass_signals_on(command: list[str]) -> int:
 
 
 def _drop_older_checkpoints(context: Context) -> None:
-    for old in sorted((context.folder / "checkpoints").glob("step-*"))[:-1]:
-        shutil.rmtree(old)
+    """All but that of the last step, whose weights were written and whose bytes were verified."""
+    from altiplano.training import checkpoint
+
+    folder = context.folder / "checkpoints"
+    if checkpoint.of_step(folder, context.recipe.batch.steps).exists():
+        for old in checkpoint.saved(folder):
+            if checkpoint.step_of(old) < context.recipe.batch.steps:
+                shutil.rmtree(old)
 
 
 STAGE = Stage("train", reads=READS, inputs=("tokenize",), run=run, distributed=True, precious=True)

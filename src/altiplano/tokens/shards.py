@@ -4,7 +4,6 @@
 of the documents), ``NAME.bytes.npy`` the UTF-8 bytes of each document's text. ``shards.json`` lists them all.
 """
 
-import json
 import struct
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -14,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from altiplano.disk import digest
+from altiplano.disk import Damaged, digest, read_checked, write_checked
 from altiplano.errors import InputError
 
 MAGIC = b"MMIDIDX\x00\x00"
@@ -128,7 +127,7 @@ def write_list(folder: Path, shards: Sequence[Shard], vocabulary: int) -> None:
         sha256 = {"sha256": digest(shard.path.with_name(shard.path.name + ".bin"))}
         listed.append(asdict(shard) | path | sha256)
     content = {"vocabulary": vocabulary, "dtype": np.dtype(token_dtype(vocabulary)).name, "shards": listed}
-    (folder / "shards.json").write_text(json.dumps(content, indent=1, sort_keys=True) + "\n")
+    write_checked(folder / "shards.json", content)
 
 
 def read_shards(folder: Path, split: str) -> list[Shard]:
@@ -153,9 +152,11 @@ def verify_shards(folder: Path) -> None:
 def _listed(folder: Path) -> list[dict[str, Any]]:
     file = folder / "shards.json"
     try:
-        return list(json.loads(_read(file))["shards"])
-    except (json.JSONDecodeError, KeyError) as error:
-        raise InputError(f"{file} is damaged; tokenize again") from error
+        return list(read_checked(file)["shards"])
+    except OSError as error:
+        raise InputError(f"{file} cannot be read ({error.strerror}); tokenize again") from error
+    except Damaged as error:
+        raise InputError(f"{file} is damaged ({error}); tokenize again") from error
 
 
 def _read(file: Path) -> bytes:

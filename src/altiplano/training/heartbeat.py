@@ -1,28 +1,56 @@
 """Signs of life: every rank notes what it does and since when; whoever watches can tell who stopped.
 
-One small file a rank, in a folder that all ranks of a machine see. A hang shows as a note that grows old.
+One small file a rank, in a folder that all ranks of a machine see. A hang shows as a note that grows old. A note says
+itself how old it may become: a rank knows how long it took from one sign to the next until now, its watcher does not.
 """
 
 import os
 import time
+from collections import defaultdict, deque
 from dataclasses import dataclass
 from pathlib import Path
 
 PHASES = ("init", "data", "compute", "validation", "save")
 """What a rank does within a step, in order."""
+PATIENCE = 5.0
+"""A rank hangs when it shows no sign of life for so many times the longest that it lately took from one to the next."""
+REMEMBERED = 200
+"""Signs of life of each phase that are looked at for that."""
+LENGTH = 120
 
 
 class Heartbeat:
     """This rank's note."""
 
-    def __init__(self, folder: Path, rank: int):
+    def __init__(self, folder: Path, rank: int, hang_seconds: float, init_seconds: float):
+        """``hang_seconds`` without a sign of life are allowed at least; ``init_seconds`` while it starts."""
         folder.mkdir(parents=True, exist_ok=True)
         self.file = os.open(folder / f"rank-{rank:05d}", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        self.hang_seconds, self.init_seconds = hang_seconds, init_seconds
         self.step = 0
+        self.last = ("", 0.0)
+        self.taken: dict[str, deque[float]] = defaultdict(lambda: deque(maxlen=REMEMBERED))
 
     def beat(self, doing: str) -> None:
-        """Say that this rank now begins ``doing``."""
-        os.pwrite(self.file, f"{time.time():.3f} {os.getpid()} {self.step} {doing:<12}".encode(), 0)
+        """Say that this rank now begins ``doing``, or gets on with it."""
+        now = time.monotonic()
+        before, at = self.last
+        if before:
+            self.taken[before].append(now - at)
+        self.last = (doing, now)
+        note = f"{time.time():.3f} {os.getpid()} {self.step} {doing} {self.limit(doing):.3f} {attempt()}"
+        os.pwrite(self.file, note.ljust(LENGTH).encode(), 0)
+
+    def limit(self, doing: str) -> float:
+        """Seconds without a sign of life that ``doing`` may take."""
+        if doing == PHASES[0]:
+            return self.init_seconds
+        return max(self.hang_seconds, PATIENCE * max(self.taken[doing], default=0.0))
+
+
+def attempt() -> str:
+    """Which start of the ranks of this machine a note belongs to: files of an earlier one may still lie there."""
+    return f"{os.getppid()}.{os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}"
 
 
 @dataclass(frozen=True)
@@ -40,19 +68,19 @@ class Stalled:
         return f"rank {self.rank} {how} (in {self.doing} after step {self.step}, {self.seconds:.0f} s ago)"
 
 
-def stalled(folder: Path, limit: float, now: float) -> list[Stalled]:
-    """Ranks whose last sign of life is more than ``limit`` seconds old, the likeliest cause first.
+def stalled(folder: Path, now: float, of: str = "") -> list[Stalled]:
+    """Ranks whose last sign of life is older than it may be, the likeliest cause first; ``of`` one attempt, if given.
 
     When one rank hangs all others soon wait for it: one that a signal stopped comes first, then who got least far.
     """
     found = []
     for file in folder.glob("rank-*"):
         try:
-            at, pid, step, doing = file.read_text().split()
+            at, pid, step, doing, limit, whose = file.read_text().split()
         except (ValueError, OSError):  # not yet written
             continue
         seconds = now - float(at)
-        if seconds > limit:
+        if seconds > float(limit) and of in ("", whose):
             rank = int(file.name.removeprefix("rank-"))
             found.append(Stalled(rank, int(pid), seconds, int(step), doing, _is_stopped(int(pid))))
     return sorted(found, key=lambda rank: (not rank.stopped, rank.step, PHASES.index(rank.doing), -rank.seconds))

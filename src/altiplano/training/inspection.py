@@ -1,10 +1,10 @@
 """Looking at checkpoints from outside a run: find them, list them, verify every byte."""
 
-import json
 import time
 from pathlib import Path
 from typing import Any
 
+from altiplano.disk import Damaged
 from altiplano.errors import InputError
 from altiplano.recipe.units import human
 from altiplano.training import checkpoint
@@ -15,14 +15,18 @@ def find(place: Path) -> list[Path]:
 
     Raises InputError when there are none.
     """
-    if place.name.startswith("step-") and place.is_dir():
+    if checkpoint.NAME.fullmatch(place.name) and place.is_dir():
         return [place]
-    folders = [place, place / "checkpoints", place / "train" / "checkpoints"]
-    folders += sorted(place.glob(".work/train-*/checkpoints"))
-    found = [saved for folder in folders for saved in reversed(checkpoint.saved(folder))]
+    found = [saved for folder in folders(place) if folder.is_dir() for saved in reversed(checkpoint.saved(folder))]
     if not found:
         raise InputError(f"{place} has no checkpoints: give a run's folder, or one named step-…")
     return found
+
+
+def folders(place: Path) -> list[Path]:
+    """Where checkpoints of the run in ``place`` may be."""
+    found = [place, place / "checkpoints", place / "train" / "checkpoints"]
+    return [*found, *sorted(place.glob(".work/train-*/checkpoints"))]
 
 
 def describe(place: Path, *, verify: bool) -> list[dict[str, Any]]:
@@ -30,18 +34,27 @@ def describe(place: Path, *, verify: bool) -> list[dict[str, Any]]:
     rows = []
     for folder in find(place):
         row: dict[str, Any] = {"path": str(folder), "step": checkpoint.step_of(folder)}
-        row["bytes"] = sum(file.stat().st_size for file in folder.iterdir())
+        row["bytes"] = checkpoint.size([folder])
         try:
             manifest = checkpoint.read_manifest(folder)
-        except (OSError, json.JSONDecodeError) as error:
-            row["problem"] = f"manifest.json: {error}"
+        except (OSError, Damaged) as error:
+            row["problem"] = str(error)
         else:
             row |= {key: manifest.get(key) for key in ("tier", "tokens", "layout")}
             row["saved"] = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(folder.stat().st_mtime))
             if verify:
-                row["problem"] = checkpoint.check(folder)
+                row["problem"] = checkpoint.check(folder).problem
         rows.append(row)
     return rows
+
+
+def describe_aside(place: Path) -> str:
+    """What was set aside in the run in ``place``, and how much disk it takes; empty when nothing was."""
+    found = [path for folder in folders(place) for path in checkpoint.kept_aside(folder)]
+    if not found:
+        return ""
+    names = "\n".join(f"  {path}" for path in found)
+    return f"set aside, {checkpoint.size(found) / 1e6:,.0f} MB; nothing removes them but you:\n{names}"
 
 
 def table(rows: list[dict[str, Any]]) -> str:

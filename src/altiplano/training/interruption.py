@@ -1,4 +1,8 @@
-"""Ctrl-C and SIGTERM end the step in progress and save a checkpoint, on every process together."""
+"""Ctrl-C and SIGTERM end the step in progress and save a checkpoint, on every process together.
+
+SIGTERM may come more than once: SLURM sends it to every process of a job, torchrun passes it on as well. Only a second
+Ctrl-C, which a person means, stops without saving.
+"""
 
 import signal
 
@@ -6,18 +10,20 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Interruption:
-    """Remembers a signal to stop; the second one stops at once."""
+    """Remembers a signal to stop; a second SIGINT stops at once."""
 
     def __init__(self) -> None:
         self.asked = False
+        self.interrupts = 0
         self._before = {number: signal.signal(number, self._remember) for number in SIGNALS}
         # A rank is started with SIGINT blocked; one that came meanwhile is delivered now.
         signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
 
     def _remember(self, number: int, frame: object) -> None:
-        if self.asked:
-            raise KeyboardInterrupt
         self.asked = True
+        self.interrupts += number == signal.SIGINT
+        if self.interrupts > 1:
+            raise KeyboardInterrupt
 
     def restore(self) -> None:
         for number, handler in self._before.items():

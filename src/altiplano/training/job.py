@@ -1,5 +1,6 @@
 """A training job as the train stage hands it over: everything that a rank needs to know."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,8 @@ class Job(BaseModel):
     """Record a trace of steps [first, last), counted from 1."""
     allow: tuple[str, ...] = ()
     """Recipe keys that may differ from what the checkpoint was trained with."""
+    from_step_0: bool = False
+    """Begin at step 0 although there are checkpoints, when none of them can be used."""
     views: tuple[str, ...] = ()
     """Other tools that show the run while it trains: tensorboard, wandb."""
     attempt: int = 0
@@ -32,6 +35,11 @@ class Job(BaseModel):
 
     def with_layout(self, layout: Layout) -> "Job":
         return self.model_copy(update={"layout": layout})
+
+    @property
+    def is_first_attempt(self) -> bool:
+        """Not one that the supervisor or torchrun's agent made after a fault."""
+        return self.attempt == 0 and os.environ.get("TORCHELASTIC_RESTART_COUNT", "0") == "0"
 
     def facts(self) -> dict[str, Any]:
         return {"layout": str(self.layout), "world_size": self.layout.world_size, "attempt": self.attempt}

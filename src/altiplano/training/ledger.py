@@ -37,6 +37,11 @@ class Ledger:
         if self.heartbeat is not None:
             self.heartbeat.beat(bucket)
 
+    def progress(self) -> None:
+        """Still at what was entered, and getting on with it."""
+        if self.heartbeat is not None:
+            self.heartbeat.beat(self.bucket)
+
     def book(self, step: int, event: str = "step") -> dict[str, float]:
         """Write what was booked since the last line, as the cost of reaching ``step``; return it."""
         self.enter(self.bucket)
@@ -63,6 +68,17 @@ def note(file: Path, event: str, at: float | None = None, **facts: Any) -> None:
             if opened.read(1) != b"\n":
                 opened.write(b"\n")
         opened.write(line.encode() + b"\n")
+
+
+def newest_published(events: list[dict[str, Any]]) -> int:
+    """The step of the newest checkpoint that should be there; 0 when the run went back to its beginning since."""
+    newest = 0
+    for event in events:
+        if event.get("event") == PUBLISHED:
+            newest = max(newest, event.get("step", 0))
+        elif event.get("event") in ("resume", "rollback"):
+            newest = min(newest, event.get("step", 0))
+    return newest
 
 
 def read(file: Path) -> list[dict[str, Any]]:

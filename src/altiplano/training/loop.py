@@ -3,11 +3,12 @@
 import shutil
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 import torch.distributed as dist
 
-from altiplano.errors import TrainingError
+from altiplano.errors import Fault, TrainingError
 from altiplano.parallel.mesh import Mesh
 from altiplano.parallel.spread import compute_type
 from altiplano.planning.flops import training_flops_per_token
@@ -34,7 +35,7 @@ def train(job: Job, mesh: Mesh, bos: int, ledger: Ledger) -> dict[str, Any]:
     """
     recipe, rules = job.recipe, job.recipe.checkpoint
     interruption = Interruption()
-    trainer = prepare(job, mesh, bos)
+    trainer = prepare(job, mesh, bos, ledger.progress)
     peak = Peak(mesh, compute_type(recipe))
     first, steps = trainer.done, recipe.batch.steps
     end = min(steps, job.stop_after or steps)
@@ -44,7 +45,7 @@ def train(job: Job, mesh: Mesh, bos: int, ledger: Ledger) -> dict[str, Any]:
         observer.terminal.note(str(trainer.model.products))
     spikes = SpikeDetector(recipe.guards, observer.past(recipe.guards.spike_window))
     slow = SlowRanks(mesh.device, recipe.recovery.slow_ratio, trainer.corruption.group)
-    saver = Saver(job.folder / "checkpoints", trainer.tensors, rules, ledger.published)
+    saver = Saver(job.folder / "checkpoints", trainer.tensors, rules, first, ledger.published, ledger.progress)
     profiler = Profiler(range(*job.profile) if job.profile else range(0), job.folder / "profile")
     flops = training_flops_per_token(recipe.model, recipe.batch.sequence_length)
     ledger.book(first, "resume")
@@ -55,6 +56,7 @@ def train(job: Job, mesh: Mesh, bos: int, ledger: Ledger) -> dict[str, Any]:
         observer.heldout(trainer.evaluate())
     while trainer.done < end and not interrupted:
         begun = time.monotonic()
+        saver.check()
         profiler.before(trainer.done + 1)
         ledger.enter(DATA)
         batch = trainer.batch()
@@ -78,6 +80,7 @@ def train(job: Job, mesh: Mesh, bos: int, ledger: Ledger) -> dict[str, Any]:
             rollbacks += 1
             saver.finish()
             roll_back(trainer, spikes.in_a_row, rollbacks)
+            saver.go_on_from(trainer.done)
             ledger.book(trainer.done, "rollback")
             observer.go_back(trainer.done)
             spikes = SpikeDetector(recipe.guards, observer.past(recipe.guards.spike_window))
@@ -102,6 +105,8 @@ def train(job: Job, mesh: Mesh, bos: int, ledger: Ledger) -> dict[str, Any]:
     ledger.enter(SAVE)
     if (problem := saver.finish()) is not None:
         raise problem
+    if saver.newest != trainer.done:
+        raise Fault(f"training ended at step {trainer.done:,}, its newest checkpoint is of step {saver.newest:,}")
     ledger.enter(INIT)
     interruption.restore()
     return {
@@ -125,14 +130,17 @@ def roll_back(trainer: Trainer, spikes: int, rollbacks: int) -> None:
         )
     start, stop, seen = trainer.samples(first).start, trainer.samples(trainer.done - 1).stop, trainer.done
     trainer.skips.skip_samples(start, stop)
+    aside: list[Path] = []
     if dist.get_rank() == 0:
         trainer.skips.write(job.folder)
         for later in checkpoint.saved(job.folder / "checkpoints"):
             if checkpoint.step_of(later) > first:
-                shutil.rmtree(later)
+                aside.append(checkpoint.set_aside(later, checkpoint.ROLLED_BACK))
     dist.barrier()
     trainer.load(no_later_than=first)
     if dist.get_rank() == 0:
+        for later in aside if trainer.done else ():  # not before another one was found sound
+            shutil.rmtree(later, ignore_errors=True)
         what = f"loss or gradient spiked in steps {first + 1} to {seen}"
         action = f"went back to step {trainer.done}; samples {start:,} to {stop - 1:,} are left out"
         incidents.record(job.folder, "spike", what, action, step=seen, samples=[start, stop])

@@ -3,11 +3,11 @@
 The list is part of what determines the weights: a run that starts with another's ``skips.json`` takes the same steps.
 """
 
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from altiplano.disk import sync
+from altiplano.disk import Damaged, read_checked, sync, write_checked
+from altiplano.errors import InputError
 
 
 @dataclass
@@ -22,13 +22,16 @@ class Skips:
         path = folder / "skips.json"
         if not path.exists():
             return cls()
-        stored = json.loads(path.read_text())
+        try:
+            stored = read_checked(path)
+        except Damaged as error:
+            raise InputError(f"{folder}: {error}; it determines the weights: bring it back from a copy") from error
         return cls(set(stored["updates"]), [(int(start), int(stop)) for start, stop in stored["samples"]])
 
     def write(self, folder: Path) -> None:
         """Replace the list whole: a kill leaves the old one or the new one."""
         unfinished = folder / ".skips.json"
-        unfinished.write_text(json.dumps({"updates": sorted(self.updates), "samples": self.samples}) + "\n")
+        write_checked(unfinished, {"updates": sorted(self.updates), "samples": self.samples})
         sync(unfinished)
         unfinished.replace(folder / "skips.json")
 

@@ -1,9 +1,10 @@
 """Keeps a training job alive on this machine: starts its ranks, notices faults, and starts them again.
 
-``python -m altiplano.training.supervisor JOB.json``. This process imports torch once and forks the ranks, so a restart
-costs a second. A fault is a rank that dies, fails or shows no progress; the ranks then start again from the newest
-sound checkpoint. Bad input and diverged training are not faults: they end the job with their reason, as does a fault
-that keeps coming back. On several machines torchrun's agents do this work; see ``watchdog.py``.
+``python -m altiplano.training.supervisor JOB.json [PARENT]``. This process imports torch once and forks the ranks, so a
+restart costs a second. A fault is a rank that dies, fails or shows no progress; the ranks then start again from the
+newest sound checkpoint. Bad input and diverged training are not faults: they end the job with their reason, as does a
+fault that keeps coming back, and any fault when there were very many. On several machines torchrun's agents do this
+work; see ``watchdog.py``.
 """
 
 import json
@@ -56,7 +57,7 @@ class Supervisor:
 
     def run(self) -> int:
         """Until the job is done, cannot go on, or was asked to stop; the command's exit code."""
-        job, faults, blamed = self.job, 0, None
+        job, faults, blamed, restarts = self.job, 0, None, 0
         while True:
             before = newest_step(job)
             begun = job.begun or time.time()
@@ -69,6 +70,9 @@ class Supervisor:
                 return INTERRUPTED
             faults = 1 if newest_step(job) > before else faults + 1
             layout, now = job.layout, newest_step(job)
+            if restarts >= job.recipe.recovery.max_restarts_in_total:
+                self._report(ending, f"started again {restarts} times by this command already: stopped", faults)
+                return FAILED
             if faults > job.recipe.recovery.max_restarts:
                 self._report(ending, f"the same again {faults} times without progress: stopped", faults)
                 return FAILED
@@ -76,7 +80,7 @@ class Supervisor:
                 layout = fewer_ranks(layout)
             action = f"starting again from step {now}" + (f" as {layout}" if layout != job.layout else "")
             self._report(ending, action, faults)
-            blamed = ending.rank
+            blamed, restarts = ending.rank, restarts + 1
             self._pause(faults)
             job = job.model_copy(update={"layout": layout, "attempt": job.attempt + 1, "begun": None})
 
@@ -140,7 +144,8 @@ class Supervisor:
 
     def _hang(self, job: Job, asleep: float) -> Ending | None:
         """A rank without a sign of life for too long."""
-        found = stalled(beats_folder(job), job.recipe.recovery.hang_seconds, time.time() - asleep)
+        alive = self.ranks.alive if self.ranks is not None else {}  # the note of one that has ended grows old, too
+        found = [rank for rank in stalled(beats_folder(job), time.time() - asleep) if rank.pid in alive]
         return Ending(FAULT, "hang", str(found[0]), found[0].rank) if found else None
 
     def _report(self, ending: Ending, action: str, faults: int) -> None:
@@ -238,11 +243,16 @@ def fewer_ranks(layout: Layout) -> Layout:
 
 
 def main() -> int:
-    die_with_parent()
+    die_with_parent(int(sys.argv[2]) if len(sys.argv) > 2 else None)
     job = Job.model_validate_json(Path(sys.argv[1]).read_text())
     if "OMP_NUM_THREADS" not in os.environ:
         torch.set_num_threads(max(1, (os.cpu_count() or 1) // job.layout.world_size))
-    return Supervisor(job).run()
+    try:
+        return Supervisor(job).run()
+    except OSError as error:
+        explanation = explain_os_error(error)
+        print(f"altiplano: {explanation or error}", file=sys.stderr)
+        return BAD_INPUT if explanation else FAILED
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 import math
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +18,7 @@ from altiplano.parallel.spread import parameters_by_name, set_initial_weights, s
 from altiplano.tokens.loader import Batch, TrainingData
 from altiplano.tokens.prefetch import Prefetcher
 from altiplano.tokens.shards import read_shards
-from altiplano.training import checkpoint, incidents
+from altiplano.training import checkpoint, incidents, ledger
 from altiplano.training.clip import clip_gradient
 from altiplano.training.corruption import CorruptionSearch
 from altiplano.training.job import Job
@@ -47,6 +47,8 @@ class Trainer:
     """Steps that changed the weights."""
     skipped_in_a_row: int = 0
     ready: Prefetcher | None = None
+    progress: Callable[[], None] = lambda: None
+    """Called whenever something that takes long gets on."""
 
     def samples(self, step: int) -> range:
         """Places in the order of samples that step number ``step`` (from 0) takes."""
@@ -143,9 +145,20 @@ class Trainer:
         }
 
     def load(self, no_later_than: int | None = None) -> None:
-        """Go to the newest sound checkpoint, or to the initial weights when there is none."""
+        """Go to the newest sound checkpoint, or to the initial weights when there never was one.
+
+        Raises InputError when there are checkpoints and none can be used, unless this command was told to go on.
+        """
         self.close()
-        found = checkpoint.load_newest(self.job.folder / "checkpoints", self.tensors, no_later_than)
+        begins = no_later_than is None
+        found = checkpoint.load_newest(
+            self.job.folder / "checkpoints",
+            self.tensors,
+            no_later_than,
+            published=ledger.newest_published(ledger.read(self.job.folder / "ledger.jsonl")) if begins else 0,
+            from_step_0=self.job.from_step_0 and begins and self.job.is_first_attempt,
+            progress=self.progress,
+        )
         if found is None and self.done:
             for part in self.model.parts:
                 set_initial_weights(part, self.job.recipe)
@@ -175,7 +188,7 @@ class Trainer:
             )
 
 
-def prepare(job: Job, mesh: Mesh, bos: int) -> Trainer:
+def prepare(job: Job, mesh: Mesh, bos: int, progress: Callable[[], None] = lambda: None) -> Trainer:
     """Data, model and optimizer, as at the start or as in the newest sound checkpoint in the job's folder."""
     recipe = job.recipe
     sequence = recipe.batch.sequence_length
@@ -187,6 +200,7 @@ def prepare(job: Job, mesh: Mesh, bos: int) -> Trainer:
     if not heldout:
         raise InputError(f"{job.tokens} has no held-out shards: tokenize a corpus with held-out documents")
     model = spread_model(recipe, job.layout, mesh, token_losses(mesh.group("tp")))
+    model.progress = progress
     parameters = parameters_by_name(model.parts)
     optimizer = make_optimizer(parameters, recipe.optimizer)
     tensors = checkpoint.training_tensors(parameters, optimizer)
@@ -202,6 +216,7 @@ def prepare(job: Job, mesh: Mesh, bos: int) -> Trainer:
         bos,
         skips=Skips.read(job.folder),
         corruption=CorruptionSearch(parameters, dist.new_group(backend="gloo")),
+        progress=progress,
     )
     trainer.load()
     return trainer

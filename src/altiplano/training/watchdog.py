@@ -4,6 +4,7 @@ torchrun's agent starts all ranks again when one dies, but waits for ever for on
 first rank of a machine to find another without a sign of life ends it, and the agent does the rest.
 """
 
+import contextlib
 import os
 import signal
 import sys
@@ -12,7 +13,7 @@ import time
 from pathlib import Path
 
 from altiplano.training import incidents
-from altiplano.training.heartbeat import stalled
+from altiplano.training.heartbeat import attempt, stalled
 
 LOOK_SECONDS = 5.0
 
@@ -21,20 +22,20 @@ class Watchdog(threading.Thread):
     """Looks at the heartbeats in ``beats`` until ``stop``; records what it finds in ``folder``."""
 
     def __init__(self, beats: Path, folder: Path, limit: float):
+        """``limit`` is the shortest time without a sign of life that is a hang."""
         super().__init__(name="watchdog", daemon=True)
         self.beats, self.folder, self.limit = beats, folder, limit
-        self.begun = time.time()
+        self.attempt = attempt()
         self.stopping = threading.Event()
 
     def run(self) -> None:
         while not self.stopping.wait(min(LOOK_SECONDS, self.limit / 2)):
-            now = time.time()
-            # Notes from before this start are of ranks that are gone.
-            found = [rank for rank in stalled(self.beats, self.limit, now) if now - rank.seconds >= self.begun]
+            found = stalled(self.beats, time.time(), self.attempt)
             if found:
                 what = f"{found[0]}"
                 print(f"altiplano: {what}; ending it, so that torchrun starts all again", file=sys.stderr, flush=True)
-                incidents.record(self.folder, "hang", what, "ended it", rank=found[0].rank, step=found[0].step)
+                with contextlib.suppress(OSError):  # a full disk must not keep it alive
+                    incidents.record(self.folder, "hang", what, "ended it", rank=found[0].rank, step=found[0].step)
                 os.kill(found[0].pid, signal.SIGKILL)
                 return
 

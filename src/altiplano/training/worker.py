@@ -37,25 +37,28 @@ def beats_folder(job: Job) -> Path:
 def run_job(job: Job) -> dict[str, Any]:
     """Train, then let the first rank write ``weights/`` and ``run.json`` into the job's folder."""
     is_writer = os.environ.get("RANK", "0") == "0"
-    heartbeat = Heartbeat(beats_folder(job), int(os.environ.get("RANK", "0")))
+    recovery = job.recipe.recovery
+    rank = int(os.environ.get("RANK", "0"))
+    heartbeat = Heartbeat(beats_folder(job), rank, recovery.hang_seconds, recovery.init_seconds)
     book = ledger.Ledger(ledger_file(job) if is_writer else None, heartbeat, job.begun)
     if is_writer and job.begun is None:  # nobody watches over this rank on this machine
         ledger.note(ledger_file(job), "start", **job.facts())
     tokenizer = Tokenizer.load(job.tokens / "tokenizer")
     keep_freed_memory()
-    mesh = start_mesh(job.layout, job.device)
-    watchdog = Watchdog(beats_folder(job), job.folder, job.recipe.recovery.hang_seconds)
+    watchdog = Watchdog(beats_folder(job), job.folder, min(recovery.hang_seconds, recovery.init_seconds))
     if job.begun is None:
         watchdog.start()
+    mesh = start_mesh(job.layout, job.device)
     session = train(job, mesh, tokenizer.bos, book)
     watchdog.stop()
     book.enter(ledger.SAVE)
     dist.barrier()  # nobody leaves while another may still speak to it; writing the weights is for one process alone
     if is_writer:
         if session["finished"]:
-            # The last save of this session succeeded, or the one that it began from was verified: the newest is sound.
-            newest = checkpoint.saved(job.folder / "checkpoints")[0]
-            export_weights(newest, job.recipe, tokenizer, job.folder / "weights", lambda: book.enter(ledger.SAVE))
+            # That of the last step and no other: it was saved and read back, or verified when this session began.
+            final = checkpoint.of_step(job.folder / "checkpoints", session["last_step"])
+            weights = job.folder / "weights"
+            export_weights(final, session["last_step"], job.recipe, tokenizer, weights, lambda: book.enter(ledger.SAVE))
         book.book(session["last_step"], "end")
         write_record(job, session)
     return session
