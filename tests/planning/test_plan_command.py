@@ -66,7 +66,7 @@ def test_json_has_the_documented_keys(capsys: pytest.CaptureFixture[str]) -> Non
 
 
 def test_quick_and_without_torch() -> None:
-    """No torch, numpy or rich is imported; it takes no longer than so many turns of a plain loop in the same process."""
+    """No torch, numpy or rich is imported; it takes no longer than so many turns of a loop in the same process."""
     code = (
         "import sys, time; from altiplano.cli import run; run(sys.argv[1:]); planned = time.process_time(); "
         "sum(i * i for i in range(10**6)); loop = time.process_time() - planned; "
