@@ -18,7 +18,7 @@ from corpus_support import split
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from altiplano.corpus.sources import blocklist, http_payload, warc
+from altiplano.corpus.sources import blocklist, http_payload, warc, warc_records
 from altiplano.corpus.sources.raw import Raw, left_out
 from altiplano.corpus.sources.unpacking import FREE_BYTES
 
@@ -297,6 +297,21 @@ def test_what_is_no_page_is_counted_with_its_reason(tmp_path):
         "response record",
     ]
     assert [b.reason for b in bad] == [left_out(reason, "").reason for reason in reasons]
+
+
+def test_of_what_is_too_long_only_pages_are_losses(tmp_path, monkeypatch):
+    monkeypatch.setattr(warc_records, "MAX_RECORD_BYTES", 300_000)
+    long = bytes(400_000)
+    records = [response("film", long, media="video/mp4"), response("page", long), response("ok", PAGE)]
+    records.append(record("http://a.example/text", long, "conversion", "text/plain"))
+    for pack in (bytes, gzip.compress):
+        found, bad = pages_of(tmp_path, b"".join(map(pack, records)))
+        assert list(found) == ["ok"]
+        assert [(b.reason, b.lost) for b in bad] == [
+            (left_out("content type video/*", "").reason, False),
+            ("record above 64 MiB", True),
+            ("record above 64 MiB", True),
+        ]
 
 
 def test_brackets_around_the_address_go(tmp_path):

@@ -50,10 +50,10 @@ def _lost(lost: Lost, place: str, number: int, pages: int) -> Bad:
 def _page(record: Record, place: str) -> list[Raw | Bad]:
     """The page, and what was mended in it; or why there is none."""
     where = f"{place} {record.url}"
-    if record.too_long:
-        return [Bad(TOO_LONG, where)]
     kind = _media_type(record.headers.get("content-type", ""))
     if record.kind == "conversion" and kind == "text/plain":
+        if record.too_long:
+            return [Bad(TOO_LONG, where)]
         text, repair = decode(record.block)
         return _with_repairs(Raw(place, record.url, "text", text, len(record.block)), [repair], where)
     if record.kind == "resource":
@@ -74,6 +74,8 @@ def _html(record: Record, response: Response, place: str, where: str) -> list[Ra
     kind = _media_type(declared) or "text/html"
     if "html" not in kind:
         return [left_out(f"content type {_family(kind)}", f"{where} {kind}")]
+    if record.too_long:
+        return [Bad(TOO_LONG, where)]
     try:
         body, wrong = payload(response)
     except TooLongError:

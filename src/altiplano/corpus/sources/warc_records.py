@@ -18,6 +18,9 @@ RECORD = re.compile(rb"WARC/[01]\.\d{1,2}[ \t]{0,4}\r?\n(?=[A-Za-z-]{3,40}:)")
 RECORD_BYTES = 64
 """Longer than anything that ``RECORD`` looks at."""
 
+BEGINNING = 16 * 2**10
+"""Bytes of a long record that tell what it is."""
+
 HEADER_END = re.compile(rb"\n\r?\n")
 BLANK = re.compile(rb"[\r\n\0]*+")
 """Between records. Zero bytes stand there where a file was written in blocks."""
@@ -28,7 +31,7 @@ IGNORED = ("warcinfo", "request", "metadata")
 
 @dataclass(frozen=True)
 class Record:
-    """``headers`` by name in lower case; ``block`` is what follows them, left out where it is ``too_long``."""
+    """``headers`` by name in lower case; ``block`` is what follows, only its beginning where it is ``too_long``."""
 
     headers: dict[str, str]
     block: bytes
@@ -144,9 +147,10 @@ class _Reader:
     def _block(self, headers: dict[str, str], length: int) -> Record | Lost:
         kept = length <= MAX_RECORD_BYTES and Record(headers, b"").kind not in IGNORED
         announced = f"{length:,} bytes announced"
-        left, new_member = length, False
+        left, new_member, beginning = length, False, b""
         while len(self.buffer) < left:
             if not kept:
+                beginning = beginning or bytes(self.buffer[:BEGINNING])
                 left -= len(self.buffer)
                 self.buffer.clear()
             known, new_member = len(self.buffer), new_member or not self.source.is_open
@@ -157,7 +161,7 @@ class _Reader:
                 del self.buffer[:known]
                 return self._lost(f"cut off before the next record, {announced}", is_one=True)
             new_member = new_member and len(self.buffer) == known
-        block = bytes(self.buffer[:left]) if kept else b""
+        block = bytes(self.buffer[:left]) if kept else beginning
         del self.buffer[:left]
         # a gzip member's checksum stands at its end: before that nobody knows whether the record is sound
         self._skip_blank(in_member=True)
