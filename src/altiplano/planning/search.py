@@ -16,8 +16,9 @@ from altiplano.planning.steptime import step_time
 
 TIE = 0.04
 """Layouts of one stack whose step times are so close are not told apart: twice the median error on published runs."""
-TIGHT = 0.95
-"""Of the memory that can be filled: predicted peaks are up to 6 % off."""
+TIGHT = 0.90
+"""Of the memory that can be filled: predicted peaks are within 6 % of published ones, and one of a run that was not
+in our file was 14 % higher."""
 VIRTUAL = (1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 16)
 
 
