@@ -84,7 +84,7 @@ def tiles(plan: Plan) -> list[Tile]:
         Tile(
             "device-hours",
             human(bill.device_hours),
-            (f"{run.name} took {human(run.device_hours)}; " if (run := published(plan)) else "")
+            (f"published: {human(run.device_hours)}; " if (run := published(plan)) else "")
             + f"${human(bill.dollars)} at ${plan.cluster.operation.price_per_device_hour:.2f}",
         ),
         Tile(
