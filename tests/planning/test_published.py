@@ -188,7 +188,9 @@ def test_h200_is_not_slower_than_h100() -> None:
     for run in RUNS:
         if run.chip.name == "h100":
             newer = replace(chip, network_bandwidth=run.chip.network_bandwidth)
-            assert step_time(run.case, newer, run.stack).total <= step_time(run.case, run.chip, run.stack).total, run.name
+            assert step_time(run.case, newer, run.stack).total <= step_time(run.case, run.chip, run.stack).total, (
+                run.name
+            )
 
 
 def test_sizes_of_checkpoints_as_published() -> None:

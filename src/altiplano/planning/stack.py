@@ -171,7 +171,7 @@ def load_chip(name: str) -> Chip:
             values = tomllib.loads(Path(name).read_text(encoding="utf-8"))
         except OSError as error:
             raise InputError(
-                f"{name}: cannot be read: {error.strerror}; altiplano doctor --measure writes it"
+                f"{name}: cannot be read: {error.strerror}; altiplano doctor --measure {name} writes it"
             ) from None
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise InputError(f"{name}: not TOML: {error}") from None
