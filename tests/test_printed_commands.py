@@ -31,7 +31,7 @@ PLACEHOLDERS = {
     "PATH": "samples",
     "NAME": "quickstart",
     "ADDRESS": "127.0.0.1:1",
-    "CONTEXT": "64",
+    "CONTEXT": "256",
     "TASK": "plain",
     "LIBRARY": "corpus",
 }
@@ -138,7 +138,7 @@ def prepared(house: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return house
 
 
-@pytest.mark.parametrize("text", COMMANDS)
+@pytest.mark.parametrize("text", COMMANDS, ids=lambda text: re.sub(r"[^ -~]", "", text)[:90])
 def test_a_printed_command_works(text: str, prepared: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     words = shlex.split(text, comments=True)
     if " ".join(words) in EXEMPT:
