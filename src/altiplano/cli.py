@@ -48,6 +48,12 @@ Exit status: 0 done, 1 a gate failed or training cannot go on, 2 bad input, 130 
 Ctrl-C is safe at any time: the same command goes on where it stopped."""
 
 
+AGAIN = (
+    "compute {what} again even if it is up to date; a stage before it whose unfinished work was begun with other "
+    "settings begins anew"
+)
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     code = run(sys.argv[1:] if arguments is None else arguments)
     sys.stdout.flush()
@@ -106,7 +112,9 @@ def parser() -> argparse.ArgumentParser:
         add_recipe(sub)
         add_cluster(sub)
         sub.add_argument("--workspace", type=Path, metavar="FOLDER", help="where results go (default: runs/NAME)")
-        sub.add_argument("--again", action="store_true", help="compute this stage again even if it is up to date")
+        sub.add_argument(
+            "--again", action="store_true", help=AGAIN.format(what="the release" if name == "run" else "this stage")
+        )
         sub.add_argument(
             "--check", action="store_true", help="compute nothing; exit status 0 if all is up to date, 1 if not"
         )

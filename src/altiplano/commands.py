@@ -6,7 +6,7 @@ import os
 import sys
 from pathlib import Path
 
-from altiplano.errors import INTERRUPTED, InputError
+from altiplano.errors import INTERRUPTED, DoesNotFit, InputError
 from altiplano.recipe.cluster import Cluster
 from altiplano.recipe.layout import Layout, check_layout, parse_layout
 from altiplano.recipe.load import load_cluster, load_recipe
@@ -134,13 +134,16 @@ def plan_run(options: argparse.Namespace) -> int:
 
     recipe, cluster = load_recipe(options.recipe, options.overrides), load_cluster(options.cluster)
     other = load_recipe(options.compare) if options.compare else None
-    plans, names = make_plans(recipe, cluster, options.layout, options.stack, options.precision, options.what_if, other)
-    if options.html:
+    try:
+        plans = make_plans(recipe, cluster, options.layout, options.stack, options.precision, options.what_if, other)
+    except DoesNotFit as error:
+        return complain(str(error), 1)
+    if options.html and plans[0].plan:
         from altiplano.release.plan_page import write_page
 
-        write_page(plans[0], options.html)
-    print_plans(plans, names, options.json)
-    return 0 if all(plan.fits for plan in plans) else 1
+        write_page(plans[0].plan, options.html)
+    print_plans(plans, options.json)
+    return 0 if all(one.fits for one in plans) else 1
 
 
 def plan_curation(options: argparse.Namespace) -> int:

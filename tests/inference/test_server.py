@@ -123,16 +123,16 @@ def test_a_stream_adds_up_to_the_whole_answer(client, extra):
     ("body", "status", "param"),
     [
         ({"prompt": "a", "model": "other"}, 404, "model"),
-        ({"prompt": "a", "max_tokens": -1}, 422, "max_tokens"),
-        ({"prompt": "a", "max_tokens": "many"}, 422, "max_tokens"),
-        ({"prompt": {"text": "a"}}, 422, "prompt"),
+        ({"prompt": "a", "max_tokens": -1}, 400, "max_tokens"),
+        ({"prompt": "a", "max_tokens": "many"}, 400, "max_tokens"),
+        ({"prompt": {"text": "a"}}, 400, "prompt"),
         ({"prompt": []}, 400, "prompt"),
         ({"prompt": [[]]}, 400, "prompt"),
         ({"prompt": [10**6]}, 400, "prompt"),
         ({"prompt": "a", "max_tokens": 0}, 400, "max_tokens"),
         ({"prompt": "a", "max_tokens": 4096}, 400, "prompt"),
-        ({"prompt": "a", "temperature": -1}, 422, "temperature"),
-        ({"prompt": "a", "logprobs": 50}, 422, "logprobs"),
+        ({"prompt": "a", "temperature": -1}, 400, "temperature"),
+        ({"prompt": "a", "logprobs": 50}, 400, "logprobs"),
         ({"prompt": "a", "n": 100000}, 400, "n"),
         ({"prompt": "a", "best_of": 3}, 400, "best_of"),
         ({"prompt": "a", "frequency_penalty": 1.0}, 400, "frequency_penalty"),
@@ -176,6 +176,9 @@ def test_other_addresses_and_bodies_get_an_error_object(client):
 
 def test_models_health_and_metrics(client, served: Served):
     [model] = client.get("/v1/models").json()["data"]
+    assert client.get(f"/v1/models/{model['id']}").json() == model
+    unknown = client.get("/v1/models/gpt-4/of/another")
+    assert (unknown.status_code, unknown.json()["error"]["code"]) == (404, "model_not_found")
     assert model["id"] == "tiny"
     assert model["max_model_len"] == served.context
     assert client.get("/health").json()["status"] == "ok"

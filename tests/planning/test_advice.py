@@ -39,4 +39,4 @@ def test_larger_models_have_smaller_rates_and_larger_batches() -> None:
 def test_advice_names_its_sources() -> None:
     hints = advice(make_plan(load_recipe("llama-3.1-405b"), load_cluster("h100-2048")))
     assert [hint["key"] for hint in hints] == ["size", "batch_tokens", "learning_rate"]
-    assert "arXiv 2203.15556" in hints[0]["text"] and "8e-05" in hints[2]["text"]
+    assert "arXiv 2203.15556" in hints[0]["text"] and "8e-5" in hints[2]["text"]

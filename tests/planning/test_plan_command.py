@@ -23,18 +23,20 @@ def test_the_first_screen_tells_a_decision_maker_the_truth(capsys: pytest.Captur
     assert run(SOURCE) == 0
     screen = capsys.readouterr().out.split("\n\n")[0]
     lines = screen.splitlines()
-    assert len(lines) <= 10
+    assert len(lines) <= 24
+    assert "21.3 months, 31.8M device-hours; published: 30.8M" in lines[0]
     for word in (
         "Fits?      yes",
         "Speed",
-        "Time       13.8 months",
+        "Time       21.3 months as the recipe is written",
+        "every 83 steps: 95.4%, 13.8 months",
         "Costs",
         "device-hours, $",
         "GWh",
-        "Failures   one in 24.7 h",
-        "2 impossible",
+        "Failures   one in 24.7 hours",
+        "1 impossible",
         "178% of the peak",
-        "not 50M",
+        "not more than 50M",
         "Change     {",
     ):
         assert word in screen, word
@@ -54,7 +56,7 @@ def test_json_has_the_documented_keys(capsys: pytest.CaptureFixture[str]) -> Non
         "edits",
         "advice",
     } <= plan.keys()
-    assert isinstance(plan["contradictions"], list) and len(plan["contradictions"]) >= 12
+    assert isinstance(plan["contradictions"], list) and len(plan["contradictions"]) >= 10
     assert {"key", "facts", "quantity", "implied", "stated", "factor", "verdict", "text"} <= plan["contradictions"][
         0
     ].keys()
@@ -121,14 +123,13 @@ def test_a_given_layout(capsys: pytest.CaptureFixture[str]) -> None:
             "are not divisible by dp × micro-batch = 192; 2,112 sequences, batch.tokens = 17,301,504, are",
         ),
         (["--precision", "int4"], "it is bf16, fp8 or fp32"),
-        (["--what-if", "gpus=24"], "nothing fits|no layout"),
     ],
 )
 def test_nonsense_is_one_line(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run([*SOURCE, *arguments]) == 2
     error = capsys.readouterr().err
     assert error.count("\n") == 1 and "Traceback" not in error
-    assert any(one in error for one in message.split("|")), error
+    assert message in error
 
 
 CHIP = """name = "mine"
@@ -192,6 +193,63 @@ def test_the_best_layout_is_no_slower_than_any_by_hand() -> None:
     for text in ("dp64.tp4.pp4.cp2.v5.mb1", "dp256.tp8.mb1", "dp128.tp4.pp4.mb1"):
         by_hand = make_plan(recipe, cluster, parse_layout(text))
         assert not by_hand.fits or best.seconds <= by_hand.seconds * (1 + TIE)
+
+
+def test_an_impossible_number_is_a_column_that_says_why(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run([*SOURCE, "--what-if", "gpus=64,100,4096"]) == 1
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "11.1 months" in shown and "dp32.tp8.pp8.cp2.v8.mb1" in shown
+    assert "64: nothing fits 64 devices" in shown and "128 devices or a smaller model would do" in shown
+    assert "100: no layout deals" in shown
+    assert run([*SOURCE, "--what-if", "gpus=64,4096", "--json"]) == 1
+    first, small, large = json.loads(capsys.readouterr().out)
+    assert first["layout"]["devices"] == 2048 and large["layout"]["devices"] == 4096
+    assert small["column"] == "64" and "nothing fits" in small["refused"]
+
+
+def test_another_recipe_that_does_not_fit_is_a_column_too(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["plan", "llama-3.1-8b", "--cluster", "h100-8", "--compare", "llama-3.1-70b"]) == 1
+    assert "llama-3.1-70b: nothing fits 8 devices" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("extra", [[], ["--json"], ["--html", "plan.html"]])
+def test_nothing_fits_is_an_answer(extra: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    extra = [str(tmp_path / "plan.html") if one == "plan.html" else one for one in extra]
+    assert run(["plan", "llama-3.1-70b", "--cluster", "h100-8", *extra]) == 1
+    assert "16 devices or a smaller model would do" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("devices", "near"), [(24, "16 or 32"), (48, "32 or 64"), (100, "64 or 128"), (7, "4 or 8")])
+def test_a_refused_number_of_devices_names_the_nearest_that_work(
+    devices: int, near: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["plan", "llama-3.1-8b", "--cluster", cluster_file(tmp_path, devices=devices)]
+    assert run(arguments) == 2
+    assert f"{near} devices would do" in capsys.readouterr().err
+    for one in near.split(" or "):
+        assert run(["plan", "llama-3.1-8b", "--cluster", cluster_file(tmp_path, devices=int(one))]) == 0
+
+
+def cluster_file(folder: Path, **values: object) -> str:
+    settings = {"name": "c", "device": "cuda", "devices": 64, "chip": "h100", "watts_per_device": 900} | values
+    file = folder / "cluster.toml"
+    file.write_text("".join(f"{key} = {json.dumps(value)}\n" for key, value in settings.items()))
+    return str(file)
+
+
+def test_the_memory_of_the_cluster_file_is_obeyed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """40 GiB less 2.5 for the driver; "80" is how a card of 79.1 GiB is sold."""
+    for memory, room in ((40, "of 37.5 GiB"), (80, "of 76.6 GiB"), (79, "of 76.5 GiB")):
+        assert run(["plan", "llama-3.1-8b", "--cluster", cluster_file(tmp_path, memory=memory)]) == 0
+        assert room in capsys.readouterr().out
+    few = best_layout(load_recipe("llama-3.1-8b"), load_cluster(cluster_file(tmp_path, memory=24)))
+    many = best_layout(load_recipe("llama-3.1-8b"), load_cluster(cluster_file(tmp_path, memory=80)))
+    assert few != many
+    assert run(["plan", "llama-3.1-8b", "--cluster", cluster_file(tmp_path, memory=141)]) == 2
+    assert "a chip h100 has 79.1 GiB" in capsys.readouterr().err
+    laptop = cluster_file(tmp_path, device="cpu", devices=1, chip="cpu", memory=64)
+    assert run(["plan", "quickstart", "--cluster", laptop]) == 0
+    assert "of 64.0 GiB" in capsys.readouterr().out
 
 
 def test_training_takes_a_layout_that_it_can_run() -> None:

@@ -103,7 +103,8 @@ def test_units() -> None:
     """A second at 700 W is 700 J; a kilowatt-hour is 3.6 MJ; tokens a second and seconds a step agree."""
     one = bill(3600.0, 1000, 700.0, 1275.0, 1.1, "USA", 2.0, 0.05)
     assert one.device_hours == 1000
-    assert one.kwh_chips == pytest.approx(1000 * 3600 * 700 / 3.6e6 * 1.1)
+    assert one.kwh_chips == pytest.approx(1000 * 3600 * 700 / 3.6e6)
+    assert one.kwh_site == pytest.approx(1000 * 1.275 * 1.1)
     assert one.kg_site / one.kwh_site == pytest.approx(0.369)
     assert one.dollars == 2000 and one.dollars_with_spares == pytest.approx(2100)
     case, chip = case_of(Spread(dp=8), "nvidia-nemo"), load_chip("h100")

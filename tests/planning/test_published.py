@@ -172,6 +172,27 @@ def test_every_constant_says_where_it_is_from() -> None:
         load_chip(name)
 
 
+@pytest.mark.parametrize(("chip", "twin"), [("a100-40gb", "a100"), ("h200", "h100")])
+def test_a_chip_that_differs_in_memory_alone_has_its_twins_shares(chip: str, twin: str) -> None:
+    """When a fit moves one, the other must move with it."""
+    mine, fitted = load_chip(chip), load_chip(twin)
+    for key in ("peak_bf16", "peak_fp8", "peak_fp32", "matmul_share", "matmul_share_fp8", "attention", "units"):
+        assert getattr(mine, key) == getattr(fitted, key), key
+
+
+def test_h200_is_not_slower_than_h100() -> None:
+    """The same processor with faster memory, on every published layout of H100, in either precision."""
+    from dataclasses import replace
+
+    chip = load_chip("h200")
+    for run in RUNS:
+        if run.chip.name == "h100":
+            newer = replace(chip, network_bandwidth=run.chip.network_bandwidth)
+            assert step_time(run.case, newer, run.stack).total <= step_time(run.case, run.chip, run.stack).total, (
+                run.name
+            )
+
+
 def test_sizes_of_checkpoints_as_published() -> None:
     """14 bytes a parameter: 105, 920 and 204 GiB (printed as GB), 4.4 and 5.2 TB (dgxc-benchmarking v25.04)."""
     for model, gib in (

@@ -34,6 +34,29 @@ def test_metadata(card: str) -> None:
     assert results[-1]["dataset"]["name"] == "held-out web.en" and results[-1]["metrics"][0]["value"] == 1.25
 
 
+@pytest.mark.parametrize(
+    ("stated", "licence", "name"),
+    [
+        ("Apache-2.0", "apache-2.0", None),
+        ("llama3.1", "llama3.1", None),
+        ("My Company's Licence 1.0", "other", "my-company-s-licence-1.0"),
+        ("proprietary", "other", "proprietary"),
+        ("", None, None),
+    ],
+)
+def test_a_licence_that_the_hub_does_not_know_is_other(
+    make_run: Callable[..., Path], cluster: Cluster, stated: str, licence: str | None, name: str | None
+) -> None:
+    run = make_run()
+    recipe = (run / "recipe.toml").read_text()
+    (run / "recipe.toml").write_text(recipe.replace('license = "Apache-2.0"', f'license = "{stated}"'))
+    records = read_records(run)
+    written = render_card(records, run_facts(records, cluster))
+    metadata = yaml.safe_load(written.split("---\n")[1])
+    assert (metadata.get("license"), metadata.get("license_name")) == (licence, name)
+    assert f"Licence: {stated or 'not stated'}." in written
+
+
 def test_hugging_face_reads_the_metadata(card: str) -> None:
     hub = pytest.importorskip("huggingface_hub")
     data = hub.ModelCard(card).data

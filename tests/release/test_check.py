@@ -88,6 +88,33 @@ def test_an_export_is_sound(folder: Path) -> None:
     assert check(folder) == []
 
 
+def several_end_tokens(folder: Path) -> None:
+    """As instruction-tuned Llama 3.1 has it."""
+    end = json.loads((folder / "config.json").read_text())["eos_token_id"]
+    edit(folder / "config.json", eos_token_id=[end, end + 1])
+    edit(folder / "generation_config.json", eos_token_id=[end, end + 1])
+
+
+def stray_frequencies(folder: Path) -> None:
+    """As transformers saved them in every layer until 2023."""
+    weights = load_file(folder / "model.safetensors")
+    for layer in range(2):
+        weights[f"model.layers.{layer}.self_attn.rotary_emb.inv_freq"] = torch.ones(8)
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    (folder / "model.safetensors").chmod(0o644)
+
+
+@pytest.mark.parametrize("harmless", [several_end_tokens, stray_frequencies])
+def test_what_other_tools_write_is_no_problem(folder: Path, harmless: Callable[[Path], None]) -> None:
+    harmless(folder)
+    assert check(folder) == []
+
+
+def test_an_end_token_that_is_not_in_the_list_is_named(folder: Path) -> None:
+    edit(folder / "config.json", eos_token_id=[5, 6])
+    assert any("eos: <|end_of_text|> is token" in line for line in check(folder))
+
+
 @pytest.mark.parametrize(("damage", "problem"), DAMAGE, ids=[problem for _, problem in DAMAGE])
 def test_damage_is_named(folder: Path, damage: Callable[[Path], Any], problem: str) -> None:
     damage(folder)

@@ -10,7 +10,7 @@ from altiplano.recipe.cluster import Cluster
 from altiplano.recipe.layout import Layout
 from altiplano.recipe.load import load_cluster, load_recipe
 from altiplano.recipe.schema import Recipe
-from altiplano.stages.run import STAGES, locked
+from altiplano.stages.run import STAGES, locked, run_until
 from altiplano.stages.stage import Context, Outcome, Result, Stage, read_manifest, recipe_values, run_stage
 
 
@@ -166,3 +166,31 @@ def test_every_stage_reads_keys_that_exist_and_inputs_before_it() -> None:
         "redteam",
         "release",
     ]
+
+
+def test_again_begins_a_stage_anew_that_cannot_be_gone_on_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """``run --again`` with another seed, while training is unfinished: it is no use to advise --again once more."""
+    begun: list[int] = []
+
+    def train(ctx: Context) -> Result:
+        begun.append(ctx.recipe.seed)
+        return Result({}, finished=ctx.recipe.seed == 5)
+
+    stages = (
+        Stage("train", ("seed",), (), train, precious=True),
+        Stage("release", (), ("train",), lambda ctx: Result({})),
+    )
+    monkeypatch.setattr("altiplano.stages.run.STAGES", stages)
+    cluster = load_cluster("laptop")
+
+    def go(seed: int, again: bool) -> list[Outcome]:
+        recipe = load_recipe("quickstart", [f"seed={seed}"])
+        return run_until("release", recipe, cluster, Layout(), tmp_path, again=again)
+
+    assert [one.stage for one in go(1, False)] == ["train"]
+    with pytest.raises(InputError, match="begin anew with --again"):
+        go(5, False)
+    assert [one.stage for one in go(5, True)] == ["train", "release"]
+    assert begun == [1, 5]
+    assert list(tmp_path.glob(".work/train-*"))  # the other work is left alone
+    assert [one.skipped for one in go(5, True)] == [True, False]  # up to date stages are not computed again

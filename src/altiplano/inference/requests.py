@@ -81,9 +81,8 @@ def parse(served: Served, body: Any) -> Completion:
         asked = CompletionRequest.model_validate(body)
     except ValidationError as error:
         raise _refusal(error) from error
-    if asked.model not in (None, served.name):
-        message = f"the model {asked.model!r} does not exist; this server has {served.name!r}"
-        raise RequestError(404, message, "model", "model_not_found")
+    if asked.model is not None:
+        check_name(served, asked.model)
     n = asked.n or 1
     if asked.best_of not in (None, n):
         raise RequestError(400, "best_of other than n is not supported", "best_of")
@@ -133,6 +132,13 @@ def parse(served: Served, body: Any) -> Completion:
     )
 
 
+def check_name(served: Served, name: str) -> None:
+    """Raises RequestError for any model but the one that is served."""
+    if name != served.name:
+        message = f"the model {name!r} does not exist; this server has {served.name!r}"
+        raise RequestError(404, message, "model", "model_not_found")
+
+
 def _prompts(served: Served, prompt: Any) -> tuple[list[list[int]], list[list[int]]]:
     """Tokens of every prompt, and those of them that the client knows of.
 
@@ -160,11 +166,11 @@ def _prompts(served: Served, prompt: Any) -> tuple[list[list[int]], list[list[in
 
 
 def _refusal(error: ValidationError) -> RequestError:
-    """The first problem: 400 for a parameter that is unknown or not supported, 422 for a value of the wrong kind."""
+    """The first problem, as OpenAI answers it: 400, whether a parameter is unknown or its value of the wrong kind."""
     first = error.errors()[0]
     param = str(first["loc"][0]) if first["loc"] else None
     if first["type"] == "extra_forbidden":
         return RequestError(400, f"unrecognized request argument supplied: {param}", param)
     if param in ("frequency_penalty", "presence_penalty", "logit_bias", "suffix"):
         return RequestError(400, f"{param} is not supported by this server", param)
-    return RequestError(422, f"{param or 'body'}: {first['msg']}", param)
+    return RequestError(400, f"{param or 'body'}: {first['msg']}", param)

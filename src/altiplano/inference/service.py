@@ -23,7 +23,7 @@ from altiplano.inference import answers
 from altiplano.inference.counters import Counters
 from altiplano.inference.generate import stream
 from altiplano.inference.load import Served
-from altiplano.inference.requests import Completion, RequestError, parse
+from altiplano.inference.requests import Completion, RequestError, check_name, parse
 from altiplano.inference.score import Score
 
 log = logging.getLogger(__name__)
@@ -36,6 +36,7 @@ def application(served: Served) -> Starlette:
             Route("/v1/completions", service.completions, methods=["POST"]),
             Route("/v1/chat/completions", service.chat, methods=["POST"]),
             Route("/v1/models", service.models),
+            Route("/v1/models/{name:path}", service.model),
             Route("/health", service.health),
             Route("/metrics", service.metrics),
         ],
@@ -140,9 +141,15 @@ class Service:
         raise RequestError(400, message, code="no_chat_template")
 
     async def models(self, _: Request) -> Response:
+        return JSONResponse({"object": "list", "data": [self._described()]})
+
+    async def model(self, request: Request) -> Response:
+        check_name(self.served, request.path_params["name"])
+        return JSONResponse(self._described())
+
+    def _described(self) -> dict[str, Any]:
         model = {"id": self.served.name, "object": "model", "created": self.started, "owned_by": "altiplano"}
-        model |= {"max_model_len": self.served.context, "temperature": self.served.temperature}
-        return JSONResponse({"object": "list", "data": [model]})
+        return model | {"max_model_len": self.served.context, "temperature": self.served.temperature}
 
     async def health(self, _: Request) -> Response:
         return JSONResponse({"status": "ok", "model": self.served.name})

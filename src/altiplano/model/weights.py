@@ -21,6 +21,8 @@ INDEX = "model.safetensors.index.json"
 # Size and element type of parameters by their names in ``Llama``, and a function from some names to their values.
 Sizes = Mapping[str, tuple[Sequence[int], torch.dtype]]
 Load = Callable[[list[str]], Mapping[str, Tensor]]
+COMPUTED = "rotary_emb.inv_freq"
+"""Old transformers saved it in every layer; it follows from the configuration, and everyone ignores it."""
 
 
 def hugging_face_name(name: str) -> str:
@@ -195,6 +197,7 @@ def load_model(folder: Path, dtype: torch.dtype = torch.float32) -> Llama:
                 state |= {
                     name.removeprefix("model."): opened.get_tensor(name).to(dtype)
                     for name in opened.keys()  # noqa: SIM118
+                    if not name.endswith(COMPUTED)
                 }
         except (SafetensorError, OSError) as error:
             raise InputError(f"{file} is damaged ({error}); restore the file or release the model again") from error

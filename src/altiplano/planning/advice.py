@@ -5,7 +5,7 @@ from typing import Any
 
 from altiplano.planning.claims import published_twin, usual
 from altiplano.planning.plan import Plan
-from altiplano.recipe.units import human
+from altiplano.recipe.units import figure, human
 
 TOKENS_PER_PARAMETER = 20.0
 """Chinchilla (Hoffmann et al. 2022, arXiv 2203.15556): parameters and tokens grow alike."""
@@ -40,9 +40,9 @@ def advice(plan: Plan) -> list[dict[str, Any]]:
             "key": "size",
             "chinchilla": {"parameters": small, "tokens": many},
             "llama_3": {"parameters": large, "tokens": few},
-            "text": f"{flops:.2g} FLOP: Chinchilla's law has {human(small)} parameters and {human(many)} tokens, "
-            f"Llama 3's {human(large)} and {human(few)}; the recipe {human(shape.parameters)} and "
-            f"{human(batch.total_tokens)} ({batch.total_tokens / shape.parameters:.3g} tokens a parameter). "
+            "text": f"{figure(float(f'{flops:.2g}'))} FLOP: Chinchilla's law has {human(small)} parameters and "
+            f"{human(many)} tokens, Llama 3's {human(large)} and {human(few)}; the recipe {human(shape.parameters)} "
+            f"and {human(batch.total_tokens)} ({figure(batch.total_tokens / shape.parameters)} tokens a parameter). "
             "Such laws spend training alone; a model that answers often is better smaller and trained for longer, and "
             "they were fitted on other data (arXiv 2203.15556, 2407.21783)",
         }
@@ -61,4 +61,4 @@ def advice(plan: Plan) -> list[dict[str, Any]]:
 
 
 def _short(value: float) -> str:
-    return human(float(f"{value:.3g}")) if value > 1 else f"{value:.2g}"
+    return human(float(f"{value:.3g}")) if value > 1 else figure(float(f"{value:.2g}"))

@@ -5,8 +5,7 @@ from dataclasses import dataclass, replace
 
 from altiplano.errors import InputError
 from altiplano.planning.goodput import ettr
-from altiplano.planning.plan import make_plan
-from altiplano.planning.stack import load_chip
+from altiplano.planning.plan import chip_of, make_plan
 from altiplano.planning.steptime import throughput
 from altiplano.recipe.cluster import Cluster
 from altiplano.recipe.layout import parse_layout
@@ -31,7 +30,7 @@ def planned(recipe: Recipe, cluster: Cluster, layout: str, peak_flops: float) ->
     if not cluster.chip or not layout:
         return None
     try:
-        chip = load_chip(cluster.chip)
+        chip = chip_of(cluster)
         if cluster.device == "cpu" and peak_flops > 0:
             chip = replace(chip, peak_bf16=peak_flops, peak_fp32=peak_flops * chip.peak_fp32 / chip.peak_bf16)
         stack = "altiplano-cpu" if cluster.device == "cpu" else "altiplano"

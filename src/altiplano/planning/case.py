@@ -39,6 +39,11 @@ class Spread:
         return self.shards or self.dp * self.cp
 
     @property
+    def copies(self) -> int:
+        """Of the shards."""
+        return self.dp * self.cp // self.shard_count
+
+    @property
     def stages(self) -> int:
         return self.pp * self.virtual
 
@@ -46,8 +51,7 @@ class Spread:
         parts = [f"dp{self.dp}.tp{self.tp}.pp{self.pp}"] + [f"cp{self.cp}"] * (self.cp > 1)
         if self.virtual > 1:
             parts.append("zbv" if self.schedule == "zbv" else f"v{self.virtual}")
-        copies = self.dp * self.cp // self.shard_count if self.cp == 1 else 1
-        parts += [f"rep{copies}"] * (copies > 1) + [f"mb{self.micro_batch}"]
+        parts += [f"rep{self.copies}"] * (self.copies > 1) + [f"mb{self.micro_batch}"]
         return ".".join(parts + [f"recompute-{self.recompute}"] * (self.recompute != "none"))
 
 
@@ -120,6 +124,23 @@ def spread_of(layout: Layout, sequences: int, sequence: int) -> tuple[Spread, in
         shards=layout.dp // layout.replicas * layout.cp,
     )
     return spread, count
+
+
+def layout_of(spread: Spread) -> Layout:
+    """As the trainer spells it. Raises ValueError for what it has no spelling of."""
+    return Layout.model_validate(
+        {
+            "dp": spread.dp,
+            "tp": spread.tp,
+            "pp": spread.pp,
+            "cp": spread.cp,
+            "replicas": spread.copies,
+            "micro_batch": spread.micro_batch,
+            "schedule": spread.schedule,
+            "virtual": spread.virtual if spread.virtual > 1 else 0,
+            "recompute": spread.recompute,
+        }
+    )
 
 
 def with_spread(case: Case, **changes: object) -> Case:

@@ -7,8 +7,11 @@ from typing import Any
 from altiplano.planning.stack import table
 from altiplano.recipe.cluster import Cluster
 from altiplano.recipe.schema import Recipe
+from altiplano.recipe.units import human
 
 MONTH_HOURS = 730.5
+LIMIT = 1.25
+"""Facts that differ by more are inconsistent."""
 
 
 @dataclass(frozen=True)
@@ -18,6 +21,8 @@ class Claims:
     devices: float | None
     months: float | None
     device_hours: float | None
+    more_hours: bool
+    """Whether ``device_hours`` is a lower bound, as in "more than 50M"."""
     tokens: float
     parameters: float | None
     batch_tokens: float | None
@@ -32,6 +37,17 @@ class Claims:
         """Of wall-clock."""
         return None if self.months is None else self.months * MONTH_HOURS
 
+    def agrees_with(self, device_hours: float) -> bool:
+        """Within the limit of what is stated, or above a lower bound."""
+        if self.device_hours is None:
+            return True
+        factor = device_hours / self.device_hours
+        return factor > 1 / LIMIT and (self.more_hours or factor < LIMIT)
+
+    @property
+    def spelled_hours(self) -> str:
+        return ("more than " if self.more_hours else "") + human(self.device_hours or 0.0)
+
 
 def claims_of(recipe: Recipe, cluster: Cluster) -> Claims:
     """A recipe without a disclosure states its settings alone, and the cluster's devices."""
@@ -40,6 +56,7 @@ def claims_of(recipe: Recipe, cluster: Cluster) -> Claims:
         float(said.devices or cluster.devices),
         said.months,
         None if said.device_hours is None else float(said.device_hours),
+        said.more_device_hours,
         float(said.tokens or batch.total_tokens),
         None if said.parameters is None else float(said.parameters),
         None if said.batch_tokens is None else float(said.batch_tokens),
@@ -57,6 +74,13 @@ def published_twin(parameters: float) -> tuple[str, dict[str, Any]] | None:
         if abs(entry["parameters"] / parameters - 1) < 0.02:
             return name, entry
     return None
+
+
+def rounded(stated: float, exact: float) -> bool:
+    """Whether they are the same to the digits that were given: 405B is 405,853,388,800, and 16M is 16,777,216."""
+    digits = f"{stated:.0f}"
+    last = 10.0 ** (len(digits) - len(digits.rstrip("0")))
+    return abs(exact - stated) < min(last, 0.1 * stated)
 
 
 def usual(key: str, parameters: float) -> tuple[float, float]:

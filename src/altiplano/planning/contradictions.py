@@ -8,16 +8,16 @@ of 1.25). The other findings compare settings with one another, with the plan an
 import math
 from collections.abc import Iterator
 
-from altiplano.planning.claims import Claims, claims_of
-from altiplano.planning.finding import LIMIT, Finding, flops, planned_rate, same_hardware, verdict
+from altiplano.planning.claims import LIMIT, MONTH_HOURS, Claims, claims_of, rounded
+from altiplano.planning.finding import VERDICTS, Finding, flops, planned_rate, same_hardware, sustained_rate, verdict
 from altiplano.planning.limits import failures, three_dimensions
 from altiplano.planning.plan import Plan
 from altiplano.planning.practice import hours, practice
-from altiplano.recipe.units import human
+from altiplano.recipe.units import figure, human
 
 
 def contradictions(plan: Plan) -> list[Finding]:
-    """Worst first: what no hardware can do, what does not agree, what nobody does."""
+    """Worst first: what no hardware can do, what does not agree, what nobody does, what is rounded."""
     claims = claims_of(plan.recipe, plan.cluster)
     found = [
         one
@@ -25,7 +25,7 @@ def contradictions(plan: Plan) -> list[Finding]:
         for one in source(plan, claims)
         if one.verdict
     ]
-    return sorted(found, key=lambda one: ("impossible", "inconsistent", "unusual").index(one.verdict))
+    return sorted(found, key=lambda one: VERDICTS.index(one.verdict))
 
 
 def _time(plan: Plan, claims: Claims) -> Iterator[Finding]:
@@ -33,11 +33,10 @@ def _time(plan: Plan, claims: Claims) -> Iterator[Finding]:
     devices, hours, total = claims.devices, claims.hours, claims.device_hours
     if not (devices and hours and total):
         return
-    factor = max(total / (devices * hours), devices * hours / total)
     text = (
         f"{devices:,.0f} devices × {claims.months:g} months are {human(devices * hours)} device-hours, not "
-        f"{human(total)}; {human(total)} on {devices:,.0f} devices take {total / devices / 8766:.2f} years, and in "
-        f"{claims.months:g} months {total / hours:,.0f} devices"
+        f"{claims.spelled_hours}; {human(total)} on {devices:,.0f} devices take {total / devices / 8766:.2f} years, "
+        f"and in {claims.months:g} months {total / hours:,.0f} devices"
     )
     yield Finding(
         "device-hours",
@@ -45,31 +44,32 @@ def _time(plan: Plan, claims: Claims) -> Iterator[Finding]:
         "device_hours",
         devices * hours,
         total,
-        verdict(factor),
+        "" if claims.agrees_with(devices * hours) else "inconsistent",
         text,
     )
 
 
 def _rate(plan: Plan, claims: Claims) -> Iterator[Finding]:
-    """The speed that a time or device-hours imply, beside the hardware's and the plan's."""
+    """The speed that a time or device-hours imply, beside the hardware's and the plan's, with failures."""
     if not same_hardware(plan):
         return
-    needed, planned, peak = flops(plan, claims.tokens), planned_rate(plan), plan.chip.peak(plan.case.precision)
-    work = f"{human(claims.tokens)} tokens are {needed:.3g} FLOP"
+    needed, planned, peak = flops(plan, claims.tokens), sustained_rate(plan), plan.chip.peak(plan.case.precision)
+    work = f"{human(claims.tokens)} tokens are {figure(needed)} FLOP"
     if claims.devices and claims.hours:
         rate = needed / (claims.devices * claims.hours * 3600)
-        days = needed / (claims.devices * planned) / 86400
+        months = needed / (claims.devices * planned) / 3600 / MONTH_HOURS
         text = (
-            f"{work}: in {claims.months:g} months on {claims.devices:,.0f} devices each must do {rate / 1e12:,.0f} "
-            f"TFLOP/s, {rate / peak:.0%} of the peak; at the planned {planned / 1e12:.0f} it takes {days:,.0f} days "
-            f"({days / 30.44:.1f} months), at 100 % of the peak {days * planned / peak / 30.44:.1f} months"
+            f"{work}: in {claims.months:g} months on {claims.devices:,.0f} devices each must do "
+            f"{figure(rate / 1e12)} TFLOP/s, {rate / peak:.0%} of the peak; at the planned "
+            f"{figure(planned_rate(plan) / 1e12)}, {plan.ettr:.0%} of the time, it takes {months:.1f} months, at 100 % "
+            f"of the peak {months * planned / peak:.1f}"
         )
         yield Finding(
             "time",
             ("tokens", "parameters", "devices", "months"),
-            "flops_per_device",
-            rate,
-            planned,
+            "months",
+            months,
+            claims.months,
             verdict(rate / planned, rate > peak),
             text,
         )
@@ -83,15 +83,15 @@ def _rate(plan: Plan, claims: Claims) -> Iterator[Finding]:
                 claims.tokens,
                 "inconsistent",
                 f"{claims.months:g} months on {claims.devices:,.0f} devices train "
-                f"{human(trained)} tokens at the planned speed, not {human(claims.tokens)}",
+                f"{human(trained)} tokens at the planned speed, with failures, not {human(claims.tokens)}",
             )
     if claims.device_hours:
         rate = needed / (claims.device_hours * 3600)
         wanted = needed / planned / 3600
         price = plan.cluster.operation.price_per_device_hour
         text = (
-            f"{work}: in {human(claims.device_hours)} device-hours that is {rate / 1e12:,.0f} TFLOP/s each, "
-            f"{rate / peak:.0%} of the peak; the plan needs {human(wanted)} device-hours"
+            f"{work}: in {claims.spelled_hours} device-hours that is {figure(rate / 1e12)} TFLOP/s each, "
+            f"{rate / peak:.0%} of the peak; the plan, with failures, needs {human(wanted)} device-hours"
         )
         if 0.7 < claims.device_hours / (wanted * price) < 1.4:
             text += f"; perhaps dollars are meant: {human(wanted)} × ${price:.2f} = ${human(wanted * price)}"
@@ -101,7 +101,7 @@ def _rate(plan: Plan, claims: Claims) -> Iterator[Finding]:
             "device_hours",
             wanted,
             claims.device_hours,
-            verdict(max(rate / planned, planned / rate), rate > peak),
+            "" if claims.agrees_with(wanted) else verdict(math.inf, rate > peak and not claims.more_hours),
             text,
         )
 
@@ -112,10 +112,12 @@ def _settings(plan: Plan, claims: Claims) -> Iterator[Finding]:
     if claims.batch_tokens and claims.batch_tokens % sequence:
         exact = claims.batch_tokens / sequence
         near = 2 ** round(math.log2(exact))
+        round_number = rounded(claims.batch_tokens, near * sequence)
         text = (
-            f"a batch of {claims.batch_tokens:,.0f} tokens is {exact:,.3f} sequences of {sequence:,}: not whole; "
-            f"{near:,} sequences are {near * sequence:,} ({claims.tokens / (near * sequence):,.0f} steps instead of "
-            f"{claims.tokens / claims.batch_tokens:,.0f})"
+            f"a batch of {claims.batch_tokens:,.0f} tokens is {exact:,.3f} sequences of {sequence:,}: "
+            f"{'a round number for' if round_number else 'not whole;'} "
+            f"{near:,} sequences, which are {near * sequence:,} ({claims.tokens / (near * sequence):,.0f} steps "
+            f"instead of {claims.tokens / claims.batch_tokens:,.0f})"
         )
         yield Finding(
             "batch",
@@ -123,7 +125,7 @@ def _settings(plan: Plan, claims: Claims) -> Iterator[Finding]:
             "batch_tokens",
             near * sequence,
             claims.batch_tokens,
-            "impossible",
+            "rounded" if round_number else "impossible",
             text,
         )
     counted = plan.case.shape.parameters
@@ -140,7 +142,7 @@ def _settings(plan: Plan, claims: Claims) -> Iterator[Finding]:
             "parameters",
             counted,
             claims.parameters,
-            verdict(factor) or "unusual",
+            "rounded" if rounded(claims.parameters, counted) else verdict(factor) or "unusual",
             text,
         )
     if claims.warmup_steps > 0.12 * claims.steps:

@@ -14,7 +14,7 @@ TOKEN_BYTES = {True: 2, False: 4}
 
 @dataclass(frozen=True)
 class Bill:
-    """Of a whole run. ``kwh`` of the chips alone and of whole nodes with the site's overhead."""
+    """Of a whole run. ``kwh_chips``: what the chips draw; ``kwh_site``: whole nodes, with the site's overhead."""
 
     days: float
     device_hours: float
@@ -41,7 +41,7 @@ def bill(
 ) -> Bill:
     """``seconds`` of wall-clock on ``devices``; ``price`` in US dollars for each device and hour."""
     hours = seconds / 3600 * devices
-    chips, site = energy_kwh(hours, chip_watts, pue), energy_kwh(hours, node_watts, pue)
+    chips, site = energy_kwh(hours, chip_watts, 1.0), energy_kwh(hours, node_watts, pue)
     where = grid(country)
     return Bill(
         seconds / 86400,

@@ -7,6 +7,7 @@ from altiplano.planning.cost import storage
 from altiplano.planning.energy import emissions_kg, grids
 from altiplano.planning.memory import capacity
 from altiplano.planning.plan import Plan
+from altiplano.planning.practice import published
 from altiplano.planning.sensitivity import sensitivities
 from altiplano.planning.steptime import throughput
 
@@ -17,6 +18,8 @@ def describe(plan: Plan) -> dict[str, Any]:
     error = plan.uncertainty
     spread = plan.case.spread
     permanent = math.ceil(plan.steps / plan.interval_steps)
+    no_failures = math.isinf(plan.reliability.failure_seconds)
+    memory_steps, memory_ettr = (plan.steps, plan.best_ettr) if no_failures else plan.tiered
     model, batch = plan.case.shape, plan.recipe.batch
     return {
         "recipe": plan.recipe.name,
@@ -44,6 +47,7 @@ def describe(plan: Plan) -> dict[str, Any]:
             "high": plan.seconds * (1 + error),
             "parts": plan.step.parts,
             **rate,
+            "compared_runs": plan.compared,
             "steps": plan.steps,
             "a_tenth_less": {what: change / 2 for what, change in sensitivities(plan.case, plan.chip, plan.stack)},
         },
@@ -55,7 +59,8 @@ def describe(plan: Plan) -> dict[str, Any]:
             "best_interval_steps": plan.best_steps,
             "best_ettr": plan.best_ettr,
             "best_ettr_simulated": plan.simulated_ettr,
-            "tiered_ettr": plan.tiered_ettr,
+            "tiered_interval_steps": memory_steps,
+            "tiered_ettr": memory_ettr,
             "save_seconds": plan.reliability.save_seconds,
             "restart_seconds": plan.reliability.restart_seconds,
             "write_seconds": plan.reliability.write_seconds,
@@ -65,9 +70,10 @@ def describe(plan: Plan) -> dict[str, Any]:
             "as_written": plan.bill(plan.ettr).json(),
             "best_interval": plan.bill(plan.best_ettr).json(),
             "kg_site_by_country": {
-                code: emissions_kg(plan.bill(plan.best_ettr).kwh_site, where) for code, where in grids().items()
+                code: emissions_kg(plan.bill(plan.ettr).kwh_site, where) for code, where in grids().items()
             },
         },
+        "practice": None if (run := published(plan)) is None else vars(run),
         "storage": storage(
             model.parameters, batch.total_tokens, model.vocabulary, permanent, plan.recipe.checkpoint.keep
         ),

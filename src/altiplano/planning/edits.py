@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
 
-from altiplano.planning.claims import MONTH_HOURS, claims_of
-from altiplano.planning.finding import LIMIT, flops, planned_rate, same_hardware
+from altiplano.planning.claims import LIMIT, MONTH_HOURS, claims_of
+from altiplano.planning.finding import flops, same_hardware, sustained_rate
 from altiplano.planning.plan import Plan
 from altiplano.recipe.units import human
 
@@ -39,7 +39,7 @@ def spelled(name: str, value: float) -> str:
 def smallest_edits(plan: Plan) -> list[Edit]:
     """Minimal sets of edits, fewest facts first; none when all agrees, or when too little is stated.
 
-    Time is planned at the best checkpoint interval, at the planned speed for the planned number of devices.
+    At the planned speed for the planned number of devices, with failures and checkpoints as the recipe has them.
     """
     claims = claims_of(plan.recipe, plan.cluster)
     facts = {
@@ -49,9 +49,9 @@ def smallest_edits(plan: Plan) -> list[Edit]:
         "tokens": claims.tokens,
     }
     stated = {name: float(value) for name, value in facts.items() if value}
-    rate = planned_rate(plan) * plan.best_ettr
+    rate = sustained_rate(plan)
     flops_per_token = flops(plan, 1.0)
-    if not same_hardware(plan) or consistent(stated, rate, flops_per_token):
+    if not same_hardware(plan) or consistent(stated, rate, flops_per_token, claims.more_hours):
         return []
     found: list[Edit] = []
     for size in range(1, len(stated) + 1):
@@ -59,22 +59,27 @@ def smallest_edits(plan: Plan) -> list[Edit]:
             if any(set(edit.changes) <= set(names) for edit in found):
                 continue
             changed = solved(stated, names, rate, flops_per_token)
-            if changed and consistent({**stated, **changed}, rate, flops_per_token):
-                found.append(Edit(changed))
+            if changed and consistent({**stated, **changed}, rate, flops_per_token, claims.more_hours):
+                found.append(Edit({name: whole(name, value) for name, value in changed.items()}))
     return found
 
 
-def consistent(facts: dict[str, float], rate: float, flops_per_token: float) -> bool:
-    """Both equations hold within the limit, as far as their facts are stated."""
+def whole(name: str, value: float) -> float:
+    """There is no part of a device, hour or token."""
+    return round(value, 2) if name == "months" else float(math.ceil(value))
+
+
+def consistent(facts: dict[str, float], rate: float, flops_per_token: float, more_hours: bool = False) -> bool:
+    """Both equations hold within the limit, as far as their facts are stated; ``more_hours``: a lower bound."""
+    needed = facts["tokens"] * flops_per_token / (rate * 3600)
     hours = facts.get("device_hours")
+    most = math.inf if more_hours else LIMIT
     if "devices" in facts and "months" in facts:
         spent = facts["devices"] * facts["months"] * MONTH_HOURS
-        if hours and not 1 / LIMIT < spent / hours < LIMIT:
+        if hours and not 1 / LIMIT < spent / hours < most:
             return False
-        hours = hours or spent
-    if not hours:
-        return True
-    return 1 / LIMIT < facts["tokens"] * flops_per_token / (rate * hours * 3600) < LIMIT
+        return 1 / LIMIT < needed / spent < LIMIT and (not hours or 1 / LIMIT < needed / hours < most)
+    return not hours or 1 / LIMIT < needed / hours < most
 
 
 def solved(stated: dict[str, float], names: tuple[str, ...], rate: float, flops_per_token: float) -> dict[str, float]:

@@ -3,9 +3,11 @@
 from dataclasses import dataclass
 from typing import Any
 
+from altiplano.planning.claims import LIMIT
 from altiplano.planning.plan import Plan
+from altiplano.planning.stack import table
 
-LIMIT = 1.25
+VERDICTS = ("impossible", "inconsistent", "unusual", "rounded")
 
 
 @dataclass(frozen=True)
@@ -41,11 +43,24 @@ def flops(plan: Plan, tokens: float) -> float:
 
 
 def planned_rate(plan: Plan) -> float:
-    """FLOP/s of each device, as planned, without failures."""
+    """FLOP/s of each device while it trains, as planned."""
     return flops(plan, plan.case.batch_tokens) / plan.seconds / plan.devices
 
 
+def sustained_rate(plan: Plan) -> float:
+    """The same over the whole time, with failures and checkpoints as the recipe has them."""
+    return planned_rate(plan) * plan.ettr
+
+
 def same_hardware(plan: Plan) -> bool:
-    """Whether stated times are of such hardware as the plan's: a plan for a laptop says nothing about 2,048 GPUs."""
-    stated = plan.recipe.disclosure.devices
-    return plan.cluster.device != "cpu" or stated is None or stated == plan.cluster.devices
+    """Whether stated times are of such hardware as the plan's: a plan for a laptop says nothing about 2,048 GPUs, and
+    one for GB200 nothing about the time that H100 took."""
+    said, chip = plan.recipe.disclosure, plan.chip.name.split("-")[0].lower()
+    if plan.cluster.device == "cpu":
+        return said.devices is None or said.devices == plan.cluster.devices
+    return not said.hardware or not names_chip(said.hardware) or chip in said.hardware.lower().split()
+
+
+def names_chip(hardware: str) -> bool:
+    """Whether what is stated names a chip that the planner knows."""
+    return any(name in hardware.lower().split() for name in table("chips"))

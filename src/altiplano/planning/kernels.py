@@ -87,7 +87,7 @@ def attention_seconds(case: Case, chip: Chip, stack: Stack) -> tuple[float, floa
     """Scores and their use: 4 · tokens · keys · width forward, half of it if causal, 2.5 times that backward."""
     shape, tokens = case.shape, float(case.tokens)
     flops = 4 * tokens * case.sequence * shape.query_width / case.spread.tp * (0.5 if stack.attention else 1.0)
-    peak = chip.peak_fp32 if case.precision == "fp32" and chip.peak_fp32 else chip.peak_bf16
+    peak = chip.peak("fp32" if case.precision == "fp32" else "bf16")
     if not stack.attention:
         passes = 10 * tokens * case.sequence * shape.heads / case.spread.tp  # softmax and dropout on the scores
         traffic = passes / (chip.memory_bandwidth * physics()["memory_share"])

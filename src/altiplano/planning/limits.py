@@ -9,8 +9,9 @@ from altiplano.planning.finding import Finding, verdict
 from altiplano.planning.goodput import window_survives
 from altiplano.planning.memory import GIB, capacity, fullest
 from altiplano.planning.plan import Plan
-from altiplano.planning.search import TIE, candidates
+from altiplano.planning.search import candidates
 from altiplano.planning.steptime import step_time
+from altiplano.planning.wording import span
 from altiplano.recipe.units import human
 
 
@@ -24,10 +25,10 @@ def failures(plan: Plan, claims: Claims) -> Iterator[Finding]:
         return
     tokens = claims.interval_steps * plan.case.batch_tokens
     text = (
-        f"a checkpoint every {claims.interval_steps:,} steps is one in {interval / 3600:.1f} h ({human(tokens)} tokens "
-        f"at stake), and {plan.devices:,} devices run {mean / 3600:.1f} h between failures: "
+        f"a checkpoint every {claims.interval_steps:,} steps is one in {span(interval / 86400)} ({human(tokens)} "
+        f"tokens at stake), and {plan.devices:,} devices run {span(mean / 86400)} between failures: "
         f"{window_survives(interval, plan.reliability):.0%} of the windows end without one, and {plan.ettr:.0%} of the "
-        f"time goes forward; {plan.best_steps} steps ({plan.best_steps * plan.seconds / 60:.0f} min) make it "
+        f"time goes forward; {plan.best_steps} steps ({span(plan.best_steps * plan.seconds / 86400)}) make it "
         f"{plan.best_ettr:.1%}"
     )
     yield Finding(
@@ -46,10 +47,10 @@ def failures(plan: Plan, claims: Claims) -> Iterator[Finding]:
         ("checkpoint.interval_steps", "devices", "tokens"),
         "days",
         here,
-        stated or best,
+        stated,
         verdict(here / best) or "unusual",
-        f"with that interval {plan.training_seconds / 86400:,.0f} days of "
-        f"training take {here:,.0f} days, {here / 30.44:.0f} months; at the best interval {best:,.0f}",
+        f"with that interval {span(plan.training_seconds / 86400)} of training take {span(here)}; at the best interval "
+        f"{span(best)}",
     )
 
 
@@ -61,13 +62,13 @@ def three_dimensions(plan: Plan, claims: Claims) -> Iterator[Finding]:
     room, tried = capacity(plan.chip), []
     for case in candidates(plan.case, plan.devices, plan.chip, stack):
         spread = case.spread
-        if spread.cp == 1 and spread.gradient_bytes == stack.gradient_bytes and spread.pp <= 16:
+        if spread.cp == 1 and spread.pp <= 16:
             tried.append((step_time(case, plan.chip, stack).total, fullest(case, stack).total, str(spread)))
     if not tried:
         return
     fast = min((one for one in tried if one[0] <= plan.seconds), key=lambda one: one[1], default=None)
     fitting = [one for one in tried if one[1] <= room]
-    if fast is None or fast[1] <= room or any(one[0] <= (1 + TIE) * plan.seconds for one in fitting):
+    if fast is None or fast[1] <= room or any(one[0] <= (1 + plan.uncertainty) * plan.seconds for one in fitting):
         return
     text = (
         f"data, tensor and pipeline parallelism alone, nothing recomputed: what is as fast as the plan needs at least "
@@ -84,7 +85,7 @@ def three_dimensions(plan: Plan, claims: Claims) -> Iterator[Finding]:
         ("parallelism", "parameters", "hardware"),
         "memory_gib",
         fast[1] / GIB,
-        room / GIB,
+        None,
         "unusual" if fitting else "inconsistent",
         text,
     )

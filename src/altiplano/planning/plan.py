@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from altiplano.errors import InputError
 from altiplano.planning.case import Case, Spread, spread_of
@@ -17,19 +18,21 @@ from altiplano.planning.goodput import (
     tiered_ettr,
 )
 from altiplano.planning.memory import Memory, capacity, memory
+from altiplano.planning.published import evidence
+from altiplano.planning.runnable import check_runnable
 from altiplano.planning.search import Search, search
 from altiplano.planning.shape import shape_of
 from altiplano.planning.stack import Chip, Stack, load_chip, load_stack, table, value_of
 from altiplano.planning.steptime import StepTime, step_time
 from altiplano.recipe.cluster import Cluster
-from altiplano.recipe.layout import Layout, check_layout
+from altiplano.recipe.layout import Layout
 from altiplano.recipe.schema import Recipe
 
 PRECISION = {"bfloat16": "bf16", "float32": "fp32", "float64": "fp32"}
-FP8_ERROR = 0.12
-"""Nine of ten published fp8 runs of NVIDIA's recipes are within it."""
+UNSEEN = 0.25
+"""Half of the interval where no published run of that stack, chip and precision could be compared (assumed)."""
 MEMORY_TIER = Tier(0.0, 0.5, 120.0, 0.8)
-"""Checkpoints in a neighbour's memory every ten steps: half a second, two minutes to start again, and four of five
+"""Checkpoints in a neighbour's memory: half a second, two minutes to start again, and four of five
 failures leave them usable (assumed; Gemini, SOSP 2023, and HyperPod report as much)."""
 
 
@@ -56,9 +59,17 @@ class Plan:
         return self.step.total
 
     @property
+    def compared(self) -> int:
+        """Published runs of this stack, chip and precision that the planner was compared with."""
+        return evidence(self.stack.name, self.chip.name, self.case.precision)[0]
+
+    @property
     def uncertainty(self) -> float:
-        """Half of the interval on step time, relative; fp8 runs are predicted less well."""
-        return max(self.stack.uncertainty, FP8_ERROR if self.case.precision == "fp8" else 0.0)
+        """Half of the interval on the time of a step in a short benchmark, relative."""
+        if self.cluster.device == "cpu":
+            return self.stack.uncertainty
+        behind, error = evidence(self.stack.name, self.chip.name, self.case.precision)
+        return max(self.stack.uncertainty, error if behind else UNSEEN)
 
     @property
     def fullest(self) -> Memory:
@@ -91,25 +102,28 @@ class Plan:
             return self.best_ettr
         return simulate(self.best_steps * self.seconds, self.reliability, 500 * mean)
 
-    @property
-    def tiered_ettr(self) -> float:
-        """With checkpoints in memory every ten steps beside those in storage at the best interval."""
-        fast = replace(MEMORY_TIER, interval=10 * self.seconds)
-        slow = Tier(
-            max(10, self.best_steps) * self.seconds, self.reliability.save_seconds, self.reliability.repair_seconds
-        )
-        if slow.interval > self.reliability.failure_seconds / 4:
-            return simulate_tiers(fast, slow, self.reliability.failure_seconds, 50 * self.reliability.failure_seconds)
-        return tiered_ettr(fast, slow, self.reliability.failure_seconds)
+    @cached_property
+    def tiered(self) -> tuple[int, float]:
+        """With checkpoints in memory, too: after how many steps each, which loses least, and what goes forward then."""
+        mean, steps = self.reliability.failure_seconds, self.best_steps
+        slow = Tier(steps * self.seconds, self.reliability.save_seconds, self.reliability.repair_seconds)
+
+        def forward(count: int) -> float:
+            return tiered_ettr(replace(MEMORY_TIER, interval=count * self.seconds), slow, mean)
+
+        best = max({round(steps ** (power / 12)) for power in range(13)}, key=forward)
+        if slow.interval > mean / 4:  # too long for the formula
+            return best, simulate_tiers(replace(MEMORY_TIER, interval=best * self.seconds), slow, mean, 50 * mean)
+        return best, forward(best)
 
     @property
     def failures(self) -> float:
-        """Expected, over the run at the best interval."""
+        """Expected, over the run with its checkpoints as the recipe has them."""
         mean = self.reliability.failure_seconds
-        return 0.0 if math.isinf(mean) else self.training_seconds / self.best_ettr / mean
+        return 0.0 if math.isinf(mean) else self.training_seconds / max(self.ettr, 1e-9) / mean
 
     def bill(self, share: float = 1.0) -> Bill:
-        """Of the run when ``share`` of the time goes forward."""
+        """Of the run when ``share`` of the time goes forward; 1: without failures and checkpoints."""
         operation, cluster = self.cluster.operation, self.cluster
         country = cluster.country or self.recipe.disclosure.country
         return bill(
@@ -135,9 +149,7 @@ def make_plan(
 ) -> Plan:
     """``layout`` None: the best one. ``devices``, ``chip`` and ``precision`` (bf16, fp8, fp32) replace the cluster's or
     the recipe's own. Raises InputError for what cannot be."""
-    if not cluster.chip:
-        raise InputError(f'cluster {cluster.name} does not say its chip; add chip = "h100", or a hardware file')
-    chip = chip or load_chip(cluster.chip)
+    chip = chip or chip_of(cluster)
     profile = load_stack(stack or cluster.stack or ("altiplano-cpu" if cluster.device == "cpu" else "nvidia-nemo"))
     count = devices or cluster.devices
     if precision not in ("", "bf16", "fp8", "fp32"):
@@ -147,7 +159,7 @@ def make_plan(
     if layout is None and count == 1:
         layout = Layout()
     if layout is None:
-        found = search(base, count, chip, profile, cluster.name)
+        found = search(base, count, chip, profile, cluster.name, recipe.batch.sizes)
         case = found.best.case
     else:
         case = laid_out(base, layout, recipe, cluster, profile, count)
@@ -177,6 +189,26 @@ def make_plan(
     )
 
 
+def chip_of(cluster: Cluster) -> Chip:
+    """The cluster's chip with the memory that the cluster file says, which "80" GiB of a card's 79.1 do not change.
+
+    Raises InputError when it names no chip, or a chip with less memory.
+    """
+    if not cluster.chip:
+        raise InputError(f'cluster {cluster.name} does not say its chip; add chip = "h100", or a hardware file')
+    chip = load_chip(cluster.chip)
+    if not cluster.memory:
+        return chip
+    if cluster.device == "cpu":
+        return replace(chip, memory_gib=cluster.memory)
+    if cluster.memory > 1.1 * chip.memory_gib:
+        raise InputError(
+            f"cluster {cluster.name}: memory = {cluster.memory:g}, but a chip {chip.name} has {chip.memory_gib:g} GiB; "
+            "leave memory out, or name another chip"
+        )
+    return replace(chip, memory_gib=min(chip.memory_gib, cluster.memory))
+
+
 def one_step(recipe: Recipe, stack: Stack, precision: str = "") -> Case:
     """A step of the recipe before it is laid out; ``precision`` replaces the recipe's own."""
     batch = recipe.batch
@@ -185,22 +217,14 @@ def one_step(recipe: Recipe, stack: Stack, precision: str = "") -> Case:
 
 
 def laid_out(base: Case, layout: Layout, recipe: Recipe, cluster: Cluster, stack: Stack, devices: int) -> Case:
-    """The case with a given layout. Raises InputError when it does not fill the devices or divide the batch."""
-    check_layout(layout, recipe, cluster.device)
+    """The case with a given layout. Raises InputError when it does not fill the devices or cannot run."""
+    check_runnable(layout, base, stack, recipe.batch.sizes)
     if layout.world_size != devices and cluster.device != "cpu":
         rest = layout.world_size // layout.dp
         hint = f"dp{devices // rest} would fill them" if devices % rest == 0 else f"dp × cp × tp × pp must be {devices}"
         raise InputError(f"layout {layout} is of {layout.world_size} devices, {cluster.name} has {devices}; {hint}")
     spread, count = spread_of(layout, base.sequences, base.sequence)
     spread = replace(spread, sharding=stack.sharding, gradient_bytes=stack.gradient_bytes)
-    if not stack.slots:  # ours fills up with rows that predict nothing; the others need whole micro-batches
-        each = spread.dp * spread.micro_batch
-        if base.sequences % each:
-            near = max(1, round(base.sequences / each)) * each
-            raise InputError(
-                f"layout {layout}: {base.sequences:,} sequences of a batch are not divisible by dp × micro-batch = "
-                f"{each}; {near:,} sequences, batch.tokens = {near * base.sequence:,}, are"
-            )
     return replace(base, spread=spread, filled=count)
 
 

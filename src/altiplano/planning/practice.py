@@ -1,13 +1,14 @@
 """What is stated beside published models of the size: learning rate, devices, device-hours and their energy."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
-from altiplano.planning.claims import Claims, published_twin, usual
+from altiplano.planning.claims import LIMIT, Claims, published_twin, usual
 from altiplano.planning.cost import bill
-from altiplano.planning.finding import LIMIT, Finding, verdict
+from altiplano.planning.finding import Finding, same_hardware
 from altiplano.planning.plan import Plan
 from altiplano.planning.stack import table
-from altiplano.recipe.units import human
+from altiplano.recipe.units import figure, human
 
 
 def practice(plan: Plan, claims: Claims) -> Iterator[Finding]:
@@ -20,7 +21,7 @@ def practice(plan: Plan, claims: Claims) -> Iterator[Finding]:
         factor = max(claims.learning_rate / rate, rate / claims.learning_rate)
         if factor > 1.1:
             same = [name for name, e in table("practice").items() if e.get("learning_rate") == claims.learning_rate]
-            also = f"; {claims.learning_rate:g} is that of {', '.join(same)}" if same else ""
+            also = f"; {figure(claims.learning_rate)} is that of {', '.join(same)}" if same else ""
             yield Finding(
                 "learning-rate",
                 ("learning_rate", "parameters"),
@@ -28,8 +29,8 @@ def practice(plan: Plan, claims: Claims) -> Iterator[Finding]:
                 rate,
                 claims.learning_rate,
                 "unusual",
-                f"{twin[0]} was trained with a peak learning rate of {rate:g}"
-                f" ({twin[1]['source']}), not {claims.learning_rate:g}{also}",
+                f"{twin[0]} was trained with a peak learning rate of {figure(rate)}"
+                f" ({twin[1]['source']}), not {figure(claims.learning_rate)}{also}",
             )
     elif max(claims.learning_rate / usual_rate, usual_rate / claims.learning_rate) > 2 * within and counted > 1e8:
         yield Finding(
@@ -40,7 +41,7 @@ def practice(plan: Plan, claims: Claims) -> Iterator[Finding]:
             claims.learning_rate,
             "unusual",
             f"published models of {human(counted)} parameters have a peak "
-            f"learning rate of about {usual_rate:.2g}, not {claims.learning_rate:g}",
+            f"learning rate of about {figure(usual_rate)}, not {figure(claims.learning_rate)}",
         )
     if twin and claims.devices and "devices" in twin[1]:
         factor = twin[1]["devices"] / claims.devices
@@ -60,7 +61,7 @@ def practice(plan: Plan, claims: Claims) -> Iterator[Finding]:
 
 def hours(plan: Plan, claims: Claims) -> Iterator[Finding]:
     twin = published_twin(plan.case.shape.parameters)
-    if twin is None or "device_hours" not in twin[1] or claims.device_hours is None:
+    if twin is None or "device_hours" not in twin[1] or claims.device_hours is None or not same_hardware(plan):
         return
     name, entry = twin
     if not 1 / LIMIT < claims.tokens / entry["tokens"] < LIMIT:
@@ -78,9 +79,10 @@ def hours(plan: Plan, claims: Claims) -> Iterator[Finding]:
         0.0,
     )
     text = (
-        f"{human(claims.device_hours)} device-hours would be {whole.kwh_chips / 1e6:.0f} GWh of the chips alone and "
+        f"{claims.spelled_hours} device-hours would be {whole.kwh_chips / 1e6:.0f} GWh of the chips alone and "
         f"{whole.kwh_site / 1e6:.0f} at the site, {whole.kg_chips / 1e6:,.0f} to {whole.kg_site / 1e6:,.0f} kt CO2; "
-        f"{name} was trained with {human(entry['device_hours'])}, {factor:.1f} times less ({entry['source']})"
+        f"{name} was trained with {human(entry['device_hours'])}, "
+        f"{f'{factor:.1f} times less' if factor > 1 else f'{1 / factor:.1f} times as many'} ({entry['source']})"
     )
     yield Finding(
         "energy",
@@ -88,6 +90,28 @@ def hours(plan: Plan, claims: Claims) -> Iterator[Finding]:
         "device_hours",
         entry["device_hours"],
         claims.device_hours,
-        verdict(max(factor, 1 / factor)),
+        "" if claims.agrees_with(entry["device_hours"]) else "unusual",
         text,
     )
+
+
+@dataclass(frozen=True)
+class Published:
+    """The device-hours of a published run of such a model; ``scaled_hours``: for the recipe's number of tokens."""
+
+    name: str
+    device_hours: float
+    tokens: float
+    hardware: str
+    source: str
+    scaled_hours: float
+
+
+def published(plan: Plan) -> Published | None:
+    """None where no run of the model's size published its device-hours."""
+    twin = published_twin(plan.case.shape.parameters)
+    if twin is None or "device_hours" not in twin[1]:
+        return None
+    name, entry = twin
+    scaled = entry["device_hours"] * plan.recipe.batch.total_tokens / entry["tokens"]
+    return Published(name, entry["device_hours"], entry["tokens"], entry["hardware"], entry["source"], scaled)

@@ -22,6 +22,10 @@ class Shape:
     """LayerNorm with a bias and biases on every matrix (GPT-3), else RMSNorm and none."""
     positions: int = 0
 
+    @property
+    def tied_embeddings(self) -> bool:
+        return self.tied
+
     @cached_property
     def head_width(self) -> int:
         return self.width // self.heads

@@ -42,6 +42,7 @@ class Chip:
     peak_fp8: float = 0.0
     matmul_share_fp8: float = 0.0
     peak_fp32: float = 0.0
+    """Of float32 itself: PyTorch uses TF32 only where a program turns it on, which none of the stacks does."""
     units: int = 0
     """Multiprocessors, for wave quantisation; 0: none."""
     reserve_gib: float = 0.0
@@ -65,10 +66,13 @@ class Chip:
         return self.fabric or self.node
 
     def peak(self, precision: str) -> float:
-        """FLOP/s of matrix products. Raises InputError where the chip has no such units."""
-        peak = {"bf16": self.peak_bf16, "fp8": self.peak_fp8, "fp32": self.peak_fp32 or self.peak_bf16 / 2}[precision]
+        """FLOP/s of matrix products. Raises InputError where the chip has none, or where it is not known."""
+        peak = {"bf16": self.peak_bf16, "fp8": self.peak_fp8, "fp32": self.peak_fp32}[precision]
         if peak <= 0:
-            raise InputError(f"{self.name} multiplies no {precision}; choose another precision or another chip")
+            raise InputError(
+                f"chip {self.name} has no peak_{precision}: another precision or chip would do, or, in a hardware "
+                f"file, peak_{precision}"
+            )
         return peak
 
     def share(self, precision: str) -> float:
@@ -88,8 +92,12 @@ class Stack:
     """Per parameter beside the weights that are multiplied: master weights and moments."""
     logit_bytes: float
     recomputes: tuple[Recompute, ...]
+    """That a layout can name; published runs had others, too."""
     tp_exposed: float
     """Share of tensor-parallel communication that no product hides."""
+    parallelism: tuple[str, ...] = ("tp", "pp", "cp")
+    """Beside data parallelism, which all have."""
+    schedules: tuple[str, ...] = ("1f1b", "interleaved")
     matmul: float = 1.0
     """Of what the chip's matrix products reach."""
     attention: str = "cudnn"
@@ -114,6 +122,8 @@ class Stack:
     """A pipeline rank holds a receive buffer for every micro-batch of a step, not only for those in flight."""
     overlaps_data: bool = True
     data_exposed: float = 0.15
+    caveat: str = ""
+    """Why its constants are guesses."""
     uncertainty: float = 0.15
     """Half of the interval on step time that is printed, relative."""
 
@@ -161,7 +171,7 @@ def load_chip(name: str) -> Chip:
             values = tomllib.loads(Path(name).read_text(encoding="utf-8"))
         except OSError as error:
             raise InputError(
-                f"{name}: cannot be read: {error.strerror}; altiplano doctor --measure writes it"
+                f"{name}: cannot be read: {error.strerror}; altiplano doctor --measure {name} writes it"
             ) from None
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise InputError(f"{name}: not TOML: {error}") from None

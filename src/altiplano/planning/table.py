@@ -1,71 +1,123 @@
-"""The plan for people: ten lines that a decision needs, then the details."""
+"""The plan for people: what a decision needs first, then the details."""
 
 import math
 
 from altiplano.planning.cost import storage
 from altiplano.planning.edits import Edit
 from altiplano.planning.energy import grid
-from altiplano.planning.finding import Finding
+from altiplano.planning.finding import VERDICTS, Finding
 from altiplano.planning.memory import GIB, capacity
 from altiplano.planning.plan import Plan
-from altiplano.planning.search import TIGHT
+from altiplano.planning.practice import Published, published
+from altiplano.planning.search import TIGHT, Search
 from altiplano.planning.sensitivity import sensitivities
 from altiplano.planning.steptime import throughput
-from altiplano.recipe.units import human, human_bytes
-
-MONTH = 30.44
+from altiplano.planning.wording import carbon, duration, energy, span, wrapped
+from altiplano.recipe.units import figure, human, human_bytes
 
 
 def first_screen(plan: Plan, found: list[Finding], edits: list[Edit]) -> str:
-    """What to know before anyone spends money, in about ten lines."""
+    """What to know before anyone spends money. The recipe as it is written comes first, what would be better after."""
     lines = [
-        f"{plan.recipe.name} on {plan.devices:,} × {plan.chip.description} ({plan.stack.name})",
-        f"Fits?      {_fits(plan)}",
-        f"Speed      {_speed(plan)}",
-        f"Time       {_time(plan)}",
-        f"Costs      {_costs(plan)}",
+        headline(plan),
+        _line("Fits?", _fits(plan)),
+        _line("Speed", _speed(plan)),
+        _line("Time", _time(plan)),
+        _line("Costs", _costs(plan)),
     ]
     if not math.isinf(plan.reliability.failure_seconds):
-        lines.append(f"Failures   {_failures(plan)}")
+        lines += [_line("Failures", _failures(plan)), *([_line("Better", better(plan))] if better(plan) else [])]
+    if (run := published(plan)) is not None:
+        lines.append(_line("Practice", practice_text(plan, run)))
     lines += _truth(found, edits)
     if plan.found:
-        lines.append(_layouts(plan, str(plan.case.spread)))
+        lines.append(_line("Layout", _layouts(plan, plan.found, str(plan.case.spread))))
     return "\n".join(lines)
+
+
+def _line(title: str, text: str) -> str:
+    return wrapped(text, f"{title:<11}", 11)
+
+
+def headline(plan: Plan) -> str:
+    bill, run = plan.bill(plan.ettr), published(plan)
+    text = (
+        f"{plan.recipe.name} on {plan.devices:,} × {plan.chip.description} ({plan.stack.name}): {span(bill.days)}, "
+        f"{human(bill.device_hours)} device-hours"
+    )
+    return wrapped(text + (f"; published: {human(run.device_hours)}" if run else ""), indent=11)
 
 
 def _speed(plan: Plan) -> str:
     rate = throughput(plan.case, plan.chip, plan.seconds)
+    measured = " of the peak that was measured" if plan.chip.matmul_share == 1 else ""
     return (
-        f"{duration(plan.seconds)} a step (± {plan.uncertainty:.0%}), "
-        f"{human(rate['tokens_per_second'])} tokens/s, {rate['tflops_per_device']['causal']:.3g} TFLOP/s each; "
-        f"MFU {rate['mfu']['causal']:.1%} (attention counted causal; {rate['mfu']['full']:.1%} in full)"
+        f"{duration(plan.seconds)} a step (± {plan.uncertainty:.0%}, {_certainty(plan)}), "
+        f"{human(rate['tokens_per_second'])} tokens/s, {figure(rate['tflops_per_device']['causal'])} TFLOP/s each; "
+        f"MFU {rate['mfu']['causal']:.1%}{measured} (attention counted causal; {rate['mfu']['full']:.1%} in full)"
     )
 
 
+def _certainty(plan: Plan) -> str:
+    """What the interval is of, and what stands behind it."""
+    if plan.cluster.device == "cpu":
+        return "of a step"
+    if plan.stack.caveat:
+        return f"a guess: {plan.stack.caveat}"
+    kind = f"{plan.stack.name} on {plan.chip.name} in {plan.case.precision}"
+    if not plan.compared:
+        return f"a guess: no published run of {kind} to compare with"
+    return f"of a step in a short benchmark: {plan.compared} published run{'s' * (plan.compared > 1)} of {kind}"
+
+
 def _time(plan: Plan) -> str:
-    error, days = plan.uncertainty, plan.bill(plan.best_ettr).days
-    text = f"{span(days)} ({span(days * (1 - error))} to {span(days * (1 + error))}) for {plan.steps:,} steps"
+    bill = plan.bill(plan.ettr)
     if math.isinf(plan.reliability.failure_seconds):
-        return text
-    return f"{text}, with failures and a checkpoint every {plan.best_steps} steps"
+        return f"{span(bill.days)} for {plan.steps:,} steps"
+    return (
+        f"{span(bill.days)} as the recipe is written: {plan.steps:,} steps, {span(plan.bill().days)} of training, and "
+        f"failures with a checkpoint every {plan.interval_steps:,} steps"
+    )
 
 
 def _costs(plan: Plan) -> str:
-    bill = plan.bill(plan.best_ettr)
+    bill = plan.bill(plan.ettr)
     price = plan.cluster.operation.price_per_device_hour
     money = f", ${human(bill.dollars)} at ${price:.2f} (assumed)" if plan.cluster.device != "cpu" else ""
     return (
         f"{human(bill.device_hours)} device-hours{money}; {energy(bill.kwh_chips)} in the chips, "
-        f"{energy(bill.kwh_site)} at the site, {_carbon(bill.kg_site)}"
+        f"{energy(bill.kwh_site)} at the site, {carbon(bill.kg_site)}"
     )
 
 
 def _failures(plan: Plan) -> str:
-    hours, written = plan.reliability.failure_seconds / 3600, span(plan.bill(plan.ettr).days)
     return (
-        f"one in {hours:.3g} h, about {plan.failures:,.0f} in all. Checkpoint every {plan.interval_steps:,} steps: "
-        f"{plan.ettr:.0%} of the time goes forward ({written}); every {plan.best_steps} steps: {plan.best_ettr:.1%}; "
-        f"with copies in memory, too: {plan.tiered_ettr:.1%}"
+        f"one in {span(plan.reliability.failure_seconds / 86400)}, about {plan.failures:,.0f} in all; "
+        f"{plan.ettr:.1%} of the time goes forward"
+    )
+
+
+def better(plan: Plan) -> str:
+    """What another checkpoint interval would make of it; "" where that is not a hundredth."""
+    steps, forward = plan.tiered
+    if max(plan.best_ettr, forward) < 1.01 * plan.ettr:
+        return ""
+    bill = plan.bill(plan.best_ettr)
+    text = (
+        f"a checkpoint every {plan.best_steps:,} steps: {plan.best_ettr:.1%}, {span(bill.days)}, "
+        f"{human(bill.device_hours)} device-hours, ${human(bill.dollars)}"
+    )
+    if forward > plan.best_ettr:
+        text += f"; with copies in memory every {steps:,} steps, too: {forward:.1%}"
+    return text
+
+
+def practice_text(plan: Plan, run: Published) -> str:
+    hours = [plan.bill(share).device_hours for share in (plan.ettr, 1.0)]
+    lost = f", {human(hours[1])} without failures" if plan.ettr < 1 else ""
+    return (
+        f"{run.name} took {human(run.device_hours)} {run.hardware} hours for {human(run.tokens)} tokens "
+        f"({run.source}), which is {human(run.scaled_hours)} for the recipe's; planned: {human(hours[0])}{lost}"
     )
 
 
@@ -83,29 +135,25 @@ def _fits(plan: Plan) -> str:
 
 def _truth(found: list[Finding], edits: list[Edit]) -> list[str]:
     if not found:
-        return ["Stated     nothing that is stated contradicts this plan"]
-    counts = {
-        verdict: sum(one.verdict == verdict for one in found) for verdict in ("impossible", "inconsistent", "unusual")
-    }
-    lines = [f"Stated     {', '.join(f'{count} {name}' for name, count in counts.items() if count)}: {found[0].text}"]
+        return [_line("Stated", "nothing that is stated contradicts this plan")]
+    counts = {verdict: sum(one.verdict == verdict for one in found) for verdict in VERDICTS}
+    told = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
+    lines = [_line("Stated", f"{told}: {found[0].text}")]
     main = next((one for one in found if one.key == "device-hours"), None)
     if main is not None and main is not found[0]:
-        lines.append(f"           {main.text}")
+        lines.append(_line("", main.text))
     if edits:
-        lines.append("Change     " + "; or ".join(f"{{{edit}}}" for edit in edits[:4]))
+        lines.append(_line("Change", "; or ".join(f"{{{edit}}}" for edit in edits[:4])))
     return lines
 
 
-def _layouts(plan: Plan, taken: str) -> str:
+def _layouts(plan: Plan, found: Search, taken: str) -> str:
     """What was taken, what is as fast within the model's error, and where it was measured."""
-    if plan.found is None:
-        return f"Layout     {taken}"
-    names = [str(choice.case.spread) for choice in plan.found.ties]
-    others = [name for name in dict.fromkeys(names) if name != taken]
+    others = [str(choice.case.spread) for choice in found.ties if str(choice.case.spread) != taken]
     tied = f"; as fast within the model's error: {', '.join(others[:3])}" if others else ""
     more = f" and {len(others) - 3} more" if len(others) > 3 else ""
-    where = f"; measured: {plan.found.best.published}" if plan.found.best.published else ""
-    return f"Layout     {taken}, of {plan.found.tried:,} tried{tied}{more}{where}"
+    where = f"; measured: {found.best.published}" if found.best.published else ""
+    return f"{taken}, of {found.tried:,} tried{tied}{more}{where}"
 
 
 def details(plan: Plan, found: list[Finding]) -> str:
@@ -124,17 +172,19 @@ def details(plan: Plan, found: list[Finding]) -> str:
         if value > 0.0005 * plan.seconds
     ]
     moves = [f"{what} {change / 2:+.1%}" for what, change in sensitivities(plan.case, plan.chip, plan.stack)[:4]]
-    lines += ["", f"A tenth less of it changes step time: {', '.join(moves)}"]
+    lines += ["", wrapped(f"A tenth less of it changes step time: {', '.join(moves)}")]
     if found:
         lines += ["", "What is stated, against what it implies"]
-        lines += [f"{number:>2}. {one.verdict}: {one.text}" for number, one in enumerate(found, start=1)]
+        lines += [
+            wrapped(f"{one.verdict}: {one.text}", f"{number:>2}. ", 4) for number, one in enumerate(found, start=1)
+        ]
     if plan.cluster.device != "cpu":
-        kwh = plan.bill(plan.best_ettr).kwh_site
+        kwh = plan.bill(plan.ettr).kwh_site
         places = ", ".join(
-            f"{grid(code).name} {kwh * grid(code).grams_per_kwh / 1e9:,.2g} kt"
+            f"{grid(code).name} {carbon(kwh * grid(code).grams_per_kwh / 1000).removesuffix(' CO2')}"
             for code in ("USA", "FRA", "DEU", "CHN", "WORLD")
         )
-        lines += ["", f"CO2 at the site by country: {places}"]
+        lines += ["", wrapped(f"CO2 at the site by country: {places}")]
     batch, shape = plan.recipe.batch, plan.case.shape
     sizes = storage(
         shape.parameters,
@@ -145,33 +195,9 @@ def details(plan: Plan, found: list[Finding]) -> str:
     )
     lines += [
         "",
-        f"Storage: {human_bytes(sizes['checkpoint'])} a checkpoint, {human_bytes(sizes['kept_checkpoints'])} for those "
-        f"kept, {human_bytes(sizes['all_checkpoints'])} if all were; {human_bytes(sizes['tokens'])} of tokens",
+        wrapped(
+            f"Storage: {human_bytes(sizes['checkpoint'])} a checkpoint, {human_bytes(sizes['kept_checkpoints'])} for "
+            f"those kept, {human_bytes(sizes['all_checkpoints'])} if all were; {human_bytes(sizes['tokens'])} of tokens"
+        ),
     ]
     return "\n".join(lines)
-
-
-def duration(seconds: float) -> str:
-    if seconds > 3600:
-        return span(seconds / 86400)
-    return f"{seconds:.2f} s" if seconds >= 1 else f"{seconds * 1000:.1f} ms"
-
-
-def span(days: float) -> str:
-    if days > 48 * MONTH:
-        return f"{days / 365.25:,.1f} years"
-    if days > 90:
-        return f"{days / MONTH:.1f} months"
-    if days > 2:
-        return f"{days:.1f} days"
-    return f"{days * 24:.1f} hours" if days * 24 > 2 else f"{days * 1440:.1f} minutes"
-
-
-def energy(kwh: float) -> str:
-    if kwh >= 1e6:
-        return f"{kwh / 1e6:.1f} GWh"
-    return f"{kwh / 1e3:.1f} MWh" if kwh >= 1e3 else f"{kwh:.3g} kWh"
-
-
-def _carbon(kg: float) -> str:
-    return f"{kg / 1e6:,.1f} kt CO2" if kg >= 1e6 else f"{kg / 1e3:,.1f} t CO2" if kg >= 1e3 else f"{kg:.3g} kg CO2"

@@ -2,8 +2,9 @@
 
 import math
 import re
+from collections.abc import Sequence
 from itertools import pairwise
-from typing import Literal, Self
+from typing import Literal, Protocol, Self
 
 from pydantic import Field, model_validator
 
@@ -161,16 +162,40 @@ def pipeline_slots(layers: int, stages: int) -> list[range]:
     return [range(max(0, start - 1), min(layers, end - 1)) for start, end in pairwise(edges)]
 
 
+COMPILE = "layout {layout}: compile is for GPUs; on a CPU it made training slower; leave it out"
+
+
+class Sizes(Protocol):
+    """What a layout cuts up: a recipe's model, or a shape that is planned."""
+
+    @property
+    def layers(self) -> int: ...
+    @property
+    def kv_heads(self) -> int: ...
+    @property
+    def ffn_width(self) -> int: ...
+    @property
+    def vocabulary(self) -> int: ...
+    @property
+    def tied_embeddings(self) -> bool: ...
+
+
 def check_layout(layout: Layout, recipe: Recipe, device: str = "") -> None:
     """Raise InputError, naming the key and a size that would do, when ``recipe`` cannot run so on ``device``."""
-    model = recipe.model
+    check_sizes(layout, recipe.model, recipe.batch.sequence_length, recipe.batch.sizes)
+    if layout.compile and device == "cpu":
+        raise InputError(COMPILE.format(layout=layout))
+
+
+def check_sizes(layout: Layout, model: Sizes, sequence_length: int, batches: Sequence[int]) -> None:
+    """The same for a model's sizes, rows of ``sequence_length`` tokens and ``batches`` of so many rows."""
     name = f"layout {layout}"
     split_by_tp = (("kv_heads", model.kv_heads), ("ffn_width", model.ffn_width), ("vocabulary", model.vocabulary))
     for what, size in split_by_tp:
         if size % layout.tp:
             fits = next(tp for tp in range(layout.tp, 0, -1) if not any(size % tp for _, size in split_by_tp))
             raise InputError(f"{name}: tp = {layout.tp} does not divide model.{what} = {size:,}; tp = {fits} would do")
-    _check_sequence(layout, recipe.batch.sequence_length, name)
+    _check_sequence(layout, sequence_length, name)
     if layout.pp > 1 and model.tied_embeddings:
         raise InputError(
             f"{name}: model.tied_embeddings needs pp = 1, as the first and the last stage would share one weight"
@@ -185,10 +210,8 @@ def check_layout(layout: Layout, recipe: Recipe, device: str = "") -> None:
             f"pp = {most} would do"
             + (f" with {layout.stages_per_rank} stages per rank" if most > 1 and layout.stages_per_rank > 1 else "")
         )
-    for sequences in recipe.batch.sizes:
+    for sequences in batches:
         _check_batch(layout, sequences, name)
-    if layout.compile and device == "cpu":
-        raise InputError(f"{name}: compile is for GPUs; on a CPU it made training slower; leave it out")
 
 
 def _check_batch(layout: Layout, sequences: int, name: str) -> None:

@@ -6,7 +6,7 @@ A recipe says what is computed, never on how many devices: layouts and hardware 
 
 from itertools import pairwise
 from pathlib import Path
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -285,10 +285,20 @@ class Disclosure(Section):
     hardware: str = ""
     devices: Count | None = None
     months: float | None = None
-    device_hours: Count | None = None
+    device_hours: Count | None = Field(None, description='or a lower bound, ">50M"')
+    more_device_hours: bool = Field(False, description="device_hours is a lower bound")
     parameters: Count | None = None
     tokens: Count | None = None
     batch_tokens: Count | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _lower_bound(cls, values: Any) -> Any:
+        """``device_hours = ">50M"`` is a bound."""
+        hours = values.get("device_hours") if isinstance(values, dict) else None
+        if isinstance(hours, str) and hours.strip().startswith(">"):
+            return {**values, "device_hours": hours.strip()[1:], "more_device_hours": True}
+        return values
 
 
 class Recipe(Section):

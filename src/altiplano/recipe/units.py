@@ -48,9 +48,16 @@ def human(count: float) -> str:
     return f"{count:.3g}" if isinstance(count, float) and not count.is_integer() else f"{int(count)}"
 
 
+def figure(value: float) -> str:
+    """Three digits and no exponent that Python invents: 6330.4 → ``6,330``, 8e-05 → ``8e-5``."""
+    if 100 <= abs(value) < 1e15:
+        return f"{value:,.0f}"
+    return re.sub(r"e([+-])0*", lambda match: "e" + match[1].removeprefix("+"), f"{value:.3g}")
+
+
 def human_bytes(size: float) -> str:
     """A size for people: 1536 → ``1.5 KiB``."""
-    for step, unit in ((2**40, "TiB"), (2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB")):
+    for step, unit in ((2**50, "PiB"), (2**40, "TiB"), (2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB")):
         if abs(size) >= step:
             return f"{size / step:.1f} {unit}"
     return f"{int(size)} B"

@@ -1,5 +1,6 @@
 """The model card: README.md with Hugging Face metadata, written from the records alone."""
 
+import re
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,9 @@ from altiplano.release.fact_table import fact_rows
 from altiplano.release.facts import RunFacts
 from altiplano.release.records import Records
 from altiplano.release.wording import number, percent, settings
+
+HUB_LICENCES = frozenset(Path(__file__).with_name("hub_licences.txt").read_text(encoding="utf-8").split())
+"""Identifiers that a card's metadata may have (hub documentation, repositories-licenses)."""
 
 
 def write_card(records: Records, facts: RunFacts, path: Path) -> None:
@@ -31,6 +35,8 @@ def render_card(records: Records, facts: RunFacts) -> str:
         fact_rows=fact_rows(facts),
         training=training,
         languages=sorted({row["language"] for row in training} - {"code"}),
+        licence=hub_licence(facts.license),
+        licence_name=re.sub(r"[^a-z0-9.]+", "-", facts.license.lower()).strip("-"),
         has_code=any(row["language"] == "code" for row in training),
         funnel=(records.audit or {}).get("funnel", []),
         dropped=dropped_by_reason(records),
@@ -47,6 +53,11 @@ def render_card(records: Records, facts: RunFacts) -> str:
         percent=percent,
         between=_between,
     )
+
+
+def hub_licence(name: str) -> str:
+    """The Hugging Face Hub's identifier: a licence that it does not know is "other", and named beside it."""
+    return name.lower() if not name or name.lower() in HUB_LICENCES else "other"
 
 
 def training_data(records: Records) -> list[dict[str, Any]]:

@@ -11,7 +11,7 @@ from safetensors import SafetensorError, safe_open
 from altiplano.disk import digest
 from altiplano.errors import InputError
 from altiplano.model.llama import Llama
-from altiplano.model.weights import hugging_face_name, load_model, shape_from_config
+from altiplano.model.weights import COMPUTED, hugging_face_name, load_model, shape_from_config
 from altiplano.release.export import LOGIT_CHECK_BYTES
 from altiplano.release.records import read_json
 
@@ -101,11 +101,9 @@ def tokenizer_problems(folder: Path, config: Config) -> Iterator[str]:
     for role in ("bos", "eos"):
         token = settings.get(f"{role}_token")
         name = token.get("content") if isinstance(token, dict) else token
-        if name is not None and tokenizer.token_to_id(name) != config.get(f"{role}_token_id"):
-            yield (
-                f"{role}: {name} is token {tokenizer.token_to_id(name)} of the tokenizer, "
-                f"config.json says {config.get(f'{role}_token_id')}"
-            )
+        said = config.get(f"{role}_token_id")  # eos: a list where several end a text
+        if name is not None and tokenizer.token_to_id(name) not in (said if isinstance(said, list) else [said]):
+            yield (f"{role}: {name} is token {tokenizer.token_to_id(name)} of the tokenizer, config.json says {said}")
     begins = sum(token == config.get("bos_token_id") for token in tokenizer.encode("a").ids)
     if begins > 1:
         yield f"tokenizer.json adds the begin token {begins} times; its post-processor must add it once"
@@ -158,7 +156,7 @@ def weight_problems(folder: Path, config: Config) -> Iterator[str]:
     optional = {"lm_head.weight"} if config.get("tie_word_embeddings") else set()
     for name in sorted(expected.keys() - found.keys() - optional):
         yield f"{name} is missing from the weights; restore its file or release again"
-    for name in sorted(found.keys() - expected.keys()):
+    for name in sorted(name for name in found.keys() - expected.keys() if not name.endswith(COMPUTED)):
         yield f"{found[name]}: {name} is not a parameter of the model in config.json"
     index = (read_json(folder / "model.safetensors.index.json") or {}).get("weight_map")
     if index is None and len(files) > 1:

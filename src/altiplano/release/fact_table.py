@@ -1,6 +1,7 @@
 """The facts of a run as rows: what was measured, and beside it what the document states."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from altiplano.recipe.units import human, human_bytes
 from altiplano.release.facts import RunFacts
@@ -27,7 +28,7 @@ def fact_rows(facts: RunFacts) -> list[FactRow]:
         FactRow("Devices", _devices(facts), _count(stated.get("devices"))),
         FactRow("Layout", facts.layout or MISSING),
         FactRow("Training time", duration(facts.training_seconds), f"{months:g} months" if months else ""),
-        FactRow("Training device-hours", number(facts.device_hours), _count(stated.get("device_hours"))),
+        FactRow("Training device-hours", number(facts.device_hours), _hours(stated)),
         FactRow("Whole run, device-hours", number(facts.run_device_hours)),
         FactRow("Started", _moment(facts.started)),
         FactRow("Ended", _moment(facts.ended)),
@@ -53,6 +54,11 @@ def fact_rows(facts: RunFacts) -> list[FactRow]:
         FactRow("Code", facts.code or MISSING),
         FactRow("Recipe", f"sha256 {facts.recipe_hash[:16]}" if facts.recipe_hash else MISSING),
     ]
+
+
+def _hours(stated: dict[str, Any]) -> str:
+    more = "more than " if stated.get("more_device_hours") and stated.get("device_hours") else ""
+    return more + _count(stated.get("device_hours"))
 
 
 def _count(value: int | None) -> str:

@@ -17,12 +17,12 @@ CHANGES = "changes.jsonl"
 FIXED = ("model.", "inputs.", "batch.sequence_length", "seed")
 
 
-def begin(name: str, folder: Path, wanted: dict[str, Any], allow: tuple[str, ...], *, again: bool) -> None:
+def begin(name: str, folder: Path, wanted: dict[str, Any], allow: tuple[str, ...], *, anew: bool) -> None:
     """Make ``folder`` the work folder of ``wanted``, from one that was begun with other settings if there is one.
 
-    Raises InputError naming every changed key that is not in ``allow``. With ``again`` the other one is left alone.
+    Raises InputError naming every changed key that is not in ``allow``. With ``anew`` the other one is left alone.
     """
-    if not (folder / WANTED).exists() and not again:
+    if not (folder / WANTED).exists() and not anew:
         before = [other for other in folder.parent.glob(f"{name}-*") if (other / WANTED).exists()]
         if before:
             newest = max(before, key=lambda other: (other / WANTED).stat().st_mtime)

@@ -39,7 +39,8 @@ def run_until(
     views: tuple[str, ...] = (),
     engine: str = "local",
 ) -> list[Outcome]:
-    """Run every stage up to ``last`` that is not up to date; ``again`` recomputes ``last`` even if it is.
+    """Run every stage up to ``last`` that is not up to date; ``again`` recomputes ``last`` even if it is, and begins
+    any stage anew whose unfinished work was begun with other settings.
 
     Stops early, with the outcome so far, at a stage that did not finish or whose gate failed.
     """
@@ -66,7 +67,7 @@ def run_until(
                 engine=engine,
             )
             say(f"{stage.name} …")
-            outcome = run_stage(stage, context, again=again and stage.name == last)
+            outcome = run_stage(stage, context, again=again and stage.name == last, anew=again)
             outcomes.append(outcome)
             say(f"{stage.name}: {_describe(outcome)}")
             if stage.name == last or not outcome.result.finished or not outcome.result.passed:

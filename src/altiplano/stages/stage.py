@@ -94,8 +94,11 @@ class Outcome:
     manifest: Manifest
 
 
-def run_stage(stage: Stage, context: Context, *, again: bool = False) -> Outcome:
-    """Run ``stage`` unless its published folder is what it would compute. Sets the context's folder and inputs."""
+def run_stage(stage: Stage, context: Context, *, again: bool = False, anew: bool = False) -> Outcome:
+    """Run ``stage`` unless its published folder is what it would compute. Sets the context's folder and inputs.
+
+    ``again``: compute it even then. ``anew``: leave unfinished work that was begun with other settings, and begin.
+    """
     workspace = context.workspace
     wanted = _wanted(stage, context)
     fingerprint = _hash(wanted)
@@ -111,7 +114,7 @@ def run_stage(stage: Stage, context: Context, *, again: bool = False) -> Outcome
         )
     folder = workspace / ".work" / f"{stage.name}-{fingerprint[:12]}"
     if stage.precious and is_publisher():
-        begin(stage.name, folder, wanted, context.allow, again=again)
+        begin(stage.name, folder, wanted, context.allow, anew=again or anew)
     elif stage.precious:
         wait_until_begun(folder)
     folder.mkdir(parents=True, exist_ok=True)

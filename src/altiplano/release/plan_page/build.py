@@ -17,8 +17,9 @@ from altiplano.planning.kernels import block_work
 from altiplano.planning.links import tensor_seconds
 from altiplano.planning.memory import GIB, capacity
 from altiplano.planning.plan import Plan
+from altiplano.planning.practice import published
 from altiplano.planning.steptime import step_time, throughput
-from altiplano.planning.table import duration, energy, span
+from altiplano.planning.wording import duration, energy, span
 from altiplano.recipe.units import human, human_bytes
 from altiplano.release.plan_page.charts import Part, Point, point_chart, stacked_chart, timeline_chart, waterfall_chart
 from altiplano.release.report.build import HERE as REPORT
@@ -63,7 +64,7 @@ def render(plan: Plan) -> str:
 
 
 def tiles(plan: Plan) -> list[Tile]:
-    error, bill = plan.uncertainty, plan.bill(plan.best_ettr)
+    bill, best = plan.bill(plan.ettr), plan.bill(plan.best_ettr)
     rate = throughput(plan.case, plan.chip, plan.seconds)
     found = contradictions(plan)
     worst = found[0].verdict if found else ""
@@ -78,26 +79,31 @@ def tiles(plan: Plan) -> list[Tile]:
         Tile(
             "time",
             span(bill.days),
-            f"{span(bill.days * (1 - error))} to {span(bill.days * (1 + error))}, with failures",
+            f"as the recipe is written; {span(best.days)} with a checkpoint every {plan.best_steps:,} steps",
         ),
         Tile(
             "device-hours",
             human(bill.device_hours),
-            f"${human(bill.dollars)} at ${plan.cluster.operation.price_per_device_hour:.2f}",
+            (f"published: {human(run.device_hours)}; " if (run := published(plan)) else "")
+            + f"${human(bill.dollars)} at ${plan.cluster.operation.price_per_device_hour:.2f}",
         ),
-        Tile("step", duration(plan.seconds), f"± {error:.0%}; {human(rate['tokens_per_second'])} tokens/s"),
+        Tile(
+            "step",
+            duration(plan.seconds),
+            f"± {plan.uncertainty:.0%} in a short benchmark; {human(rate['tokens_per_second'])} tokens/s",
+        ),
         Tile("MFU", f"{rate['mfu']['causal']:.1%}", f"{rate['mfu']['full']:.1%} with attention counted in full"),
         Tile(
             "energy", energy(bill.kwh_site), f"{energy(bill.kwh_chips)} in the chips; {bill.kg_site / 1e3:,.0f} t CO2"
         ),
         Tile(
             "goes forward",
-            f"{plan.best_ettr:.1%}",
-            f"{plan.ettr:.0%} with a checkpoint every {plan.interval_steps:,} steps",
+            f"{plan.ettr:.1%}",
+            f"with a checkpoint every {plan.interval_steps:,} steps; every {plan.best_steps:,}: {plan.best_ettr:.1%}",
         ),
         Tile(
             "cannot be true",
-            str(len(found)),
+            str(sum(one.verdict in ("impossible", "inconsistent") for one in found)),
             f"of what is stated; worst: {worst}" if found else "nothing that is stated",
             "bad" if worst == "impossible" else "",
         ),
@@ -206,7 +212,6 @@ def layout_rows(plan: Plan) -> list[list[str]]:
             str(choice.case.spread),
             duration(choice.seconds),
             f"{choice.memory.total / GIB:.1f} GiB",
-            "bf16" if choice.case.spread.gradient_bytes == 2 else "fp32",
             choice.published,
         ]
         for choice in plan.found.ties[:10]
