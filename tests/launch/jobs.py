@@ -1,0 +1,30 @@
+"""A job with odd names, to be written for any place."""
+
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from altiplano.launch.job import LaunchJob, launch_job
+from altiplano.recipe.cluster import Cluster, Launch
+from altiplano.recipe.layout import Layout
+from altiplano.recipe.load import load_recipe
+
+ODD = 'runs/it\'s a "test" $(HOME) `x` ü'
+ARGUMENTS = ["llama-3.1-8b", "--set=corpus.root=/a b/$c", "--workspace", ODD]
+
+
+def job(launch: Launch | None = None, **changes: Any) -> LaunchJob:
+    cluster = Cluster(
+        name="test",
+        device=changes.pop("device", "cuda"),
+        devices=changes.pop("devices", 32),
+        watts_per_device=1,
+        launch=launch or Launch(devices_per_node=8, image="image:1", volume_claim="shared"),
+    )
+    layout = changes.pop("layout", Layout(dp=8, tp=4))
+    recipe = load_recipe("llama-3.1-8b", ["name=llama-3.1-8b."])
+    return launch_job(recipe, cluster, layout, ARGUMENTS, Path(ODD), changes.pop("nodes", None))
+
+
+def check_bash(text: str) -> None:
+    subprocess.run(["bash", "-n"], input=text, text=True, check=True)
