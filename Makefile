@@ -1,5 +1,6 @@
-# make run     the main job: the quickstart recipe, from raw text to a released model (about three minutes)
+# make run     the main job: the quickstart recipe, from raw text to a released model (two to four minutes)
 # make test    lint, types, layer rules and all tests
+# make test-slow  the tests that take half a minute or more each: faults under torchrun, a full disk at other sizes, … (five minutes)
 # make contract  every layout against one process in float64, float32 and bfloat16: a table (ten minutes)
 # make soak    one training run with every kind of fault in it, compared with an undisturbed one; and one under random kills,
 #              whose goodput is compared with the planner's formula (six minutes)
@@ -15,13 +16,16 @@ READY := .venv/ready
 DEV := .venv/ready-for-development
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: run test contract soak benchmark rehearse slurm lint clean
+.PHONY: run test test-slow contract soak benchmark rehearse slurm lint clean
 
 run: $(READY)
 	$(BIN)/altiplano run recipes/quickstart.toml
 
 test: lint
 	$(BIN)/pytest -n 2 --dist worksteal
+
+test-slow: $(DEV)
+	$(BIN)/pytest -n 2 --dist worksteal -m slow
 
 soak: $(DEV)
 	PYTHONPATH=tests $(BIN)/python tests/faults/soak.py

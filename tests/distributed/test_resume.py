@@ -56,6 +56,7 @@ def test_kill_nine_and_again_is_bitwise_the_same(undisturbed: Path, tokenized: P
     ]
 
 
+@pytest.mark.slow
 def test_every_layout_continues_every_other(undisturbed: Path, tokenized: Path, tmp_path: Path) -> None:
     for layout, stop in (("dp2.tp2.pp2", 2), ("dp1", 3), ("dp4.rep2", 5), ("cp2.pp2.zbv", 7), ("dp3", None)):
         run(tmp_path, tokenized, layout, EXACT, stop_after=stop)

@@ -28,6 +28,7 @@ def supervisor_of(command: int) -> int:
     raise TimeoutError("no supervisor")
 
 
+@pytest.mark.slow
 def test_a_command_killed_while_its_supervisor_starts_leaves_no_second_writer(tmp_path: Path) -> None:
     workspace = tmp_path / "run"
     finish(workspace, "tokenize")

@@ -47,6 +47,7 @@ def test_a_stopped_rank_is_found_by_its_silence(tokenized: Path, tmp_path: Path)
     assert steps(tmp_path) == list(range(1, 21))
 
 
+@pytest.mark.slow
 def test_a_rank_that_hangs_while_it_starts_is_found(tokenized: Path, tmp_path: Path) -> None:
     code, errors = faulty(tmp_path, tokenized, [{"kind": "stop while starting", "rank": 1, "step": -1}])
     assert code == 0, errors
@@ -64,6 +65,7 @@ def test_a_fault_that_always_comes_back_ends_the_job_with_its_reason(tokenized: 
     assert last["rank"] == 1
 
 
+@pytest.mark.slow
 def test_elastic_goes_on_without_a_rank_that_keeps_failing(tokenized: Path, tmp_path: Path) -> None:
     always = [{"kind": "kill", "rank": 2, "step": 7, "always": True}]
     extra = ["recovery.elastic=true", "recovery.max_restarts=3", "precision.compute=float64"]
@@ -116,6 +118,7 @@ def test_bad_samples_are_rolled_back_and_left_out(tokenized: Path, tmp_path: Pat
     assert not any(record["spike"] for record in records)
 
 
+@pytest.mark.slow
 def test_silent_corruption_names_the_rank(tokenized: Path, tmp_path: Path) -> None:
     code, errors = faulty(tmp_path / "flip", tokenized, [{"kind": "flip", "rank": 1, "step": 8}])
     assert code == 0, errors
@@ -142,6 +145,7 @@ def test_the_ledger_books_all_time(tokenized: Path, tmp_path: Path) -> None:
     assert total["seconds"]["restart"] > 0
 
 
+@pytest.mark.slow
 def test_torchrun_restarts_a_killed_and_a_stopped_rank(tokenized: Path, tmp_path: Path) -> None:
     """With torchrun's own agent: the ranks are plain ``altiplano`` processes there."""
     script = Path(__file__).with_name("under_torchrun.py")

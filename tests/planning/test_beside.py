@@ -40,12 +40,9 @@ def test_without_a_chip_or_a_layout_nothing_was_planned() -> None:
 
 
 def test_the_report_prints_both() -> None:
-    """40 % of 1e12 FLOP/s at 2e7 FLOP a token are 20,000 tokens a second."""
     facts = RunFacts(
         "r",
-        mfu=0.4,
-        peak_flops_per_device=1e12,
-        flops_per_token=2e7,
+        tokens_per_second=20_000.0,
         memory_bytes=2**30,
         forward=0.71,
         forward_expected=0.73,

@@ -79,8 +79,8 @@ def test_mistakes_are_one_line_that_names_the_key(override: str, message: str) -
 
 def test_a_layout_must_fit_every_batch_size_of_the_ramp() -> None:
     layout = parse_layout("dp4.pp4")
-    check_layout(layout, load_recipe("quickstart"))
+    check_layout(layout, load_recipe("quickstart", ["batch.tokens=4Ki"]))
     with pytest.raises(InputError, match=r"layout dp4\.tp1\.pp4"):
-        check_layout(layout, load_recipe("quickstart", ["batch.ramp=[{until='50K', tokens=512}]"]))
+        check_layout(layout, load_recipe("quickstart", ["batch.tokens=4Ki", "batch.ramp=[{until='50K', tokens=512}]"]))
     # A ramp that the run never gets to use does not count.
     check_layout(layout, load_recipe("quickstart", ["batch.tokens=512", "batch.ramp=[{until='2M', tokens='4Ki'}]"]))

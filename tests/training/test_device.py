@@ -33,7 +33,7 @@ def live(folder: Path, tokens: Path, layout: str, rank: int, precision: str, *mi
         ("dp1", 0, "float32"),
         ("dp2", 0, "bfloat16"),
         ("dp2.tp2.pp2.recompute-selective", 1, "bfloat16"),
-        ("dp2.tp2.pp2", 7, "bfloat16"),
+        pytest.param("dp2.tp2.pp2", 7, "bfloat16", marks=pytest.mark.slow),
         ("cp2.tp2", 1, "bfloat16"),
         ("pp2.zbv", 1, "float32"),
     ],
