@@ -57,9 +57,13 @@ def fastest_products() -> Products:
 
     Raises InputError when ``ALTIPLANO_BFLOAT16`` names no way.
     """
+    return _forced() or _measured()
+
+
+def _forced() -> Products | None:
     wanted = os.environ.get(VARIABLE, "")
     if not wanted:
-        return _measured()
+        return None
     for way in WAYS:
         if wanted == way:
             return Products(way)
@@ -91,7 +95,9 @@ def _measured() -> Products:
 
 def choose_products() -> Products:
     """Multiply as is fastest here, on all ranks alike: the first measures while the others wait, and decides."""
-    found = [fastest_products() if dist.get_rank() == 0 else None]
+    found = [_forced()]  # on every rank: none waits for another that refused a wrong name
+    if found[0] is None and dist.get_rank() == 0:
+        found[0] = _measured()
     dist.broadcast_object_list(found, src=0)
     assert found[0] is not None
     use(found[0].way)
