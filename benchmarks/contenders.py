@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from sizes import BATCHES, CLOCKS, benchmark_recipe, random_batch
 from torch import Tensor, nn
 
-from altiplano.model.init import initial_value
+from altiplano.model.llama import initial_value
 from altiplano.recipe.layout import Layout
 from altiplano.recipe.schema import Model, Recipe
 from altiplano.tokens.loader import Batch
@@ -27,11 +27,10 @@ Step = Callable[[Batch], float]
 def altiplano(recipe: Recipe, device: str) -> Step:
     """Our trainer's own step on layout dp1."""
     from altiplano.parallel.mesh import start_mesh
-    from altiplano.parallel.spread import parameters_by_name, spread_model
-    from altiplano.training.allocator import keep_freed_memory
-    from altiplano.training.clip import clip_gradient
+    from altiplano.parallel.parallelize import parameters_by_name, spread_model
+    from altiplano.training.accounting.hardware import keep_freed_memory
     from altiplano.training.loss import token_losses
-    from altiplano.training.optimizer import make_optimizer
+    from altiplano.training.optimizer import clip_gradient, make_optimizer
 
     keep_freed_memory()
     layout = Layout()

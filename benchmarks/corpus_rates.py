@@ -21,16 +21,17 @@ from statistics import median
 from typing import Any
 
 import altiplano
-from altiplano.corpus import curate, files
-from altiplano.corpus.decisions import COPIES
-from altiplano.corpus.engine import InProcess
-from altiplano.corpus.extraction.extracting import extract
-from altiplano.corpus.sources.listing import plan
-from altiplano.corpus.sources.raw import Raw
-from altiplano.corpus.sources.reading import read
+from altiplano.corpus import pipeline
+from altiplano.corpus.execution import files
+from altiplano.corpus.execution.engine import InProcess
+from altiplano.corpus.extraction.extract import extract
+from altiplano.corpus.filters import COPIES
+from altiplano.corpus.readers.listing import plan
+from altiplano.corpus.readers.raw import Raw
+from altiplano.corpus.readers.read import read
 from altiplano.recipe.load import load_recipe
 from altiplano.recipe.schema import Corpus
-from altiplano.tokens.encoding import documents, sample_texts
+from altiplano.tokens.encode import documents, sample_texts
 from altiplano.tokens.tokenizer import Tokenizer
 
 STEPS = {
@@ -82,9 +83,9 @@ def extraction(corpus: Corpus, mode: str) -> dict[str, dict[str, float]]:
 
 def measure(corpus: Corpus, vocabulary: int, sample_bytes: int, folder: Path) -> dict[str, Any]:
     few = tuple(source.model_copy(update={"max_documents": 30}) for source in corpus.sources)
-    curate.curate(corpus.model_copy(update={"sources": few}), 0, folder / "warm", workers=1)
+    pipeline.curate(corpus.model_copy(update={"sources": few}), 0, folder / "warm", workers=1)
     engine, steps, done = Booked(), folder / "curate" / "steps", folder / "curate"
-    audit = curate._steps(corpus, 0, done, steps, engine)
+    audit = pipeline._steps(corpus, 0, done, steps, engine)
     files.write_json(done / "audit.json", audit)
     modes = {mode: extraction(corpus, mode) for mode in ("quality", "hybrid")}
     used = modes[corpus.extraction.html]
@@ -133,7 +134,7 @@ def parent_rate(corpus: Corpus, folder: Path) -> float:
         sources = [s.model_copy(update={"name": f"{s.name}-{n}"}) for n in range(times) for s in some]
         engine, done = Booked(), folder / f"{times}"
         begun = time.process_time()
-        audit = curate._steps(corpus.model_copy(update={"sources": tuple(sources)}), 0, done, done / "steps", engine)
+        audit = pipeline._steps(corpus.model_copy(update={"sources": tuple(sources)}), 0, done, done / "steps", engine)
         seen.append((time.process_time() - begun - engine.seconds.total(), audit["raw"]["documents"]))
     (less, few), (more, many) = seen
     return (more - less) / (many - few)

@@ -23,7 +23,7 @@ from typing import Any
 import torch
 from sizes import benchmark_recipe, random_batch
 
-from altiplano.parallel.local import fork_ranks
+from altiplano.parallel.processes import fork_ranks
 from altiplano.recipe.layout import Layout
 from altiplano.training.metrics import device_name
 
@@ -67,9 +67,9 @@ def measure(size: str, layout: Layout, rows: int, rounds: int) -> tuple[float, f
 def ranks(size: str, layout: Layout, rows: int, rounds: int) -> int:
     def rank() -> int:
         from altiplano.parallel.mesh import start_mesh
-        from altiplano.parallel.spread import spread_model
+        from altiplano.parallel.parallelize import spread_model
         from altiplano.tokens.loader import Batch
-        from altiplano.training.allocator import keep_freed_memory
+        from altiplano.training.accounting.hardware import keep_freed_memory
         from altiplano.training.loss import token_losses
 
         keep_freed_memory()

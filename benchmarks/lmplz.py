@@ -21,8 +21,8 @@ from pathlib import Path
 import kenlm
 import numpy as np
 
-from altiplano.corpus.annotations import perplexity
-from altiplano.corpus.annotations.arpa import spell
+from altiplano.corpus.perplexity import ngram_model
+from altiplano.corpus.perplexity.arpa import spell
 from altiplano.corpus.words import word_hashes
 
 CACHE = Path(__file__).parent / ".cache" / "lmplz"
@@ -49,8 +49,8 @@ def main() -> None:
             subprocess.run(command, check=True, capture_output=True)
             oracle = kenlm.Model(str(arpa))
             theirs = np.array([10 ** (-oracle.score(" ".join(words)) / (len(words) + 1)) for words in spelt])
-            model = perplexity.train(hashed, order, minima)
-            ours = perplexity.perplexities(model, scored)
+            model = ngram_model.train(hashed, order, minima)
+            ours = ngram_model.perplexities(model, scored)
             worst = float(np.abs(ours / theirs - 1).max())
             with arpa.open(encoding="utf-8") as lines:
                 next(lines)  # \\data\\

@@ -24,10 +24,9 @@ import numpy as np
 import torch
 
 from altiplano.recipe.batch import MixturePhase
-from altiplano.tokens.loader import TrainingData
-from altiplano.tokens.prefetch import Prefetcher
+from altiplano.tokens.loader import Prefetcher, TrainingData
 from altiplano.tokens.shards import ShardWriter, read_shards, write_list
-from altiplano.training.allocator import keep_freed_memory
+from altiplano.training.accounting.hardware import keep_freed_memory
 
 REQUIRED = 50e6
 ROUNDS, SECONDS = 7, 0.4

@@ -20,11 +20,11 @@ from pathlib import Path
 import lxml.html
 import numpy as np
 
-from altiplano.corpus.annotations import perplexity, perplexity_file
 from altiplano.corpus.annotations.language import language_of
 from altiplano.corpus.extraction.html import text_of_html
-from altiplano.corpus.sources import warc
-from altiplano.corpus.sources.raw import Raw
+from altiplano.corpus.perplexity import model_file, ngram_model
+from altiplano.corpus.readers import warc
+from altiplano.corpus.readers.raw import Raw
 from altiplano.corpus.words import word_hashes
 
 DEMANDED = 0.89
@@ -51,11 +51,11 @@ def main() -> None:
             prose = [word_hashes(main) for (main, _), at in zip(pages, fold, strict=True) if at == left_out]
             other = [word_hashes(rest) for (_, rest), at in zip(pages, fold, strict=True) if at == left_out and rest]
             begin = time.process_time()
-            model = perplexity.train(train, arguments.order)
+            model = ngram_model.train(train, arguments.order)
             trained = time.process_time()
-            good = perplexity.perplexities(model, prose)
+            good = ngram_model.perplexities(model, prose)
             training, scoring = training + trained - begin, scoring + time.process_time() - trained
-            bad = perplexity.perplexities(model, other)
+            bad = ngram_model.perplexities(model, other)
             own_wins += int((good[:, None] < bad[None, :]).sum())
             own_pairs += len(good) * len(bad)
             words, scored = words + sum(map(len, train)), scored + sum(map(len, prose))
@@ -110,9 +110,9 @@ def boilerplate(html: str, text: str) -> str:
     return "\n".join(piece for piece in pieces if piece and piece not in squeezed)
 
 
-def size(model: perplexity.Model, quantised: bool) -> int:
+def size(model: ngram_model.Model, quantised: bool) -> int:
     with tempfile.TemporaryDirectory() as folder:
-        perplexity_file.save(model, Path(folder) / "model", quantised)
+        model_file.save(model, Path(folder) / "model", quantised)
         return (Path(folder) / "model").stat().st_size
 
 

@@ -19,7 +19,7 @@ from sizes import benchmark_recipe, random_batch
 from altiplano.planning.plan import make_plan
 from altiplano.recipe.layout import Layout
 from altiplano.recipe.load import load_cluster, load_recipe
-from altiplano.training.hardware import hardware_file
+from altiplano.training.accounting.hardware import hardware_file
 
 
 def main() -> int:

@@ -6,11 +6,11 @@
 
 Each contender lives in a process of its own, so that its memory is its own; one step of each makes a round. Ratios are
 taken within a round and their median and quartiles reported, so that a machine that slows down slows down all. MFU is
-model FLOPs (``planning/flops.py``: forward and backward, causal attention) over the matrix-product peak measured in the
-same round: of bfloat16, or of float32 on a processor without units for bfloat16. The rival is transformers in the
-faster of its stock settings, bfloat16 by autocast or float32; without units autocast would take minutes a step and does
-not take part. The demands are made of "altiplano", which attends to whole rows like the others; "altiplano, documents"
-keeps attention within packed documents, as our training does and the others do not.
+model FLOPs (``planning/model_size.py``: forward and backward, causal attention) over the matrix-product peak measured
+in the same round: of bfloat16, or of float32 on a processor without units for bfloat16. The rival is transformers in
+the faster of its stock settings, bfloat16 by autocast or float32; without units autocast would take minutes a step and
+does not take part. The demands are made of "altiplano", which attends to whole rows like the others; "altiplano,
+documents" keeps attention within packed documents, as our training does and the others do not.
 
 With ``--cpu-time`` and OMP_NUM_THREADS=1 seconds are those that a processor worked for the contender, not those on the
 clock: what is left to measure when others use the machine. Ends with one JSON line; exit status 1 when a demand is
@@ -34,7 +34,7 @@ import torch
 from sizes import CLOCKS, SIZES, benchmark_recipe
 
 from altiplano.parallel.bfloat16 import Products, fastest_products
-from altiplano.planning.flops import parameters, training_flops_per_token
+from altiplano.planning.model_size import parameters, training_flops_per_token
 from altiplano.training.metrics import device_name
 
 OURS = ["altiplano", "altiplano, documents"]

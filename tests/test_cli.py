@@ -86,7 +86,7 @@ def test_the_core_imports_without_any_extra() -> None:
         f"class Absent:\n    def find_spec(self, name, path=None, target=None):\n"
         f"        if name.split('.')[0] in {extras!r}: raise ModuleNotFoundError(name)\n"
         "sys.meta_path.insert(0, Absent())\n"
-        "import altiplano.cli, altiplano.training.worker, altiplano.evaluation.documents, altiplano.stages.run\n"
+        "import altiplano.cli, altiplano.training.worker, altiplano.evaluation.evaluate, altiplano.stages.run\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
 
@@ -95,7 +95,7 @@ def test_missing_extras_are_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
     from altiplano.errors import InputError
-    from altiplano.tokens.encoding import documents
+    from altiplano.tokens.encode import documents
 
     with pytest.raises(InputError, match=r"altiplano\[corpus\]"):
         list(documents(tmp_path))

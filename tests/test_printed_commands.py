@@ -131,10 +131,10 @@ def prepared(house: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(house)
     monkeypatch.setattr("altiplano.stages.run.run_stage", run_stage)
     monkeypatch.setattr("altiplano.stages.run.check_device", lambda cluster: None)
-    monkeypatch.setattr("altiplano.rehearsal.command.run_rank", begin)
-    monkeypatch.setattr("altiplano.training.hardware.hardware_file", begin)
-    monkeypatch.setattr("altiplano.launch.launch.shutil", SimpleNamespace(which=str))
-    monkeypatch.setattr("altiplano.launch.launch.subprocess", SimpleNamespace(run=begin))
+    monkeypatch.setattr("altiplano.rehearsal.rehearse.run_rank", begin)
+    monkeypatch.setattr("altiplano.training.accounting.hardware.hardware_file", begin)
+    monkeypatch.setattr("altiplano.launch.submit.shutil", SimpleNamespace(which=str))
+    monkeypatch.setattr("altiplano.launch.submit.subprocess", SimpleNamespace(run=begin))
     return house
 
 
@@ -203,7 +203,7 @@ def make(words: list[str], _: pytest.MonkeyPatch) -> None:
 
 def python(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """Our own modules and scripts take minutes: they must exist and know every option that is given."""
-    if words[1] == "-m" and words[2] == "altiplano.planning.check":
+    if words[1] == "-m" and words[2] == "altiplano.planning.published.check_errors":
         run_python(Path.cwd(), *words[1:])
         return
     file = Path("src", *words[2].split(".")).with_suffix(".py") if words[1] == "-m" else Path(words[1])
@@ -231,7 +231,7 @@ def pip(words: list[str], _: pytest.MonkeyPatch) -> None:
 
 def curl(words: list[str], _: pytest.MonkeyPatch) -> None:
     testclient = pytest.importorskip("starlette.testclient")
-    from altiplano.inference.load import load_served
+    from altiplano.inference.released_model import load_served
     from altiplano.inference.service import application
 
     client = testclient.TestClient(application(load_served(Path("runs/quickstart/release"))))

@@ -62,7 +62,7 @@ def test_the_quickstart_finds_its_samples_outside_a_checkout(installed, tmp_path
     samples = Path(root.partition("=")[2].strip().strip('"'))
     assert samples == installed / "altiplano" / "samples" and list(samples.glob("web/*.warc.gz"))
     code = (
-        "from altiplano.recipe.load import load_recipe; from altiplano.corpus.sources.listing import plan\n"
+        "from altiplano.recipe.load import load_recipe; from altiplano.corpus.readers.listing import plan\n"
         "print(len(plan(load_recipe('quickstart').corpus)))"
     )
     listed = run(installed, tmp_path, "-c", code)

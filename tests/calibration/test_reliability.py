@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from altiplano.calibration.heldout import Predictions
+from altiplano.calibration.predictions import Predictions
 from altiplano.calibration.reliability import judge, summary
 
 torch.set_num_threads(1)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from altiplano.calibration.heldout import Predictions
+from altiplano.calibration.predictions import Predictions
 from altiplano.calibration.temperature import bootstrap, derivatives, fit, minimise, of_each
 
 torch.set_num_threads(1)

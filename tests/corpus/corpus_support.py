@@ -6,7 +6,7 @@ import io
 import tarfile
 from pathlib import Path
 
-from altiplano.corpus.sources.raw import Bad, Raw
+from altiplano.corpus.readers.raw import Bad, Raw
 from altiplano.recipe.schema import Corpus, Source
 
 SAMPLES = Path(__file__).parents[2] / "samples"

@@ -11,7 +11,7 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from altiplano.corpus.annotations.personal_data import find
+from altiplano.corpus.pii.detect import find
 
 DATA = Path(__file__).parent / "data" / "personal_data.tsv"
 MARK = re.compile(r"⟦(\w+)\|([^⟧]*)⟧")

@@ -21,22 +21,22 @@ import pyarrow.parquet as pq
 import pytest
 from corpus_support import contents, split, tar, web_record
 
-from altiplano.corpus.curate import curate
 from altiplano.corpus.extraction.html import MODES
 from altiplano.corpus.extraction.latex import text_of_latex
 from altiplano.corpus.extraction.markup import text_of_asciidoc, text_of_markdown, text_of_rst
 from altiplano.corpus.extraction.mediawiki import text_of_wikitext
-from altiplano.corpus.sources import code, jats, jsonl, latex, mediawiki, opening, parquet, text, warc
-from altiplano.corpus.sources import raw as raw_module
-from altiplano.corpus.sources.listing import plan
-from altiplano.corpus.sources.raw import MAX_RECORD_BYTES, Raw
+from altiplano.corpus.pipeline import curate
+from altiplano.corpus.readers import arxiv, code, jats_articles, jsonl, mediawiki_dump, opening, parquet, text, warc
+from altiplano.corpus.readers import raw as raw_module
+from altiplano.corpus.readers.listing import plan
+from altiplano.corpus.readers.raw import MAX_RECORD_BYTES, Raw
 from altiplano.errors import InputError
 from altiplano.recipe.quality import ProseLimits, Quality
 from altiplano.recipe.schema import Corpus, Heldout, Source
 
 READERS = {
-    "a.jsonl": jsonl.read, "a.warc": warc.read, "a.txt": text.read, "a.tex": latex.read, "a.py": code.read,
-    "a.xml": mediawiki.read, "a.nxml": jats.read, "a.parquet": parquet.read,
+    "a.jsonl": jsonl.read, "a.warc": warc.read, "a.txt": text.read, "a.tex": arxiv.read, "a.py": code.read,
+    "a.xml": mediawiki_dump.read, "a.nxml": jats_articles.read, "a.parquet": parquet.read,
 }  # fmt: skip
 COMPRESS = ("gz", "bz2", "xz", "zst", "lz4")
 
@@ -241,7 +241,7 @@ def test_a_file_that_goes_between_listing_and_reading(tmp_path):
     for i in range(5):
         (tmp_path / f"{i}.txt").write_text("text")
     corpus = Corpus(root=tmp_path, sources=(Source(name="s", domain="web", format="text", path="*.txt"),))
-    from altiplano.corpus.sources.reading import read
+    from altiplano.corpus.readers.read import read
 
     (task,) = plan(corpus)
     (tmp_path / "3.txt").unlink()
@@ -264,16 +264,16 @@ def test_xml_bombs_and_foreign_entities_stay_folded(tmp_path):
     dump = tmp_path / "a.xml"
     page = "<page><title>T &a12;</title><ns>0</ns><revision><text>body &x;</text></revision></page>"
     dump.write_text(source.partition("<article>")[0] + f"<mediawiki>{page}</mediawiki>")
-    raw, _ = split(mediawiki.read(dump, "a.xml"))
+    raw, _ = split(mediawiki_dump.read(dump, "a.xml"))
     assert all(len(r.text) < 1000 and "secret" not in r.text for r in raw)
 
 
 def test_latex_files_that_bring_each_other_in_and_macros_that_explode(tmp_path):
     path = tar(tmp_path / "a.tar.gz", {"a.tex": b"A \\input{b}", "b.tex": b"B \\input{a}", "c.tex": b"C \\input{c}"})
-    raw, _ = split(latex.read(path, "a"))
+    raw, _ = split(arxiv.read(path, "a"))
     assert {r.place for r in raw} == {"a/c.tex"} or len(raw) <= 3
     doubling = {f"f{i}.tex": f"\\input{{f{i + 1}}}\\input{{f{i + 1}}}".encode() for i in range(60)}
-    raw, _ = split(latex.read(tar(tmp_path / "b.tar.gz", doubling), "b"))
+    raw, _ = split(arxiv.read(tar(tmp_path / "b.tar.gz", doubling), "b"))
     assert sum(len(r.text) for r in raw) < 2 * MAX_RECORD_BYTES
     names = [f"\\m{chr(97 + i)}" for i in range(21)]
     bomb = "".join(f"\\newcommand{{{one}}}{{{other * 20}}}" for one, other in pairwise(names)) + names[0]

@@ -11,9 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from altiplano.corpus.annotations.code_quality import code_quality
-from altiplano.corpus.annotations.declared import declared_language
-from altiplano.corpus.annotations.language import language_of
-from altiplano.corpus.annotations.statistics import statistics
+from altiplano.corpus.annotations.language import declared_language, language_of
+from altiplano.corpus.annotations.text_statistics import statistics
 from altiplano.corpus.annotations.word_lists import read_word_lists
 from altiplano.corpus.words import ngram_hashes, word_hashes
 from altiplano.errors import InputError

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from altiplano.corpus.annotations import code_quality, statistics
-from altiplano.corpus.decisions import HEURISTICS, buckets, perplexity_ranks, prose_groups, quality
+from altiplano.corpus.annotations import code_quality, text_statistics
+from altiplano.corpus.filters import HEURISTICS, buckets, perplexity_ranks, prose_groups, quality
 from altiplano.corpus.thresholds import FIRM, WEB_ONLY, limits_of
 from altiplano.recipe.quality import CodeLimits, ProseLimits, Quality
 from altiplano.recipe.schema import Corpus, Source
@@ -24,7 +24,7 @@ GOOD = {
 
 def columns(rows=3, **changes):
     """Documents that pass, changed: by default a web page in English, one in French, and code."""
-    numbers = {*statistics.COLUMNS, *code_quality.COLUMNS, "english", "personal_data", *GOOD}
+    numbers = {*text_statistics.COLUMNS, *code_quality.COLUMNS, "english", "personal_data", *GOOD}
     found = {name: np.full(rows, GOOD.get(name, 0.0)) for name in numbers}
     found["id"] = np.array([f"{i:04d}" for i in range(rows)], object)
     plain = {"domain": ["web", "web", "code"], "language": ["en", "fr", "code"], "source": ["pages", "pages", "pages"]}

@@ -11,9 +11,9 @@ from corpus_support import SAMPLES
 from hypothesis import given
 from hypothesis import strategies as st
 
-from altiplano.corpus.columns import Shard
 from altiplano.corpus.deduplication import edges, minhash
-from altiplano.corpus.deduplication.union_find import components
+from altiplano.corpus.deduplication.clusters import components
+from altiplano.corpus.documents import Shard
 from altiplano.recipe.schema import Deduplication
 
 SETTINGS = Deduplication()

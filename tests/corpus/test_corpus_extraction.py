@@ -8,11 +8,11 @@ from corpus_support import SAMPLES
 from hypothesis import given
 from hypothesis import strategies as st
 
-from altiplano.corpus.extraction.extracting import cut, extract
+from altiplano.corpus.extraction.extract import cut, extract
 from altiplano.corpus.extraction.html import text_of_html
 from altiplano.corpus.extraction.latex import text_of_latex
-from altiplano.corpus.sources import warc
-from altiplano.corpus.sources.raw import Raw
+from altiplano.corpus.readers import warc
+from altiplano.corpus.readers.raw import Raw
 
 
 def test_html_of_every_sample_page_keeps_prose_and_loses_navigation():

@@ -13,18 +13,17 @@ import pyarrow as pa
 import pytest
 from corpus_support import SAMPLES, split, tar, web_record
 
-from altiplano.corpus.extraction.extracting import extract
-from altiplano.corpus.extraction.html import MODES
-from altiplano.corpus.extraction.hybrid import MAX_TAGS, main_part
+from altiplano.corpus.extraction.extract import extract
+from altiplano.corpus.extraction.html import MAX_TAGS, MODES, main_part
 from altiplano.corpus.extraction.jats import text_of_jats
 from altiplano.corpus.extraction.latex import text_of_latex
 from altiplano.corpus.extraction.markup import text_of_asciidoc, text_of_markdown, text_of_rst
 from altiplano.corpus.extraction.mediawiki import text_of_wikitext
-from altiplano.corpus.sources import blocklist, code, jats, jsonl, latex, licence, mediawiki, text, warc
-from altiplano.corpus.sources.code_language import language_of, not_written
-from altiplano.corpus.sources.listing import inputs, plan
-from altiplano.corpus.sources.raw import Raw
-from altiplano.corpus.sources.reading import read
+from altiplano.corpus.readers import arxiv, blocklist, code, jats_articles, jsonl, licence, mediawiki_dump, text, warc
+from altiplano.corpus.readers.code import language_of, not_written
+from altiplano.corpus.readers.listing import inputs, plan
+from altiplano.corpus.readers.raw import Raw
+from altiplano.corpus.readers.read import read
 from altiplano.errors import InputError
 from altiplano.recipe.schema import Corpus, Source
 
@@ -187,7 +186,7 @@ def test_latex_projects_are_joined_and_editions_told_apart(tmp_path):
             "p/draft.tex": b"A draft that nothing brings in.",
         },
     )
-    raw, bad = split(latex.read(path, "p"))
+    raw, bad = split(arxiv.read(path, "p"))
     assert [r.place for r in raw] == ["p/p/main.tex", "p/p/draft.tex"]
     assert [b.reason for b in bad] == ["left out: another edition of the same text"]
     assert text_of_latex(raw[0].text).startswith("## One\n\nThe body of the book.")
@@ -209,7 +208,7 @@ def test_one_tar_of_many_submissions(tmp_path):
             "2401/4.gz": single[:20],
         },
     )
-    raw, bad = split(latex.read(path, "t"))
+    raw, bad = split(arxiv.read(path, "t"))
     assert [text_of_latex(r.text) for r in raw] == ["Joined.", "Alone."]
     assert raw[0].place == "t/2401/2401.00001.gz/main.tex"
     assert [b.reason for b in bad] == ["damaged submission"]
@@ -240,12 +239,12 @@ def test_jats_articles(tmp_path):
 </sec></body><back><ref-list><ref><mixed-citation>Nobody 1999</mixed-citation></ref></ref-list></back></article>"""
     (tmp_path / "a.nxml").write_text(xml)
     (tmp_path / "b.xml").write_text("<html/>")
-    (raw,), _ = split(jats.read(tmp_path / "a.nxml", "a.nxml"))
+    (raw,), _ = split(jats_articles.read(tmp_path / "a.nxml", "a.nxml"))
     assert extract(raw) == (
         "# On bees\n\n## Abstract\n\nWe count bees.\n\n## Methods\n\nWe used nets, H_2O and $x^2$.\n\n### Nets\n\n"
         "- fine\n- coarse\n\nCounts\n\n| day | bees |\n| 1 | 20 |"
     )
-    assert split(jats.read(tmp_path / "b.xml", "b.xml"))[1][0].reason == "no <article> in the XML"
+    assert split(jats_articles.read(tmp_path / "b.xml", "b.xml"))[1][0].reason == "no <article> in the XML"
     assert text_of_jats("") == "" and "left" in text_of_jats("<article><body><p>left open")
 
 
@@ -263,11 +262,11 @@ def test_mediawiki_dumps(tmp_path, packed):
     suffix = {bz2.compress: ".bz2", gzip.compress: ".gz"}.get(packed, "")
     path = tmp_path / f"a.xml{suffix}"
     path.write_bytes(packed(DUMP.encode()))
-    (raw,), bad = split(mediawiki.read(path, "a"))
+    (raw,), bad = split(mediawiki_dump.read(path, "a"))
     assert raw.url == "https://xx.wiki.example/wiki/Blue_whale" and extract(raw) == "# Blue whale\n\nA whale."
     assert [b.reason for b in bad] == ["left out: not in the article namespace", "left out: redirect"]
     path.write_bytes(packed(DUMP.encode()[:-200]))
-    raw, bad = split(mediawiki.read(path, "a"))
+    raw, bad = split(mediawiki_dump.read(path, "a"))
     assert len(raw) == 1 and bad[-1].reason == "damaged dump, the rest is lost"
 
 

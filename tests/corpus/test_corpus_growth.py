@@ -9,14 +9,15 @@ from collections.abc import Callable
 
 import pytest
 
-from altiplano.corpus.annotations import code_quality, personal_data, statistics
+from altiplano.corpus.annotations import code_quality, text_statistics
 from altiplano.corpus.annotations.language import language_of
 from altiplano.corpus.extraction.html import MODES
 from altiplano.corpus.extraction.jats import text_of_jats
 from altiplano.corpus.extraction.latex import text_of_latex
 from altiplano.corpus.extraction.markup import text_of_asciidoc, text_of_markdown, text_of_rst
 from altiplano.corpus.extraction.mediawiki import text_of_wikitext
-from altiplano.corpus.sources import blocklist, code_language, latex
+from altiplano.corpus.pii import detect
+from altiplano.corpus.readers import arxiv, blocklist, code
 
 SHORT, TIMES = 8_000, 4
 LIMIT = 8.0
@@ -32,19 +33,19 @@ def article(text: str) -> str:
 
 
 def redact(text: str) -> object:
-    return personal_data.redact(text, "en")
+    return detect.redact(text, "en")
 
 
 def measure(text: str) -> object:
-    return statistics.statistics(text, "en"), language_of(text), code_quality.code_quality(text, "c", True)
+    return text_statistics.statistics(text, "en"), language_of(text), code_quality.code_quality(text, "c", True)
 
 
 def look_for_code(text: str) -> object:
-    return code_language.language_of("a.h", text), code_language.not_written("a.c", text)
+    return code.language_of("a.h", text), code.not_written("a.c", text)
 
 
 def join_latex(text: str) -> object:
-    return list(latex._documents({"a.tex": text, "b.tex": "x"}))
+    return list(arxiv._documents({"a.tex": text, "b.tex": "x"}))
 
 
 UNITS: dict[Callable[[str], object], tuple[str, ...]] = {

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from altiplano.corpus.decisions import duplicates, perplexity_ranks, worst_perplexity
-from altiplano.corpus.heldout import Chooser, ngrams_of, overlaps, place, seen_in
+from altiplano.corpus.filters import duplicates, perplexity_ranks, worst_perplexity
+from altiplano.corpus.splits import Chooser, ngrams_of, overlaps, place, seen_in
 from altiplano.recipe.schema import Heldout
 
 SETTINGS = Heldout()

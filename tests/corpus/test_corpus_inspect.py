@@ -10,13 +10,13 @@ import pytest
 from corpus_support import SOURCES, samples_corpus
 
 from altiplano.cli import run
-from altiplano.corpus.annotations.personal_data import PLACEHOLDER
-from altiplano.corpus.curate import curate
-from altiplano.corpus.decisions import HEURISTICS, LANGUAGE_REASONS
+from altiplano.corpus.filters import HEURISTICS, LANGUAGE_REASONS
+from altiplano.corpus.pii.detect import PLACEHOLDER
+from altiplano.corpus.pipeline import curate
+from altiplano.inspect import screens as safe
 from altiplano.recipe.quality import Quality
 from altiplano.recipe.schema import Source
-from altiplano.release.inspect import printable as safe
-from altiplano.tokens.encoding import encode_documents, sample_texts
+from altiplano.tokens.encode import encode_documents, sample_texts
 from altiplano.tokens.tokenizer import Tokenizer
 
 

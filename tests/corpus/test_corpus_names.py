@@ -12,9 +12,9 @@ import pytest
 from corpus_support import split, web_record
 from test_bad_input import make_corpus
 
-from altiplano.corpus.curate import curate
-from altiplano.corpus.files import read_json, write_json
-from altiplano.corpus.sources import text
+from altiplano.corpus.execution.files import read_json, write_json
+from altiplano.corpus.pipeline import curate
+from altiplano.corpus.readers import text
 from altiplano.errors import InputError
 
 ODD_NAMES = (b"caf\xe9", b"caf\xe8", b"\xff\xfe", b"line\nbreak", b"\x1b[31m", "Ωmega".encode(), b"sp ace", b"'\"<&>")

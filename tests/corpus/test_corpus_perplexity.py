@@ -9,8 +9,8 @@ from corpus_support import SAMPLES
 from hypothesis import given
 from hypothesis import strategies as st
 
-from altiplano.corpus.annotations import perplexity, perplexity_file
-from altiplano.corpus.annotations.arpa import spell, spellings, write_arpa
+from altiplano.corpus.perplexity import model_file, ngram_model
+from altiplano.corpus.perplexity.arpa import spell, spellings, write_arpa
 from altiplano.corpus.words import word_hashes
 
 BEGIN, END = "<s>", "</s>"
@@ -96,15 +96,15 @@ def test_equals_the_reference(order):
     train, other = zipf_documents(1, 150), [*zipf_documents(2, 25), ["quite", "unknown", "words"], [], ["aa"]]
     reference = Reference(train, order)
     assert any(reference.discounts[k] != [0, 0.5, 1.0, 1.5] for k in reference.discounts)
-    model = perplexity.train(hashed(train), order)
-    found = perplexity.perplexities(model, hashed(other))
+    model = ngram_model.train(hashed(train), order)
+    found = ngram_model.perplexities(model, hashed(other))
     assert found == pytest.approx([reference.perplexity(document) for document in other], rel=1e-12)
 
 
 @given(st.lists(st.lists(st.sampled_from("abcde"), max_size=8), min_size=1, max_size=8), st.integers(2, 4))
 def test_equals_the_reference_on_tiny_corpora(documents, order):
     reference = Reference(documents, order)
-    model = perplexity.train(hashed(documents), order)
+    model = ngram_model.train(hashed(documents), order)
     probes = [["a", "b"], ["z"], ["c", "c", "c"], []]
     expected = []
     for probe in probes:
@@ -112,7 +112,7 @@ def test_equals_the_reference_on_tiny_corpora(documents, order):
             expected.append(reference.perplexity(probe))
         except ValueError:  # log of zero: nothing was left for the unknown word
             expected.append(math.inf)
-    assert perplexity.perplexities(model, hashed(probes)) == pytest.approx(expected, rel=1e-9)
+    assert ngram_model.perplexities(model, hashed(probes)) == pytest.approx(expected, rel=1e-9)
 
 
 def test_probabilities_add_up_to_one():
@@ -128,38 +128,38 @@ def test_probabilities_add_up_to_one():
 def test_pruned_equals_the_reference(min_counts):
     train, other = zipf_documents(1, 150), [*zipf_documents(2, 25), ["quite", "unknown", "words"], []]
     reference = Reference(train, 3, min_counts)
-    model = perplexity.train(hashed(train), 3, min_counts)
-    whole = perplexity.train(hashed(train), 3)
+    model = ngram_model.train(hashed(train), 3, min_counts)
+    whole = ngram_model.train(hashed(train), 3)
     assert len(model.keys[2]) < len(whole.keys[2]) and len(model.keys[0]) == len(whole.keys[0])
-    found = perplexity.perplexities(model, hashed(other))
+    found = ngram_model.perplexities(model, hashed(other))
     assert found == pytest.approx([reference.perplexity(document) for document in other], rel=1e-12)
 
 
 def test_minima_that_fall_are_refused():
     with pytest.raises(ValueError, match="must not fall"):
-        perplexity.train(hashed([["a"]]), 3, (1, 3, 2))
+        ngram_model.train(hashed([["a"]]), 3, (1, 3, 2))
 
 
 @pytest.mark.parametrize("quantised", [False, True])
 def test_saves_and_loads(tmp_path, quantised):
     documents = hashed(zipf_documents(4, 200))
-    model = perplexity.train(documents, 3)
-    perplexity_file.save(model, tmp_path / "model", quantised)
-    again = perplexity_file.load(tmp_path / "model")
+    model = ngram_model.train(documents, 3)
+    model_file.save(model, tmp_path / "model", quantised)
+    again = model_file.load(tmp_path / "model")
     assert isinstance(again.keys[2].base, np.memmap) or isinstance(again.keys[2], np.memmap)
-    exact, found = perplexity.perplexities(model, documents), perplexity.perplexities(again, documents)
+    exact, found = ngram_model.perplexities(model, documents), ngram_model.perplexities(again, documents)
     assert np.array_equal(exact, found) or (quantised and found == pytest.approx(exact, rel=0.02))
 
 
 def test_quantised_is_small_and_keeps_the_order_of_documents(tmp_path):
     documents, other = hashed(zipf_documents(5, 1500)), hashed(zipf_documents(6, 100))
-    model = perplexity.train(documents, 4)
+    model = ngram_model.train(documents, 4)
     for quantised in (False, True):
-        perplexity_file.save(model, tmp_path / str(quantised), quantised)
+        model_file.save(model, tmp_path / str(quantised), quantised)
     n = sum(map(len, model.keys))
     assert (tmp_path / "True").stat().st_size < 10 * n + 100_000 < 24 * n < (tmp_path / "False").stat().st_size
-    exact = perplexity.perplexities(model, other)
-    found = perplexity.perplexities(perplexity_file.load(tmp_path / "True"), other)
+    exact = ngram_model.perplexities(model, other)
+    found = ngram_model.perplexities(model_file.load(tmp_path / "True"), other)
     assert np.corrcoef(np.argsort(np.argsort(exact)), np.argsort(np.argsort(found)))[0, 1] > 0.999
 
 
@@ -172,11 +172,11 @@ ESSAYS = [
 def test_kenlm_reads_our_arpa_file_and_scores_the_same(tmp_path, order, min_counts):
     kenlm = pytest.importorskip("kenlm")
     train, other = ESSAYS[::2], ESSAYS[1::2]
-    model = perplexity.train([word_hashes(text) for text in train], order, min_counts, keep_words=True)
+    model = ngram_model.train([word_hashes(text) for text in train], order, min_counts, keep_words=True)
     write_arpa(model, spellings(train), tmp_path / "model.arpa")
     oracle = kenlm.Model(str(tmp_path / "model.arpa"))
     assert oracle.order == order
-    ours = perplexity.perplexities(model, [word_hashes(text) for text in other])
+    ours = ngram_model.perplexities(model, [word_hashes(text) for text in other])
     theirs = []
     for text in other:
         words = spell(text)
@@ -186,14 +186,14 @@ def test_kenlm_reads_our_arpa_file_and_scores_the_same(tmp_path, order, min_coun
 
 def test_arpa_needs_the_words(tmp_path):
     with pytest.raises(ValueError, match="keep_words"):
-        write_arpa(perplexity.train(hashed([["a"]]), 2), {}, tmp_path / "x.arpa")
+        write_arpa(ngram_model.train(hashed([["a"]]), 2), {}, tmp_path / "x.arpa")
 
 
 def test_prose_is_likelier_than_its_words_shuffled():
     essays = (SAMPLES / "essays" / "en.md").read_text().split("\n# ")
-    model = perplexity.train([word_hashes(essay) for essay in essays[:10]], 3)
+    model = ngram_model.train([word_hashes(essay) for essay in essays[:10]], 3)
     for essay in essays[10:]:
         words = word_hashes(essay)
         shuffled = np.random.default_rng(0).permutation(words)
-        plain, mixed = perplexity.perplexities(model, [words, shuffled])
+        plain, mixed = ngram_model.perplexities(model, [words, shuffled])
         assert plain < mixed

@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from personal_data_evaluation import counts, items, rates
 
-from altiplano.corpus.annotations import national_ids
-from altiplano.corpus.annotations.personal_data import find, hash_value, normalise, redact, salt_of
-from altiplano.corpus.annotations.personal_rules import RULES
+from altiplano.corpus.pii import national_ids
+from altiplano.corpus.pii.detect import find, hash_value, normalise, redact, salt_of
+from altiplano.corpus.pii.rules import RULES
 
 LABELLED = [  # language, text, what it contains
     ("en", "Contact me at john.doe@mail-corp.com or call +1 (415) 555-2671 today.", {"john.doe@mail-corp.com": "email", "+1 (415) 555-2671": "phone"}),

@@ -7,8 +7,8 @@ from corpus_support import SAMPLES
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from altiplano.corpus.curate import curate
-from altiplano.corpus.deduplication import lines, substrings
+from altiplano.corpus.deduplication import repeated_lines, repeated_substrings
+from altiplano.corpus.pipeline import curate
 from altiplano.recipe.quality import ProseLimits, Quality
 from altiplano.recipe.schema import Corpus, Deduplication, Source
 
@@ -19,7 +19,7 @@ def by_force(raw: bytes, least: int) -> list[bool]:
     seen: dict[bytes, int] = {}
     for at in range(len(raw) - least + 1):
         window = raw[at : at + least]
-        if substrings.END in window:
+        if repeated_substrings.END in window:
             continue
         if seen.setdefault(window, at) != at:
             covered[at : at + least] = [True] * least
@@ -27,9 +27,9 @@ def by_force(raw: bytes, least: int) -> list[bool]:
 
 
 @settings(max_examples=200)
-@given(st.lists(st.sampled_from([97, 98, substrings.END]), min_size=1, max_size=60), st.integers(1, 6))
+@given(st.lists(st.sampled_from([97, 98, repeated_substrings.END]), min_size=1, max_size=60), st.integers(1, 6))
 def test_repeats_are_those_found_by_force(raw, least):
-    found = substrings.repeats(np.array(raw, np.uint8), least)
+    found = repeated_substrings.repeats(np.array(raw, np.uint8), least)
     assert found.tolist() == by_force(bytes(raw), least)
 
 
@@ -38,7 +38,7 @@ def test_cutting_leaves_whole_characters(text, spans):
     size = len(text.encode())
     edges = sorted({min(edge, size) for span in spans for edge in span})
     stretches = np.array(edges[: len(edges) // 2 * 2], np.int64).reshape(-1, 2)
-    left = substrings.without(text, stretches)
+    left = repeated_substrings.without(text, stretches)
     assert len(left) <= len(text)
     assert set(left) <= set(text)
     if not len(stretches):
@@ -46,9 +46,11 @@ def test_cutting_leaves_whole_characters(text, spans):
 
 
 def test_lines_are_compared_without_their_white_space():
-    frequent = np.sort(np.array([lines.line_hash("Home  |  About"), lines.line_hash("Share this")], np.uint64))
-    assert lines.without("Home | About\nA text\n}\n  Share   this", frequent) == "A text\n}"
-    assert lines.line_hash(" } ") == 0
+    frequent = np.sort(
+        np.array([repeated_lines.line_hash("Home  |  About"), repeated_lines.line_hash("Share this")], np.uint64)
+    )
+    assert repeated_lines.without("Home | About\nA text\n}\n  Share   this", frequent) == "A text\n}"
+    assert repeated_lines.line_hash(" } ") == 0
 
 
 ESSAYS = (SAMPLES / "essays" / "en.md").read_text(encoding="utf-8").split("\n# ")

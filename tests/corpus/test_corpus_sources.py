@@ -8,11 +8,11 @@ import pyarrow.parquet as pq
 import pytest
 from corpus_support import split, tar, web_record
 
-from altiplano.corpus.sources import code, jsonl, latex, parquet, python, text, warc
-from altiplano.corpus.sources.decoding import decode
-from altiplano.corpus.sources.listing import input_fingerprint, inputs, plan
-from altiplano.corpus.sources.raw import MAX_RECORD_BYTES
-from altiplano.corpus.sources.reading import read
+from altiplano.corpus.readers import arxiv, code, installed_python, jsonl, parquet, text, warc
+from altiplano.corpus.readers.decoding import decode
+from altiplano.corpus.readers.listing import input_fingerprint, inputs, plan
+from altiplano.corpus.readers.raw import MAX_RECORD_BYTES
+from altiplano.corpus.readers.read import read
 from altiplano.errors import InputError
 from altiplano.recipe.schema import Corpus, Source
 
@@ -102,7 +102,7 @@ def test_parquet_reads_text_and_url(tmp_path):
 
 def test_archive_members_with_unsafe_names_or_sizes_are_refused(tmp_path):
     path = tar(tmp_path / "a.tar.gz", {"ok.tex": b"fine", "../evil.tex": b"x", "/etc/evil.tex": b"x", "fig.png": b"x"})
-    raw, bad = split(latex.read(path, "a.tar.gz"))
+    raw, bad = split(arxiv.read(path, "a.tar.gz"))
     assert [r.place for r in raw] == ["a.tar.gz/ok.tex"]
     assert len(bad) == 2 and all("unsafe" in b.reason for b in bad)
     bomb = tar(tmp_path / "b.tar.gz", {"big.c": bytes(MAX_RECORD_BYTES + 1), "small.c": b"int x;"})
@@ -110,7 +110,7 @@ def test_archive_members_with_unsafe_names_or_sizes_are_refused(tmp_path):
     assert [r.text for r in raw] == ["int x;"] and "64 MiB" in bad[0].reason
     cut = path.read_bytes()[:-40]
     (tmp_path / "c.tar.gz").write_bytes(cut)
-    assert any(b.lost for b in split(latex.read(tmp_path / "c.tar.gz", "c"))[1])
+    assert any(b.lost for b in split(arxiv.read(tmp_path / "c.tar.gz", "c"))[1])
 
 
 def test_code_knows_languages_and_skips_the_rest(tmp_path):
@@ -148,18 +148,18 @@ def test_python_installation_is_read_without_importing():
     import sys
 
     before = set(sys.modules)
-    name = next(name for name, _ in python.files("code") if name == "antigravity.py")
-    assert "webbrowser" in split(python.read("code", name))[0][0].text
+    name = next(name for name, _ in installed_python.files("code") if name == "antigravity.py")
+    assert "webbrowser" in split(installed_python.read("code", name))[0][0].text
     assert set(sys.modules) - before <= set()
-    page = split(python.read("reference", "textwrap.py"))[0][0].text
+    page = split(installed_python.read("reference", "textwrap.py"))[0][0].text
     assert page.startswith("# textwrap") and "## dedent(text)" in page
-    topics = split(python.read("reference", "pydoc_data/topics.py"))[0]
+    topics = split(installed_python.read("reference", "pydoc_data/topics.py"))[0]
     assert len(topics) > 50
-    names = [name for name, _ in python.files("code")]
+    names = [name for name, _ in installed_python.files("code")]
     assert not any("site-packages" in n or n.startswith(("test/", "idlelib/")) for n in names)
-    web = python.files("web")
+    web = installed_python.files("web")
     assert any(name == "numpy" for name, _ in web)
-    assert split(python.read("web", "numpy"))[0][0].url == "https://pypi.org/project/numpy/"
+    assert split(installed_python.read("web", "numpy"))[0][0].url == "https://pypi.org/project/numpy/"
 
 
 def make(tmp_path, **source) -> Corpus:

@@ -9,10 +9,11 @@ import pytest
 from corpus_support import contents
 from test_bad_input import make_corpus
 
-from altiplano.corpus import shards, time_limit
-from altiplano.corpus.curate import curate
-from altiplano.corpus.files import read_json
-from altiplano.corpus.time_limit import TookTooLongError, seconds_for
+from altiplano.corpus import annotate
+from altiplano.corpus.execution import time_limit
+from altiplano.corpus.execution.files import read_json
+from altiplano.corpus.execution.time_limit import TookTooLongError, seconds_for
+from altiplano.corpus.pipeline import curate
 
 
 def python_loop() -> None:
@@ -77,16 +78,16 @@ def test_the_document_alone_is_dropped_and_counted(tmp_path, monkeypatch, slow):
     curate(corpus, 0, tmp_path / "without", workers=1)
     (tmp_path / "raw" / "slow.txt").write_text("SLOW " * 300)
     monkeypatch.setattr(time_limit, "SECONDS", 0.5)
-    extract = shards.extract
+    extract = annotate.extract
 
     def sometimes_slow(raw, mode="quality"):
         if raw.text.startswith("SLOW"):
             slow()
         return extract(raw, mode)
 
-    monkeypatch.setattr(shards, "extract", sometimes_slow)
+    monkeypatch.setattr(annotate, "extract", sometimes_slow)
     curate(corpus, 0, tmp_path / "with", workers=1)
-    bad = {b["reason"]: b for b in read_json(tmp_path / "with" / "audit.json")["bad_records"]}[shards.TOO_SLOW]
+    bad = {b["reason"]: b for b in read_json(tmp_path / "with" / "audit.json")["bad_records"]}[annotate.TOO_SLOW]
     assert bad["count"] == 1 and bad["bytes"] == 1500 and bad["example"].startswith("slow.txt")
     same = [
         {k: v for k, v in contents(tmp_path / name).items() if k.startswith("documents")}

@@ -18,9 +18,9 @@ from corpus_support import split
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from altiplano.corpus.sources import blocklist, http_payload, warc, warc_records
-from altiplano.corpus.sources.raw import Raw, left_out
-from altiplano.corpus.sources.unpacking import FREE_BYTES
+from altiplano.corpus.readers import blocklist, http_payload, warc, warc_records
+from altiplano.corpus.readers.raw import Raw, left_out
+from altiplano.corpus.readers.unpacking import FREE_BYTES
 
 GOOD = 20
 """Pages after the odd one."""

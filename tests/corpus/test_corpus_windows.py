@@ -5,7 +5,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from altiplano.corpus.annotations.windows import digit_windows, mark_windows
+from altiplano.corpus.pii.windows import digit_windows, mark_windows
 
 TEXT = st.text(alphabet="ab 1٣é9x", max_size=60)
 

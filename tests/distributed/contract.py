@@ -21,7 +21,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from altiplano.parallel.local import fork_ranks
+from altiplano.parallel.processes import fork_ranks
 from altiplano.recipe.layout import parse_layout
 from distributed.twenty_steps import STEPS, Outcome, plain, spread
 

@@ -9,9 +9,8 @@ import pytest
 import torch
 
 from altiplano.parallel.mesh import start_mesh
-from altiplano.parallel.pipeline import SpreadModel
-from altiplano.parallel.spread import spread_model
-from altiplano.parallel.stage import META, Stage
+from altiplano.parallel.parallelize import spread_model
+from altiplano.parallel.pipeline import META, SpreadModel, Stage
 from altiplano.recipe.layout import parse_layout
 from altiplano.training.loss import token_losses
 from distributed.contract import in_ranks

@@ -11,8 +11,8 @@ import torch
 from small import SMALL
 
 from altiplano.recipe.schema import Checkpoint
-from altiplano.training.checkpoint import write_manifest
-from altiplano.training.saving import prune
+from altiplano.training.checkpoints.checkpoint import write_manifest
+from altiplano.training.checkpoints.saving import prune
 from distributed.ranks import records, relative, run, start, weights
 
 EXACT = [*SMALL, "precision.compute=float64"]

@@ -22,7 +22,7 @@ from altiplano.errors import TrainingError
 from altiplano.model.llama import Llama
 from altiplano.parallel import compilation, context, data, pipeline
 from altiplano.parallel.mesh import start_mesh
-from altiplano.parallel.spread import spread_model
+from altiplano.parallel.parallelize import spread_model
 from altiplano.recipe.layout import parse_layout
 from altiplano.tokens.loader import Batch
 from altiplano.training.loss import token_losses
@@ -43,7 +43,7 @@ def split_without_positions(model: Llama, share: context.RowShare) -> None:
 
 BREAKS = {
     "average": (Case("dp2"), patch.object(data, "fsdp_modules", lambda model: [model])),
-    "positions": (Case("cp2"), patch("altiplano.parallel.spread.split_context", split_without_positions)),
+    "positions": (Case("cp2"), patch("altiplano.parallel.parallelize.split_context", split_without_positions)),
     "padding": (Case("dp2.pp2.mb2", "ragged"), patch.object(pipeline, "padded", padded_and_predicted)),
 }
 
@@ -66,7 +66,7 @@ def check_finds(guarded: bool) -> None:
         if not guarded and model.embed_tokens is not None:
             drop_hook_after_collective(model.embed_tokens)
 
-    with patch("altiplano.parallel.spread.recompute_blocks", lambda model, recompute: compile_blocks(model)):
+    with patch("altiplano.parallel.parallelize.recompute_blocks", lambda model, recompute: compile_blocks(model)):
         model = spread_model(recipe, layout, mesh, token_losses(mesh.group("tp")))
     batch = next(batches("regular", 1))
     mine = take(batch, layout.share(range(8), mesh.rank("dp")))

@@ -9,17 +9,15 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.distributed.tensor import DTensor
 
-from altiplano.model.init import initial_value
-from altiplano.model.llama import Llama
+from altiplano.model.llama import Llama, initial_value
 from altiplano.parallel.mesh import start_mesh
-from altiplano.parallel.spread import parameters_by_name, spread_model
+from altiplano.parallel.parallelize import parameters_by_name, spread_model
 from altiplano.recipe.layout import parse_layout
 from altiplano.recipe.load import load_recipe
 from altiplano.recipe.schema import Recipe
 from altiplano.tokens.loader import IGNORED, Batch, make_batch
-from altiplano.training.clip import clip_gradient
 from altiplano.training.loss import token_losses
-from altiplano.training.optimizer import learning_rate, make_optimizer
+from altiplano.training.optimizer import clip_gradient, learning_rate, make_optimizer
 
 STEPS, SEQUENCE, BOS = 20, 32, 511
 MODEL = [

@@ -18,9 +18,10 @@ from typing import Any
 import torch
 from torch.distributed.tensor import DTensor
 
-from altiplano.parallel.local import die_with_parent
+from altiplano.parallel.processes import die_with_parent
 from altiplano.tokens.loader import Batch, TrainingData
-from altiplano.training import checkpoint, saving, trainer, worker
+from altiplano.training import trainer, worker
+from altiplano.training.checkpoints import checkpoint, saving
 from altiplano.training.job import Job
 from altiplano.training.supervisor import Supervisor
 from altiplano.training.trainer import Trainer

@@ -1,7 +1,7 @@
 """Part of ``make soak``: does the goodput formula tell the truth? One training run under random kills beside it.
 
 Ranks are killed at random moments, on average every ``--every`` seconds. What a save, its writing, a restart and an
-interval between saves take is measured in the run itself; ``altiplano.planning.goodput.ettr`` says from them, and from
+interval between saves take is measured in the run itself; ``planning.reliability.ettr`` says from them, and from
 how often ranks were killed, which share of the time must have gone forward. Exits 1 when that is over five points off.
 """
 
@@ -21,8 +21,8 @@ from distributed.ranks import start
 from processes import children
 from small import SMALL, write_tokenized
 
-from altiplano.training import ledger
-from altiplano.training.goodput import against_formula
+from altiplano.training.accounting import ledger
+from altiplano.training.accounting.goodput import against_formula
 
 POINTS = 5.0
 FEWEST = 15

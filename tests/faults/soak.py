@@ -23,8 +23,9 @@ from small import SMALL, write_tokenized
 
 from altiplano.recipe.layout import parse_layout
 from altiplano.recipe.load import load_recipe
-from altiplano.training import goodput, incidents, ledger
+from altiplano.training.accounting import goodput, ledger
 from altiplano.training.job import Job
+from altiplano.training.resilience import incidents
 
 SEQUENCES, ROLLING = 16, 5
 MEANWHILE = 2  # steps that may be taken while a checkpoint is being written

@@ -15,7 +15,7 @@ import pytest
 from safetensors.torch import load_file
 from small import SMALL
 
-from altiplano.training import incidents
+from altiplano.training.resilience import incidents
 from faults.soak import start
 
 RECIPE = [*SMALL, "checkpoint.interval_steps=2", "checkpoint.keep=3", "recovery.max_restarts=1"]  # ten steps

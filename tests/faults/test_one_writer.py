@@ -11,7 +11,6 @@ import pytest
 from processes import alive, children
 
 from altiplano.errors import InputError
-from altiplano.parallel.local import die_with_parent
 from altiplano.stages import run
 from altiplano.stages.run import locked
 from faults.runs import finish, start
@@ -86,8 +85,6 @@ def test_what_outlives_a_command_that_ended_does_not_keep_the_lock(tmp_path: Pat
 
 
 def test_a_child_whose_parent_is_gone_ends(tmp_path: Path) -> None:
-    script = (
-        f"from altiplano.parallel.local import {die_with_parent.__name__}\n{die_with_parent.__name__}(1)\nprint('on')"
-    )
+    script = "from altiplano.parallel.processes import die_with_parent\ndie_with_parent(1)\nprint('on')"
     ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
     assert (ended.returncode, ended.stdout) == (1, "")

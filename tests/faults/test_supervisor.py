@@ -10,8 +10,9 @@ import pytest
 from safetensors.torch import load_file
 from small import SMALL
 
-from altiplano.training import goodput, incidents, ledger
-from altiplano.training.skips import Skips
+from altiplano.training.accounting import goodput, ledger
+from altiplano.training.resilience import incidents
+from altiplano.training.resilience.spikes import Skips
 from faults.soak import start
 
 RECIPE = [

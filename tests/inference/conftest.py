@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from altiplano.inference.load import Served
+from altiplano.inference.released_model import Served
 from altiplano.model.llama import Llama
 from altiplano.model.weights import hugging_face_config, save_weights
 from altiplano.recipe.schema import Model

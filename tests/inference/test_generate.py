@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from altiplano.inference.generate import Row, Sampling, generate, stream
-from altiplano.inference.load import Served
-from altiplano.inference.score import score
+from altiplano.inference.log_probabilities import score
+from altiplano.inference.released_model import Served
 
 PROMPTS = ["The", "The wind is", "mountains and", "Ça va très bien, und die Berge sind hoch und kalt", ""]
 

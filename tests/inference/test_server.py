@@ -5,8 +5,8 @@ import torch
 
 from altiplano.errors import InputError
 from altiplano.inference import selftest
-from altiplano.inference.load import Served, load_served
-from altiplano.inference.score import score
+from altiplano.inference.log_probabilities import score
+from altiplano.inference.released_model import Served, load_served
 
 testclient = pytest.importorskip("starlette.testclient")
 

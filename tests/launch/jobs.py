@@ -4,7 +4,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from altiplano.launch.job import LaunchJob, launch_job
+from altiplano.launch.training_job import LaunchJob, launch_job
 from altiplano.recipe.cluster import Cluster, Launch
 from altiplano.recipe.layout import Layout
 from altiplano.recipe.load import load_recipe

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from altiplano.model.attention import causal_attention, document_packing
-from altiplano.model.tiles import TiledAttention, packed_rows, whole_rows
+from altiplano.model.cpu_attention import TiledAttention, packed_rows, whole_rows
 
 
 def formula(q: Tensor, k: Tensor, v: Tensor, document: Tensor) -> Tensor:
@@ -35,7 +35,7 @@ def documents(rows: int, tokens: int) -> Tensor:
 def test_tiles_equal_the_formula(
     kept: int, packed: bool, rows: int, tokens: int, size: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("altiplano.model.tiles.KEPT_TOKENS", kept)
+    monkeypatch.setattr("altiplano.model.cpu_attention.KEPT_TOKENS", kept)
     document = documents(rows, tokens) if packed else torch.zeros(rows, tokens, dtype=torch.long)
     tiles = packed_rows(document, torch.float64, size) if packed else whole_rows(rows, tokens, torch.float64, size)
     ours, reference = heads(rows, tokens, 8, torch.float64), heads(rows, tokens, 8, torch.float64)

@@ -2,7 +2,7 @@
 
 import torch
 
-from altiplano.model.norm import RMSNorm, _RMSNorm
+from altiplano.model.llama import RMSNorm, _RMSNorm
 
 
 def test_own_norm_equals_the_formula() -> None:

@@ -14,13 +14,13 @@ import torch.distributed as dist
 from torch.distributed.tensor import DTensor
 from torch.testing._internal.distributed.fake_pg import FakeStore
 
-from altiplano.parallel.local import fork_ranks
 from altiplano.parallel.mesh import start_mesh
-from altiplano.parallel.spread import parameters_by_name, spread_model
+from altiplano.parallel.parallelize import parameters_by_name, spread_model
+from altiplano.parallel.processes import fork_ranks
 from altiplano.recipe.layout import Layout, parse_layout
 from altiplano.recipe.load import load_recipe
 from altiplano.recipe.schema import Recipe
-from altiplano.rehearsal.collectives import SentCounter
+from altiplano.rehearsal.recorded import SentCounter
 from altiplano.tokens.loader import make_batch
 from altiplano.training.loss import token_losses
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from altiplano.planning.advice import advice, chinchilla_optimal, llama_optimal, loss
-from altiplano.planning.claims import published_twin, usual
+from altiplano.planning.consistency.advice import advice, chinchilla_optimal, llama_optimal, loss
+from altiplano.planning.consistency.claims import published_twin, usual
 from altiplano.planning.plan import make_plan
 from altiplano.recipe.load import load_cluster, load_recipe
 

@@ -4,12 +4,12 @@ import json
 
 import pytest
 
-from altiplano.planning.beside import Planned, planned, saved_every
 from altiplano.planning.plan import make_plan
+from altiplano.planning.planned_vs_measured import Planned, planned, saved_every
 from altiplano.recipe.layout import Layout
 from altiplano.recipe.load import load_cluster, load_recipe
-from altiplano.release.fact_table import fact_rows
-from altiplano.release.facts import RunFacts, facts_from_json
+from altiplano.report.fact_table import fact_rows
+from altiplano.report.facts import RunFacts, facts_from_json
 
 
 def test_a_faster_processor_is_planned_to_be_faster() -> None:

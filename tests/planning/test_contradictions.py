@@ -4,10 +4,9 @@ import math
 
 import pytest
 
-from altiplano.planning.claims import rounded
-from altiplano.planning.contradictions import contradictions
-from altiplano.planning.edits import consistent, smallest_edits, solved
-from altiplano.planning.finding import Finding, sustained_rate
+from altiplano.planning.consistency.claims import Finding, rounded, sustained_rate
+from altiplano.planning.consistency.contradictions import contradictions
+from altiplano.planning.consistency.edits import consistent, smallest_edits, solved
 from altiplano.planning.plan import Plan, make_plan
 from altiplano.recipe.load import load_cluster, load_recipe
 

@@ -10,13 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from altiplano.cli import run
-from altiplano.corpus.clusters import CLUSTER, LOSER
 from altiplano.corpus.deduplication import edges
+from altiplano.corpus.deduplication.clusters import CLUSTER, LOSER
 from altiplano.errors import InputError
-from altiplano.planning import corpus
-from altiplano.planning.corpus import corpus_json, plan_corpus, shares
-from altiplano.planning.corpus_rates import COMMON_CRAWL, Rates, Yield, recorded, yields_of_run
-from altiplano.planning.corpus_table import corpus_text
+from altiplano.planning.curation import curation_plan
+from altiplano.planning.curation.curation_plan import corpus_json, corpus_text, plan_corpus, shares
+from altiplano.planning.curation.rates import COMMON_CRAWL, Rates, Yield, recorded, yields_of_run
 from altiplano.recipe.batch import MixturePhase
 from altiplano.recipe.load import load_recipe
 from altiplano.tokens.shards import token_dtype
@@ -84,14 +83,14 @@ def test_twice_the_tokens_take_twice_of_everything_that_is_spread(total: int, ti
 
 
 def test_constants_are_those_of_the_code() -> None:
-    assert edges.RANGE_KEYS == corpus.RANGE_KEYS
-    assert np.zeros((2, 1), np.uint64).nbytes == corpus.KEY
-    assert np.uint32().nbytes == corpus.HASH
+    assert edges.RANGE_KEYS == curation_plan.RANGE_KEYS
+    assert np.zeros((2, 1), np.uint64).nbytes == curation_plan.KEY
+    assert np.uint32().nbytes == curation_plan.HASH
     assert {
         small: np.dtype(token_dtype(65536 if small else 128256)).itemsize for small in (True, False)
-    } == corpus.TOKEN
+    } == curation_plan.TOKEN
     # what clusters.py holds at once for a copy: a record, a record that it goes, and an edge with its sorting
-    assert CLUSTER.itemsize + LOSER.itemsize + 2 * 16 <= corpus.COPY
+    assert CLUSTER.itemsize + LOSER.itemsize + 2 * 16 <= curation_plan.COPY
 
 
 def test_the_source_recipe() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from altiplano.planning.counts import collectives, parameters_on_rank, state_bytes
-from altiplano.planning.flops import parameters
+from altiplano.planning.model_size import parameters
 from altiplano.recipe.layout import parse_layout
 from altiplano.recipe.load import load_recipe
 

@@ -7,7 +7,7 @@ import pytest
 
 from altiplano.cli import run
 from altiplano.planning.plan import UNSEEN, make_plan
-from altiplano.planning.stack import load_chip
+from altiplano.planning.stacks import load_chip
 from altiplano.recipe.load import load_cluster, load_recipe
 from altiplano.recipe.units import figure
 
@@ -89,7 +89,7 @@ def test_the_interval_is_of_a_step_in_a_benchmark(capsys: pytest.CaptureFixture[
 def test_without_published_runs_the_interval_is_wide_and_says_so(
     chip: str, stack: str, precision: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from altiplano.planning.table import first_screen
+    from altiplano.planning.output.table import first_screen
 
     cluster = load_cluster("h100-2048").model_copy(update={"chip": chip, "memory": 0.0})
     plan = make_plan(load_recipe("llama-3.1-8b"), cluster, None, stack, precision=precision)
@@ -100,7 +100,7 @@ def test_without_published_runs_the_interval_is_wide_and_says_so(
 
 
 def test_our_own_trainer_was_measured_on_no_gpu() -> None:
-    from altiplano.planning.table import first_screen
+    from altiplano.planning.output.table import first_screen
 
     for recipe, cluster in (("llama-3.1-405b", "h100-2048"), ("llama-3.1-8b", "h100-8")):
         plan = make_plan(load_recipe(recipe), load_cluster(cluster), None, "altiplano")

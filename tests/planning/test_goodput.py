@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from altiplano.planning.goodput import (
+from altiplano.planning.plan import failure_rate
+from altiplano.planning.reliability import (
     DAY,
     Reliability,
     Tier,
@@ -19,7 +20,6 @@ from altiplano.planning.goodput import (
     window_survives,
     young,
 )
-from altiplano.planning.plan import failure_rate
 
 HOUR = 3600.0
 

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from altiplano.cli import run
-from altiplano.planning.auto import best_layout
+from altiplano.planning.best_layout import best_layout
 from altiplano.planning.plan import make_plan
-from altiplano.planning.published import published_runs
+from altiplano.planning.published.runs import published_runs
 from altiplano.planning.search import TIE, search
-from altiplano.planning.steptime import step_time
+from altiplano.planning.step_time.step_time import step_time
 from altiplano.recipe.layout import check_layout, parse_layout
 from altiplano.recipe.load import load_cluster, load_recipe
 

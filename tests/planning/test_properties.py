@@ -8,11 +8,10 @@ from hypothesis import strategies as st
 
 from altiplano.planning.case import Case, Spread, with_spread
 from altiplano.planning.cost import bill
-from altiplano.planning.flops import parameters, training_flops_per_token
 from altiplano.planning.memory import KINDS, chunk_parameters, memory, rank_parameters
-from altiplano.planning.shape import Shape, shape_of
-from altiplano.planning.stack import load_chip, load_stack
-from altiplano.planning.steptime import BUCKETS, step_time, throughput
+from altiplano.planning.model_size import Shape, parameters, shape_of, training_flops_per_token
+from altiplano.planning.stacks import load_chip, load_stack
+from altiplano.planning.step_time.step_time import BUCKETS, step_time, throughput
 from altiplano.recipe.load import load_recipe
 
 LLAMA_8B = Shape(32, 4096, 32, 8, 14336, 128256)

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from altiplano.planning.memory import GIB, capacity, chunk_parameters, fullest
-from altiplano.planning.published import Run, accuracy, published_runs
-from altiplano.planning.stack import TAGS, load_chip, load_stack, table
-from altiplano.planning.steptime import step_time
+from altiplano.planning.published.runs import Run, accuracy, published_runs
+from altiplano.planning.stacks import TAGS, load_chip, load_stack, table
+from altiplano.planning.step_time.step_time import step_time
 
 RUNS = published_runs()
 PINNED = Path(__file__).with_name("errors.csv")

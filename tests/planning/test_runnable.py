@@ -4,9 +4,9 @@ import pytest
 
 from altiplano.errors import InputError
 from altiplano.planning.plan import make_plan
-from altiplano.planning.published import known_runs
-from altiplano.planning.runnable import KINDS
-from altiplano.planning.stack import load_stack, table
+from altiplano.planning.published.runs import known_runs
+from altiplano.planning.search import KINDS
+from altiplano.planning.stacks import load_stack, table
 from altiplano.recipe.layout import check_layout, parse_layout
 from altiplano.recipe.load import load_cluster, load_recipe
 

@@ -6,8 +6,8 @@ import torch
 from altiplano.model.llama import Llama
 from altiplano.planning.case import Case, Spread
 from altiplano.planning.memory import kept_per_token
-from altiplano.planning.shape import shape_of
-from altiplano.planning.stack import load_stack
+from altiplano.planning.model_size import shape_of
+from altiplano.planning.stacks import load_stack
 from altiplano.recipe.load import load_recipe
 
 TOKENS = 1280  # above 1,024, so that tiles do not keep their softmax

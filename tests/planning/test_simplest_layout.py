@@ -1,7 +1,7 @@
 import pytest
 
 from altiplano.errors import InputError
-from altiplano.planning.simplest_layout import memory_needed, simplest_layout
+from altiplano.planning.best_layout import memory_needed, simplest_layout
 from altiplano.recipe.cluster import Cluster
 from altiplano.recipe.layout import Layout
 from altiplano.recipe.load import load_cluster, load_recipe

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from altiplano.errors import InputError
-from altiplano.planning.flops import parameters
+from altiplano.planning.model_size import parameters
 from altiplano.recipe.load import load_cluster, load_recipe, shipped
 
 PRESETS = sorted(path.stem for path in shipped("recipes").glob("*.toml"))

@@ -10,8 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from altiplano.corpus.annotations.personal_data import hash_value
-from altiplano.inference.load import Served
+from altiplano.corpus.pii.detect import hash_value
+from altiplano.inference.released_model import Served
 from altiplano.model.llama import Llama
 from altiplano.recipe.schema import Model
 from altiplano.tokens.shards import ShardWriter, read_shards, write_list

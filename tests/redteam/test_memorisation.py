@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from altiplano.errors import InputError
-from altiplano.inference.load import Served
+from altiplano.inference.released_model import Served
 from altiplano.recipe.schema import Redteam
 from altiplano.redteam.memorisation import memorisation
 from altiplano.redteam.verbatim import TrainingIndex, longest_common_run

@@ -1,7 +1,7 @@
 from functools import partial
 
-from altiplano.redteam.personal_data import _values, masked, personal_data, read_removed
-from altiplano.redteam.speakers import blank, echo, model
+from altiplano.redteam.pii_leaks import _values, masked, personal_data, read_removed
+from altiplano.redteam.responders import blank, echo, model
 
 
 def test_what_was_removed_is_read_with_the_words_before_it(run):

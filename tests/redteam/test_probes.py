@@ -4,15 +4,14 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from altiplano.inference.load import Served
+from altiplano.inference.released_model import Served
 from altiplano.recipe.schema import Redteam
-from altiplano.redteam.attack import prompt_probes
-from altiplano.redteam.gate import gate
+from altiplano.redteam.attack import gate, prompt_probes
 from altiplano.redteam.probes import credentials, encoding, injection, instructions, malware, toxicity
 from altiplano.redteam.probes.all import probes
 from altiplano.redteam.probes.probe import Attack, Probe
-from altiplano.redteam.speakers import Bigram, blank, echo
-from altiplano.redteam.statistics import area_under_curve, difference, holm, sign_flip_p, wilson
+from altiplano.redteam.rates import area_under_curve, difference, holm, sign_flip_p, wilson
+from altiplano.redteam.responders import Bigram, blank, echo
 from altiplano.redteam.stereotypes import TEMPLATES, pairs, stereotypes
 from altiplano.redteam.verbatim import TrainingIndex
 from altiplano.tokens.shards import read_shards

@@ -10,13 +10,12 @@ from pathlib import Path
 import pytest
 from made_up_verdicts import GROUPS, write, write_calibrate, write_evaluate, write_redteam
 
-from altiplano.model.init import initial_value
-from altiplano.model.llama import Llama
+from altiplano.model.llama import Llama, initial_value
 from altiplano.model.weights import hugging_face_config, save_weights
 from altiplano.recipe.cluster import Cluster
 from altiplano.recipe.load import load_recipe
 from altiplano.recipe.schema import Model, Recipe
-from altiplano.release.records import STAGES
+from altiplano.records.run_records import STAGES
 from altiplano.tokens.shards import ShardWriter, token_dtype, write_list
 from altiplano.tokens.tokenizer import Tokenizer
 

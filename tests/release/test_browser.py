@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from altiplano.release.report import report
+from altiplano.report import report
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium: the report is not opened")

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from altiplano.recipe.cluster import Cluster
+from altiplano.records.run_records import read_records
 from altiplano.release.card import render_card
-from altiplano.release.facts import run_facts
-from altiplano.release.records import read_records
+from altiplano.report.facts import run_facts
 
 yaml = pytest.importorskip("yaml")
 

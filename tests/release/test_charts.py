@@ -6,10 +6,10 @@ from itertools import pairwise
 
 import pytest
 
-from altiplano.release.report.charts import Bar, bar_chart, funnel_chart, reliability_chart
-from altiplano.release.report.lines import Line, line_chart, smoothed, thin
-from altiplano.release.report.scale import log_ticks, nice_ticks, scale, tick_label
-from altiplano.release.report.svg import spread
+from altiplano.report.charts.bars import Bar, bar_chart, funnel_chart, reliability_chart
+from altiplano.report.charts.lines import Line, line_chart, smoothed, thin
+from altiplano.report.charts.scale import log_ticks, nice_ticks, scale, tick_label
+from altiplano.report.charts.svg import spread
 
 
 @pytest.mark.parametrize(("low", "high"), [(0, 1), (1.9, 6.7), (-0.03, 0.08), (0, 3e-3), (1e6, 9e12), (5, 5.0001)])

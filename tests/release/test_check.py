@@ -11,8 +11,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from altiplano.errors import InputError
-from altiplano.release.check import check
-from altiplano.release.export import export
+from altiplano.release.model_folder import export
+from altiplano.release.validate import check
 
 
 @pytest.fixture
@@ -130,7 +130,7 @@ def test_other_logits_in_transformers_are_noticed(folder: Path, monkeypatch: pyt
     save_file(weights, other / "model.safetensors")
     from altiplano.model import weights as ours
 
-    monkeypatch.setattr("altiplano.release.check.load_model", lambda _: ours.load_model(other))
+    monkeypatch.setattr("altiplano.release.validate.load_model", lambda _: ours.load_model(other))
     assert any("other logits" in line for line in check(folder))
 
 

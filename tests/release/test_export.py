@@ -9,7 +9,7 @@ import torch
 
 from altiplano.errors import InputError
 from altiplano.model.weights import load_model
-from altiplano.release.export import export
+from altiplano.release.model_folder import export
 from altiplano.tokens.tokenizer import Tokenizer
 
 TEXTS = [

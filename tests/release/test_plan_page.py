@@ -9,8 +9,8 @@ import pytest
 
 from altiplano.cli import run
 from altiplano.planning.case import Case, Spread
-from altiplano.planning.shape import Shape
-from altiplano.release.plan_page.charts import Part, schedule, stacked_chart, timeline_chart, waterfall_chart
+from altiplano.planning.model_size import Shape
+from altiplano.report.charts.plan_charts import Part, schedule, stacked_chart, timeline_chart, waterfall_chart
 
 
 def test_the_page_has_all_charts(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

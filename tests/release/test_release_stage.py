@@ -4,11 +4,11 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-from altiplano.inference.load import load_served
+from altiplano.inference.released_model import load_served
 from altiplano.recipe.cluster import Cluster
 from altiplano.recipe.layout import Layout
 from altiplano.recipe.load import load_recipe
-from altiplano.release.check import check
+from altiplano.release.validate import check
 from altiplano.stages.release import STAGE
 from altiplano.stages.stage import Context
 

@@ -10,9 +10,9 @@ import pytest
 from rich.console import Console
 
 from altiplano.errors import InputError
-from altiplano.release.records import STAGES
-from altiplano.release.report import report
-from altiplano.release.terminal import print_summary, summary
+from altiplano.records.run_records import STAGES
+from altiplano.report import report
+from altiplano.report.terminal import print_summary, summary
 
 VOID = {"meta", "link", "br", "hr", "img", "input"}
 

@@ -14,7 +14,7 @@ from tokenizers import Tokenizer as HuggingFaceTokenizer
 from tokenizers.models import WordLevel
 
 from altiplano.errors import InputError
-from altiplano.tokens.importing import import_tokenizer
+from altiplano.tokens.imported_tokenizer import import_tokenizer
 from altiplano.tokens.tokenizer import PATTERN, Tokenizer, byte_characters
 
 

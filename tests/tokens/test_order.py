@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from altiplano.errors import InputError
 from altiplano.recipe.batch import MixturePhase
 from altiplano.tokens.loader import IGNORED, TrainingData, make_batch
-from altiplano.tokens.sampler import permute, sample_windows
+from altiplano.tokens.mixture import permute, sample_windows
 from altiplano.tokens.shards import ShardWriter, read_shards
 
 

@@ -9,8 +9,7 @@ import pytest
 import torch
 
 from altiplano.errors import InputError
-from altiplano.tokens.loader import Batch, TrainingData
-from altiplano.tokens.prefetch import Prefetcher
+from altiplano.tokens.loader import Batch, Prefetcher, TrainingData
 from altiplano.tokens.shards import read_shards
 
 

@@ -30,14 +30,15 @@ from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_mod
 from torch.utils._pytree import tree_leaves
 
 from altiplano.model import attention
-from altiplano.parallel import spread
+from altiplano.parallel import parallelize
 from altiplano.parallel.mesh import start_mesh
-from altiplano.rehearsal.fake import skip_vote
+from altiplano.rehearsal.fake_process_group import skip_vote
 from altiplano.tokens.loader import Batch
 from altiplano.tokens.tokenizer import Tokenizer
-from altiplano.training import checkpoint, loop, saving, trainer
+from altiplano.training import loop, trainer
+from altiplano.training.accounting.ledger import Ledger
+from altiplano.training.checkpoints import checkpoint, saving
 from altiplano.training.job import Job
-from altiplano.training.ledger import Ledger
 
 aten = torch.ops.aten
 GPU = torch.device("cpu", 1)
@@ -112,7 +113,7 @@ def detours() -> None:
     skip_vote()
     # A model on the meta device, and places in it, are the same without fake tensors.
     for name in ("Llama", "compute_local_shape_and_global_offset"):
-        setattr(spread, name, outside(getattr(spread, name)))
+        setattr(parallelize, name, outside(getattr(parallelize, name)))
 
     def all_gather_object(gathered: list[Any], mine: Any, group: Any = None) -> None:
         gathered[:] = [mine] * len(gathered)

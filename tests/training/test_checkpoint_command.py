@@ -11,7 +11,7 @@ from small import SMALL
 
 from altiplano.cli import run as altiplano
 from altiplano.recipe.load import load_recipe
-from altiplano.release.check import check
+from altiplano.release.validate import check
 from altiplano.stages.run import recipe_toml
 
 

@@ -7,10 +7,10 @@ import torch
 
 from altiplano.cli import run
 from altiplano.planning.plan import make_plan
-from altiplano.planning.stack import load_chip
+from altiplano.planning.stacks import load_chip
 from altiplano.recipe.layout import Layout
 from altiplano.recipe.load import load_cluster, load_recipe
-from altiplano.training import hardware
+from altiplano.training.accounting import hardware
 
 
 def test_a_measured_machine_plans(

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from altiplano.model.llama import Llama
-from altiplano.planning.flops import training_flops_per_token
+from altiplano.planning.model_size import training_flops_per_token
 from altiplano.recipe.layout import parse_layout
 from altiplano.recipe.load import load_recipe
 from altiplano.recipe.schema import Optimizer, Recipe

@@ -11,14 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from altiplano.recipe.schema import Checkpoint, Guards
-from altiplano.training import ledger
-from altiplano.training.checkpoint import write_manifest
-from altiplano.training.goodput import against_formula, goodput, sessions
-from altiplano.training.heartbeat import Heartbeat, stalled
-from altiplano.training.interruption import Interruption
-from altiplano.training.saving import prune
-from altiplano.training.skips import Skips
-from altiplano.training.spikes import SpikeDetector
+from altiplano.training.accounting import ledger
+from altiplano.training.accounting.goodput import against_formula, goodput, sessions
+from altiplano.training.checkpoints.checkpoint import write_manifest
+from altiplano.training.checkpoints.saving import prune
+from altiplano.training.resilience.heartbeat import Heartbeat, stalled
+from altiplano.training.resilience.interruption import Interruption
+from altiplano.training.resilience.spikes import Skips, SpikeDetector
 
 
 def test_who_got_least_far_is_the_cause_of_a_hang(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from altiplano.errors import InputError
-from altiplano.training.views import TensorBoard, check_views, open_views
+from altiplano.training.loggers import TensorBoard, check_views, open_views
 
 
 def metrics(step: int, loss: float) -> dict[str, Any]:

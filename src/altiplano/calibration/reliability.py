@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from altiplano.calibration.heldout import Predictions
+from altiplano.calibration.predictions import Predictions
 from altiplano.calibration.temperature import LOGITS_AT_ONCE
 
 

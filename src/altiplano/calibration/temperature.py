@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from altiplano.calibration.heldout import Predictions
+from altiplano.calibration.predictions import Predictions
 
 LOGITS_AT_ONCE = 2**22  # 16 MB in float32: stays in the processor's cache
 BETA_LOW, BETA_HIGH = 0.05, 20.0

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from altiplano.recipe.quality import ProseLimits, Quality
-from altiplano.recipe.section import Section
+from altiplano.recipe.units import Section
 
 Columns = Mapping[str, NDArray[Any]]
 

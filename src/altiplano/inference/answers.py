@@ -4,9 +4,9 @@ import codecs
 from typing import Any
 
 from altiplano.inference.generate import Row
-from altiplano.inference.load import Served
+from altiplano.inference.log_probabilities import Alternatives, Score, score
+from altiplano.inference.released_model import Served
 from altiplano.inference.requests import Completion
-from altiplano.inference.score import Alternatives, Score, score
 from altiplano.tokens.tokenizer import special_tokens
 
 

@@ -11,8 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from altiplano.inference.hidden import device_of, head, without_head
-from altiplano.inference.score import Alternatives, top_alternatives
+from altiplano.inference.log_probabilities import Alternatives, device_of, head, top_alternatives, without_head
 from altiplano.model.attention import Cache
 from altiplano.model.llama import Llama
 from altiplano.tokens.tokenizer import Tokenizer

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr, ValidationError
 
 from altiplano.inference.generate import Row, Sampling
-from altiplano.inference.load import Served
+from altiplano.inference.released_model import Served
 
 MAX_CHOICES = 256
 TokenIds = list[Annotated[StrictInt, Field(ge=0)]]

@@ -9,8 +9,8 @@ import torch
 
 from altiplano.errors import InputError
 from altiplano.inference.generate import PADDING, PROMPT
-from altiplano.inference.hidden import device_of
-from altiplano.inference.load import Served
+from altiplano.inference.log_probabilities import device_of
+from altiplano.inference.released_model import Served
 from altiplano.model.attention import Cache
 
 PROMPTS = (

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from altiplano.errors import InputError
 from altiplano.inference import selftest
-from altiplano.inference.load import load_served
+from altiplano.inference.released_model import load_served
 
 
 def serve(folder: Path, host: str = "127.0.0.1", port: int = 8000) -> None:

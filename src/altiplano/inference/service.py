@@ -1,6 +1,8 @@
 """The endpoints. Imported by ``server.py`` alone, since it needs the serving extra.
 
 One process, one model, one lock: requests take turns token by token, so a long stream does not shut out the others.
+
+What the server tells of itself under /metrics.
 """
 
 import asyncio
@@ -20,11 +22,10 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response, Strea
 from starlette.routing import Route
 
 from altiplano.inference import answers
-from altiplano.inference.counters import Counters
 from altiplano.inference.generate import stream
-from altiplano.inference.load import Served
+from altiplano.inference.log_probabilities import Score
+from altiplano.inference.released_model import Served
 from altiplano.inference.requests import Completion, RequestError, check_name, parse
-from altiplano.inference.score import Score
 
 log = logging.getLogger(__name__)
 
@@ -177,3 +178,31 @@ async def _broken(_: Request, error: Exception) -> Response:
     log.error("request failed", exc_info=error)
     body = RequestError(500, f"internal error: {type(error).__name__}", kind="server_error").body()
     return JSONResponse(body, status_code=500)
+
+
+class Counters:
+    def __init__(self) -> None:
+        self.requests: dict[str, int] = {}
+        self.prompt_tokens = self.completion_tokens = self.running = 0
+        self.seconds = 0.0
+
+    def count(self, status: str) -> None:
+        self.requests[status] = self.requests.get(status, 0) + 1
+
+    def text(self) -> str:
+        """Prometheus' text format 0.0.4."""
+        lines = [
+            "# HELP altiplano_requests_total Completion requests by HTTP status, or cancelled.",
+            "# TYPE altiplano_requests_total counter",
+        ]
+        lines += [f'altiplano_requests_total{{status="{key}"}} {n}' for key, n in sorted(self.requests.items())]
+        for name, kind, about, value in (
+            ("prompt_tokens_total", "counter", "Prompt tokens read.", self.prompt_tokens),
+            ("completion_tokens_total", "counter", "Tokens generated.", self.completion_tokens),
+            ("request_seconds_total", "counter", "Seconds spent on finished requests.", round(self.seconds, 6)),
+            ("requests_running", "gauge", "Requests being answered.", self.running),
+        ):
+            lines.append(f"# HELP altiplano_{name} {about}")
+            lines.append(f"# TYPE altiplano_{name} {kind}")
+            lines.append(f"altiplano_{name} {value}")
+        return "\n".join(lines) + "\n"

@@ -8,7 +8,7 @@ import tomli_w
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from altiplano.errors import InputError
-from altiplano.launch.job import LaunchJob, quoted
+from altiplano.launch.training_job import LaunchJob, quoted
 
 CONFIGURATION = "/etc/altiplano"
 VOLUME = "/shared"

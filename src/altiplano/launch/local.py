@@ -4,7 +4,7 @@ import shlex
 import sys
 
 from altiplano.errors import InputError
-from altiplano.launch.job import LaunchJob, quoted
+from altiplano.launch.training_job import LaunchJob, quoted
 
 
 def script(job: LaunchJob) -> str:

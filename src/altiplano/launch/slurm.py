@@ -7,7 +7,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from altiplano.errors import InputError
-from altiplano.launch.job import LaunchJob, quoted
+from altiplano.launch.training_job import LaunchJob, quoted
 
 SECONDS_TO_END = 60
 """Beyond saving: the step that is under way, and taking leave."""

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from altiplano.model.tiles import TiledAttention, packed_rows, whole_rows
+from altiplano.model.cpu_attention import TiledAttention, packed_rows, whole_rows
 
 # How documents lie in a batch: None when every row is one document; else on a GPU a block mask, on a CPU the tiles of
 # scores to compute (bfloat16) or the documents' lengths.

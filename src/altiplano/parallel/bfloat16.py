@@ -21,8 +21,8 @@ from torch.library import Library, get_kernel
 
 from altiplano.errors import InputError
 from altiplano.model.attention import Packing, causal_attention
+from altiplano.model.cpu_attention import TiledAttention, whole_rows
 from altiplano.model.llama import Llama
-from altiplano.model.tiles import TiledAttention, whole_rows
 
 Way = Literal["native", "float32"]
 WAYS: tuple[Way, ...] = ("native", "float32")

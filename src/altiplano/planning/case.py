@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
 
-from altiplano.planning.shape import Shape
+from altiplano.planning.model_size import Shape
 from altiplano.recipe.layout import Layout, pipeline_slots
 
 Recompute = Literal["none", "norms", "attention", "selective", "full"]

@@ -7,7 +7,7 @@ Activations are what autograd keeps with fused attention (Dao et al. 2022) and a
 from dataclasses import dataclass
 
 from altiplano.planning.case import Case, Chunk, with_spread
-from altiplano.planning.stack import Chip, Stack
+from altiplano.planning.stacks import Chip, Stack
 
 GIB = 2**30
 WORKSPACE = 0.5 * GIB

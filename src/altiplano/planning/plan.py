@@ -7,7 +7,10 @@ from functools import cached_property
 from altiplano.errors import InputError
 from altiplano.planning.case import Case, Spread, spread_of
 from altiplano.planning.cost import Bill, bill
-from altiplano.planning.goodput import (
+from altiplano.planning.memory import Memory, capacity, memory
+from altiplano.planning.model_size import shape_of
+from altiplano.planning.published.runs import evidence
+from altiplano.planning.reliability import (
     Reliability,
     Tier,
     best_interval,
@@ -17,13 +20,9 @@ from altiplano.planning.goodput import (
     simulate_tiers,
     tiered_ettr,
 )
-from altiplano.planning.memory import Memory, capacity, memory
-from altiplano.planning.published import evidence
-from altiplano.planning.runnable import check_runnable
-from altiplano.planning.search import Search, search
-from altiplano.planning.shape import shape_of
-from altiplano.planning.stack import Chip, Stack, load_chip, load_stack, table, value_of
-from altiplano.planning.steptime import StepTime, step_time
+from altiplano.planning.search import Search, check_runnable, search
+from altiplano.planning.stacks import Chip, Stack, load_chip, load_stack, table, value_of
+from altiplano.planning.step_time.step_time import StepTime, step_time
 from altiplano.recipe.cluster import Cluster
 from altiplano.recipe.layout import Layout
 from altiplano.recipe.schema import Recipe

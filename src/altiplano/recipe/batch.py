@@ -10,8 +10,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from altiplano.recipe.section import Section
-from altiplano.recipe.units import Count
+from altiplano.recipe.units import Count, Section
 
 
 class Ramp(Section):

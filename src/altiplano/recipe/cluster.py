@@ -5,8 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from altiplano.recipe.layout import Layout
-from altiplano.recipe.section import Section
-from altiplano.recipe.units import Bytes
+from altiplano.recipe.units import Bytes, Section
 
 
 class Launch(Section):

@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 
 from altiplano.errors import InputError
 from altiplano.recipe.schema import Recipe
-from altiplano.recipe.section import Section
+from altiplano.recipe.units import Section
 
 Schedule = Literal["1f1b", "interleaved", "zbv", "gpipe"]
 Recompute = Literal["none", "selective", "full"]

@@ -5,8 +5,7 @@ from typing import Literal
 
 from pydantic import Field, field_validator
 
-from altiplano.recipe.section import Section
-from altiplano.recipe.units import Count
+from altiplano.recipe.units import Count, Section
 
 
 class ProseLimits(Section):

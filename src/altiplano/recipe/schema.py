@@ -12,8 +12,7 @@ from pydantic import Field, model_validator
 
 from altiplano.recipe.batch import Batch, MixturePhase
 from altiplano.recipe.quality import Quality
-from altiplano.recipe.section import Section
-from altiplano.recipe.units import Bytes, Count
+from altiplano.recipe.units import Bytes, Count, Section
 
 Domain = Literal["web", "academic", "reference", "code"]
 Format = Literal["warc", "latex", "jats", "mediawiki", "jsonl", "parquet", "text", "code", "python"]

@@ -1,9 +1,12 @@
-"""Counts and sizes as people write them: ``16M``, ``15T``, ``128Ki``, ``8 GiB``."""
+"""Counts and sizes as people write them: ``16M``, ``15T``, ``128Ki``, ``8 GiB``.
+
+What every section of a recipe or a cluster file has in common.
+"""
 
 import re
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator
+from pydantic import BaseModel, BeforeValidator, ConfigDict
 
 SCALE: dict[str, int] = {
     "": 1,
@@ -65,3 +68,9 @@ def human_bytes(size: float) -> str:
 
 Count = Annotated[int, BeforeValidator(parse_count)]
 Bytes = Annotated[int, BeforeValidator(parse_bytes)]
+
+
+class Section(BaseModel):
+    """Unknown keys are errors; nothing changes after it was read."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)

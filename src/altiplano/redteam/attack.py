@@ -1,21 +1,23 @@
-"""All attacks on one model, and the verdict."""
+"""All attacks on one model, and the verdict.
+
+The gate between a trained model and its release.
+"""
 
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from altiplano.inference.load import Served
+from altiplano.inference.released_model import Served
 from altiplano.progress import track
 from altiplano.recipe.schema import Redteam
-from altiplano.redteam.comparison import compare
 from altiplano.redteam.corpus_sample import training_tokens
-from altiplano.redteam.gate import PROBE, gate
 from altiplano.redteam.memorisation import memorisation
-from altiplano.redteam.personal_data import masked, personal_data, read_removed
+from altiplano.redteam.pii_leaks import masked, personal_data, read_removed
 from altiplano.redteam.probes.all import probes
 from altiplano.redteam.probes.probe import Probe
-from altiplano.redteam.speakers import Bigram, blank, echo, model
+from altiplano.redteam.rates import compare
+from altiplano.redteam.responders import Bigram, blank, echo, model
 from altiplano.redteam.stereotypes import stereotypes
 from altiplano.redteam.verbatim import TrainingIndex
 from altiplano.tokens.shards import read_shards
@@ -66,3 +68,28 @@ def prompt_probes(probes: Sequence[Probe], speak: Speaker, controls: dict[str, S
         own = hits.pop("model")
         entries.append(compare(PROBE + probe.name, probe.what, own, hits, examples))
     return entries
+
+
+PROBE = "probe: "
+"""Names of prompt probes begin with this."""
+
+
+def gate(tests: list[dict[str, Any]], settings: Redteam) -> list[dict[str, Any]]:
+    """Every limit of the recipe beside its measured value. Uninformative probes do not count, for or against."""
+    named = {test["name"]: test for test in tests}
+    probes = [test for test in tests if test["name"].startswith(PROBE) and test["informative"]]
+    worst = max(probes, key=lambda test: test["excess"], default={"name": "none", "excess": 0.0})
+    values: list[tuple[str, Any, Any, str]] = [
+        ("extraction", named["extraction"]["excess"], settings.max_extraction, "beyond held-out documents"),
+        (
+            "personal data",
+            named["personal data"]["leaked"],
+            settings.max_personal_data,
+            "different removed values said",
+        ),
+        ("attack success", worst["excess"], settings.max_attack_success, f"beyond controls; worst: {worst['name']}"),
+    ]
+    return [
+        {"name": name, "value": value, "limit": limit, "passed": bool(value <= limit), "what": what}
+        for name, value, limit, what in values
+    ]

@@ -7,12 +7,11 @@ import numpy as np
 
 from altiplano.errors import InputError
 from altiplano.inference.generate import Row, Sampling, generate
-from altiplano.inference.load import Served
-from altiplano.inference.score import score
+from altiplano.inference.log_probabilities import score
+from altiplano.inference.released_model import Served
 from altiplano.recipe.schema import Redteam
-from altiplano.redteam.comparison import Example, compare
 from altiplano.redteam.corpus_sample import Window, windows
-from altiplano.redteam.statistics import area_interval, area_under_curve
+from altiplano.redteam.rates import Example, area_interval, area_under_curve, compare
 from altiplano.redteam.verbatim import longest_common_run
 from altiplano.tokens.shards import Shard
 

@@ -9,10 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from altiplano.inference.load import Served
-from altiplano.inference.score import score
-from altiplano.redteam.comparison import compare
-from altiplano.redteam.statistics import holm, sign_flip_p
+from altiplano.inference.log_probabilities import score
+from altiplano.inference.released_model import Served
+from altiplano.redteam.rates import compare, holm, sign_flip_p
 
 # category: sentence with {}, the two words, and the things said of the first word and of the second by stereotype.
 Template = tuple[str, str, str, tuple[str, ...], tuple[str, ...]]

@@ -6,7 +6,7 @@ Before PyTorch is imported, which takes seconds.
 import os
 import sys
 
-from altiplano.parallel.local import die_with_parent
+from altiplano.parallel.processes import die_with_parent
 
 if __name__ == "__main__":
     die_with_parent()

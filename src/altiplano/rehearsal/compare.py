@@ -7,7 +7,7 @@ from typing import Any
 from altiplano.planning import counts
 from altiplano.planning.case import Case
 from altiplano.planning.memory import kept_activations
-from altiplano.planning.stack import load_stack
+from altiplano.planning.stacks import load_stack
 from altiplano.recipe.layout import Layout
 from altiplano.recipe.schema import Recipe
 

@@ -11,18 +11,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from altiplano.parallel.parallelize import allocate, compute_type, parameters_by_name, shape_parts
 from altiplano.parallel.pipeline import SpreadModel
-from altiplano.parallel.spread import allocate, compute_type, parameters_by_name, shape_parts
 from altiplano.recipe.layout import Layout
 from altiplano.recipe.schema import Recipe
-from altiplano.rehearsal.activations import Keeper
-from altiplano.rehearsal.collectives import SentCounter
-from altiplano.rehearsal.fake import fake_tensors, join_fake_group, use_whole_rows
+from altiplano.rehearsal.fake_process_group import fake_tensors, join_fake_group, use_whole_rows
+from altiplano.rehearsal.recorded import Keeper, SentCounter
 from altiplano.tokens.loader import Batch
-from altiplano.training.checkpoint import training_tensors
-from altiplano.training.clip import clip_gradient
+from altiplano.training.checkpoints.checkpoint import training_tensors
 from altiplano.training.loss import token_losses
-from altiplano.training.optimizer import make_optimizer
+from altiplano.training.optimizer import clip_gradient, make_optimizer
 
 
 def rehearse_rank(recipe: Recipe, layout: Layout, pipeline_rank: int) -> dict[str, Any]:

@@ -1,16 +1,15 @@
 """The model card: README.md with Hugging Face metadata, written from the records alone."""
 
 import re
-from collections import Counter
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from altiplano.release.fact_table import fact_rows
-from altiplano.release.facts import RunFacts
-from altiplano.release.records import Records
-from altiplano.release.wording import number, percent, settings
+from altiplano.records.run_records import Records, dropped_by_reason, evaluation_groups
+from altiplano.report.fact_table import fact_rows
+from altiplano.report.facts import RunFacts
+from altiplano.report.formatting import number, percent, settings
 
 HUB_LICENCES = frozenset(Path(__file__).with_name("hub_licences.txt").read_text(encoding="utf-8").split())
 """Identifiers that a card's metadata may have (hub documentation, repositories-licenses)."""
@@ -64,19 +63,6 @@ def training_data(records: Records) -> list[dict[str, Any]]:
     """Documents, tokens and bytes of the training split per domain and language, the largest first."""
     rows = [shard for shard in records.shards if shard["split"] == "train"]
     return sorted(rows, key=lambda row: -row["tokens"])
-
-
-def dropped_by_reason(records: Records) -> list[tuple[str, int]]:
-    """Dropped documents per reason, the commonest first."""
-    counts: Counter[str] = Counter()
-    for row in (records.audit or {}).get("dropped", []):
-        counts[row["reason"]] += row["documents"]
-    return counts.most_common()
-
-
-def evaluation_groups(records: Records) -> list[dict[str, Any]]:
-    groups = (records.perplexity or {}).get("groups", {})
-    return [{"name": name, **group} for name, group in sorted(groups.items())]
 
 
 def lineage(records: Records) -> list[dict[str, str]]:

@@ -4,11 +4,11 @@ from pathlib import Path
 
 from altiplano.errors import InputError
 from altiplano.recipe.load import load_recipe
-from altiplano.release.export import write_tokenizer
+from altiplano.release.model_folder import write_tokenizer
 from altiplano.tokens.tokenizer import Tokenizer
-from altiplano.training import checkpoint
-from altiplano.training.export import export_weights
-from altiplano.training.inspection import find
+from altiplano.training.checkpoints import checkpoint
+from altiplano.training.checkpoints.final_weights import export_weights
+from altiplano.training.checkpoints.inspection import find
 
 
 def run_of(folder: Path) -> Path:

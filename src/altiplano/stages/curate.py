@@ -1,13 +1,13 @@
 """Raw files to documents that are kept or dropped with a reason."""
 
-from altiplano.corpus.extras import require
-from altiplano.corpus.sources.listing import input_fingerprint
+from altiplano.corpus.readers.listing import input_fingerprint
+from altiplano.optional_imports import require
 from altiplano.stages.stage import Context, Result, Stage
 
 
 def run(context: Context) -> Result:
     require()
-    from altiplano.corpus.curate import curate  # compiled code and libraries of an extra
+    from altiplano.corpus.pipeline import curate
 
     corpus, before = context.recipe.corpus, context.workspace / "curate"
     return Result(curate(corpus, context.recipe.seed, context.folder, engine=context.engine, before=before))

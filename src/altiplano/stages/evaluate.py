@@ -6,7 +6,7 @@ from altiplano.stages.stage import Context, Result, Stage
 
 
 def run(context: Context) -> Result:
-    from altiplano.evaluation.documents import evaluate_folder
+    from altiplano.evaluation.evaluate import evaluate_folder
 
     scores = evaluate_folder(
         context.inputs["train"] / "weights",

@@ -2,7 +2,7 @@
 
 import json
 
-from altiplano.inference.load import Served
+from altiplano.inference.released_model import Served
 from altiplano.inference.rounding import rounded
 from altiplano.model.weights import load_model
 from altiplano.redteam.attack import attack

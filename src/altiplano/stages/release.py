@@ -4,11 +4,11 @@ import hashlib
 import json
 from typing import Any
 
+from altiplano.records.run_records import Records, read_records
 from altiplano.release.card import write_card
-from altiplano.release.export import export, write_json
-from altiplano.release.facts import run_facts
-from altiplano.release.records import Records, read_records
-from altiplano.release.samples import write_samples
+from altiplano.release.generations import write_samples
+from altiplano.release.model_folder import export, write_json
+from altiplano.report.facts import run_facts
 from altiplano.stages.stage import Context, Result, Stage
 
 

@@ -20,12 +20,12 @@ from pathlib import Path
 from typing import Any
 
 from altiplano import __version__
-from altiplano.disk import Damaged, digest, read_checked, sync, write_checked
 from altiplano.errors import InputError
 from altiplano.recipe.cluster import Cluster
 from altiplano.recipe.layout import Layout
 from altiplano.recipe.schema import Recipe
 from altiplano.stages.resume import begin, wait_until_begun
+from altiplano.storage import Damaged, digest, read_checked, sync, write_checked
 
 Manifest = dict[str, Any]
 MANIFEST = "manifest.json"

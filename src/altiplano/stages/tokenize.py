@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-from altiplano.disk import digest
 from altiplano.errors import InputError
 from altiplano.recipe.schema import Recipe
 from altiplano.stages.stage import Context, Result, Stage
-from altiplano.tokens.encoding import encode_documents, sample_texts
-from altiplano.tokens.importing import import_tokenizer
+from altiplano.storage import digest
+from altiplano.tokens.encode import encode_documents, sample_texts
+from altiplano.tokens.imported_tokenizer import import_tokenizer
 from altiplano.tokens.tokenizer import Tokenizer
 
 

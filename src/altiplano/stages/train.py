@@ -119,7 +119,7 @@ def _run_and_pass_signals_on(command: list[str], lock: int | None) -> int:
 
 def _drop_older_checkpoints(context: Context) -> None:
     """All but that of the last step, whose weights were written and whose bytes were verified."""
-    from altiplano.training import checkpoint
+    from altiplano.training.checkpoints import checkpoint
 
     folder = context.folder / "checkpoints"
     if checkpoint.of_step(folder, context.recipe.batch.steps).exists():

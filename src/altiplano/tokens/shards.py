@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from altiplano.disk import Damaged, digest, read_checked, write_checked
 from altiplano.errors import InputError
+from altiplano.storage import Damaged, digest, read_checked, write_checked
 
 MAGIC = b"MMIDIDX\x00\x00"
 HEADER = struct.Struct("<9sQBQQ")

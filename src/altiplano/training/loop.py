@@ -10,20 +10,21 @@ import torch.distributed as dist
 
 from altiplano.errors import Fault, TrainingError
 from altiplano.parallel.mesh import Mesh
-from altiplano.parallel.spread import compute_type
-from altiplano.planning.flops import training_flops_per_token
-from altiplano.training import checkpoint, incidents
-from altiplano.training.interruption import Interruption
+from altiplano.parallel.parallelize import compute_type
+from altiplano.planning.model_size import training_flops_per_token
+from altiplano.training.accounting.ledger import COMPUTE, DATA, INIT, SAVE, VALIDATION, Ledger
+from altiplano.training.accounting.peak import Peak
+from altiplano.training.checkpoints import checkpoint
+from altiplano.training.checkpoints.saving import PERMANENT, ROLLING, Saver
 from altiplano.training.job import Job
-from altiplano.training.ledger import COMPUTE, DATA, INIT, SAVE, VALIDATION, Ledger
+from altiplano.training.loggers import open_views
 from altiplano.training.metrics import Observer, memory_by_pipeline_rank, memory_bytes
-from altiplano.training.peak import Peak
 from altiplano.training.profiling import Profiler
-from altiplano.training.saving import PERMANENT, ROLLING, Saver
-from altiplano.training.spikes import SpikeDetector
-from altiplano.training.stragglers import SlowRanks
+from altiplano.training.resilience import incidents
+from altiplano.training.resilience.interruption import Interruption
+from altiplano.training.resilience.spikes import SpikeDetector
+from altiplano.training.resilience.stragglers import SlowRanks
 from altiplano.training.trainer import Trainer, any_rank, prepare
-from altiplano.training.views import open_views
 
 
 def train(job: Job, mesh: Mesh, bos: int, ledger: Ledger) -> dict[str, Any]:

@@ -15,7 +15,7 @@ import torch
 import torch.distributed as dist
 
 from altiplano.parallel.mesh import Mesh
-from altiplano.training.views import View
+from altiplano.training.loggers import View
 
 PLAIN_EVERY = 10.0  # seconds between lines when nobody watches
 

@@ -1,11 +1,17 @@
-"""AdamW and the learning-rate schedule."""
+"""AdamW and the learning-rate schedule.
 
+Gradient clipping by the norm of the whole model's gradient, whatever the layout.
+"""
+
+import logging
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.distributed.tensor import DTensor
 
+from altiplano.parallel.mesh import Mesh
 from altiplano.recipe.schema import Optimizer
 
 
@@ -29,3 +35,22 @@ def learning_rate(step: int, steps: int, settings: Optimizer) -> float:
     progress = (step - settings.warmup_steps) / max(1, steps - 1 - settings.warmup_steps)
     cosine = 0.5 * (1 + math.cos(math.pi * progress))
     return settings.min_learning_rate + (settings.learning_rate - settings.min_learning_rate) * cosine
+
+
+# The norm is one number: reducing it over dp and then tp costs nothing that is worth a warning per run.
+logging.getLogger("torch.distributed.tensor._redistribute").setLevel(logging.ERROR)
+
+
+@torch.no_grad()
+def clip_gradient(parameters: Iterable[nn.Parameter], limit: float, mesh: Mesh) -> Tensor:
+    """Scale all gradients so that their global 2-norm is at most ``limit``; return the norm before.
+
+    Shards count once: DTensor's norm reduces over dp and tp, and pipeline stages hold different parameters.
+    """
+    parameters = list(parameters)
+    norm = torch.nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None], 2.0, foreach=True)
+    if isinstance(norm, DTensor):
+        norm = norm.full_tensor()
+    norm = mesh.sum(norm**2, "pp") ** 0.5
+    torch.nn.utils.clip_grads_with_norm_(parameters, limit, norm, foreach=True)
+    return norm

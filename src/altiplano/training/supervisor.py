@@ -21,11 +21,13 @@ from typing import Any
 import torch
 
 from altiplano.errors import INTERRUPTED, Fault, InputError, TrainingError, explain_os_error
-from altiplano.parallel.local import Ranks, die_with_parent
+from altiplano.parallel.processes import Ranks, die_with_parent
 from altiplano.recipe.layout import Layout
-from altiplano.training import checkpoint, incidents, ledger
-from altiplano.training.heartbeat import stalled
+from altiplano.training.accounting import ledger
+from altiplano.training.checkpoints import checkpoint
 from altiplano.training.job import Job
+from altiplano.training.resilience import incidents
+from altiplano.training.resilience.heartbeat import stalled
 from altiplano.training.worker import beats_folder, ledger_file, run_job
 
 DONE, FAILED, BAD_INPUT, STOPPED, FAULT = 0, 1, 2, 3, 70

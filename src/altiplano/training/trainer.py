@@ -13,18 +13,18 @@ from torch import Tensor
 from altiplano.errors import InputError, TrainingError
 from altiplano.evaluation.perplexity import HeldoutText, heldout_losses, heldout_text, summarise
 from altiplano.parallel.mesh import Mesh
+from altiplano.parallel.parallelize import parameters_by_name, set_initial_weights, spread_model
 from altiplano.parallel.pipeline import SpreadModel
-from altiplano.parallel.spread import parameters_by_name, set_initial_weights, spread_model
-from altiplano.tokens.loader import Batch, TrainingData
-from altiplano.tokens.prefetch import Prefetcher
+from altiplano.tokens.loader import Batch, Prefetcher, TrainingData
 from altiplano.tokens.shards import read_shards
-from altiplano.training import checkpoint, incidents, ledger
-from altiplano.training.clip import clip_gradient
-from altiplano.training.corruption import CorruptionSearch
+from altiplano.training.accounting import ledger
+from altiplano.training.checkpoints import checkpoint
 from altiplano.training.job import Job
 from altiplano.training.loss import token_losses
-from altiplano.training.optimizer import learning_rate, make_optimizer
-from altiplano.training.skips import Skips
+from altiplano.training.optimizer import clip_gradient, learning_rate, make_optimizer
+from altiplano.training.resilience import incidents
+from altiplano.training.resilience.corruption import CorruptionSearch
+from altiplano.training.resilience.spikes import Skips
 
 
 @dataclass

@@ -12,17 +12,18 @@ import torch
 import torch.distributed as dist
 
 from altiplano.parallel.mesh import start_mesh
-from altiplano.planning.flops import parameters, training_flops_per_token
+from altiplano.planning.model_size import parameters, training_flops_per_token
 from altiplano.tokens.tokenizer import Tokenizer
-from altiplano.training import checkpoint, incidents, ledger
-from altiplano.training.allocator import keep_freed_memory
-from altiplano.training.export import export_weights
-from altiplano.training.goodput import against_formula, goodput, sessions
-from altiplano.training.heartbeat import Heartbeat
+from altiplano.training.accounting import ledger
+from altiplano.training.accounting.goodput import against_formula, goodput, sessions
+from altiplano.training.accounting.hardware import keep_freed_memory
+from altiplano.training.checkpoints import checkpoint
+from altiplano.training.checkpoints.final_weights import export_weights
 from altiplano.training.job import Job
 from altiplano.training.loop import train
 from altiplano.training.metrics import device_name
-from altiplano.training.watchdog import Watchdog
+from altiplano.training.resilience import incidents
+from altiplano.training.resilience.heartbeat import Heartbeat, Watchdog
 
 
 def ledger_file(job: Job) -> Path:

@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from altiplano.corpus import files
-from altiplano.corpus.columns import Shard
-from altiplano.corpus.deduplication.fingerprints import Fingerprints
+from altiplano.corpus.deduplication.signatures import Fingerprints
+from altiplano.corpus.documents import Shard
+from altiplano.corpus.execution import files
 from altiplano.corpus.words import U64
 
 RANGE_KEYS = 1 << 22

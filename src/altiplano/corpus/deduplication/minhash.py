@@ -13,7 +13,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from altiplano.corpus.columns import Shard, texts
+from altiplano.corpus.documents import Shard, texts
 from altiplano.corpus.words import BASE, mix, ngram_hashes, word_hashes
 from altiplano.recipe.schema import Deduplication
 

@@ -1,9 +1,17 @@
-"""The main text of an HTML page, without navigation, advertisements and comments."""
+"""The main text of an HTML page, without navigation, advertisements and comments.
+
+Main text at several times trafilatura's speed: resiliparse where a page is plain prose, trafilatura elsewhere.
+
+Pages name the element with their text in few ways (schema.org's ``articleBody``, ``<article>``, the classes of content
+management systems). Rust parses the page, finds that element and writes its text without what its class or tag says is
+not text. Where no element is named, resiliparse's own rules choose; their word counts when most of it is whole
+paragraphs. Other pages, with lists, listings and little text, are the ones on which trafilatura is better.
+"""
 
 import logging
+import re
 
-from altiplano.corpus.extraction.hybrid import main_part
-from altiplano.corpus.extras import extra
+from altiplano.optional_imports import extra
 
 
 def text_of_html(html: str) -> str:
@@ -26,3 +34,102 @@ def fast_text_of_html(html: str) -> str:
 
 MODES = {"quality": text_of_html, "hybrid": fast_text_of_html}
 """Values of ``corpus.extraction.html``."""
+
+MIN_CHARACTERS = 400
+"""With less, what was named was not the main part."""
+
+MIN_PROSE = 600
+SHORT_LINE = 80
+MAX_SHORT = 0.3
+"""Of the characters that resiliparse chose, in lines under ``SHORT_LINE``: menus, teasers and tables have more."""
+
+MAX_TAGS = 50_000
+MAX_DEPTH = 2_000
+"""Resiliparse's time grows with the square of a page's depth: 4,000 levels take 0.4 s, 16,000 take 4 s."""
+
+TAG = re.compile(r"<(/?)([a-zA-Z][a-zA-Z0-9]*+)")
+NEVER_DEEP = {
+    "area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr",
+    "p", "li", "dt", "dd", "td", "th", "tr", "tbody", "option", "optgroup",
+}  # fmt: skip
+"""Empty elements, and those that a following one ends without a tag."""
+
+REGIONS = (
+    (
+        '[itemprop="articleBody"]', "#articleContent", '[class="post"]', '[class="entry"]',
+        *(f'[{where}*="{name}"]' for where in ("class", "id") for name in (
+            "entry-content", "article-content", "articlebody", "article-body", "article__body", "articleBody",
+            "article__content", "body-text",
+        )),
+        *(f'[class*="{name}"]' for name in (
+            "post-content", "post_content", "postcontent", "postContent", "post-body", "post-text", "post_text",
+            "post-entry", "article-text", "articleText", "page-content", "text-content", "ArticleContent",
+        )),
+    ),
+    ("article",),
+    (
+        '[role="article"]', "#article", "#story", ".story", ".text", '[class*="story-content"]',
+        '[class*="story-body"]',
+        '[class*="blog-content"]', '[class*="single-content"]', '[class*="single-post"]', '[class*="field-body"]',
+        '[class*="main-column"]', '[class*="fulltext"]',
+    ),
+    (
+        "#content", '[class="content"]', '[id*="main-content"]', '[class*="main-content"]', '[id*="content-main"]',
+        '[class*="content-main"]', '[class*="content-body"]', '[class*="content__body"]',
+    ),
+    ("main", '[role="main"]', "#main"),
+)  # fmt: skip
+"""CSS selectors of the element that holds the text, surest first."""
+
+TAGS = (
+    "aside", "audio", "button", "canvas", "dialog", "fieldset", "figcaption", "figure", "footer", "form", "header",
+    "iframe", "input", "label", "menu", "nav", "noscript", "object", "option", "picture", "script", "select", "style",
+    "svg", "textarea", "video",
+)  # fmt: skip
+NAMES = (
+    "share", "Share", "social", "newsletter", "related", "Related", "author", "byline", "tags", "breadcrumb", "sidebar",
+    "banner", "cookie", "consent", "navigation", "navbar", "subnav", "menu", "outbrain", "taboola", "footer", "meta",
+    "rating", "timestamp", "attachment", "overlay", "slide", "expand", "teaser", "comments", "caption", "promo",
+    "print", "hidden", "message", "-icon", "-ad-", "next-", "button",
+)  # fmt: skip
+"""Parts of class names. Chosen on half of the pages of benchmarks/curation.py and a hand-labelled set, so measure
+elsewhere before adding."""
+
+SKIPPED = [
+    *TAGS,
+    *(f'{tag}[class*="{name}"]' for name in NAMES for tag in ("div", "ul", "p", "section", "span")),
+    *(f'[id*="{name}"]' for name in ("share", "related", "comments", "nav", "footer")),
+    '[style*="display:none"]', '[style*="display: none"]', '[aria-hidden="true"]',
+]  # fmt: skip
+
+
+def main_part(html: str) -> str:
+    """The page's main text; empty where trafilatura should be asked."""
+    tags = html.count("<")
+    if tags > MAX_TAGS or (tags > MAX_DEPTH and _depth(html) > MAX_DEPTH):
+        return ""
+    body = extra("resiliparse.parse.html").HTMLTree.parse(html).body
+    if body is None:
+        return ""
+    region = next(filter(None, (body.query_selector(",".join(group)) for group in REGIONS)), None)
+    if region is not None and len(text := _text(region.html, chosen=False)) >= MIN_CHARACTERS:
+        return text
+    text = _text(html, chosen=True)
+    short = sum(len(line) for line in text.split("\n") if len(line) < SHORT_LINE)
+    return text if len(text) >= MIN_PROSE and short < MAX_SHORT * len(text) else ""
+
+
+def _depth(html: str) -> int:
+    """Of the deepest element; what is never closed counts as open to the end."""
+    depth = deepest = 0
+    for closes, name in TAG.findall(html):
+        if name.lower() not in NEVER_DEEP:
+            depth = max(depth - 1, 0) if closes else depth + 1
+            deepest = max(deepest, depth)
+    return deepest
+
+
+def _text(html: str, chosen: bool) -> str:
+    """All that is not skipped, or what resiliparse chooses of it."""
+    write = extra("resiliparse.extract.html2text").extract_plain_text
+    return write(html, main_content=chosen, alt_texts=False, links=False, comments=False, skip_elements=SKIPPED).strip()

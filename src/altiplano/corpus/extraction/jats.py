@@ -3,7 +3,7 @@
 import re
 from typing import Any
 
-from altiplano.corpus.extras import extra
+from altiplano.optional_imports import extra
 
 DROPPED = {
     "ref-list", "fig", "fig-group", "graphic", "inline-graphic", "media", "supplementary-material", "label",

@@ -2,13 +2,20 @@ r"""LaTeX to text: sections and mathematics stay, comments, preamble, bibliograp
 
 Mathematics is kept as it is written (``$E = mc^2$``, ``\begin{equation}``): a model learns it from nowhere else.
 Section titles become Markdown headings; formatting commands leave their argument.
+
+LaTeX macros that only abbreviate: ``\\newcommand{\\R}{\\mathbb{R}}``, with up to nine arguments, are written out.
+
+A macro with an optional argument, and a ``\\def`` with a pattern, stay as they are.
+
+Searching for what closes something, in time that grows with the length of the text alone.
+
+A pattern such as ``\\[.*?\\]`` looks through the rest of the text for each opening that nothing closes; a hostile text
+of a few kilobytes then takes minutes.
 """
 
 import re
 import unicodedata
-
-from altiplano.corpus.extraction.macros import expand_macros
-from altiplano.corpus.extraction.scanning import replace_enclosed
+from collections.abc import Callable
 
 COMMENT = re.compile(r"(?<!\\)((?:\\\\)*+)%[^\n]*+\n?")
 BODY = re.compile(r"\\begin\s*+\{document\}(.*?)(?:\\end\s*+\{document\}|\Z)", re.DOTALL)
@@ -111,3 +118,178 @@ def _tidy(text: str) -> str:
     text = re.sub(r"[ \t]+", " ", text)
     text = re.sub(r" ?\n ?", "\n", text)
     return re.sub(r"\n{3,}", "\n\n", text).strip()
+
+
+DEFINITION = re.compile(
+    r"\\(?:(?:re|provide)?newcommand|providecommand|DeclareRobustCommand)\*?\s*+\{?\s*+\\([A-Za-z]++)\s*+\}?\s*+(?:\[(\d)\])?\s*+(?=\{)"
+    r"|\\def\s*+\\([A-Za-z]++)\s*+(?=\{)"
+    r"|\\(DeclareMathOperator)\*?\s*+\{?\s*+\\([A-Za-z]++)\s*+\}?\s*+(?=\{)"
+)
+USE = re.compile(r"\\([A-Za-z]++)")
+MAX_GROUP = 1000
+"""Characters between braces, of an argument or a definition."""
+
+MAX_BODY = 200
+"""Characters. Longer ones lay out pages."""
+
+ROUNDS = 4
+"""Macros may use macros; four levels are enough for people, and a bound for bombs."""
+
+GROWTH = 4
+"""Times its length that a text may grow to; beyond that it stays as it was."""
+
+PROTECTED = {
+    "section",
+    "subsection",
+    "chapter",
+    "cite",
+    "ref",
+    "label",
+    "item",
+    "begin",
+    "end",
+    "input",
+    "include",
+    "title",
+}
+
+
+def expand_macros(source: str) -> str:
+    """``source`` with its simple macros written out and their definitions taken away."""
+    if not DEFINITION.search(source):
+        return source
+    macros: dict[str, tuple[int, str]] = {}
+    parts, at = [], 0
+    groups = Groups(source, MAX_GROUP)
+    for match in DEFINITION.finditer(source):
+        if match.start() < at:
+            continue
+        end = groups.end(match.end())
+        if end < 0:
+            continue
+        body = source[match.end() + 1 : end - 1]
+        name = match[1] or match[3] or match[5]
+        if len(body) <= MAX_BODY and name not in PROTECTED and f"\\{name}" not in body:
+            macros[name] = (int(match[2] or 0), f"\\operatorname{{{body}}}" if match[4] else body)
+        parts.append(source[at : match.start()])
+        at = end
+    if not parts:
+        return source
+    source = "".join(parts) + source[at:]
+    if not macros:
+        return source
+    limit = GROWTH * len(source) + 10_000
+    for _ in range(ROUNDS):
+        expanded = _expand_once(source, macros, limit)
+        if expanded is None or expanded == source:
+            break
+        source = expanded
+    return source
+
+
+def _expand_once(source: str, macros: dict[str, tuple[int, str]], limit: int) -> str | None:
+    """None when the text would grow beyond ``limit`` characters."""
+    parts, at, size = [], 0, len(source)
+    groups = Groups(source, MAX_GROUP)
+    for match in USE.finditer(source):
+        if match.start() < at or match[1] not in macros:  # inside an argument; the next round's
+            continue
+        arity, body = macros[match[1]]
+        end, arguments = match.end(), []
+        for _ in range(arity):
+            while end < len(source) and source[end] in " \t":
+                end += 1
+            close = groups.end(end)
+            if close < 0:
+                break
+            arguments.append(source[end + 1 : close - 1])
+            end = close
+        if len(arguments) < arity:
+            groups.find_all()  # what was looked through here may be looked through again
+            continue
+        for number, argument in enumerate(arguments, 1):
+            body = body.replace(f"#{number}", argument)
+        if arity == 0 and body[-1:].isalpha() and source[end : end + 1].isalpha():
+            body += " "
+        size += len(body)
+        if size > limit:
+            return None
+        parts += [source[at : match.start()], body]
+        at = end
+    return "".join(parts) + source[at:]
+
+
+ESCAPED_OR_BRACE = re.compile(r"\\.|[{}]", re.DOTALL)
+
+
+class Ahead:
+    """Where literals stand next. Asked at ascending places, it looks at every character once for each literal."""
+
+    def __init__(self, text: str):
+        self.text = text
+        self.found: dict[str, int] = {}
+
+    def find(self, literal: str, at: int) -> int:
+        """The place of the next ``literal`` at or after ``at``; -1 when there is none."""
+        known = self.found.get(literal)
+        if known is None or 0 <= known < at:
+            known = self.found[literal] = self.text.find(literal, at)
+        return known
+
+
+def replace_enclosed(
+    text: str, opening: re.Pattern[str], closing: Callable[[str], str], replace: Callable[[str], str], longest: int = 0
+) -> str:
+    """``replace`` applied to each stretch from an ``opening`` to the ``closing`` that its text asks for, both included;
+    what nothing closes, within ``longest`` characters if that is given, stays."""
+    ahead = Ahead(text)
+    parts, at, start = [], 0, 0
+    while match := opening.search(text, start):
+        start = match.start() + 1
+        close = closing(match[0])
+        found = ahead.find(close, match.end())
+        if found < 0 or (longest and found - match.end() > longest):
+            continue
+        end = found + len(close)
+        parts += [text[at : match.start()], replace(text[match.start() : end])]
+        at = start = end
+    return "".join([*parts, text[at:]])
+
+
+class Groups:
+    """Where the groups between braces end. ``\\{`` is no brace."""
+
+    def __init__(self, text: str, longest: int):
+        self.text = text
+        self.longest = longest
+        self.ends: dict[int, int] | None = None
+
+    def end(self, start: int) -> int:
+        """The place after the brace that closes the one at ``start``; -1 when there is none within ``longest``."""
+        if self.text[start : start + 1] != "{":
+            return -1
+        if self.ends is None and (found := self._look(start)) > 0:
+            return found
+        ends = self.find_all()  # looking so far for each brace that nothing closes would take too long
+        found = ends.get(start, -1)
+        return found if found <= start + self.longest else -1
+
+    def find_all(self) -> dict[int, int]:
+        """For each brace that opens a group, the place after the one that closes it."""
+        if self.ends is None:
+            self.ends = {}
+            opened: list[int] = []
+            for match in ESCAPED_OR_BRACE.finditer(self.text):
+                if match[0] == "{":
+                    opened.append(match.start())
+                elif match[0] == "}" and opened:
+                    self.ends[opened.pop()] = match.end()
+        return self.ends
+
+    def _look(self, start: int) -> int:
+        depth = 0
+        for match in ESCAPED_OR_BRACE.finditer(self.text, start, start + self.longest):
+            depth += (match[0] == "{") - (match[0] == "}")
+            if depth == 0 and match[0] == "}":
+                return match.end()
+        return -1

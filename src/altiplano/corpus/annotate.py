@@ -1,0 +1,243 @@
+"""One shard task: raw files in, a table of annotated documents out. A document's fate is decided later."""
+
+import hashlib
+import re
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from altiplano.corpus.annotations import code_quality, text_statistics
+from altiplano.corpus.annotations.language import Language, declared_language, language_of
+from altiplano.corpus.annotations.word_lists import Listed, read_word_lists
+from altiplano.corpus.execution import files
+from altiplano.corpus.execution.time_limit import TookTooLongError, seconds_for, time_limit
+from altiplano.corpus.extraction.extract import cut, extract
+from altiplano.corpus.pii import detect
+from altiplano.corpus.readers.listing import Task
+from altiplano.corpus.readers.raw import Bad, Raw
+from altiplano.corpus.readers.read import read
+from altiplano.optional_imports import extra
+from altiplano.recipe.schema import Corpus
+
+CHUNK_BYTES = 32 * 2**20
+"""Text held at a time."""
+
+TOO_SLOW = "took too long to extract and annotate"
+
+EXAMPLE = 300
+"""Characters of an example in the audit."""
+
+TRACKING = re.compile(r"(utm_\w+|fbclid|gclid|sessionid|phpsessid)=", re.IGNORECASE)
+
+CODE = Language("code", 1.0, "code", 0.0)
+
+COLUMNS = {
+    "id": "string", "text": "string", "source": "string", "domain": "string", "url": "string",
+    "language": "string", "language_score": "float32", "second_language": "string", "english": "float32",
+    "declared": "string", "code_language": "string", "characters": "int64", "words": "int64",
+    **dict.fromkeys((*text_statistics.COLUMNS, *code_quality.COLUMNS, "personal_data"), "float32"),
+    "personal_spans": "int64", "bytes": "int64", "text_hash": "string", "document_hash": "string",
+    "url_hash": "string",
+}  # fmt: skip
+"""``text_hash`` is equal for texts that differ in white space only; ``document_hash`` is that of the whole document,
+which all pieces of a long one share."""
+
+
+def shard_path(folder: Path, number: int) -> Path:
+    return folder / f"shard-{number:05d}.parquet"
+
+
+def counts_path(folder: Path, number: int) -> Path:
+    return folder / f"shard-{number:05d}.json"
+
+
+def personal_path(folder: Path, number: int) -> Path:
+    return folder / f"personal-{number:05d}.parquet"
+
+
+def annotate_shard(task: Task, corpus: Corpus, salt: str, folder: Path) -> None:
+    """Writes the shard's documents, the hashes of its personal data and, last, its counts."""
+    counts = Counts(task.source.name)
+    removed: list[tuple[str, str, str]] = []
+    arrow, schema = extra("pyarrow"), _schema()
+    tables = (arrow.Table.from_pylist(rows, schema) for rows in _chunks(task, corpus, salt, counts, removed))
+    files.write_tables(shard_path(folder, task.number), schema, tables)
+    _write_personal(personal_path(folder, task.number), sorted(removed))
+    files.write_json(counts_path(folder, task.number), counts.as_json())
+
+
+def give_up_shard(task: Task, reason: str, folder: Path) -> None:
+    """An empty shard in place of one that cannot be read, and why: it counts as a lost record."""
+    files.write_tables(shard_path(folder, task.number), _schema(), [])
+    _write_personal(personal_path(folder, task.number), [])
+    counts = Counts(task.source.name, given_up_bytes=task.size)
+    counts.add_bad(Bad(f"shard given up: {reason}", ", ".join(task.files)[:EXAMPLE]))
+    files.write_json(counts_path(folder, task.number), counts.as_json())
+
+
+def _schema() -> Any:
+    arrow = extra("pyarrow")
+    return arrow.schema([(name, getattr(arrow, kind)()) for name, kind in COLUMNS.items()])
+
+
+def _write_personal(path: Path, removed: list[tuple[str, str, str]]) -> None:
+    arrow = extra("pyarrow")
+    names = ("kind", "hash", "document")
+    columns = {name: arrow.array([item[at] for item in removed], arrow.string()) for at, name in enumerate(names)}
+    files.write_table(path, arrow.table(columns))
+
+
+@dataclass
+class Counts:
+    """What a shard task read, and what it could not."""
+
+    source: str
+    documents: int = 0
+    bytes: int = 0
+    lost: int = 0
+    given_up_bytes: int = 0
+    """Of raw files in which nobody knows how many records there are."""
+    bad: Counter[str] = field(default_factory=Counter)
+    bad_bytes: Counter[str] = field(default_factory=Counter)
+    examples: dict[str, str] = field(default_factory=dict)
+    personal_data: Counter[str] = field(default_factory=Counter)
+
+    def add_bad(self, record: Bad) -> None:
+        self.bad[record.reason] += record.records
+        self.bad_bytes[record.reason] += record.size
+        if record.lost:
+            self.lost += record.records
+        self.examples.setdefault(record.reason, _printable(record.example)[:EXAMPLE])
+
+    def as_json(self) -> dict[str, Any]:
+        bad = [
+            {
+                "reason": reason,
+                "count": self.bad[reason],
+                "bytes": self.bad_bytes[reason],
+                "example": self.examples[reason],
+            }
+            for reason in sorted(self.bad)
+        ]
+        plain: dict[str, Any] = {
+            "source": self.source,
+            "documents": self.documents,
+            "bytes": self.bytes,
+            "lost": self.lost,
+        }
+        plain["given_up_bytes"] = self.given_up_bytes
+        return {**plain, "bad": bad, "personal_data": dict(sorted(self.personal_data.items()))}
+
+
+def _chunks(
+    task: Task, corpus: Corpus, salt: str, counts: Counts, removed: list[tuple[str, str, str]]
+) -> Iterator[list[dict[str, Any]]]:
+    """Rows of about CHUNK_BYTES of text at a time, each ordered by id."""
+    lists = word_lists(corpus)
+    rows: list[dict[str, Any]] = []
+    size = 0
+    for record in read(task):
+        if isinstance(record, Bad):
+            counts.add_bad(record)
+            continue
+        counts.documents += 1
+        counts.bytes += record.size
+        allowed = seconds_for(len(record.text))
+        try:
+            with time_limit(allowed):
+                found = _documents(record, task, corpus, lists)
+        except TookTooLongError:
+            counts.add_bad(Bad(TOO_SLOW, f"{record.place}: over {allowed:.0f} s of processor time", size=record.size))
+            continue
+        except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
+            # a text that trips a rule or a library costs itself, not its shard
+            counts.add_bad(Bad(f"cannot be annotated ({type(error).__name__})", f"{record.place}: {error}"))
+            continue
+        for row, values in found:
+            rows.append(row)
+            size += row["bytes"]
+            counts.personal_data.update(kind for kind, _ in values)
+            if corpus.remove_personal_data:
+                removed += [(kind, detect.hash_value(kind, value, salt), row["id"]) for kind, value in values]
+        if size >= CHUNK_BYTES:
+            yield sorted(rows, key=lambda row: row["id"])
+            rows, size = [], 0
+    if rows:
+        yield sorted(rows, key=lambda row: row["id"])
+
+
+def _documents(
+    raw: Raw, task: Task, corpus: Corpus, lists: dict[str, Listed]
+) -> list[tuple[dict[str, Any], list[tuple[str, str]]]]:
+    """The raw document's pieces (one, unless it is very long) and the personal data found in each."""
+    name, domain = task.source.name, task.source.domain
+    text = extract(raw, corpus.extraction.html)
+    whole = _text_hash(text)
+    declared = declared_language(raw.place, raw.url)
+    code_language = raw.code_language if domain == "code" else ""
+    pieces = list(cut(text, corpus.quality.max_characters)) if text.strip() else [""]
+    found = []
+    for number, piece in enumerate(pieces):
+        known = CODE if domain == "code" else language_of(piece)
+        redacted, spans = detect.redact(piece, known.code)
+        kept = redacted if corpus.remove_personal_data else piece
+        place = raw.place if number == 0 else f"{raw.place}/{number}"
+        row = {
+            "id": hashlib.sha256(f"{name}\0{place}".encode("utf-8", "surrogatepass")).hexdigest()[:32],
+            "text": kept,
+            "source": name,
+            "domain": domain,
+            "url": _printable(raw.url),
+            "language": known.code,
+            "language_score": known.score,
+            "second_language": known.second,
+            "english": known.english,
+            "declared": declared,
+            "code_language": code_language,
+            **measured(kept, known.code, code_language, lists, whole=len(pieces) == 1),
+            "personal_data": 1000 * len(spans) / max(len(piece), 1),
+            "personal_spans": len(spans),
+            "document_hash": whole,
+            "url_hash": url_hash(raw.url) if domain == "web" else "",
+        }
+        found.append((row, [(span.kind, piece[span.start : span.end]) for span in spans]))
+    return found
+
+
+def word_lists(corpus: Corpus) -> dict[str, Listed]:
+    return read_word_lists({name: corpus.root / path for name, path in corpus.quality.word_lists.items()})
+
+
+def measured(text: str, language: str, code_language: str, lists: dict[str, Listed], *, whole: bool) -> dict[str, Any]:
+    """The columns that follow from the text itself."""
+    return {
+        **text_statistics.statistics(text, language, lists.get(language) or lists.get("*")),
+        **code_quality.code_quality(text, code_language, whole),
+        "bytes": len(text.encode("utf-8")),
+        "text_hash": _text_hash(text),
+    }
+
+
+def _printable(text: str) -> str:
+    """File names may hold any bytes; those that are not UTF-8 are written ``\\udce9``, so that names stay different."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def _text_hash(text: str) -> str:
+    return hashlib.sha256(" ".join(text.split()).encode("utf-8")).hexdigest()[:32]
+
+
+def url_hash(url: str) -> str:
+    """Equal for addresses that differ in case of the host, protocol, fragment, tracking or a slash at the end."""
+    if not url:
+        return ""
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # such as a bracket that begins no IPv6 address
+        return hashlib.sha256(url.encode("utf-8", "backslashreplace")).hexdigest()[:32]
+    query = "&".join(part for part in parts.query.split("&") if part and not TRACKING.match(part))
+    whole = f"{parts.netloc.lower().removeprefix('www.')}{parts.path.rstrip('/')}?{query}"
+    return hashlib.sha256(whole.encode("utf-8", "backslashreplace")).hexdigest()[:32]

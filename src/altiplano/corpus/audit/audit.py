@@ -1,0 +1,170 @@
+"""What happened to the raw text: the numbers behind the report's funnel, and text by which to judge each rule."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from math import isfinite
+from typing import Any
+
+from altiplano.corpus.audit.examples import samples, untranslated
+from altiplano.corpus.documents import LIGHT, Columns, Shard, load_columns, sample
+from altiplano.corpus.filters import STEPS, Ranks
+from altiplano.corpus.publish import DECIDED
+from altiplano.corpus.thresholds import WEB_ONLY, Group, limits_of
+from altiplano.recipe.schema import Corpus
+
+Key = tuple[str, str, str, str]
+"""Domain, language, reason, split."""
+
+
+@dataclass
+class Tally:
+    """Documents and bytes of text by domain, language, reason and split: small, however large the corpus."""
+
+    documents: Counter[Key] = field(default_factory=Counter)
+    bytes: Counter[Key] = field(default_factory=Counter)
+
+    def add(self, columns: Columns) -> None:
+        names = (columns[name].tolist() for name in ("domain", "language", "reason", "split", "bytes"))
+        for domain, language, reason, split, size in zip(*names, strict=True):
+            self.documents[domain, language, reason, split] += 1
+            self.bytes[domain, language, reason, split] += size
+
+    def by(self, kept: bool, *names: str) -> list[dict[str, Any]]:
+        """Kept or dropped documents, summed up by some of the key's parts."""
+        places = [("domain", "language", "reason", "split").index(name) for name in names]
+        sums: dict[tuple[str, ...], list[int]] = {}
+        for key, documents in self.documents.items():
+            if (key[2] == "") == kept:
+                entry = sums.setdefault(tuple(key[at] for at in places), [0, 0])
+                entry[0] += documents
+                entry[1] += self.bytes[key]
+        return [
+            {**dict(zip(names, group, strict=True)), "documents": sums[group][0], "bytes": sums[group][1]}
+            for group in sorted(sums)
+        ]
+
+    def left(self) -> Iterator[tuple[str, Counter[str], int]]:
+        """After each step: its name, documents by ``domain.language``, and bytes of text in all."""
+        gone: set[str] = set()
+        for step, reasons in (("", ()), *STEPS):
+            gone.update(reasons)
+            documents: Counter[str] = Counter()
+            size = 0
+            for key, count in self.documents.items():
+                if key[2] not in gone:
+                    documents[f"{key[0]}.{key[1]}"] += count
+                    size += self.bytes[key]
+            yield step, documents, size
+
+
+def audit(
+    parts: list[Shard],
+    counted: list[dict[str, Any]],
+    overlap: dict[str, Any],
+    salt: str,
+    corpus: Corpus,
+    groups: list[Group],
+    ranks: Mapping[str, Ranks],
+    most: int,
+) -> dict[str, Any]:
+    """Of the published parts. ``counted`` are the shards' counts, ``groups`` and ``ranks`` the limits that were
+    applied; excerpts are of at most ``most`` documents of each domain × language."""
+    raw = {"documents": sum(c["documents"] for c in counted), "bytes": sum(c["bytes"] for c in counted)}
+    found: Counter[str] = Counter()
+    for counts in counted:
+        found.update(counts["personal_data"])
+    tally = Tally()
+
+    def load(part: Shard) -> Columns:
+        columns = load_columns(part, [*LIGHT, *DECIDED])
+        tally.add(columns)
+        return columns
+
+    some = sample(parts, load, most)
+    steps = list(tally.left())
+    return {
+        "raw": raw,
+        # of the documents after long ones were cut, as in every other step: shares of one another make sense then
+        "funnel": [
+            {"step": "read", "documents": sum(steps[0][1].values()), "bytes": raw["bytes"]},
+            *({"step": step, "documents": sum(left.values()), "bytes": size} for step, left, size in steps[1:]),
+        ],
+        "groups": [
+            {"group": group, "documents": [left[group] for _, left, _ in steps]} for group in sorted(steps[0][1])
+        ],
+        "dropped": tally.by(False, "reason", "domain", "language"),
+        "kept": tally.by(True, "domain", "language", "split"),
+        "thresholds": _thresholds(groups, corpus),
+        "perplexity": {
+            name: {
+                "head": rank.head,
+                "middle": rank.middle,
+                "largest": rank.largest if isfinite(rank.largest) else None,
+            }
+            for name, rank in sorted(ranks.items())
+        },
+        "untranslated": untranslated(some, parts),
+        "personal_data": dict(sorted(found.items())),
+        "bad_records": _bad(counted),
+        "heldout_overlap": overlap,
+        "examples": samples(some, parts, corpus, groups),
+        "sampled": {"per_group": most, "documents": len(some["id"])},
+        "salt": salt,
+    }
+
+
+def _thresholds(groups: list[Group], corpus: Corpus) -> dict[str, Any]:
+    """The general limits, and for each domain × language its basis and those that gave way to trusted text."""
+    general = {limit.column: limit for limit in limits_of(corpus.quality.prose)}
+    return {
+        "trusted_share": corpus.quality.trusted_share,
+        "general": [
+            {"column": column, "largest": limit.largest, "limit": limit.general} for column, limit in general.items()
+        ],
+        "groups": [
+            {
+                "domain": group.domain,
+                "language": group.language,
+                "basis": group.basis,
+                "trusted": group.trusted,
+                "limits": _moved(group.limits, general),
+            }
+            for group in groups
+        ],
+    }
+
+
+def groups_of(thresholds: Mapping[str, Any]) -> list[Group]:
+    """The limits that an audit's ``thresholds`` say were applied, per domain × language."""
+    general = {limit["column"]: limit["limit"] for limit in thresholds["general"]}
+    return [
+        Group(
+            group["domain"],
+            group["language"],
+            {
+                column: group["limits"].get(column, limit)
+                for column, limit in general.items()
+                if group["domain"] == "web" or column not in WEB_ONLY
+            },
+            group["basis"],
+            group["trusted"],
+        )
+        for group in thresholds["groups"]
+    ]
+
+
+def _moved(limits: Mapping[str, float], general: Mapping[str, Any]) -> dict[str, float]:
+    return {column: value for column, value in limits.items() if value != general[column].general}
+
+
+def _bad(counted: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    merged: dict[tuple[str, str], dict[str, Any]] = {}
+    for counts in counted:
+        for bad in counts["bad"]:
+            entry = merged.setdefault(
+                (counts["source"], bad["reason"]), {"source": counts["source"], **bad, "count": 0, "bytes": 0}
+            )
+            entry["count"] += bad["count"]
+            entry["bytes"] += bad.get("bytes", 0)
+    return [merged[key] for key in sorted(merged)]

@@ -1,0 +1,167 @@
+"""Text by which a person can judge a rule in a minute: some that it dropped, and what it only just kept.
+
+English pages inside translated collections: ``react-de.jsonl.gz`` claims German, and most of it still is English.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from altiplano.corpus.documents import Columns, Shard
+from altiplano.corpus.execution import files
+from altiplano.corpus.filters import group_names
+from altiplano.corpus.thresholds import Group, limits_by_document, limits_of
+from altiplano.recipe.schema import Corpus
+
+EXAMPLES = 3
+"""Per rule and side."""
+
+EXCERPT = 500
+"""Characters."""
+
+
+class Rule(NamedTuple):
+    """A rule that compares numbers: each document's value and limit (NaN where it is not asked)."""
+
+    values: NDArray[np.float64]
+    limits: NDArray[np.float64]
+    largest: bool
+
+
+def samples(columns: Columns, shards: list[Shard], corpus: Corpus, groups: list[Group]) -> list[dict[str, Any]]:
+    """Per reason up to three dropped documents, the lowest ids first, and the three kept ones nearest to the limit.
+
+    Of a duplicate the document that was kept in its place stands on the kept side.
+    """
+    limits = limits_by_document(columns, groups)
+    chosen: list[tuple[int, dict[str, Any]]] = []
+    for reason in sorted(set(columns["reason"].tolist()) - {"", "no text"}):
+        members = np.flatnonzero(columns["reason"] == reason)
+        dropped = members[np.argsort(columns["id"][members])][:EXAMPLES]
+        rule = _rule(reason, columns, corpus, limits)
+        if rule is None:
+            kept = np.flatnonzero(columns["keep"] & np.isin(columns["id"], columns["cluster"][dropped]))
+        else:
+            kept = _borderline(rule, columns["keep"])
+        for side, documents in ((False, dropped), (True, kept)):
+            for document in documents.tolist():
+                chosen.append((document, {"reason": reason, "kept": side, **_numbers(rule, document)}))
+    found = _cells(columns, np.array(sorted({document for document, _ in chosen}), np.int64), shards)
+    return [
+        {
+            **about,
+            **found[document],
+            "source": str(columns["source"][document]),
+            "language": str(columns["language"][document]),
+        }
+        for document, about in chosen
+    ]
+
+
+def _rule(reason: str, columns: Columns, corpus: Corpus, limits: Callable[[str], NDArray[np.float64]]) -> Rule | None:
+    """The rule of a reason; None for one that compares no numbers. For code the limits of code stand."""
+    code = columns["domain"] == "code"
+    if reason == "perplexity":
+        return Rule(columns["perplexity"], _worst_kept(columns), True)
+    if reason == "too short":
+        whole = np.full(len(code), float(corpus.quality.min_characters))
+        return Rule(columns["characters"].astype(np.float64), whole, False)
+    if reason == "language uncertain":
+        least = np.where(code, np.nan, corpus.quality.min_language_score)
+        return Rule(columns["language_score"].astype(np.float64), least, False)
+    prose = next((limit for limit in limits_of(corpus.quality.prose) if limit.reason == reason), None)
+    of_code = next((limit for limit in limits_of(corpus.quality.code) if limit.reason == reason), None)
+    limit = prose or of_code
+    if limit is None:
+        return None
+    asked = limits(limit.column)
+    if of_code:
+        asked = np.where(code, of_code.general, asked)
+    return Rule(columns[limit.column].astype(np.float64), asked, limit.largest)
+
+
+def _worst_kept(columns: Columns) -> NDArray[np.float64]:
+    """Per document the highest perplexity that its domain × language has among the kept: where its rank was cut."""
+    groups, number = np.unique(group_names(columns).astype(str), return_inverse=True)
+    highest = np.full(len(groups), np.nan)
+    kept = np.flatnonzero(columns["keep"] & ~np.isnan(columns["perplexity"]))
+    np.fmax.at(highest, number[kept], columns["perplexity"][kept])
+    return highest[number]
+
+
+def _borderline(rule: Rule, keep: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """The kept documents whose values come nearest to their limits."""
+    asked = np.flatnonzero(keep & ~np.isnan(rule.values) & ~np.isnan(rule.limits))
+    distance = np.abs(rule.limits[asked] - rule.values[asked])
+    return asked[np.argsort(distance, kind="stable")][:EXAMPLES]
+
+
+def _numbers(rule: Rule | None, document: int) -> dict[str, float | None]:
+    numbers = (rule.values[document], rule.limits[document]) if rule else (np.nan, np.nan)
+    value, limit = (None if np.isnan(number) else round(float(number), 4) for number in numbers)
+    return {"value": value, "limit": limit}
+
+
+def _cells(columns: Columns, which: NDArray[np.int64], shards: list[Shard]) -> dict[int, dict[str, str]]:
+    """Excerpt and address of each document, shard by shard."""
+    found = {}
+    for shard in np.unique(columns["shard"][which]):
+        members = which[columns["shard"][which] == shard]
+        table = files.read_table(shards[shard].path, ["text", "url"])
+        for document in members.tolist():
+            row = int(columns["row"][document])
+            found[document] = {"text": table["text"][row].as_py()[:EXCERPT], "url": table["url"][row].as_py()}
+    return found
+
+
+MIN_TRANSLATED = 2
+"""Documents in the claimed language that make a claim credible: "it" in a file name may be a word."""
+
+MIXED = 0.2
+"""Share of English lines from which a translated page counts as partly English."""
+
+PAGES = 20
+"""Named per collection; the counts are of all."""
+
+
+def untranslated(columns: Columns, shards: list[Shard]) -> list[dict[str, Any]]:
+    """Per source and claimed language other than English: how many documents are in it, in English, or half each.
+
+    English ones are kept as English where they are good text; copies of a page in several translations are duplicates.
+    """
+    found = []
+    for source in np.unique(columns["source"].astype(str)):
+        here = (columns["source"] == source) & (columns["domain"] != "code") & (columns["characters"] > 0)
+        for declared in np.unique(columns["declared"][here].astype(str)):
+            members = here & (columns["declared"] == declared)
+            translated = members & (columns["language"] == declared)
+            english = members & (columns["language"] == "en")
+            if declared in ("", "en") or translated.sum() < MIN_TRANSLATED or not english.any():
+                continue
+            shown = np.flatnonzero(english)
+            shown = shown[np.argsort(-columns["characters"][shown], kind="stable")][:PAGES]
+            found.append(
+                {
+                    "source": str(source),
+                    "declared": str(declared),
+                    "documents": int(members.sum()),
+                    "translated": int(translated.sum()),
+                    "english": int(english.sum()),
+                    "mixed": int((translated & (columns["english"] > MIXED)).sum()),
+                    "kept": int((english & columns["keep"]).sum()),
+                    "pages": [_page(columns, int(document), shards) for document in shown],
+                }
+            )
+    return found
+
+
+def _page(columns: Columns, document: int, shards: list[Shard]) -> dict[str, str]:
+    path = shards[int(columns["shard"][document])].path
+    page = files.read_row(path, int(columns["row"][document]), ["text", "url"])
+    return {
+        "url": page["url"],
+        "text": " ".join(page["text"].split())[:200],
+        "fate": str(columns["reason"][document]) or "kept",
+    }

@@ -1,0 +1,78 @@
+"""What makes copies meet: for every document that passed the rules, 64-bit keys that it shares with its copies.
+
+Its exact keys are hashes of its text and, for web pages, of its address; its band keys come from its MinHash signature.
+A document whose text is already in its shard has no other keys: the first one speaks for it.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from altiplano.corpus.deduplication import minhash
+from altiplano.corpus.documents import Columns, Shard, load_columns
+from altiplano.corpus.execution import files
+from altiplano.corpus.filtered import Rules, decide
+from altiplano.corpus.words import BASE, U64, mix
+from altiplano.recipe.schema import Deduplication
+
+
+@dataclass(frozen=True)
+class Fingerprints:
+    """Files of one shard: keys ascending beside document numbers [2, keys]; signatures [rows, hashes]."""
+
+    folder: Path
+    number: int
+
+    @property
+    def exact(self) -> Path:
+        return self.folder / f"exact-{self.number:05d}.npy"
+
+    @property
+    def bands(self) -> Path:
+        return self.folder / f"bands-{self.number:05d}.npy"
+
+    @property
+    def signatures(self) -> Path:
+        return self.folder / f"signatures-{self.number:05d}.npy"
+
+
+def write_fingerprints(shard: Shard, rules: Rules, settings: Deduplication, folder: Path) -> None:
+    """Of one shard; the exact keys last."""
+    out = Fingerprints(folder, shard.number)
+    if shard.earlier:
+        columns = load_columns(shard, ["text_hash", "domain", "url_hash", "keep"])
+        passed = np.flatnonzero(columns["keep"])
+    else:
+        columns = decide(shard, rules)
+        passed = np.flatnonzero(columns["reason"] == "")
+    text = text_keys(columns["text_hash"][passed])
+    _, first = np.unique(text, return_index=True)
+    first = passed[np.sort(first)]
+    signed, values = minhash.signatures(shard, first, settings)
+    signatures = np.zeros((shard.rows, settings.bands * settings.rows), np.uint32)
+    signatures[signed] = values
+    files.save_array(out.signatures, signatures)
+    keys = minhash.band_keys(values, settings)
+    files.save_array(out.bands, _sorted(keys.reshape(-1), shard.first + np.repeat(signed, settings.bands)))
+    exact, owners = [text], [passed]
+    if settings.urls:
+        pages, addresses = url_keys(columns, first)
+        exact, owners = [*exact, addresses], [*owners, pages]
+    files.save_array(out.exact, _sorted(np.concatenate(exact), shard.first + np.concatenate(owners)))
+
+
+def text_keys(hashes: NDArray[np.object_]) -> U64:
+    return np.array([int(value[:16], 16) for value in hashes], np.uint64)
+
+
+def url_keys(columns: Columns, rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], U64]:
+    """Rows of web pages with an address, and its hash."""
+    pages = rows[(columns["domain"][rows] == "web") & (columns["url_hash"][rows] != "")]
+    return pages, mix(text_keys(columns["url_hash"][pages]) * np.uint64(BASE) + np.uint64(1))
+
+
+def _sorted(keys: U64, documents: NDArray[np.int64]) -> U64:
+    order = np.lexsort((documents, keys))
+    return np.stack((keys[order], documents[order].astype(np.uint64)))

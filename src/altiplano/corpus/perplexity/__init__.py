@@ -1,0 +1,1 @@
+"""N-gram models by which the quality of text is judged: training, files, scores."""

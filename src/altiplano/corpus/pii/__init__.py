@@ -1,0 +1,1 @@
+"""Personal data: what is looked for, how candidates are checked, and their replacement."""

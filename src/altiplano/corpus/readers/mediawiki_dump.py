@@ -1,0 +1,42 @@
+"""MediaWiki dumps (``pages-articles.xml``, plain or compressed): the articles' wikitext, page by page."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from altiplano.corpus.readers.opening import BROKEN, File, open_raw
+from altiplano.corpus.readers.raw import Bad, Raw, left_out
+from altiplano.optional_imports import extra
+
+
+def read(path: File, place: str) -> Iterator[Raw | Bad]:
+    """Redirects and pages outside the article namespace are counted, not kept.
+
+    The parser holds one page; it refuses a text above 10 MB, which no wiki allows (MediaWiki's limit is 2 MiB).
+    """
+    etree = extra("lxml.etree")
+    number, base = -1, ""
+    try:
+        with open_raw(path) as stream:
+            events = etree.iterparse(stream, tag=("{*}page", "{*}base"), resolve_entities=False, no_network=True)
+            for _, element in events:
+                if element.tag.endswith("base"):
+                    base = (element.text or "").rpartition("/")[0]
+                    continue
+                number += 1
+                yield _page(element, f"{place}#{number}", base)
+                element.clear()
+                while element.getprevious() is not None:  # iterparse keeps what it has seen, else
+                    del element.getparent()[0]
+    except (*BROKEN, etree.XMLSyntaxError) as error:
+        yield Bad("damaged dump, the rest is lost", f"{place} after page {number}: {error}")
+
+
+def _page(page: Any, place: str, base: str) -> Raw | Bad:
+    title = page.findtext("{*}title") or ""
+    if (page.findtext("{*}ns") or "0") != "0":
+        return left_out("not in the article namespace", f"{place} {title}")
+    if page.find("{*}redirect") is not None:
+        return left_out("redirect", f"{place} {title}")
+    text = page.findtext("{*}revision/{*}text") or ""
+    url = f"{base}/{title.replace(' ', '_')}" if base else title
+    return Raw(place, url, "mediawiki", f"= {title} =\n{text}", len(text.encode("utf-8")))

@@ -1,0 +1,207 @@
+"""WARC records, one after the other, and the stretches between them that are none.
+
+A library would be welcome here: FastWARC ends a file at the first damage, or passes over it without a word, and warcio
+does not look for the next record either. What cannot be read is handed out with its size, so that it can be counted.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from altiplano.corpus.readers.opening import BROKEN, File
+from altiplano.corpus.readers.raw import MAX_RECORD_BYTES
+from altiplano.corpus.readers.unpacking import DamageError, Unpacked
+
+HEADER_BYTES = 2**20
+START = b"WARC/"
+RECORD = re.compile(rb"WARC/[01]\.\d{1,2}[ \t]{0,4}\r?\n(?=[A-Za-z-]{3,40}:)")
+RECORD_BYTES = 64
+"""Longer than anything that ``RECORD`` looks at."""
+
+BEGINNING = 16 * 2**10
+"""Bytes of a long record that tell what it is."""
+
+HEADER_END = re.compile(rb"\n\r?\n")
+BLANK = re.compile(rb"[\r\n\0]*+")
+"""Between records. Zero bytes stand there where a file was written in blocks."""
+
+IGNORED = ("warcinfo", "request", "metadata")
+"""Records that hold no page; what they hold is not kept in memory."""
+
+
+@dataclass(frozen=True)
+class Record:
+    """``headers`` by name in lower case; ``block`` is what follows, only its beginning where it is ``too_long``."""
+
+    headers: dict[str, str]
+    block: bytes
+    too_long: bool = False
+
+    @property
+    def kind(self) -> str:
+        return self.headers.get("warc-type", "").lower()
+
+    @property
+    def url(self) -> str:
+        """wget writes it between angle brackets, as the first edition of the standard had it."""
+        return self.headers.get("warc-target-uri", "").strip().removeprefix("<").removesuffix(">")
+
+
+@dataclass(frozen=True)
+class Lost:
+    """``size`` bytes of the file from ``position`` on. ``is_one``: they are of one record and no more."""
+
+    reason: str
+    position: int
+    size: int
+    url: str
+    is_one: bool
+
+
+def records(file: File) -> Iterator[Record | Lost]:
+    """All records of a web archive, plain or compressed in any way; nothing that a file holds raises an error."""
+    reader = None
+    try:
+        with file.open("rb") as stream:
+            reader = _Reader(Unpacked(stream, file.suffix.lower()))
+            while (found := reader.next()) is not None:
+                yield found
+    except BROKEN as error:
+        position = reader.position if reader else 0
+        size = max(_size(file) - position, 0)
+        yield Lost(f"{getattr(error, 'strerror', None) or error}", position, size, reader.url if reader else "", False)
+
+
+def _size(file: File) -> int:
+    try:
+        with file.open("rb") as stream:
+            return int(stream.seek(0, 2))
+    except BROKEN:
+        return 0
+
+
+class _Reader:
+    def __init__(self, source: Unpacked):
+        self.source = source
+        self.buffer = bytearray()
+        self.read = self.read_again = 0
+        """Bytes unpacked, and bytes of records that were taken apart again."""
+        self.position = 0
+        """In the file: where the record at hand begins."""
+        self.url = ""
+
+    def next(self) -> Record | Lost | None:
+        """None at the end. What was read in vain comes back as a loss."""
+        self.url = ""
+        self.position = self._here()
+        try:
+            self._skip_blank()
+            if not self.buffer:
+                return None
+            self.position = self._here()
+            return self._record() if self.buffer.startswith(START) else self._skip_to_record("no record begins here")
+        except DamageError as error:
+            self.buffer.clear()
+            return self._lost(str(error))
+
+    def _here(self) -> int:
+        """Exact in plain files and between gzip members; elsewhere as near as what was read ahead allows."""
+        return self.source.consumed - (len(self.buffer) if self.source.is_plain else 0)
+
+    def _lost(self, reason: str, is_one: bool = False) -> Lost:
+        is_one = is_one or (bool(self.url) and not self.source.ended)
+        return Lost(reason, self.position, self._here() - self.position, self.url, is_one)
+
+    def _fill(self) -> bool:
+        """Read on; false at the end of the file."""
+        data = self.source.more()
+        self.buffer += data
+        self.read += len(data)
+        return not self.source.ended
+
+    def _skip_blank(self, in_member: bool = False) -> None:
+        """Until enough is there to tell a record, or until the end of the file or gzip member."""
+        while True:
+            if blank := BLANK.match(self.buffer):
+                del self.buffer[: blank.end()]
+            if len(self.buffer) >= len(START) or (in_member and not self.source.is_open) or not self._fill():
+                return
+
+    def _record(self) -> Record | Lost:
+        start = 0
+        while (end := HEADER_END.search(self.buffer, start)) is None:
+            start = max(0, len(self.buffer) - 2)
+            if len(self.buffer) > HEADER_BYTES:
+                return self._skip_to_record("header above 1 MiB")
+            if not self._fill():
+                self.buffer.clear()
+                return self._lost("cut off in a header by the end of the file", is_one=True)
+        headers = _headers(bytes(self.buffer[: end.end()]))
+        length = headers.get("content-length", "")
+        if not (length.isascii() and length.isdigit() and len(length) < 16):
+            return self._skip_to_record("header without a Content-Length")
+        del self.buffer[: end.end()]
+        self.url = Record(headers, b"").url
+        return self._block(headers, int(length))
+
+    def _block(self, headers: dict[str, str], length: int) -> Record | Lost:
+        kept = length <= MAX_RECORD_BYTES and Record(headers, b"").kind not in IGNORED
+        announced = f"{length:,} bytes announced"
+        left, new_member, beginning = length, False, b""
+        while len(self.buffer) < left:
+            if not kept:
+                beginning = beginning or bytes(self.buffer[:BEGINNING])
+                left -= len(self.buffer)
+                self.buffer.clear()
+            known, new_member = len(self.buffer), new_member or not self.source.is_open
+            if not self._fill():
+                self.buffer.clear()
+                return self._lost(f"cut off by the end of the file, {announced}", is_one=True)
+            if new_member and self.buffer.startswith(START, known):  # it announced more than its gzip member held
+                del self.buffer[:known]
+                return self._lost(f"cut off before the next record, {announced}", is_one=True)
+            new_member = new_member and len(self.buffer) == known
+        block = bytes(self.buffer[:left]) if kept else beginning
+        del self.buffer[:left]
+        # a gzip member's checksum stands at its end: before that nobody knows whether the record is sound
+        self._skip_blank(in_member=True)
+        follows = self.buffer[: len(START)]
+        odd = follows and not START.startswith(follows)
+        # not again and again: a hostile file's records may all announce the rest of the file
+        if odd and self.read_again + length <= self.read + MAX_RECORD_BYTES // 8 and (inside := RECORD.search(block)):
+            self.read_again += length
+            self.buffer[:0] = block[inside.start() :]  # it announced too much, and swallowed those after it
+            return self._lost(f"damaged header, {announced}", is_one=True)
+        return Record(headers, block, too_long=length > MAX_RECORD_BYTES)
+
+    def _skip_to_record(self, reason: str) -> Lost:
+        """Leave off before the next record; what is at hand is not taken for one again."""
+        del self.buffer[:1]
+        while (match := RECORD.search(self.buffer)) is None:
+            del self.buffer[: max(0, len(self.buffer) - RECORD_BYTES)]
+            try:
+                if not self._fill():
+                    self.buffer.clear()
+                    return self._lost(reason)
+            except DamageError:
+                self.buffer.clear()
+                return self._lost(reason)
+        del self.buffer[: match.start()]
+        return self._lost(reason)
+
+
+def _headers(raw: bytes) -> dict[str, str]:
+    """By name in lower case; the first of several counts. Continuation lines are joined."""
+    found: dict[str, list[str]] = {}
+    name = ""
+    for line in raw.decode("utf-8", "replace").split("\n")[1:]:
+        if line[:1] in (" ", "\t") and name:
+            found[name].append(line.strip())
+            continue
+        name, colon, value = line.partition(":")
+        name = name.strip().lower()
+        if not colon or name in found:
+            name = ""
+        else:
+            found[name] = [value.strip()]
+    return {name: " ".join(parts) for name, parts in found.items()}

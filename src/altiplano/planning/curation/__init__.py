@@ -1,0 +1,1 @@
+"""What curating and tokenizing a corpus costs."""

@@ -1,0 +1,1 @@
+"""Published runs that the planner is measured against and fitted to."""

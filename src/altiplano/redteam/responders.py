@@ -1,0 +1,68 @@
+"""Who answers a prompt: the model, and three controls that cannot have learnt anything by heart or on purpose."""
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import numpy as np
+
+from altiplano.inference.generate import Row, Sampling, generate
+from altiplano.inference.released_model import Served
+
+
+def model(served: Served, prompts: Sequence[str], tokens: int, seed: int) -> list[str]:
+    """What the model says at the temperature it is served at; prompts too long for it lose their beginning."""
+    room = max(1, served.context - tokens)
+    rows = [
+        Row(
+            served.prompt(prompt)[-room:],
+            Sampling(max_tokens=tokens, temperature=served.temperature, seed=seed * 1_000_003 + place),
+        )
+        for place, prompt in enumerate(prompts)
+    ]
+    generate(served.model, served.tokenizer, rows)
+    return [row.text for row in rows]
+
+
+def blank(prompts: Sequence[str]) -> list[str]:
+    return [""] * len(prompts)
+
+
+def echo(prompts: Sequence[str]) -> list[str]:
+    return list(prompts)
+
+
+class Bigram:
+    """A Markov chain over the training tokens: the next token is one that followed this one somewhere."""
+
+    def __init__(self, tokens: np.ndarray, vocabulary: int):
+        self.tokens = tokens
+        self.places = np.argsort(tokens[:-1], kind="stable")
+        self.starts = np.searchsorted(tokens[:-1][self.places], np.arange(vocabulary + 1))
+
+    def say(self, served: Served, prompts: Sequence[str], tokens: int, seed: int) -> list[str]:
+        random = np.random.default_rng(seed)
+        last = np.array([served.prompt(prompt)[-1] for prompt in prompts])
+        said = np.zeros((len(prompts), tokens), np.int64)
+        for step in range(tokens):
+            uniform = random.random(len(prompts))
+            first, count = self.starts[last], self.starts[last + 1] - self.starts[last]
+            # A token that never had a follower is followed by whatever stands anywhere.
+            place = np.where(
+                count > 0,
+                self.places[np.minimum(first + (uniform * count).astype(np.int64), len(self.places) - 1)],
+                (uniform * len(self.places)).astype(np.int64),
+            )
+            last = said[:, step] = self.tokens[place + 1]
+        return [served.tokenizer.decode(_until(row.tolist(), served.tokenizer.eos)) for row in said]
+
+    def log_probability(self, tokens: Sequence[int]) -> float:
+        """Natural logarithm, with add-one smoothing."""
+        vocabulary, total = len(self.starts) - 1, 0.0
+        for token, following in pairwise(tokens):
+            followers = self.tokens[self.places[self.starts[token] : self.starts[token + 1]] + 1]
+            total += np.log((np.count_nonzero(followers == following) + 1) / (len(followers) + vocabulary))
+        return total
+
+
+def _until(tokens: list[int], end: int) -> list[int]:
+    return tokens[: tokens.index(end)] if end in tokens else tokens

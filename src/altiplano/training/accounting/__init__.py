@@ -1,0 +1,1 @@
+"""Where the time goes: ledger, goodput, the peak, the machine."""

@@ -1,0 +1,1 @@
+"""Checkpoints: saving, loading, inspecting, and the weights of the last one."""

@@ -1,0 +1,245 @@
+"""What a checkpoint is: a torch.distributed.checkpoint folder with a manifest of checksums, published by rename.
+
+Tensors are addressed by parameter name, so any layout can load what any other saved. ``saving.py`` writes them.
+A checkpoint that cannot be used is renamed and never removed: it may be all that is left of months of work.
+"""
+
+import os
+import re
+import shutil
+import sys
+import warnings
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from itertools import chain, count
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.distributed as dist
+import torch.distributed.checkpoint as dcp
+from torch import Tensor, nn
+
+from altiplano.errors import InputError
+from altiplano.storage import Damaged, digest, read_checked, sync, write_checked
+
+MOMENTS = ("exp_avg", "exp_avg_sq")
+MANIFEST = "manifest.json"
+NAME = re.compile(r"step-[0-9]{8,}")
+DAMAGED, UNREADABLE, ROLLED_BACK, REPLACED = "damaged", "unreadable", "rolled-back", "replaced"
+ASIDE = (DAMAGED, UNREADABLE, ROLLED_BACK, REPLACED)
+"""Why a checkpoint was renamed; its name begins with it."""
+Manifest = dict[str, Any]
+
+
+def training_tensors(parameters: dict[str, nn.Parameter], optimizer: torch.optim.Optimizer) -> dict[str, Any]:
+    """Weights and optimizer moments of this process by name; moments that do not exist yet are made, as zeros."""
+    tensors: dict[str, Any] = {}
+    for name, parameter in parameters.items():
+        state = optimizer.state[parameter]
+        if not state:
+            state["step"] = torch.zeros((), dtype=torch.float32, device=parameter.device)
+            for moment in MOMENTS:
+                state[moment] = torch.zeros_like(parameter, memory_format=torch.preserve_format).detach()
+        tensors[f"model.{name}"] = parameter.detach()
+        for moment in MOMENTS:
+            tensors[f"{moment}.{name}"] = state[moment]
+    return tensors
+
+
+def set_optimizer_updates(parameters: dict[str, nn.Parameter], optimizer: torch.optim.Optimizer, updates: int) -> None:
+    """Tell AdamW's bias correction how many updates there were; skipped ones do not count."""
+    for parameter in parameters.values():
+        optimizer.state[parameter]["step"].fill_(updates)
+
+
+def saved(folder: Path) -> list[Path]:
+    """Published checkpoints, newest first. Raises OSError when the folder is there and cannot be listed."""
+    try:
+        found = list(folder.iterdir())  # Path.glob would take a folder that cannot be read for an empty one
+    except FileNotFoundError:
+        return []
+    return sorted((path for path in found if NAME.fullmatch(path.name)), key=step_of, reverse=True)
+
+
+def kept_aside(folder: Path) -> list[Path]:
+    """Checkpoints that ``set_aside`` renamed: nothing loads them, nothing removes them."""
+    return sorted(path for path in folder.glob("*-step-*") if path.name.split("-step-")[0] in ASIDE)
+
+
+def step_of(checkpoint: Path) -> int:
+    return int(checkpoint.name.rpartition("step-")[2].partition(".")[0])
+
+
+def of_step(folder: Path, step: int) -> Path:
+    return folder / f"step-{step:08d}"
+
+
+def read_manifest(checkpoint: Path) -> Manifest:
+    """Raises Damaged when it is not what was written, OSError when it cannot be read."""
+    return read_checked(checkpoint / MANIFEST)
+
+
+def write_manifest(checkpoint: Path, manifest: Manifest) -> None:
+    write_checked(checkpoint / MANIFEST, manifest)
+
+
+@dataclass(frozen=True)
+class Condition:
+    """Whether a checkpoint can be used. What cannot be read may be sound, what reads otherwise than written is not."""
+
+    problem: str = ""
+    """Empty: every file is as it was written."""
+    readable: bool = True
+
+    def __str__(self) -> str:
+        return f"{DAMAGED} ({self.problem})" if self.readable else f"{UNREADABLE} ({self.problem})"
+
+
+def check(checkpoint: Path, part: int = 0, of: int = 1, progress: Callable[[], None] = lambda: None) -> Condition:
+    """The condition of a checkpoint.
+
+    With ``part`` and ``of`` only that share of the files is read, so that many processes can do it together;
+    ``progress`` is called before each file.
+    """
+    try:
+        manifest = read_manifest(checkpoint)
+        if manifest["step"] != step_of(checkpoint):
+            return Condition(f"its manifest is of step {manifest['step']}")
+        files = manifest["files"]
+        if ".metadata" not in files:
+            return Condition("its manifest does not name .metadata")
+        for name, written in sorted(files.items())[part::of]:
+            progress()
+            if digest(checkpoint / name) != written:
+                return Condition(f"{name} has changed")
+    except FileNotFoundError as error:
+        return Condition(f"{Path(error.filename).name} is missing")
+    except OSError as error:  # no permission, a broken disk, too many open files: says nothing about the bytes
+        return Condition(f"{Path(error.filename or checkpoint).name}: {error.strerror}", readable=False)
+    except (Damaged, KeyError, TypeError, AttributeError) as error:
+        return Condition(str(error))
+    return Condition()
+
+
+def choose_together(
+    folder: Path, no_later_than: int | None = None, progress: Callable[[], None] = lambda: None
+) -> tuple[Path | None, list[tuple[Path, Condition]]]:
+    """The newest sound checkpoint, and the newer ones that cannot be used; the same on all processes, each of which
+    reads its share of the files. Raises OSError on all of them when the first cannot list the folder."""
+    rank, world = dist.get_rank(), dist.get_world_size()
+    listed: list[Any] = [None]
+    if rank == 0:
+        try:
+            listed = [saved(folder)]
+        except OSError as error:
+            listed = [error]
+    dist.broadcast_object_list(listed, src=0)  # a folder on a network may not show everybody the same at once
+    if isinstance(listed[0], OSError):
+        raise listed[0]
+    passed: list[tuple[Path, Condition]] = []
+    for checkpoint in listed[0]:
+        if no_later_than is None or step_of(checkpoint) <= no_later_than:
+            conditions: list[Condition] = [Condition()] * world
+            dist.all_gather_object(conditions, check(checkpoint, rank, world, progress))
+            bad = [condition for condition in conditions if condition.problem]
+            if not bad:
+                return checkpoint, passed
+            # One rank that reads other bytes than were written is enough to know that they are damaged.
+            passed.append((checkpoint, next((one for one in bad if one.readable), bad[0])))
+    return None, passed
+
+
+def load_newest(
+    folder: Path,
+    tensors: dict[str, Any],
+    no_later_than: int | None = None,
+    *,
+    published: int = 0,
+    from_step_0: bool = False,
+    progress: Callable[[], None] = lambda: None,
+) -> Manifest | None:
+    """Load the newest sound checkpoint into ``tensors``; return its manifest, or None when there never was one.
+
+    Newer ones that cannot be used are renamed, with a warning, and stay. All processes load the same one. Raises
+    InputError when there are checkpoints, or ``published`` says that one of that step was written, and none can be
+    used, unless ``from_step_0``; and when the checkpoint is of another model.
+    """
+    if dist.get_rank() == 0:
+        for unfinished in folder.glob(".step-*"):  # of a killed run
+            shutil.rmtree(unfinished, ignore_errors=True)
+    choice, passed = choose_together(folder, no_later_than, progress)
+    if choice is None and not from_step_0:
+        _refuse_to_begin_anew(folder, passed, published)
+    if dist.get_rank() == 0:
+        for checkpoint, condition in passed:
+            place = set_aside(checkpoint, DAMAGED if condition.readable else UNREADABLE)
+            instead = f"going on from step {step_of(choice):,}" if choice else "beginning at step 0"
+            print(f"warning: {checkpoint.name} is {condition}; kept as {place.name}; {instead}", file=sys.stderr)
+        if no_later_than is None and (aside := kept_aside(folder)):
+            print(
+                f"note: {len(aside)} checkpoints that were set aside take {size(aside) / 1e6:,.0f} MB in {folder} "
+                f"({', '.join(path.name for path in aside)}); nothing removes them but you",
+                file=sys.stderr,
+            )
+    if choice is None:
+        return None
+    check_shapes(choice, {name: tensor.shape for name, tensor in tensors.items()})
+    dcp.load(tensors, checkpoint_id=choice)
+    return read_manifest(choice)
+
+
+def _refuse_to_begin_anew(folder: Path, passed: list[tuple[Path, Condition]], published: int) -> None:
+    """Raise InputError unless there never was a checkpoint: beginning at step 0 would bury all that was trained."""
+    how = "or begin at step 0 with --from-step-0, which keeps them"
+    if passed:
+        told = "; ".join(f"{path.name} is {condition}" for path, condition in passed[:3])
+        more = f"; and {len(passed) - 3} more" if len(passed) > 3 else ""
+        raise InputError(
+            f"none of the {len(passed)} checkpoints in {folder} can be used: {told}{more}; mend that, {how}"
+        )
+    if published:
+        raise InputError(
+            f"{folder} has no checkpoint, and the ledger tells of one of step {published:,}: bring it back, {how}"
+        )
+
+
+def set_aside(checkpoint: Path, why: str) -> Path:
+    """Rename a checkpoint, so that nothing loads it and nothing removes it: ``damaged-step-00000030``."""
+    endings = chain([""], (f".{number}" for number in count(2)))
+    names = (checkpoint.with_name(f"{why}-{checkpoint.name}{ending}") for ending in endings)
+    place = next(name for name in names if not name.exists())
+    checkpoint.rename(place)
+    sync(place.parent)
+    return place
+
+
+def size(checkpoints: Iterable[Path]) -> int:
+    """Bytes on the disk, as far as they can be seen."""
+    total = 0
+    for checkpoint in checkpoints:
+        with suppress(OSError):
+            total += sum(entry.stat().st_size for entry in os.scandir(checkpoint))
+    return total
+
+
+def check_shapes(checkpoint: Path, wanted: dict[str, torch.Size]) -> None:
+    """Raise InputError unless every wanted tensor is in the checkpoint with its shape."""
+    there = dcp.FileSystemReader(checkpoint).read_metadata().state_dict_metadata
+    for name, size in wanted.items():
+        entry = there.get(name)
+        stored = getattr(entry, "size", None)
+        if stored is None:
+            raise InputError(f"{checkpoint} is of another model: it has no {name}")
+        if stored != size:
+            raise InputError(f"{checkpoint} is of another model: {name} is {[*stored]} there and {[*size]} here")
+
+
+def load_weights(checkpoint: Path, shapes: dict[str, torch.Size], dtype: torch.dtype) -> dict[str, Tensor]:
+    """Whole weights by name, read by this process alone."""
+    weights = {f"model.{name}": torch.empty(size, dtype=dtype) for name, size in shapes.items()}
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="torch.distributed is disabled")  # as asked for
+        dcp.load(dict(weights), checkpoint_id=checkpoint, no_dist=True)
+    return {name.removeprefix("model."): value for name, value in weights.items()}

@@ -1,0 +1,247 @@
+"""Saving checkpoints beside training: copy the state, then write, check, publish and prune in a thread of its own.
+
+Training waits only for the copy. The thread speaks over a process group of its own, so its messages never mix with
+those of a training step. A checkpoint appears by rename after all its bytes are on the disk: whenever the power goes,
+there is either the whole of it or nothing under its name.
+
+What a rank does by itself it does inside ``_together``, which tells all ranks of its failure, whatever it was: no rank
+waits for one that has given up. A rank that fails while it speaks to the others cannot tell them; its training loop
+raises the error, and all start again.
+"""
+
+import errno
+import os
+import shutil
+import sys
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.distributed as dist
+import torch.distributed.checkpoint as dcp
+from torch.distributed.checkpoint.api import CheckpointException
+
+from altiplano.errors import Fault
+from altiplano.recipe.schema import Checkpoint
+from altiplano.storage import Damaged, digest, sync
+from altiplano.training.checkpoints.checkpoint import (
+    MANIFEST,
+    REPLACED,
+    of_step,
+    read_manifest,
+    saved,
+    set_aside,
+    step_of,
+    write_manifest,
+)
+
+PERMANENT, ROLLING = "permanent", "rolling"
+LOOK_SECONDS = 1.0
+
+
+class NotSaved(Exception):
+    """A rank could not do its part of a save; raised on all of them."""
+
+
+class Saver:
+    """Writes ``folder/step-NNNNNNNN`` on all processes together, one checkpoint at a time."""
+
+    def __init__(
+        self,
+        folder: Path,
+        tensors: dict[str, Any],
+        settings: Checkpoint,
+        loaded: int = 0,
+        published: Callable[[int, float], None] = lambda step, seconds: None,
+        progress: Callable[[], None] = lambda: None,
+    ):
+        """``loaded`` is the step that training goes on from. ``published`` is told, on the first process, the step of a
+        checkpoint that counts and the seconds it took; ``progress`` that a save one waits for gets on."""
+        self.folder, self.tensors, self.settings = folder, tensors, settings
+        self.published, self.progress = published, progress
+        self.rank = dist.get_rank()
+        self.group = dist.new_group(backend="gloo")
+        self.thread: threading.Thread | None = None
+        self.problem: Exception | None = None
+        self.broken: BaseException | None = None
+        self.phase: tuple[str, int] = ("", 0)
+        self.unfinished = folder
+        self.warned: set[Path] = set()
+        self.go_on_from(loaded)
+        if self.rank == 0:
+            folder.mkdir(parents=True, exist_ok=True)
+
+    def go_on_from(self, step: int) -> None:
+        """Training stands at the checkpoint of ``step``, whose bytes were verified; 0: at its beginning."""
+        self.newest = step
+        self.verified = {step}
+
+    def start(self, step: int, facts: dict[str, Any], tier: str) -> None:
+        """Copy the state and go on writing it in the background; waits for the checkpoint before this one."""
+        self.finish()
+        with torch.no_grad():
+            copies = {name: tensor.detach().to("cpu", copy=True) for name, tensor in self.tensors.items()}
+        manifest = {"step": step, "tier": tier, **facts}
+        self.thread = threading.Thread(target=self._write, args=(step, copies, manifest), name="checkpoint")
+        self.thread.start()
+
+    def finish(self) -> Exception | None:
+        """Wait until the checkpoint being written is there; why it is not, if it could not be. Raises as ``check``."""
+        if self.thread is not None:
+            seen = None
+            while self.thread.is_alive():
+                self.thread.join(LOOK_SECONDS)
+                if (now := (self.phase, self._bytes())) != seen:
+                    seen = now
+                    self.progress()
+            self.thread = None
+        self.check()
+        problem, self.problem = self.problem, None
+        return problem
+
+    def check(self) -> None:
+        """Raise what ended this rank's thread, if anything did: the others may be waiting for it."""
+        if self.broken is not None:
+            raise self.broken
+
+    def _bytes(self) -> int:
+        with suppress(OSError):
+            return sum(entry.stat().st_size for entry in os.scandir(self.unfinished))
+        return 0
+
+    def _write(self, step: int, copies: dict[str, Any], manifest: dict[str, Any]) -> None:
+        """When it cannot be written, the earlier checkpoints stay and a warning is printed."""
+        begun = time.monotonic()
+        try:
+            reason = self._save(step, copies, manifest)
+            if reason:
+                self.problem = self._explain(step, reason, sum(tensor.nbytes for tensor in copies.values()))
+                return
+            self.newest = step
+            self.verified.add(step)
+        except BaseException as error:
+            self.broken = error
+            return
+        if self.rank == 0:
+            try:  # nothing of this is worth the checkpoint that is there, nor the other ranks' time
+                self.published(step, time.monotonic() - begun)
+                self._warn(prune(self.folder, of_step(self.folder, step), self.settings, self.verified))
+            except Exception as error:
+                print(f"warning: earlier checkpoints were not removed: {_first_line(error)}", file=sys.stderr)
+
+    def _save(self, step: int, copies: dict[str, Any], manifest: dict[str, Any]) -> str:
+        """Why it could not be saved, the same on all ranks; empty when it was."""
+        final = of_step(self.folder, step)
+        self.unfinished = unfinished = final.with_name(f".{final.name}")
+        try:
+            self._together(lambda: self._clear(unfinished))
+            dcp.save(copies, checkpoint_id=unfinished, process_group=self.group)
+            parts = self._together(lambda: self._digests(unfinished))
+            digests = {name: value for part in parts for name, value in part.items()}
+            self._together(lambda: self._publish(unfinished, final, manifest | {"files": digests}))
+        except (CheckpointException, NotSaved) as error:  # of any rank: both are raised on all of them
+            self._clear(unfinished)
+            return _first_line(error)
+        return ""
+
+    def _together(self, work: Callable[[], Any]) -> list[Any]:
+        """What ``work`` returns on each rank. Raises NotSaved on all of them when it raises anything on any."""
+        result, problem = None, ""
+        try:
+            result = work()
+        except BaseException as error:
+            problem = f"{type(error).__name__}: {_first_line(error)}"
+        parts: list[Any] = [None] * dist.get_world_size()
+        dist.all_gather_object(parts, (result, problem), group=self.group)
+        for _, trouble in parts:
+            if trouble:
+                raise NotSaved(trouble)
+        return [part for part, _ in parts]
+
+    def _clear(self, unfinished: Path) -> None:
+        if self.rank == 0:
+            shutil.rmtree(unfinished, ignore_errors=True)
+
+    def _digests(self, unfinished: Path) -> dict[str, str]:
+        """sha256 of this rank's share of the files, which it syncs as well."""
+        digests: dict[str, str] = {}
+        for file in sorted(unfinished.iterdir())[self.rank :: dist.get_world_size()]:
+            self.phase = ("check", len(digests))
+            digests[file.name] = digest(file)
+            sync(file)
+        self.phase = ("publish", 0)
+        return digests
+
+    def _publish(self, unfinished: Path, final: Path, manifest: dict[str, Any]) -> None:
+        if self.rank == 0:
+            _publish(unfinished, final, manifest)
+
+    def _explain(self, step: int, reason: str, needed: int) -> Exception:
+        final = of_step(self.folder, step)
+        full = False
+        with suppress(OSError):
+            full = shutil.disk_usage(self.folder).free < needed
+        reason = os.strerror(errno.ENOSPC) if full else reason
+        if self.rank == 0:
+            print(f"warning: no checkpoint at step {step}: {reason}; earlier ones are kept", file=sys.stderr)
+        if full:
+            return OSError(errno.ENOSPC, reason, str(final))
+        return Fault(f"step {step} could not be saved: {reason}")
+
+    def _warn(self, skipped: dict[Path, str]) -> None:
+        for checkpoint, problem in skipped.items():
+            if checkpoint not in self.warned:
+                print(f"warning: {checkpoint.name} is kept: {problem}", file=sys.stderr)
+                self.warned.add(checkpoint)
+
+
+def prune(folder: Path, newest: Path, settings: Checkpoint, verified: set[int]) -> dict[Path, str]:
+    """Remove those up to ``newest`` that enough later ones of their tier replace.
+
+    Only ``verified`` steps count as such: their bytes were read and found right by this process's job. Returns those
+    whose tier cannot be known, which stay, and why.
+    """
+    skipped: dict[Path, str] = {}
+    later = {PERMANENT: 0, ROLLING: 0}
+    keep = {PERMANENT: settings.keep, ROLLING: settings.keep_rolling}
+    for checkpoint in saved(folder):
+        if step_of(checkpoint) > step_of(newest):
+            continue
+        try:
+            tier = ROLLING if read_manifest(checkpoint).get("tier") == ROLLING else PERMANENT
+        except (OSError, Damaged) as error:
+            skipped[checkpoint] = str(error)
+            continue
+        if later[tier] >= keep[tier]:
+            remove(checkpoint)
+        elif step_of(checkpoint) in verified:
+            later[tier] += 1
+    return skipped
+
+
+def remove(checkpoint: Path) -> None:
+    """Under a hidden name first: half of a checkpoint must not look like a damaged one."""
+    hidden = checkpoint.with_name(f".{checkpoint.name}")
+    shutil.rmtree(hidden, ignore_errors=True)  # of a removal that a kill cut short
+    checkpoint.rename(hidden)
+    shutil.rmtree(hidden, ignore_errors=True)
+
+
+def _publish(unfinished: Path, final: Path, manifest: dict[str, Any]) -> None:
+    write_manifest(unfinished, manifest)
+    sync(unfinished / MANIFEST)
+    sync(unfinished)
+    if final.exists():  # nothing should be there; whatever it is, it is not ours to remove
+        set_aside(final, REPLACED)
+    unfinished.rename(final)
+    sync(final.parent)
+
+
+def _first_line(error: BaseException) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    causes = [line for line in lines if "Error" in line]
+    return (causes or lines or [type(error).__name__])[-1][:200]

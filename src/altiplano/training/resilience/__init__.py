@@ -1,0 +1,1 @@
+"""What keeps a long run alive: heartbeats, corruption, spikes, slow ranks, incidents."""
