@@ -21,7 +21,7 @@ from statistics import median
 from typing import Any
 
 import altiplano
-from altiplano.corpus import pipeline
+from altiplano.corpus import curation
 from altiplano.corpus.execution import files
 from altiplano.corpus.execution.engine import InProcess
 from altiplano.corpus.extraction.extract import extract
@@ -83,9 +83,9 @@ def extraction(corpus: Corpus, mode: str) -> dict[str, dict[str, float]]:
 
 def measure(corpus: Corpus, vocabulary: int, sample_bytes: int, folder: Path) -> dict[str, Any]:
     few = tuple(source.model_copy(update={"max_documents": 30}) for source in corpus.sources)
-    pipeline.curate(corpus.model_copy(update={"sources": few}), 0, folder / "warm", workers=1)
+    curation.curate(corpus.model_copy(update={"sources": few}), 0, folder / "warm", workers=1)
     engine, steps, done = Booked(), folder / "curate" / "steps", folder / "curate"
-    audit = pipeline._steps(corpus, 0, done, steps, engine)
+    audit = curation._steps(corpus, 0, done, steps, engine)
     files.write_json(done / "audit.json", audit)
     modes = {mode: extraction(corpus, mode) for mode in ("quality", "hybrid")}
     used = modes[corpus.extraction.html]
@@ -134,7 +134,7 @@ def parent_rate(corpus: Corpus, folder: Path) -> float:
         sources = [s.model_copy(update={"name": f"{s.name}-{n}"}) for n in range(times) for s in some]
         engine, done = Booked(), folder / f"{times}"
         begun = time.process_time()
-        audit = pipeline._steps(corpus.model_copy(update={"sources": tuple(sources)}), 0, done, done / "steps", engine)
+        audit = curation._steps(corpus.model_copy(update={"sources": tuple(sources)}), 0, done, done / "steps", engine)
         seen.append((time.process_time() - begun - engine.seconds.total(), audit["raw"]["documents"]))
     (less, few), (more, many) = seen
     return (more - less) / (many - few)

@@ -148,7 +148,7 @@ def plan_run(options: argparse.Namespace) -> int:
 
 def plan_curation(options: argparse.Namespace) -> int:
     from altiplano.planning.curation.curation_plan import plan_corpus, print_corpus_plan
-    from altiplano.planning.curation.rates import recorded, yields_of_run
+    from altiplano.planning.curation.measured_rates import recorded, yields_of_run
 
     recipe = load_recipe(options.recipe, options.overrides)
     yields = yields_of_run(options.run) if options.run else None

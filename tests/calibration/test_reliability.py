@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
+from altiplano.calibration.calibration_error import judge, summary
 from altiplano.calibration.predictions import Predictions
-from altiplano.calibration.reliability import judge, summary
 
 torch.set_num_threads(1)
 

@@ -21,11 +21,11 @@ import pyarrow.parquet as pq
 import pytest
 from corpus_support import contents, split, tar, web_record
 
+from altiplano.corpus.curation import curate
 from altiplano.corpus.extraction.html import MODES
 from altiplano.corpus.extraction.latex import text_of_latex
 from altiplano.corpus.extraction.markup import text_of_asciidoc, text_of_markdown, text_of_rst
 from altiplano.corpus.extraction.mediawiki import text_of_wikitext
-from altiplano.corpus.pipeline import curate
 from altiplano.corpus.readers import arxiv, code, jats_articles, jsonl, mediawiki_dump, opening, parquet, text, warc
 from altiplano.corpus.readers import raw as raw_module
 from altiplano.corpus.readers.listing import plan

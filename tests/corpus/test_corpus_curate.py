@@ -18,8 +18,8 @@ from corpus_support import SAMPLES, contents, samples_corpus
 from processes import alive, children
 
 from altiplano.corpus.annotate import annotate_shard
+from altiplano.corpus.curation import curate
 from altiplano.corpus.pii.detect import find, hash_value
-from altiplano.corpus.pipeline import curate
 from altiplano.corpus.readers import listing
 from altiplano.corpus.splits import NGRAM
 from altiplano.corpus.words import ngram_hashes, word_hashes
@@ -309,7 +309,7 @@ def test_a_shard_that_kills_its_process_is_given_up_and_counted(tmp_path, monkey
     essays = ESSAY.split("\n# ")
     corpus = small(tmp_path, {f"{name}.txt": essay for name, essay in zip("abcdef", essays, strict=False)})
     monkeypatch.setattr(listing, "TASK_BYTES", 1)
-    monkeypatch.setattr("altiplano.corpus.pipeline.annotate_shard", failing_for_b)
+    monkeypatch.setattr("altiplano.corpus.curation.annotate_shard", failing_for_b)
     with pytest.raises(InputError, match=r"corpus\.max_bad_records: .* of raw files cannot be read"):
         curate(corpus, 0, tmp_path / "strict", workers=2)
     counts = curate(corpus.model_copy(update={"max_bad_records": 0.9}), 0, tmp_path / "out", workers=2)
@@ -322,7 +322,7 @@ def test_a_shard_that_kills_its_process_is_given_up_and_counted(tmp_path, monkey
 def test_another_threshold_takes_the_annotations_that_are_there(curated, tmp_path, monkeypatch):
     changed = samples_corpus(quality=Quality(min_characters=600))
     curate(changed, seed=0, folder=tmp_path / "anew", workers=1)
-    monkeypatch.setattr("altiplano.corpus.pipeline.annotate_shard", never)
+    monkeypatch.setattr("altiplano.corpus.curation.annotate_shard", never)
     curate(changed, seed=0, folder=tmp_path / "taken", workers=1, before=curated)
     assert contents(tmp_path / "taken") == contents(tmp_path / "anew")
     assert any(d["reason"] == "too short" for d in audit_of(tmp_path / "taken")["dropped"])

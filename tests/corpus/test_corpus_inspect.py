@@ -10,9 +10,9 @@ import pytest
 from corpus_support import SOURCES, samples_corpus
 
 from altiplano.cli import run
+from altiplano.corpus.curation import curate
 from altiplano.corpus.filters import HEURISTICS, LANGUAGE_REASONS
 from altiplano.corpus.pii.detect import PLACEHOLDER
-from altiplano.corpus.pipeline import curate
 from altiplano.inspect import screens as safe
 from altiplano.recipe.quality import Quality
 from altiplano.recipe.schema import Source

@@ -12,8 +12,8 @@ import pytest
 from corpus_support import split, web_record
 from test_bad_input import make_corpus
 
+from altiplano.corpus.curation import curate
 from altiplano.corpus.execution.files import read_json, write_json
-from altiplano.corpus.pipeline import curate
 from altiplano.corpus.readers import text
 from altiplano.errors import InputError
 

@@ -3,7 +3,7 @@
 import pytest
 from corpus_support import contents, samples_corpus
 
-from altiplano.corpus.pipeline import curate
+from altiplano.corpus.curation import curate
 from altiplano.errors import InputError
 
 pytest.importorskip("ray")

@@ -7,8 +7,8 @@ from corpus_support import SAMPLES
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from altiplano.corpus.curation import curate
 from altiplano.corpus.deduplication import repeated_lines, repeated_substrings
-from altiplano.corpus.pipeline import curate
 from altiplano.recipe.quality import ProseLimits, Quality
 from altiplano.recipe.schema import Corpus, Deduplication, Source
 

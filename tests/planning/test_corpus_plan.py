@@ -15,7 +15,7 @@ from altiplano.corpus.deduplication.clusters import CLUSTER, LOSER
 from altiplano.errors import InputError
 from altiplano.planning.curation import curation_plan
 from altiplano.planning.curation.curation_plan import corpus_json, corpus_text, plan_corpus, shares
-from altiplano.planning.curation.rates import COMMON_CRAWL, Rates, Yield, recorded, yields_of_run
+from altiplano.planning.curation.measured_rates import COMMON_CRAWL, Rates, Yield, recorded, yields_of_run
 from altiplano.recipe.batch import MixturePhase
 from altiplano.recipe.load import load_recipe
 from altiplano.tokens.shards import token_dtype

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from altiplano.calibration.calibration_error import Judged, expected_calibration_error, judge, summary
 from altiplano.calibration.predictions import Predictions, halves, predict
-from altiplano.calibration.reliability import Judged, expected_calibration_error, judge, summary
 from altiplano.calibration.temperature import fit, of_each
 from altiplano.errors import InputError
 from altiplano.model.llama import Llama

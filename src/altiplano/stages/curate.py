@@ -7,7 +7,7 @@ from altiplano.stages.stage import Context, Result, Stage
 
 def run(context: Context) -> Result:
     require()
-    from altiplano.corpus.pipeline import curate
+    from altiplano.corpus.curation import curate
 
     corpus, before = context.recipe.corpus, context.workspace / "curate"
     return Result(curate(corpus, context.recipe.seed, context.folder, engine=context.engine, before=before))

@@ -12,7 +12,7 @@ from math import ceil
 from typing import Any
 
 from altiplano.errors import InputError
-from altiplano.planning.curation.rates import COMMON_CRAWL, Rates, Yield
+from altiplano.planning.curation.measured_rates import COMMON_CRAWL, Rates, Yield
 from altiplano.recipe.schema import Recipe
 from altiplano.recipe.units import human, human_bytes
 
