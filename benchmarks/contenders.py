@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from altiplano.model.llama import initial_value
 from altiplano.recipe.layout import Layout
-from altiplano.recipe.schema import Model, Recipe
+from altiplano.recipe.schema import ModelConfig, Recipe
 from altiplano.tokens.loader import Batch
 from altiplano.training.metrics import memory_bytes
 
@@ -27,7 +27,7 @@ Step = Callable[[Batch], float]
 def altiplano(recipe: Recipe, device: str) -> Step:
     """Our trainer's own step on layout dp1."""
     from altiplano.parallel.mesh import start_mesh
-    from altiplano.parallel.parallelize import parameters_by_name, spread_model
+    from altiplano.parallel.parallelize import parallelize, parameters_by_name
     from altiplano.training.accounting.hardware import keep_freed_memory
     from altiplano.training.loss import token_losses
     from altiplano.training.optimizer import clip_gradient, make_optimizer
@@ -35,13 +35,13 @@ def altiplano(recipe: Recipe, device: str) -> Step:
     keep_freed_memory()
     layout = Layout()
     mesh = start_mesh(layout, device)
-    model = spread_model(recipe, layout, mesh, token_losses(mesh.group("tp")))
+    model = parallelize(recipe, layout, mesh, token_losses(mesh.group("tp")))
     parameters = parameters_by_name(model.parts)
     optimizer = make_optimizer(parameters, recipe.optimizer)
 
     def step(batch: Batch) -> float:
         loss = float(model.step(batch, len(batch.tokens), batch.valid))
-        clip_gradient(parameters.values(), recipe.optimizer.clip_norm, mesh)
+        clip_gradient(parameters.values(), recipe.optimizer.max_grad_norm, mesh)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
         return loss
@@ -87,19 +87,19 @@ def litgpt(recipe: Recipe, device: str, autocast: bool = True) -> Step:
     shape = recipe.model
     config = Config(
         block_size=recipe.batch.sequence_length,
-        n_layer=shape.layers,
-        n_embd=shape.width,
-        n_head=shape.heads,
-        n_query_groups=shape.kv_heads,
-        vocab_size=shape.vocabulary,
-        padded_vocab_size=shape.vocabulary,
+        n_layer=shape.num_hidden_layers,
+        n_embd=shape.hidden_size,
+        n_head=shape.num_attention_heads,
+        n_query_groups=shape.num_key_value_heads,
+        vocab_size=shape.vocab_size,
+        padded_vocab_size=shape.vocab_size,
         rotary_percentage=1.0,
         parallel_residual=False,
         bias=False,
         norm_class_name="RMSNorm",
-        norm_eps=shape.norm_eps,
+        rms_norm_eps=shape.rms_norm_eps,
         mlp_class_name="LLaMAMLP",
-        intermediate_size=shape.ffn_width,
+        intermediate_size=shape.intermediate_size,
         rope_base=int(shape.rope_theta),
     )
     model = GPT(config).to(device)
@@ -111,8 +111,8 @@ def litgpt(recipe: Recipe, device: str, autocast: bool = True) -> Step:
             parts, sizes = [our_name], [parameter.shape]
             if "qkv" in our_name:
                 parts = [our_name.replace("qkv", f"{kind}_proj") for kind in ("q", "k", "v")]
-                heads = (shape.heads, shape.kv_heads, shape.kv_heads)
-                sizes = [torch.Size([shape.head_width * count, shape.width]) for count in heads]
+                heads = (shape.num_attention_heads, shape.num_key_value_heads, shape.num_key_value_heads)
+                sizes = [torch.Size([shape.head_dim * count, shape.hidden_size]) for count in heads]
             values = [initial_value(*part, shape, recipe.seed) for part in zip(parts, sizes, strict=True)]
             parameter.copy_(torch.cat(values))
 
@@ -156,7 +156,7 @@ def loop_step(
         with torch.autocast(device, torch.bfloat16, enabled=autocast):
             loss = loss_of(batch)
         loss.backward()
-        nn.utils.clip_grad_norm_(parameters, settings.clip_norm, foreach=True)
+        nn.utils.clip_grad_norm_(parameters, settings.max_grad_norm, foreach=True)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
         return float(loss.detach())
@@ -171,25 +171,29 @@ def set_weights(named: Iterator[tuple[str, nn.Parameter]], recipe: Recipe) -> No
 
 
 class PlainBlock(nn.Module):
-    def __init__(self, shape: Model):
+    def __init__(self, shape: ModelConfig):
         super().__init__()
-        self.heads, self.kv_heads, self.width = shape.heads, shape.kv_heads, shape.head_width
-        self.input_layernorm = nn.RMSNorm(shape.width, shape.norm_eps)
-        self.post_attention_layernorm = nn.RMSNorm(shape.width, shape.norm_eps)
-        kv_width = shape.kv_heads * shape.head_width
+        self.heads, self.num_key_value_heads, self.width = (
+            shape.num_attention_heads,
+            shape.num_key_value_heads,
+            shape.head_dim,
+        )
+        self.input_layernorm = nn.RMSNorm(shape.hidden_size, shape.rms_norm_eps)
+        self.post_attention_layernorm = nn.RMSNorm(shape.hidden_size, shape.rms_norm_eps)
+        kv_width = shape.num_key_value_heads * shape.head_dim
         self.self_attn = nn.ModuleDict(
             {
-                "q_proj": nn.Linear(shape.width, shape.width, bias=False),
-                "k_proj": nn.Linear(shape.width, kv_width, bias=False),
-                "v_proj": nn.Linear(shape.width, kv_width, bias=False),
-                "o_proj": nn.Linear(shape.width, shape.width, bias=False),
+                "q_proj": nn.Linear(shape.hidden_size, shape.hidden_size, bias=False),
+                "k_proj": nn.Linear(shape.hidden_size, kv_width, bias=False),
+                "v_proj": nn.Linear(shape.hidden_size, kv_width, bias=False),
+                "o_proj": nn.Linear(shape.hidden_size, shape.hidden_size, bias=False),
             }
         )
         self.mlp = nn.ModuleDict(
             {
-                "gate_proj": nn.Linear(shape.width, shape.ffn_width, bias=False),
-                "up_proj": nn.Linear(shape.width, shape.ffn_width, bias=False),
-                "down_proj": nn.Linear(shape.ffn_width, shape.width, bias=False),
+                "gate_proj": nn.Linear(shape.hidden_size, shape.intermediate_size, bias=False),
+                "up_proj": nn.Linear(shape.hidden_size, shape.intermediate_size, bias=False),
+                "down_proj": nn.Linear(shape.intermediate_size, shape.hidden_size, bias=False),
             }
         )
 
@@ -197,8 +201,8 @@ class PlainBlock(nn.Module):
         rows, tokens, _ = x.shape
         attention, mlp, y = self.self_attn, self.mlp, self.input_layernorm(x)
         q = attention["q_proj"](y).view(rows, tokens, self.heads, self.width).transpose(1, 2)
-        k = attention["k_proj"](y).view(rows, tokens, self.kv_heads, self.width).transpose(1, 2)
-        v = attention["v_proj"](y).view(rows, tokens, self.kv_heads, self.width).transpose(1, 2)
+        k = attention["k_proj"](y).view(rows, tokens, self.num_key_value_heads, self.width).transpose(1, 2)
+        v = attention["v_proj"](y).view(rows, tokens, self.num_key_value_heads, self.width).transpose(1, 2)
         q, k = (t * cos + torch.cat([-t[..., self.width // 2 :], t[..., : self.width // 2]], -1) * sin for t in (q, k))
         y = F.scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=True)
         x = x + attention["o_proj"](y.transpose(1, 2).reshape(rows, tokens, -1))
@@ -207,13 +211,13 @@ class PlainBlock(nn.Module):
 
 
 class PlainLlama(nn.Module):
-    def __init__(self, shape: Model, sequence: int):
+    def __init__(self, shape: ModelConfig, sequence: int):
         super().__init__()
-        self.embed_tokens = nn.Embedding(shape.vocabulary, shape.width)
-        self.layers = nn.ModuleList([PlainBlock(shape) for _ in range(shape.layers)])
-        self.norm = nn.RMSNorm(shape.width, shape.norm_eps)
-        self.lm_head = nn.Linear(shape.width, shape.vocabulary, bias=False)
-        frequencies = shape.rope_theta ** -(torch.arange(0, shape.head_width, 2) / shape.head_width)
+        self.embed_tokens = nn.Embedding(shape.vocab_size, shape.hidden_size)
+        self.layers = nn.ModuleList([PlainBlock(shape) for _ in range(shape.num_hidden_layers)])
+        self.norm = nn.RMSNorm(shape.hidden_size, shape.rms_norm_eps)
+        self.lm_head = nn.Linear(shape.hidden_size, shape.vocab_size, bias=False)
+        frequencies = shape.rope_theta ** -(torch.arange(0, shape.head_dim, 2) / shape.head_dim)
         angles = torch.outer(torch.arange(sequence), torch.cat([frequencies, frequencies]))
         self.register_buffer("cos", angles.cos().bfloat16(), persistent=False)
         self.register_buffer("sin", angles.sin().bfloat16(), persistent=False)

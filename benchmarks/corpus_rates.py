@@ -30,7 +30,7 @@ from altiplano.corpus.readers.listing import plan
 from altiplano.corpus.readers.raw import Raw
 from altiplano.corpus.readers.read import read
 from altiplano.recipe.load import load_recipe
-from altiplano.recipe.schema import Corpus
+from altiplano.recipe.schema import CorpusConfig
 from altiplano.tokens.encode import documents, sample_texts
 from altiplano.tokens.tokenizer import Tokenizer
 
@@ -62,7 +62,7 @@ class Booked(InProcess):
             yield from outcome
 
 
-def extraction(corpus: Corpus, mode: str) -> dict[str, dict[str, float]]:
+def extraction(corpus: CorpusConfig, mode: str) -> dict[str, dict[str, float]]:
     """Per domain: bytes on disk, raw and of text, and seconds of reading and of extraction."""
     found: dict[str, Counter[str]] = {}
     for task in plan(corpus):
@@ -81,7 +81,7 @@ def extraction(corpus: Corpus, mode: str) -> dict[str, dict[str, float]]:
     return {domain: dict(book) for domain, book in found.items()}
 
 
-def measure(corpus: Corpus, vocabulary: int, sample_bytes: int, folder: Path) -> dict[str, Any]:
+def measure(corpus: CorpusConfig, vocabulary: int, sample_bytes: int, folder: Path) -> dict[str, Any]:
     few = tuple(source.model_copy(update={"max_documents": 30}) for source in corpus.sources)
     curation.curate(corpus.model_copy(update={"sources": few}), 0, folder / "warm", workers=1)
     engine, steps, done = Booked(), folder / "curate" / "steps", folder / "curate"
@@ -125,7 +125,7 @@ def yields_of(domain: str, read: dict[str, float], audit: dict[str, Any], tokens
     }
 
 
-def parent_rate(corpus: Corpus, folder: Path) -> float:
+def parent_rate(corpus: CorpusConfig, folder: Path) -> float:
     """Seconds that the process which deals out the tasks works for each document: the slope from one to nine copies of
     the sources that are quickest to read. Nothing else of curation cannot be spread."""
     some = [source for source in corpus.sources if source.domain == "code"]
@@ -148,7 +148,7 @@ def main() -> None:
     given = options.parse_args()
     recipe = load_recipe(given.recipe, given.overrides)
     with tempfile.TemporaryDirectory(prefix="altiplano-") as temporary:
-        found = measure(recipe.corpus, recipe.model.vocabulary, recipe.tokenizer.sample_bytes, Path(temporary))
+        found = measure(recipe.corpus, recipe.model.vocab_size, recipe.tokenizer.sample_bytes, Path(temporary))
     about = {"measured": time.strftime("%Y-%m-%d"), "altiplano": altiplano.__version__, "recipe": recipe.name}
     about["machine"] = f"{_processor()}, one core, Python {platform.python_version()}"
     text = json.dumps({**about, **found}, indent=1, sort_keys=True) + "\n"

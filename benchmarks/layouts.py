@@ -67,7 +67,7 @@ def measure(size: str, layout: Layout, rows: int, rounds: int) -> tuple[float, f
 def ranks(size: str, layout: Layout, rows: int, rounds: int) -> int:
     def rank() -> int:
         from altiplano.parallel.mesh import start_mesh
-        from altiplano.parallel.parallelize import spread_model
+        from altiplano.parallel.parallelize import parallelize
         from altiplano.tokens.loader import Batch
         from altiplano.training.accounting.hardware import keep_freed_memory
         from altiplano.training.loss import token_losses
@@ -75,7 +75,7 @@ def ranks(size: str, layout: Layout, rows: int, rounds: int) -> int:
         keep_freed_memory()
         recipe = benchmark_recipe(size, SEQUENCE, rows)
         mesh = start_mesh(layout, "cpu")
-        model = spread_model(recipe, layout, mesh, token_losses(mesh.group("tp")))
+        model = parallelize(recipe, layout, mesh, token_losses(mesh.group("tp")))
         whole = random_batch(recipe, 0, documents=False)
         mine = layout.share(range(rows), mesh.rank("dp"))
         share = slice(mine.start, mine.stop)

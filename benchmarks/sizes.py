@@ -8,7 +8,7 @@ from altiplano.recipe.load import load_recipe
 from altiplano.recipe.schema import Recipe
 from altiplano.tokens.loader import Batch, make_batch
 
-# layers, width, heads, kv_heads, ffn_width, vocabulary
+# layers, width, heads, num_key_value_heads, intermediate_size, vocabulary
 SIZES = {
     "tiny": (2, 128, 4, 2, 352, 1024),
     "deep": (62, 256, 4, 2, 704, 1024),
@@ -22,7 +22,7 @@ BEGIN = 0
 
 
 def benchmark_recipe(size: str, sequence: int, rows: int) -> Recipe:
-    keys = ("layers", "width", "heads", "kv_heads", "ffn_width", "vocabulary")
+    keys = ("layers", "width", "heads", "num_key_value_heads", "intermediate_size", "vocabulary")
     shape = [f"model.{key}={value}" for key, value in zip(keys, SIZES[size], strict=True)]
     batch = [
         f"batch.sequence_length={sequence}",
@@ -37,7 +37,7 @@ def random_batch(recipe: Recipe, number: int, documents: bool) -> Batch:
     """The same tokens with and without documents, but for those that begin one; lengths geometric, 400 on average."""
     generator = torch.Generator().manual_seed(number)
     size = (recipe.batch.sequences, recipe.batch.sequence_length + 1)
-    windows = torch.randint(BEGIN + 1, recipe.model.vocabulary, size, generator=generator)
+    windows = torch.randint(BEGIN + 1, recipe.model.vocab_size, size, generator=generator)
     if documents:
         windows[torch.rand(size, generator=generator) < 1 / DOCUMENT_TOKENS] = BEGIN
     return make_batch(windows.numpy(), BEGIN)

@@ -4,9 +4,9 @@ import random
 from pathlib import Path
 
 SMALL = [
-    "model.width=64",
-    "model.ffn_width=160",
-    "model.vocabulary=768",
+    "model.hidden_size=64",
+    "model.intermediate_size=160",
+    "model.vocab_size=768",
     "batch.sequence_length=64",
     "batch.tokens=1024",
     "batch.total_tokens=10240",

@@ -28,7 +28,7 @@ def test_help_has_a_purpose_and_an_example(command: str, capsys: pytest.CaptureF
         (["run", "nowhere.toml"], "nowhere.toml: no such file"),
         (["run", "quickstart", "--set", "optimizer.lr=1"], "optimizer.lr is not a known key"),
         (["run", "quickstart", "--set", "batch.tokens=-1"], "batch.tokens: Input should be greater than 0"),
-        (["train", "quickstart", "--layout", "tp3"], "tp = 3 does not divide model.kv_heads"),
+        (["train", "quickstart", "--layout", "tp3"], "tp = 3 does not divide model.num_key_value_heads"),
         (["train", "quickstart", "--layout", "nonsense"], "is not a part of a layout"),
         (["train", "quickstart", "--steps", "0"], "--steps 0: give a number of steps above 0"),
         (["run", "quickstart", "--cluster", "moon"], "moon: no such file"),

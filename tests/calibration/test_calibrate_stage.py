@@ -12,7 +12,7 @@ from altiplano.calibration.predictions import halves
 from altiplano.errors import InputError
 from altiplano.model.llama import Llama
 from altiplano.model.weights import hugging_face_config, save_weights
-from altiplano.recipe.schema import Calibration, Model
+from altiplano.recipe.schema import CalibrationConfig, ModelConfig
 from altiplano.stages.calibrate import STAGE
 from altiplano.tokens.shards import Shard, ShardWriter, read_shards, write_list
 
@@ -23,7 +23,16 @@ VOCABULARY, CONTEXT = 600, 24
 @pytest.fixture(scope="module")
 def model() -> Llama:
     torch.manual_seed(0)
-    model = Llama(Model(layers=2, width=32, heads=2, kv_heads=1, ffn_width=48, vocabulary=VOCABULARY)).eval()
+    model = Llama(
+        ModelConfig(
+            num_hidden_layers=2,
+            hidden_size=32,
+            num_attention_heads=2,
+            num_key_value_heads=1,
+            intermediate_size=48,
+            vocab_size=VOCABULARY,
+        )
+    ).eval()
     with torch.no_grad():
         model.lm_head.weight.mul_(15)
     return model
@@ -72,7 +81,7 @@ def test_a_budget_is_kept_and_shared(shards: list[Shard]):
 
 
 def test_the_temperature_of_the_text_is_found_and_helps(model: Llama, shards: list[Shard]):
-    found = calibrate(model, shards, CONTEXT, Calibration(), seed=0)
+    found = calibrate(model, shards, CONTEXT, CalibrationConfig(), seed=0)
     assert found["temperature_low"] < 1.5 < found["temperature_high"]
     assert found["after"]["nll"] < found["before"]["nll"]
     assert found["nll_gain"]["low"] > 0
@@ -88,7 +97,7 @@ def test_the_temperature_of_the_text_is_found_and_helps(model: Llama, shards: li
 def test_too_little_text_is_refused(model: Llama, shards: list[Shard]):
     alone = [shard for shard in shards if shard.documents == 1]
     with pytest.raises(InputError, match=r"heldout\.fraction"):
-        calibrate(model, alone, CONTEXT, Calibration(), seed=0)
+        calibrate(model, alone, CONTEXT, CalibrationConfig(), seed=0)
 
 
 def test_the_stage_writes_the_same_file_twice(model: Llama, shards: list[Shard], tmp_path: Path):
@@ -101,7 +110,7 @@ def test_the_stage_writes_the_same_file_twice(model: Llama, shards: list[Shard],
     for name in ("first", "second"):
         (tmp_path / name).mkdir()
         context = SimpleNamespace(
-            recipe=SimpleNamespace(seed=3, calibration=Calibration()),
+            recipe=SimpleNamespace(seed=3, calibration=CalibrationConfig()),
             inputs={"train": tmp_path / "train", "tokenize": shards[0].path.parent.parent},
             folder=tmp_path / name,
         )

@@ -7,21 +7,21 @@ import tarfile
 from pathlib import Path
 
 from altiplano.corpus.readers.raw import Bad, Raw
-from altiplano.recipe.schema import Corpus, Source
+from altiplano.recipe.schema import CorpusConfig, SourceConfig
 
 SAMPLES = Path(__file__).parents[2] / "samples"
 
 SOURCES = (
-    Source(name="web", domain="web", format="warc", path="web/*.warc.gz"),
-    Source(name="academic", domain="academic", format="latex", path="academic/*.tex"),
-    Source(name="markdown", domain="reference", format="text", path="reference/*.md"),
-    Source(name="glossary", domain="reference", format="jsonl", path="reference/*.jsonl"),
-    Source(name="code", domain="code", format="code", path="code"),
+    SourceConfig(name="web", domain="web", format="warc", path="web/*.warc.gz"),
+    SourceConfig(name="academic", domain="academic", format="latex", path="academic/*.tex"),
+    SourceConfig(name="markdown", domain="reference", format="text", path="reference/*.md"),
+    SourceConfig(name="glossary", domain="reference", format="jsonl", path="reference/*.jsonl"),
+    SourceConfig(name="code", domain="code", format="code", path="code"),
 )
 
 
-def samples_corpus(**changes: object) -> Corpus:
-    return Corpus(**{"root": SAMPLES, "sources": SOURCES, **changes})  # type: ignore[arg-type]
+def samples_corpus(**changes: object) -> CorpusConfig:
+    return CorpusConfig(**{"root": SAMPLES, "sources": SOURCES, **changes})  # type: ignore[arg-type]
 
 
 def contents(folder: Path) -> dict[str, str]:

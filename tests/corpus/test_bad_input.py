@@ -31,8 +31,8 @@ from altiplano.corpus.readers import raw as raw_module
 from altiplano.corpus.readers.listing import plan
 from altiplano.corpus.readers.raw import MAX_RECORD_BYTES, Raw
 from altiplano.errors import InputError
-from altiplano.recipe.quality import ProseLimits, Quality
-from altiplano.recipe.schema import Corpus, Heldout, Source
+from altiplano.recipe.quality import ProseLimits, QualityConfig
+from altiplano.recipe.schema import CorpusConfig, HeldoutConfig, SourceConfig
 
 READERS = {
     "a.jsonl": jsonl.read, "a.warc": warc.read, "a.txt": text.read, "a.tex": arxiv.read, "a.py": code.read,
@@ -187,7 +187,7 @@ def test_pipes_devices_and_dangling_links_are_not_listed(tmp_path):
     (tmp_path / "dangling.txt").symlink_to(tmp_path / "nowhere")
     (tmp_path / "null.txt").symlink_to("/dev/null")
     (tmp_path / "real.txt").write_text("text")
-    corpus = Corpus(root=tmp_path, sources=(Source(name="s", domain="web", format="text", path="*.txt"),))
+    corpus = CorpusConfig(root=tmp_path, sources=(SourceConfig(name="s", domain="web", format="text", path="*.txt"),))
     assert [task.files for task in plan(corpus)] == [("real.txt",)]
 
 
@@ -240,7 +240,7 @@ def test_a_disk_that_fails_in_the_middle(tmp_path, name):
 def test_a_file_that_goes_between_listing_and_reading(tmp_path):
     for i in range(5):
         (tmp_path / f"{i}.txt").write_text("text")
-    corpus = Corpus(root=tmp_path, sources=(Source(name="s", domain="web", format="text", path="*.txt"),))
+    corpus = CorpusConfig(root=tmp_path, sources=(SourceConfig(name="s", domain="web", format="text", path="*.txt"),))
     from altiplano.corpus.readers.read import read
 
     (task,) = plan(corpus)
@@ -288,7 +288,7 @@ def test_parquet_with_too_long_a_text(tmp_path, monkeypatch):
     assert raw_module.MAX_RECORD_BYTES == MAX_RECORD_BYTES
 
 
-def make_corpus(folder: Path, **changes: object) -> Corpus:
+def make_corpus(folder: Path, **changes: object) -> CorpusConfig:
     """Twenty good pages of text and one of every kind of trouble."""
     folder.mkdir()
     for i in range(20):
@@ -299,9 +299,13 @@ def make_corpus(folder: Path, **changes: object) -> Corpus:
     (folder / "latin.txt").write_bytes(("Œuvre complète et déjà vu. " * 20).encode("cp1252"))
     tar(folder / "t.tar.gz", {"../../escape.txt": b"x", "ok.txt": b"inside the archive " * 30})
     anything = {name: 0 if name.startswith("min") else 1e9 for name in ProseLimits.model_fields}
-    quality = Quality(min_characters=10, min_language_score=0.0, perplexity_drop=0.0, prose=ProseLimits(**anything))
-    source = Source(name="s", domain="web", format="text", path="*")
-    return Corpus(root=folder, sources=(source,), quality=quality, heldout=Heldout(min_documents=1), **changes)
+    quality = QualityConfig(
+        min_characters=10, min_language_score=0.0, perplexity_drop=0.0, prose=ProseLimits(**anything)
+    )
+    source = SourceConfig(name="s", domain="web", format="text", path="*")
+    return CorpusConfig(
+        root=folder, sources=(source,), quality=quality, heldout=HeldoutConfig(min_documents=1), **changes
+    )
 
 
 def test_a_run_counts_them_all_and_writes_only_where_it_may(tmp_path):

@@ -24,8 +24,8 @@ from altiplano.corpus.readers import listing
 from altiplano.corpus.splits import NGRAM
 from altiplano.corpus.words import ngram_hashes, word_hashes
 from altiplano.errors import InputError
-from altiplano.recipe.quality import ProseLimits, Quality
-from altiplano.recipe.schema import Corpus, Deduplication, Source
+from altiplano.recipe.quality import ProseLimits, QualityConfig
+from altiplano.recipe.schema import CorpusConfig, DeduplicationConfig, SourceConfig
 
 
 @pytest.fixture(scope="module")
@@ -186,11 +186,11 @@ def test_a_finished_folder_is_left_as_it_is(curated, tmp_path):
     assert {p: p.stat().st_mtime_ns for p in curated.rglob("*")} == before
 
 
-def small(tmp_path: Path, texts: dict[str, str], **changes) -> Corpus:
+def small(tmp_path: Path, texts: dict[str, str], **changes) -> CorpusConfig:
     for name, text in texts.items():
         (tmp_path / name).write_text(text, encoding="utf-8")
-    source = Source(name="notes", domain="web", format="text", path="*.txt")
-    return Corpus(**{"root": tmp_path, "sources": (source,), **changes})
+    source = SourceConfig(name="notes", domain="web", format="text", path="*.txt")
+    return CorpusConfig(**{"root": tmp_path, "sources": (source,), **changes})
 
 
 ESSAY = (SAMPLES / "essays" / "en.md").read_text(encoding="utf-8")
@@ -213,7 +213,7 @@ def test_changed_input_is_read_again(tmp_path):
 
 
 def test_long_documents_become_pieces_that_share_a_split(tmp_path):
-    corpus = small(tmp_path, {"all.txt": ESSAY}, quality=Quality(max_characters=2000))
+    corpus = small(tmp_path, {"all.txt": ESSAY}, quality=QualityConfig(max_characters=2000))
     curate(corpus, 0, tmp_path / "out", workers=1)
     rows = documents(tmp_path / "out")
     assert len(rows) > 5 and all(len(row["text"]) <= 2000 for row in rows)
@@ -257,25 +257,28 @@ def test_perplexity_drops_what_is_unlike_its_group(tmp_path):
         **{name: 1.0 for name in ProseLimits.model_fields if re.match("max_(repeat|top|dup|lines)", name)},
         min_punctuated_lines=0,
     )
-    limits = Quality(perplexity_drop=0.05, prose=prose)
+    limits = QualityConfig(perplexity_drop=0.05, prose=prose)
     curate(small(tmp_path, texts, quality=limits), 0, tmp_path / "out", workers=1)
     dropped = {row["url"] for row in documents(tmp_path / "out") if row["reason"] == "perplexity"}
     assert dropped == {"60.txt", "61.txt", "62.txt"}
 
 
 def test_errors_are_one_line_and_leave_no_documents(tmp_path):
-    source = Source(name="notes", domain="web", format="jsonl", path="*.jsonl")
+    source = SourceConfig(name="notes", domain="web", format="jsonl", path="*.jsonl")
     (tmp_path / "a.jsonl").write_text('{"text": "' + "too short " * 3 + '"}\n' + "broken\n" * 30)
     out = tmp_path / "out"
     cases = [
-        (Corpus(root=tmp_path / "gone", sources=(source,)), r"corpus\.root"),
-        (Corpus(root=tmp_path, sources=(source,)), r"corpus\.max_bad_records: 30 of 31 records .* malformed JSON line"),
+        (CorpusConfig(root=tmp_path / "gone", sources=(source,)), r"corpus\.root"),
         (
-            Corpus(root=tmp_path, sources=(source,), max_bad_records=0.99),
+            CorpusConfig(root=tmp_path, sources=(source,)),
+            r"corpus\.max_bad_records: 30 of 31 records .* malformed JSON line",
+        ),
+        (
+            CorpusConfig(root=tmp_path, sources=(source,), max_bad_records=0.99),
             r"corpus\.quality keeps none of 1 documents .*too short",
         ),
         (
-            Corpus(root=tmp_path, sources=(source.model_copy(update={"format": "parquet"}),)),
+            CorpusConfig(root=tmp_path, sources=(source.model_copy(update={"format": "parquet"}),)),
             r"'notes'.*no parquet document",
         ),
     ]
@@ -287,10 +290,10 @@ def test_errors_are_one_line_and_leave_no_documents(tmp_path):
 
 
 def test_a_few_bad_records_never_stop_a_small_corpus(tmp_path):
-    source = Source(name="notes", domain="web", format="jsonl", path="*.jsonl")
+    source = SourceConfig(name="notes", domain="web", format="jsonl", path="*.jsonl")
     text = (Path(__file__).parents[2] / "samples" / "essays" / "en.md").read_text()[:3000]
     (tmp_path / "a.jsonl").write_text(json.dumps({"text": text}) + "\n" + "broken\n" * 3)
-    counts = curate(Corpus(root=tmp_path, sources=(source,)), 0, tmp_path / "out", workers=1)
+    counts = curate(CorpusConfig(root=tmp_path, sources=(source,)), 0, tmp_path / "out", workers=1)
     assert (counts["documents"], counts["bad_records"]) == (1, 3)
 
 
@@ -320,7 +323,7 @@ def test_a_shard_that_kills_its_process_is_given_up_and_counted(tmp_path, monkey
 
 
 def test_another_threshold_takes_the_annotations_that_are_there(curated, tmp_path, monkeypatch):
-    changed = samples_corpus(quality=Quality(min_characters=600))
+    changed = samples_corpus(quality=QualityConfig(min_characters=600))
     curate(changed, seed=0, folder=tmp_path / "anew", workers=1)
     monkeypatch.setattr("altiplano.corpus.curation.annotate_shard", never)
     curate(changed, seed=0, folder=tmp_path / "taken", workers=1, before=curated)
@@ -333,14 +336,14 @@ def test_documents_of_an_earlier_run_are_not_taken_again(curated, tmp_path):
     corpus = small(tmp_path, own)
     counts = curate(corpus, 0, tmp_path / "first", workers=1)
     assert counts["documents"] > 0
-    twice = corpus.model_copy(update={"deduplication": Deduplication(against=(tmp_path / "first",))})
+    twice = corpus.model_copy(update={"deduplication": DeduplicationConfig(against=(tmp_path / "first",))})
     with pytest.raises(InputError, match="in an earlier run"):
         curate(twice, 0, tmp_path / "again", workers=1)
     (tmp_path / "new.txt").write_text((SAMPLES / "essays" / "de.md").read_text(encoding="utf-8"))
     curate(twice, 0, tmp_path / "more", workers=1)
     fates = {row["url"]: row["reason"] for row in documents(tmp_path / "more")}
     assert {fates[name] for name in own} == {"in an earlier run"}
-    missing = Deduplication(against=(tmp_path / "nowhere",))
+    missing = DeduplicationConfig(against=(tmp_path / "nowhere",))
     with pytest.raises(InputError, match=r"deduplication\.against: .*nowhere is no finished curate folder"):
         curate(corpus.model_copy(update={"deduplication": missing}), 0, tmp_path / "x", workers=1)
 
@@ -350,9 +353,9 @@ def test_pages_of_one_address_are_copies(tmp_path):
     essays = ESSAY.split("\n# ")
     lines = [json.dumps({"text": text, "url": url}) for text, url in zip(essays, pages, strict=False)]
     (tmp_path / "a.jsonl").write_text("\n".join(lines))
-    source = Source(name="pages", domain="web", format="jsonl", path="*.jsonl")
+    source = SourceConfig(name="pages", domain="web", format="jsonl", path="*.jsonl")
     for urls, kept in ((True, 2), (False, 3)):
-        corpus = Corpus(root=tmp_path, sources=(source,), deduplication=Deduplication(urls=urls))
+        corpus = CorpusConfig(root=tmp_path, sources=(source,), deduplication=DeduplicationConfig(urls=urls))
         assert curate(corpus, 0, tmp_path / str(urls), workers=1)["documents"] == kept
 
 
@@ -391,8 +394,8 @@ def test_english_pages_in_a_translation_are_found(tmp_path):
     lines(tmp_path / "docs-de.jsonl", [*essays("de")[:5], *essays("en")[:3], half])
     lines(tmp_path / "docs-fr.jsonl", essays("fr")[:4])
     lines(tmp_path / "how-to-do-it.jsonl", essays("en")[4:9])  # "it" is a word here, not Italian
-    source = Source(name="docs", domain="reference", format="jsonl", path="*.jsonl")
-    curate(Corpus(root=tmp_path, sources=(source,)), 0, tmp_path / "out", workers=1)
+    source = SourceConfig(name="docs", domain="reference", format="jsonl", path="*.jsonl")
+    curate(CorpusConfig(root=tmp_path, sources=(source,)), 0, tmp_path / "out", workers=1)
     [found] = audit_of(tmp_path / "out")["untranslated"]
     pages = found.pop("pages")
     assert found == {
@@ -414,10 +417,10 @@ def test_audit_lists_groups_and_limits(tmp_path):
     lines(tmp_path / "manual.jsonl", [f"{essay}\n\n" + "- short\n" * 8 for essay in essays("en") * 3][:60])
     (tmp_path / "page.txt").write_text(essays("de")[1])
     sources = (
-        Source(name="manual", domain="reference", format="jsonl", path="*.jsonl"),
-        Source(name="pages", domain="web", format="text", path="*.txt"),
+        SourceConfig(name="manual", domain="reference", format="jsonl", path="*.jsonl"),
+        SourceConfig(name="pages", domain="web", format="text", path="*.txt"),
     )
-    curate(Corpus(root=tmp_path, sources=sources), 0, tmp_path / "out", workers=1)
+    curate(CorpusConfig(root=tmp_path, sources=sources), 0, tmp_path / "out", workers=1)
     audit = audit_of(tmp_path / "out")
     groups = {(group["domain"], group["language"]): group for group in audit["thresholds"]["groups"]}
     manual = groups["reference", "en"]
@@ -438,7 +441,7 @@ def test_word_lists_drop_and_are_part_of_the_input(tmp_path):
     (tmp_path / "lists").mkdir()
     (tmp_path / "lists" / "en").write_text("blasted\n")
     prose = ProseLimits(**{name: 1.0 for name in ProseLimits.model_fields if re.match("max_(repeat|top|dup)", name)})
-    limits = Quality(word_lists={"en": Path("lists/en")}, prose=prose)
+    limits = QualityConfig(word_lists={"en": Path("lists/en")}, prose=prose)
     corpus = small(tmp_path, {}, quality=limits)
     curate(corpus, 0, tmp_path / "out", workers=1)
     assert {row["url"]: row["reason"] for row in documents(tmp_path / "out")} == {"a.txt": "", "b.txt": "listed words"}
@@ -478,12 +481,12 @@ def test_reference_text_scores_other_domains(tmp_path):
         for n in range(count):
             (tmp_path / folder / f"{n}.txt").write_text(text(n))
     sources = (
-        Source(name="trusted", domain="reference", format="text", path="trusted/*.txt"),
-        Source(name="web", domain="web", format="text", path="web/*.txt"),
+        SourceConfig(name="trusted", domain="reference", format="text", path="trusted/*.txt"),
+        SourceConfig(name="web", domain="web", format="text", path="web/*.txt"),
     )
     for reference, scored in (({}, set()), ({"en": "trusted"}, {"web"})):
-        quality = Quality(reference=reference, min_language_score=0, perplexity_quantised=True)
-        curate(Corpus(root=tmp_path, sources=sources, quality=quality), 0, tmp_path / "out", workers=1)
+        quality = QualityConfig(reference=reference, min_language_score=0, perplexity_quantised=True)
+        curate(CorpusConfig(root=tmp_path, sources=sources, quality=quality), 0, tmp_path / "out", workers=1)
         rows = [row for row in documents(tmp_path / "out") if row["source"] == "web" and row["keep"]]
         assert {row["source"] for row in rows if row["perplexity"] == row["perplexity"]} == scored
         assert all((row["bucket"] in ("head", "middle", "tail")) == bool(scored) for row in rows)

@@ -8,14 +8,14 @@ from hypothesis import strategies as st
 from altiplano.corpus.annotations import code_quality, text_statistics
 from altiplano.corpus.filters import HEURISTICS, buckets, perplexity_ranks, prose_groups, quality
 from altiplano.corpus.thresholds import FIRM, WEB_ONLY, limits_of
-from altiplano.recipe.quality import CodeLimits, ProseLimits, Quality
-from altiplano.recipe.schema import Corpus, Source
+from altiplano.recipe.quality import CodeLimits, ProseLimits, QualityConfig
+from altiplano.recipe.schema import CorpusConfig, SourceConfig
 
 SOURCES = (
-    Source(name="pages", domain="web", format="text", path="*.txt"),
-    Source(name="manuals", domain="reference", format="text", path="*.md"),
+    SourceConfig(name="pages", domain="web", format="text", path="*.txt"),
+    SourceConfig(name="manuals", domain="reference", format="text", path="*.md"),
 )
-CORPUS = Corpus(sources=SOURCES, languages=("en", "fr"))
+CORPUS = CorpusConfig(sources=SOURCES, languages=("en", "fr"))
 GOOD = {
     "language_score": 0.95, "characters": 500, "alphabetic_words": 0.9, "stop_words": 8.0, "punctuated_lines": 0.8,
     "sentences": 9.0, "alphanumeric": 0.7, "parses": 1.0,
@@ -84,7 +84,7 @@ def limits(found, corpus):
 
 
 def test_limits_give_way_to_trusted_text_of_the_language():
-    corpus = Corpus(sources=SOURCES)
+    corpus = CorpusConfig(sources=SOURCES)
     lenient = trusted_columns(np.linspace(0, 0.95, 100))
     group = limits(lenient, corpus)["web", "de"]
     assert (
@@ -93,7 +93,7 @@ def test_limits_give_way_to_trusted_text_of_the_language():
         and group.limits["short_lines"] == pytest.approx(0.95 * 98 / 99, abs=0.01)
     )
     assert quality(lenient, corpus)[0] == ""
-    fixed = corpus.model_copy(update={"quality": Quality(thresholds="fixed")})
+    fixed = corpus.model_copy(update={"quality": QualityConfig(thresholds="fixed")})
     assert quality(lenient, fixed)[0] == "short lines"
     strict = trusted_columns(np.linspace(0, 0.2, 100))  # a limit never becomes stricter
     assert limits(strict, corpus)["web", "de"].limits["short_lines"] == ProseLimits().max_short_lines
@@ -102,10 +102,13 @@ def test_limits_give_way_to_trusted_text_of_the_language():
 
 
 def test_only_named_sources_are_trusted_and_firm_limits_stay():
-    named = Corpus(sources=SOURCES, quality=Quality(trusted=("pages",)))
+    named = CorpusConfig(sources=SOURCES, quality=QualityConfig(trusted=("pages",)))
     assert limits(trusted_columns(np.full(100, 0.9)), named)["web", "de"].basis == "general"
     listed = trusted_columns(np.full(100, 0.9), column="listed_words")
-    assert limits(listed, Corpus(sources=SOURCES))["web", "de"].limits["listed_words"] == ProseLimits().max_listed_words
+    assert (
+        limits(listed, CorpusConfig(sources=SOURCES))["web", "de"].limits["listed_words"]
+        == ProseLimits().max_listed_words
+    )
 
 
 def test_web_rules_are_for_the_web():
@@ -117,9 +120,9 @@ def test_web_rules_are_for_the_web():
 @given(st.lists(st.floats(0, 1), min_size=30, max_size=60))
 def test_at_least_the_share_of_trusted_documents_passes_each_limit(values):
     found = trusted_columns(values)
-    group = limits(found, Corpus(sources=SOURCES))["reference", "de"]
+    group = limits(found, CorpusConfig(sources=SOURCES))["reference", "de"]
     assert "short_lines" not in group.limits  # a web rule
-    web = limits(found, Corpus(sources=SOURCES))["web", "de"].limits["short_lines"]
+    web = limits(found, CorpusConfig(sources=SOURCES))["web", "de"].limits["short_lines"]
     assert np.mean(np.array(values) <= web + 1e-6) >= 0.98
 
 
@@ -144,8 +147,8 @@ def test_buckets_are_thirds_of_a_group():
 
 def test_names_of_unknown_sources_are_refused():
     with pytest.raises(ValueError, match=r"quality\.trusted names 'nobody', which is no source: manuals, pages"):
-        Corpus(sources=SOURCES, quality=Quality(trusted=("nobody",)))
+        CorpusConfig(sources=SOURCES, quality=QualityConfig(trusted=("nobody",)))
     with pytest.raises(ValueError, match=r"quality\.reference names 'nobody'"):
-        Corpus(sources=SOURCES, quality=Quality(reference={"en": "nobody"}))
+        CorpusConfig(sources=SOURCES, quality=QualityConfig(reference={"en": "nobody"}))
     with pytest.raises(ValueError, match="never falling"):
-        Quality(perplexity_min_count=(1, 3, 2))
+        QualityConfig(perplexity_min_count=(1, 3, 2))

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from altiplano.corpus.deduplication import edges, minhash
 from altiplano.corpus.deduplication.clusters import components
 from altiplano.corpus.documents import Shard
-from altiplano.recipe.schema import Deduplication
+from altiplano.recipe.schema import DeduplicationConfig
 
-SETTINGS = Deduplication()
+SETTINGS = DeduplicationConfig()
 
 
 def signed(tmp_path, texts):

@@ -25,7 +25,7 @@ from altiplano.corpus.readers.listing import inputs, plan
 from altiplano.corpus.readers.raw import Raw
 from altiplano.corpus.readers.read import read
 from altiplano.errors import InputError
-from altiplano.recipe.schema import Corpus, Source
+from altiplano.recipe.schema import CorpusConfig, SourceConfig
 
 MIT = (
     "MIT License\n\nPermission is hereby granted, free of charge, to any person obtaining a copy of this software, to "
@@ -34,11 +34,13 @@ MIT = (
 GPL = "GNU GENERAL PUBLIC LICENSE\n  Version 3, 29 June 2007"
 
 
-def corpus(root, **source) -> Corpus:
-    return Corpus(root=root, sources=(Source(**{"name": "s", "domain": "web", "format": "text", **source}),))
+def corpus(root, **source) -> CorpusConfig:
+    return CorpusConfig(
+        root=root, sources=(SourceConfig(**{"name": "s", "domain": "web", "format": "text", **source}),)
+    )
 
 
-def everything(one: Corpus):
+def everything(one: CorpusConfig):
     return split(record for task in plan(one) for record in read(task))
 
 
@@ -398,7 +400,7 @@ def test_licences_of_repositories(tmp_path):
     assert licence.detect("all rights reserved") == licence.UNKNOWN
     assert licence.is_allowed("GPL-2.0-or-later", ("GPL-2.0",))
     with pytest.raises(ValueError, match="licences are looked for"):
-        Source(name="s", domain="web", format="text", path="*", licences="permissive")
+        SourceConfig(name="s", domain="web", format="text", path="*", licences="permissive")
 
 
 def test_notebooks_become_markdown(tmp_path):

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from altiplano.corpus.filters import duplicates, perplexity_ranks, worst_perplexity
 from altiplano.corpus.splits import Chooser, ngrams_of, overlaps, place, seen_in
-from altiplano.recipe.schema import Heldout
+from altiplano.recipe.schema import HeldoutConfig
 
-SETTINGS = Heldout()
+SETTINGS = HeldoutConfig()
 
 
 def hashes(names):

@@ -14,8 +14,8 @@ from altiplano.corpus.curation import curate
 from altiplano.corpus.filters import HEURISTICS, LANGUAGE_REASONS
 from altiplano.corpus.pii.detect import PLACEHOLDER
 from altiplano.inspect import screens as safe
-from altiplano.recipe.quality import Quality
-from altiplano.recipe.schema import Source
+from altiplano.recipe.quality import QualityConfig
+from altiplano.recipe.schema import SourceConfig
 from altiplano.tokens.encode import encode_documents, sample_texts
 from altiplano.tokens.tokenizer import Tokenizer
 
@@ -26,9 +26,9 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("inspected")
     sources = (
         *SOURCES,
-        Source(name="topics", domain="reference", format="python", path="reference", max_documents=250),
+        SourceConfig(name="topics", domain="reference", format="python", path="reference", max_documents=250),
     )
-    languages, quality = ("en", "de", "es", "fr", "ru"), Quality(min_characters=300)
+    languages, quality = ("en", "de", "es", "fr", "ru"), QualityConfig(min_characters=300)
     corpus = samples_corpus(sources=sources, languages=languages, quality=quality)
     curate(corpus, seed=0, folder=folder / "curate", workers=1)
     manifest = {"recipe": {"corpus": corpus.model_dump(mode="json", exclude={"root"})}, "version": "0"}

@@ -49,7 +49,7 @@ class Reference:
             good = all(0 < d[j] <= j for j in (1, 2, 3))
             self.discounts[k] = d if good else [0, 0.5, 1.0, 1.5]
         self.pruned = {g for k in raw for g in raw[k] if raw[k][g] < least[k - 1]}
-        self.vocabulary = len(self.counts[1])  # without the begin mark, with the unknown word
+        self.vocab_size = len(self.counts[1])  # without the begin mark, with the unknown word
         self.following = {k: defaultdict(list) for k in range(1, order + 1)}
         for k in range(1, order + 1):
             for gram, count in self.counts[k].items():
@@ -58,7 +58,7 @@ class Reference:
     def probability(self, context, word):
         k = len(context) + 1
         counts = self.following[k].get(context, [])
-        lower = self.probability(context[1:], word) if context else 1 / self.vocabulary
+        lower = self.probability(context[1:], word) if context else 1 / self.vocab_size
         total = sum(count for count, _ in counts)
         if not total or context in self.pruned:
             return lower

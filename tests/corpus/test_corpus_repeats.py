@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from altiplano.corpus.curation import curate
 from altiplano.corpus.deduplication import repeated_lines, repeated_substrings
-from altiplano.recipe.quality import ProseLimits, Quality
-from altiplano.recipe.schema import Corpus, Deduplication, Source
+from altiplano.recipe.quality import ProseLimits, QualityConfig
+from altiplano.recipe.schema import CorpusConfig, DeduplicationConfig, SourceConfig
 
 
 def by_force(raw: bytes, least: int) -> list[bool]:
@@ -54,7 +54,7 @@ def test_lines_are_compared_without_their_white_space():
 
 
 ESSAYS = (SAMPLES / "essays" / "en.md").read_text(encoding="utf-8").split("\n# ")
-ANYTHING = Quality(
+ANYTHING = QualityConfig(
     min_characters=10,
     min_language_score=0,
     perplexity_drop=0,
@@ -65,9 +65,9 @@ ANYTHING = Quality(
 def curated(tmp_path, texts: list[str], **repeats: int) -> dict[str, dict]:
     for number, text in enumerate(texts):
         (tmp_path / f"{number}.txt").write_text(text, encoding="utf-8")
-    source = Source(name="pages", domain="web", format="text", path="*.txt")
-    settings = Deduplication(**repeats)
-    corpus = Corpus(root=tmp_path, sources=(source,), quality=ANYTHING, deduplication=settings)
+    source = SourceConfig(name="pages", domain="web", format="text", path="*.txt")
+    settings = DeduplicationConfig(**repeats)
+    corpus = CorpusConfig(root=tmp_path, sources=(source,), quality=ANYTHING, deduplication=settings)
     curate(corpus, 0, tmp_path / "out", workers=1)
     return {row["url"]: row for row in pq.read_table(tmp_path / "out" / "documents").to_pylist()}
 

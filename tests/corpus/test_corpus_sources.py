@@ -14,7 +14,7 @@ from altiplano.corpus.readers.listing import input_fingerprint, inputs, plan
 from altiplano.corpus.readers.raw import MAX_RECORD_BYTES
 from altiplano.corpus.readers.read import read
 from altiplano.errors import InputError
-from altiplano.recipe.schema import Corpus, Source
+from altiplano.recipe.schema import CorpusConfig, SourceConfig
 
 
 def test_warc_yields_html_answered_with_200(tmp_path):
@@ -162,9 +162,10 @@ def test_python_installation_is_read_without_importing():
     assert split(installed_python.read("web", "numpy"))[0][0].url == "https://pypi.org/project/numpy/"
 
 
-def make(tmp_path, **source) -> Corpus:
-    return Corpus(
-        root=tmp_path, sources=(Source(**{"name": "s", "domain": "web", "format": "text", "path": "*.txt", **source}),)
+def make(tmp_path, **source) -> CorpusConfig:
+    return CorpusConfig(
+        root=tmp_path,
+        sources=(SourceConfig(**{"name": "s", "domain": "web", "format": "text", "path": "*.txt", **source}),),
     )
 
 

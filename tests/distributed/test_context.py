@@ -4,17 +4,17 @@ import pytest
 import torch
 
 from altiplano.model.attention import causal_attention, document_packing
-from altiplano.parallel.context import _block_mask, _chunk_masks, context_attention, held_places
+from altiplano.parallel.context import _block_mask, _chunk_masks, context_attention, local_positions
 
 ROWS, TOKENS, HEADS, KV_HEADS, WIDTH = 2, 256, 4, 2, 16
 
 
 def test_ranks_hold_every_place_once_with_equal_work() -> None:
-    held = [held_places(48, 4, rank) for rank in range(4)]
+    held = [local_positions(48, 4, rank) for rank in range(4)]
     assert sorted(torch.cat(held).tolist()) == list(range(48))
     # The keys that a query attends to are as many as its place, from 1.
     assert len({int((places + 1).sum()) for places in held}) == 1
-    assert held_places(48, 1, 0).tolist() == list(range(48))
+    assert local_positions(48, 1, 0).tolist() == list(range(48))
 
 
 @pytest.mark.parametrize("rank", [0, 1])
@@ -25,7 +25,7 @@ def test_both_masks_give_whole_rows_attention(rank: int) -> None:
     q = torch.randn(ROWS, TOKENS, HEADS, WIDTH, generator=generator)
     k, v = torch.randn(2, ROWS, TOKENS, KV_HEADS, WIDTH, generator=generator)
     document = (torch.rand(ROWS, TOKENS, generator=generator) < 0.05).long().cumsum(dim=1)
-    here = held_places(TOKENS, 2, rank)
+    here = local_positions(TOKENS, 2, rank)
     expected = causal_attention(q, k, v, document_packing(document, q.dtype))[:, here]
     chunks = context_attention(q[:, here], k, v, _chunk_masks(document, here))
     torch.testing.assert_close(chunks, expected)

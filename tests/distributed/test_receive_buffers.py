@@ -9,15 +9,15 @@ import pytest
 import torch
 
 from altiplano.parallel.mesh import start_mesh
-from altiplano.parallel.parallelize import spread_model
-from altiplano.parallel.pipeline import META, SpreadModel, Stage
+from altiplano.parallel.parallelize import parallelize
+from altiplano.parallel.pipeline import META, ParallelModel, Stage
 from altiplano.recipe.layout import parse_layout
 from altiplano.training.loss import token_losses
 from distributed.contract import in_ranks
 from distributed.twenty_steps import batches, recipe_of
 
 
-def buffers(model: SpreadModel) -> tuple[int, int]:
+def buffers(model: ParallelModel) -> tuple[int, int]:
     """With memory, forward and backward, of all stages here."""
     schedules: list[Any] = list(model.schedules.values())
     stages = [s for one in schedules for s in (one._stages if hasattr(one, "_stages") else [one._stage])]
@@ -38,7 +38,7 @@ def test_buffers_come_and_go_with_micro_batches(layout: str, tmp_path: Path) -> 
 
     def work() -> None:
         mesh = start_mesh(spread, "cpu")
-        model = spread_model(recipe_of("regular", "float64"), spread, mesh, token_losses(mesh.group("tp")))
+        model = parallelize(recipe_of("regular", "float64"), spread, mesh, token_losses(mesh.group("tp")))
         allocate, seen = Stage._allocate, [(0, 0)]
 
         def counting(stage: Stage, infos: Any) -> None:

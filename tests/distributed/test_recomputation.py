@@ -35,7 +35,7 @@ def count(small_recipe: Recipe, recompute: Recompute) -> Counter:
 
 
 def test_selective_repeats_what_is_cheap_and_full_repeats_all(small_recipe: Recipe) -> None:
-    layers = small_recipe.model.layers
+    layers = small_recipe.model.num_hidden_layers
     none, selective, full = (count(small_recipe, recompute) for recompute in ("none", "selective", "full"))
     assert selective.products == none.products
     # The last product of a block is not needed by its own backward pass, so that PyTorch stops before it.

@@ -10,7 +10,7 @@ import pytest
 import torch
 from small import SMALL
 
-from altiplano.recipe.schema import Checkpoint
+from altiplano.recipe.schema import CheckpointConfig
 from altiplano.training.checkpoints.checkpoint import write_manifest
 from altiplano.training.checkpoints.saving import prune
 from distributed.ranks import records, relative, run, start, weights
@@ -123,5 +123,5 @@ def test_pruning_leaves_what_is_later_than_the_newest_alone(tmp_path: Path) -> N
     for step in (50, 75, 100):
         (tmp_path / f"step-{step:08d}").mkdir()
         write_manifest(tmp_path / f"step-{step:08d}", {"tier": "permanent"})
-    prune(tmp_path, tmp_path / "step-00000075", Checkpoint(keep=1), {75, 100})
+    prune(tmp_path, tmp_path / "step-00000075", CheckpointConfig(keep=1), {75, 100})
     assert sorted(path.name for path in tmp_path.iterdir()) == ["step-00000075", "step-00000100"]

@@ -22,7 +22,7 @@ from altiplano.errors import TrainingError
 from altiplano.model.llama import Llama
 from altiplano.parallel import compilation, context, data, pipeline
 from altiplano.parallel.mesh import start_mesh
-from altiplano.parallel.parallelize import spread_model
+from altiplano.parallel.parallelize import parallelize
 from altiplano.recipe.layout import parse_layout
 from altiplano.tokens.loader import Batch
 from altiplano.training.loss import token_losses
@@ -35,7 +35,7 @@ def padded_and_predicted(batch: Batch, rows: int) -> Batch:
     return Batch(F.pad(batch.tokens, more), F.pad(batch.targets, more), F.pad(batch.document, more))
 
 
-def split_without_positions(model: Llama, share: context.RowShare) -> None:
+def split_without_positions(model: Llama, share: context.ContextShard) -> None:
     whole = model.rotary
     context.split_context(model, share)
     model.rotary = lambda start, tokens, *more: whole(start, len(share.held), *more)  # type: ignore[method-assign]
@@ -67,7 +67,7 @@ def check_finds(guarded: bool) -> None:
             drop_hook_after_collective(model.embed_tokens)
 
     with patch("altiplano.parallel.parallelize.recompute_blocks", lambda model, recompute: compile_blocks(model)):
-        model = spread_model(recipe, layout, mesh, token_losses(mesh.group("tp")))
+        model = parallelize(recipe, layout, mesh, token_losses(mesh.group("tp")))
     batch = next(batches("regular", 1))
     mine = take(batch, layout.share(range(8), mesh.rank("dp")))
     compilation.check_gradients(lambda: model.step(mine, 8, batch.valid), model.parts, torch.float64)

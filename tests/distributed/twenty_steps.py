@@ -11,7 +11,7 @@ from torch.distributed.tensor import DTensor
 
 from altiplano.model.llama import Llama, initial_value
 from altiplano.parallel.mesh import start_mesh
-from altiplano.parallel.parallelize import parameters_by_name, spread_model
+from altiplano.parallel.parallelize import parallelize, parameters_by_name
 from altiplano.recipe.layout import parse_layout
 from altiplano.recipe.load import load_recipe
 from altiplano.recipe.schema import Recipe
@@ -21,12 +21,12 @@ from altiplano.training.optimizer import clip_gradient, learning_rate, make_opti
 
 STEPS, SEQUENCE, BOS = 20, 32, 511
 MODEL = [
-    "model.layers=4",
-    "model.width=64",
-    "model.heads=8",
-    "model.kv_heads=4",
-    "model.ffn_width=96",
-    "model.vocabulary=544",
+    "model.num_hidden_layers=4",
+    "model.hidden_size=64",
+    "model.num_attention_heads=8",
+    "model.num_key_value_heads=4",
+    "model.intermediate_size=96",
+    "model.vocab_size=544",
     f"batch.sequence_length={SEQUENCE}",
     f"batch.tokens={8 * SEQUENCE}",
     f"batch.total_tokens={STEPS * 8 * SEQUENCE}",
@@ -57,9 +57,9 @@ class Outcome:
 def recipe_of(kind: str, precision: str) -> Recipe:
     """``kind``: which model (tied, deep, deeper or none of them) and which batches (those of ``ROWS``)."""
     more = {
-        "tied": ["model.tied_embeddings=true"],
-        "deep": ["model.layers=8"],
-        "deeper": ["model.layers=10"],
+        "tied": ["model.tie_word_embeddings=true"],
+        "deep": ["model.num_hidden_layers=8"],
+        "deeper": ["model.num_hidden_layers=10"],
     }.get(kind, [])
     return load_recipe("quickstart", [*MODEL, *more, f"precision.compute={precision}"])
 
@@ -100,7 +100,7 @@ def plain(kind: str, precision: str, steps: int) -> Outcome:
         loss.backward()
         if step == 0:
             outcome.gradients = {name: p.grad.clone() for name, p in model.named_parameters()}  # type: ignore[union-attr]
-        norm = torch.nn.utils.clip_grad_norm_(model.parameters(), recipe.optimizer.clip_norm)
+        norm = torch.nn.utils.clip_grad_norm_(model.parameters(), recipe.optimizer.max_grad_norm)
         optimizer.step()
         optimizer.zero_grad()
         outcome.losses.append(float(loss))
@@ -116,7 +116,7 @@ def spread(layout_text: str, kind: str, precision: str, steps: int) -> Outcome:
     """What this rank knows of the same steps on a layout: its own pipeline stages' parameters, whole."""
     recipe, layout = recipe_of(kind, precision), parse_layout(layout_text)
     mesh = start_mesh(layout, "cpu")
-    model = spread_model(recipe, layout, mesh, token_losses(mesh.group("tp")))
+    model = parallelize(recipe, layout, mesh, token_losses(mesh.group("tp")))
     parameters = parameters_by_name(model.parts)
     optimizer = make_optimizer(parameters, recipe.optimizer)
     outcome, rank = Outcome(), mesh.rank("dp")
@@ -129,7 +129,7 @@ def spread(layout_text: str, kind: str, precision: str, steps: int) -> Outcome:
         loss = mesh.sum(model.step(mine, rows, valid), "dp", "pp")
         if step == 0:
             outcome.gradients = {name: whole(p.grad) for name, p in parameters.items()}  # type: ignore[arg-type]
-        norm = clip_gradient(parameters.values(), recipe.optimizer.clip_norm, mesh)
+        norm = clip_gradient(parameters.values(), recipe.optimizer.max_grad_norm, mesh)
         # AdamW of PyTorch 2.11 would take a rank's part of a gradient for the whole.
         assert not any("Partial" in str(getattr(p.grad, "placements", "")) for p in parameters.values())
         optimizer.step()

@@ -15,10 +15,10 @@ TINY = [
     'corpus.sources=[{name="web",domain="web",format="warc",path="web/*.warc.gz"},'
     '{name="reference",domain="reference",format="text",path="reference/*.md"},'
     '{name="code",domain="code",format="code",path="code"}]',
-    "model.width=64",
-    "model.layers=2",
-    "model.ffn_width=160",
-    "model.vocabulary=1024",
+    "model.hidden_size=64",
+    "model.num_hidden_layers=2",
+    "model.intermediate_size=160",
+    "model.vocab_size=1024",
     "batch.sequence_length=64",
     "batch.tokens=1024",
     "batch.total_tokens=40960",

@@ -7,7 +7,7 @@ import torch
 from altiplano.inference.released_model import Served
 from altiplano.model.llama import Llama
 from altiplano.model.weights import hugging_face_config, save_weights
-from altiplano.recipe.schema import Model
+from altiplano.recipe.schema import ModelConfig
 from altiplano.tokens.tokenizer import Tokenizer
 
 torch.set_num_threads(1)  # tiny tensors: a second thread only waits
@@ -21,7 +21,14 @@ def tokenizer() -> Tokenizer:
 
 @pytest.fixture(scope="session")
 def served(tokenizer: Tokenizer) -> Served:
-    shape = Model(layers=2, width=64, heads=4, kv_heads=2, ffn_width=96, vocabulary=tokenizer.vocabulary)
+    shape = ModelConfig(
+        num_hidden_layers=2,
+        hidden_size=64,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        intermediate_size=96,
+        vocab_size=tokenizer.vocab_size,
+    )
     torch.manual_seed(0)
     model = Llama(shape).eval()
     with torch.no_grad():

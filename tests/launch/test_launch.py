@@ -18,7 +18,7 @@ from launch.jobs import ARGUMENTS, ODD, check_bash, job
 from altiplano.cli import run
 from altiplano.launch.kubernetes import script as kubernetes_script
 from altiplano.launch.local import script as local_script
-from altiplano.recipe.cluster import Cluster, Launch
+from altiplano.recipe.cluster import Cluster, LaunchConfig
 from altiplano.recipe.layout import Layout
 from altiplano.recipe.load import load_recipe
 
@@ -30,7 +30,7 @@ def words(text: str) -> list[str]:
 
 
 def test_the_local_job_runs_on_a_gpu_under_torchrun_and_on_a_cpu_by_itself() -> None:
-    gpus = local_script(job(Launch(python="/p y/python"), devices=8, layout=Layout(dp=8)))
+    gpus = local_script(job(LaunchConfig(python="/p y/python"), devices=8, layout=Layout(dp=8)))
     check_bash(gpus)
     prepare, train = (line for line in gpus.replace("\\\n", " ").splitlines() if "altiplano" in line)
     assert words(prepare) == ["/p y/python", "-m", "altiplano", "tokenize", *ARGUMENTS]
@@ -39,7 +39,7 @@ def test_the_local_job_runs_on_a_gpu_under_torchrun_and_on_a_cpu_by_itself() -> 
         *["/p y/python", "-m", "torch.distributed.run", *agent, "-m", "altiplano", "train"],
         *ARGUMENTS,
     ]
-    cpu = local_script(job(Launch(), device="cpu", devices=1, layout=Layout(dp=2)))
+    cpu = local_script(job(LaunchConfig(), device="cpu", devices=1, layout=Layout(dp=2)))
     check_bash(cpu)
     assert "torch.distributed.run" not in cpu
 
@@ -106,7 +106,7 @@ JOBSET = closed(
 
 
 def test_the_jobset_is_valid_and_says_what_the_layout_needs() -> None:
-    launch = Launch(
+    launch = LaunchConfig(
         devices_per_node=8,
         image="registry:5000/a/b@sha256:0",
         volume_claim="shared",

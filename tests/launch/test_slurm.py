@@ -16,7 +16,7 @@ from altiplano.errors import InputError
 from altiplano.launch.local import script as local_script
 from altiplano.launch.slurm import script as slurm_script
 from altiplano.launch.slurm import seconds as slurm_seconds
-from altiplano.recipe.cluster import Launch
+from altiplano.recipe.cluster import LaunchConfig
 from altiplano.recipe.layout import Layout
 
 
@@ -26,7 +26,9 @@ def directives(text: str) -> dict[str, str]:
 
 
 def test_the_batch_script_asks_for_what_the_layout_needs() -> None:
-    launch = Launch(devices_per_node=8, partition="batch", account="models", time_limit="1-00:00:00", save_seconds=300)
+    launch = LaunchConfig(
+        devices_per_node=8, partition="batch", account="models", time_limit="1-00:00:00", save_seconds=300
+    )
     text = slurm_script(job(launch))
     check_bash(text)
     asked = directives(text)
@@ -35,7 +37,7 @@ def test_the_batch_script_asks_for_what_the_layout_needs() -> None:
     assert asked["signal"] == "B:TERM@360" and "requeue" in asked
     assert "export TORCH_ELASTIC_SHUTDOWN_TIMEOUT=300\n" in text
     assert "--nnodes=4" in text and "--nproc-per-node=8" in text and "--max-restarts=3" in text
-    plain = directives(slurm_script(job(Launch(devices_per_node=8), device="cpu")))
+    plain = directives(slurm_script(job(LaunchConfig(devices_per_node=8), device="cpu")))
     assert not {"gpus-per-node", "partition", "account", "time"} & plain.keys()
 
 
@@ -79,7 +81,7 @@ def slurm_job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(odd)
     file = tmp_path / "job.sbatch"
     environment = {"ODD": "a 'b' \"c\" $(touch owned) `touch owned`"}
-    file.write_text(slurm_script(job(Launch(devices_per_node=8, python="python", environment=environment))))
+    file.write_text(slurm_script(job(LaunchConfig(devices_per_node=8, python="python", environment=environment))))
     return file
 
 
@@ -179,7 +181,7 @@ def test_time_limits_are_read_as_slurm_does(limit: str, seconds: int) -> None:
 
 @pytest.mark.parametrize(("limit", "enough"), [("4", False), ("0:04:01", True), ("0", True), ("0-1", True)])
 def test_a_time_limit_leaves_time_to_train(limit: str, enough: bool) -> None:
-    launched = job(Launch(devices_per_node=8, time_limit=limit, save_seconds=120))
+    launched = job(LaunchConfig(devices_per_node=8, time_limit=limit, save_seconds=120))
     if enough:
         assert f"#SBATCH --time={limit}\n" in slurm_script(launched)
     else:
@@ -189,4 +191,4 @@ def test_a_time_limit_leaves_time_to_train(limit: str, enough: bool) -> None:
 
 def test_names_that_slurm_could_not_read_are_refused() -> None:
     with pytest.raises(InputError, match=r"launch\.partition = 'a b' is not a name"):
-        slurm_script(job(Launch(devices_per_node=8, partition="a b")))
+        slurm_script(job(LaunchConfig(devices_per_node=8, partition="a b")))

@@ -12,23 +12,23 @@ from altiplano.model.llama import Llama, initial_value
 from altiplano.model.weights import hugging_face_config, load_model, save_weights, shape_from_config
 from altiplano.planning.model_size import parameters
 from altiplano.recipe.load import load_recipe
-from altiplano.recipe.schema import Model, RopeScaling
+from altiplano.recipe.schema import ModelConfig, RopeScaling
 
 
-def shape(tied: bool = False, scaling: bool = True) -> Model:
-    return Model(
-        layers=3,
-        width=64,
-        heads=8,
-        kv_heads=2,
-        ffn_width=160,
-        vocabulary=600,
-        rope_scaling=RopeScaling(original_context=64) if scaling else None,
-        tied_embeddings=tied,
+def shape(tied: bool = False, scaling: bool = True) -> ModelConfig:
+    return ModelConfig(
+        num_hidden_layers=3,
+        hidden_size=64,
+        num_attention_heads=8,
+        num_key_value_heads=2,
+        intermediate_size=160,
+        vocab_size=600,
+        rope_scaling=RopeScaling(original_max_position_embeddings=64) if scaling else None,
+        tie_word_embeddings=tied,
     )
 
 
-def random_model(model_shape: Model) -> Llama:
+def random_model(model_shape: ModelConfig) -> Llama:
     model = Llama(model_shape)
     with torch.no_grad():
         for name, parameter in model.named_parameters():

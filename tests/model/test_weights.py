@@ -23,13 +23,20 @@ from altiplano.model.weights import (
     weight_files,
 )
 from altiplano.recipe.load import load_recipe
-from altiplano.recipe.schema import Model
+from altiplano.recipe.schema import ModelConfig
 
 COUNTS = {"llama-3.1-8b": 8_030_261_248, "llama-3.1-70b": 70_553_706_496, "llama-3.1-405b": 405_853_388_800}
-TINY = Model(layers=2, width=32, heads=4, kv_heads=2, ffn_width=48, vocabulary=520)
+TINY = ModelConfig(
+    num_hidden_layers=2,
+    hidden_size=32,
+    num_attention_heads=4,
+    num_key_value_heads=2,
+    intermediate_size=48,
+    vocab_size=520,
+)
 
 
-def sizes(shape: Model, dtype: torch.dtype = torch.bfloat16) -> dict[str, tuple[torch.Size, torch.dtype]]:
+def sizes(shape: ModelConfig, dtype: torch.dtype = torch.bfloat16) -> dict[str, tuple[torch.Size, torch.dtype]]:
     with torch.device("meta"):
         return {name: (value.shape, dtype) for name, value in Llama(shape).named_parameters()}
 

@@ -15,7 +15,7 @@ from torch.distributed.tensor import DTensor
 from torch.testing._internal.distributed.fake_pg import FakeStore
 
 from altiplano.parallel.mesh import start_mesh
-from altiplano.parallel.parallelize import parameters_by_name, spread_model
+from altiplano.parallel.parallelize import parallelize, parameters_by_name
 from altiplano.parallel.processes import fork_ranks
 from altiplano.recipe.layout import Layout, parse_layout
 from altiplano.recipe.load import load_recipe
@@ -27,9 +27,9 @@ from altiplano.training.loss import token_losses
 
 def count(recipe: Recipe, layout: Layout) -> int:
     mesh = start_mesh(layout, "cpu")
-    model = spread_model(recipe, layout, mesh, token_losses(mesh.group("tp")))
+    model = parallelize(recipe, layout, mesh, token_losses(mesh.group("tp")))
     rows = recipe.batch.sequences // layout.dp
-    windows = torch.randint(1, recipe.model.vocabulary, (rows, recipe.batch.sequence_length + 1))
+    windows = torch.randint(1, recipe.model.vocab_size, (rows, recipe.batch.sequence_length + 1))
     batch = make_batch(windows.numpy(), 0)
     model.step(batch, recipe.batch.sequences, 100)  # the first one exchanges shapes
     parameters = parameters_by_name(model.parts)

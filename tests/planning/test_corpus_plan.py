@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from altiplano.cli import run
 from altiplano.corpus.deduplication import edges
-from altiplano.corpus.deduplication.clusters import CLUSTER, LOSER
+from altiplano.corpus.deduplication.clusters import CLUSTER, DROPPED_DUPLICATE
 from altiplano.errors import InputError
 from altiplano.planning.curation import curation_plan
 from altiplano.planning.curation.curation_plan import corpus_json, corpus_text, plan_corpus, shares
@@ -90,7 +90,7 @@ def test_constants_are_those_of_the_code() -> None:
         small: np.dtype(token_dtype(65536 if small else 128256)).itemsize for small in (True, False)
     } == curation_plan.TOKEN
     # what clusters.py holds at once for a copy: a record, a record that it goes, and an edge with its sorting
-    assert CLUSTER.itemsize + LOSER.itemsize + 2 * 16 <= curation_plan.COPY
+    assert CLUSTER.itemsize + DROPPED_DUPLICATE.itemsize + 2 * 16 <= curation_plan.COPY
 
 
 def test_the_source_recipe() -> None:

@@ -14,12 +14,12 @@ from altiplano.recipe.layout import parse_layout
 from altiplano.recipe.load import load_recipe
 
 SHAPE = [
-    "model.layers=6",
-    "model.width=64",
-    "model.heads=8",
-    "model.kv_heads=4",
-    "model.ffn_width=160",
-    "model.vocabulary=1024",
+    "model.num_hidden_layers=6",
+    "model.hidden_size=64",
+    "model.num_attention_heads=8",
+    "model.num_key_value_heads=4",
+    "model.intermediate_size=160",
+    "model.vocab_size=1024",
     "batch.sequence_length=64",
     "batch.tokens=1Ki",
     "batch.total_tokens=100K",
@@ -50,7 +50,7 @@ def test_all_ranks_hold_the_whole_model_once() -> None:
     for text in ("dp16.tp8.pp16.mb1", "dp16.tp8.pp8.cp2.v8.mb1"):
         layout = parse_layout(text)
         held = sum(parameters_on_rank(recipe, layout, rank) for rank in range(layout.pp))
-        norms = (2 * recipe.model.layers + 1) * recipe.model.width // (layout.dp * layout.cp)
+        norms = (2 * recipe.model.num_hidden_layers + 1) * recipe.model.hidden_size // (layout.dp * layout.cp)
         assert (
             held * layout.dp * layout.cp * layout.tp
             == parameters(recipe.model) + norms * (layout.tp - 1) * layout.dp * layout.cp

@@ -181,7 +181,7 @@ def test_a_measured_file_makes_a_plan(tmp_path: Path, capsys: pytest.CaptureFixt
 def test_published_layouts_are_preferred_among_ties() -> None:
     plan = make_plan(load_recipe("llama-3.1-405b"), load_cluster("h100-2048"))
     assert plan.found is not None
-    assert str(plan.case.spread) == "dp16.tp8.pp8.cp2.v8.mb1"
+    assert str(plan.case.parallelism) == "dp16.tp8.pp8.cp2.v8.mb1"
     assert "github.com" in plan.found.best.published
     assert plan.seconds <= plan.found.choices[0].seconds * (1 + TIE)
     assert len(plan.found.ties) > 1
@@ -262,7 +262,7 @@ def test_training_takes_a_layout_that_it_can_run() -> None:
 def test_published_layouts_are_within_three_percent_of_the_best() -> None:
     """NVIDIA's choices for Llama 3.1 on H100, among thousands; and its change of mind for the 15B."""
     runs = {
-        (run.name.split()[0], run.case.spread.devices, str(run.case.spread)): run
+        (run.name.split()[0], run.case.parallelism.devices, str(run.case.parallelism)): run
         for run in published_runs()
         if run.stack.name == "nvidia-nemo" and run.chip.name == "h100" and run.case.precision == "bf16"
     }
@@ -272,7 +272,7 @@ def test_published_layouts_are_within_three_percent_of_the_best() -> None:
         ("llama3.1-405b", 2048, "dp16.tp8.pp8.cp2.v8.mb1"),
     ):
         run = runs[name]
-        found = search(run.case, run.case.spread.devices, run.chip, run.stack)
+        found = search(run.case, run.case.parallelism.devices, run.chip, run.stack)
         assert step_time(run.case, run.chip, run.stack).total <= 1.03 * found.choices[0].seconds, name
     before, after = runs["nemotron4-15b", 64, "dp16.tp4.pp1.mb4"], runs["nemotron4-15b", 64, "dp32.tp2.pp1.mb2"]
     gain = (
@@ -286,7 +286,7 @@ def test_what_is_printed_can_be_given_back() -> None:
     plan = make_plan(recipe, cluster, None, "altiplano")
     assert plan.found is not None
     for choice in plan.found.choices[:50]:
-        layout = parse_layout(str(choice.case.spread))
+        layout = parse_layout(str(choice.case.parallelism))
         assert layout.world_size == 2048
         again = make_plan(recipe, cluster, layout, "altiplano")
         assert again.seconds == pytest.approx(choice.seconds)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from altiplano.planning.case import Case, Spread, with_spread
+from altiplano.planning.case import Case, Parallelism, with_parallelism
 from altiplano.planning.cost import bill
 from altiplano.planning.memory import KINDS, chunk_parameters, memory, rank_parameters
 from altiplano.planning.model_size import Shape, parameters, shape_of, training_flops_per_token
@@ -19,7 +19,7 @@ LLAMA_405B = Shape(126, 16384, 128, 8, 53248, 128256)
 STACKS = ["nvidia-nemo", "megatron", "meta-llama3", "torchtitan-bf16", "maxtext", "altiplano"]
 
 spreads = st.builds(
-    Spread,
+    Parallelism,
     dp=st.sampled_from([1, 2, 8, 64]),
     tp=st.sampled_from([1, 2, 8]),
     pp=st.sampled_from([1, 2, 8]),
@@ -29,16 +29,16 @@ spreads = st.builds(
 )
 
 
-def case_of(spread: Spread, stack: str, shape: Shape = LLAMA_8B) -> Case:
+def case_of(parallelism: Parallelism, stack: str, shape: Shape = LLAMA_8B) -> Case:
     profile = load_stack(stack)
-    spread = replace(spread, sharding=profile.sharding, gradient_bytes=profile.gradient_bytes)
-    return Case(shape, 8192, 2048, spread, slots=profile.slots)
+    parallelism = replace(parallelism, sharding=profile.sharding, gradient_bytes=profile.gradient_bytes)
+    return Case(shape, 8192, 2048, parallelism, slots=profile.slots)
 
 
 @settings(max_examples=80, deadline=None)
 @given(spreads, st.sampled_from(STACKS), st.sampled_from(["h100", "a100", "b200"]))
-def test_parts_add_up(spread: Spread, stack: str, chip: str) -> None:
-    case, profile = case_of(spread, stack), load_stack(stack)
+def test_parts_add_up(parallelism: Parallelism, stack: str, chip: str) -> None:
+    case, profile = case_of(parallelism, stack), load_stack(stack)
     step = step_time(case, load_chip(chip), profile)
     assert tuple(step.parts) == BUCKETS
     assert sum(step.parts.values()) == pytest.approx(step.total, rel=1e-9)
@@ -51,22 +51,22 @@ def test_parts_add_up(spread: Spread, stack: str, chip: str) -> None:
 
 @settings(max_examples=80, deadline=None)
 @given(spreads, st.sampled_from(STACKS))
-def test_more_devices_never_lower_throughput(spread: Spread, stack: str) -> None:
+def test_more_devices_never_lower_throughput(parallelism: Parallelism, stack: str) -> None:
     """Twice the copies of one tensor, pipeline and context size, the same batch: at least as many tokens a second."""
     chip, profile = load_chip("h100"), load_stack(stack)
-    few = case_of(spread, stack)
-    many = with_spread(few, dp=2 * spread.dp)
-    if many.micro_batches < spread.pp:
+    few = case_of(parallelism, stack)
+    many = with_parallelism(few, dp=2 * parallelism.dp)
+    if many.micro_batches < parallelism.pp:
         return
     assert step_time(many, chip, profile).total <= step_time(few, chip, profile).total * (1 + 1e-9)
 
 
 @settings(max_examples=60, deadline=None)
 @given(spreads, st.sampled_from(STACKS))
-def test_more_copies_never_need_more_memory(spread: Spread, stack: str) -> None:
+def test_more_copies_never_need_more_memory(parallelism: Parallelism, stack: str) -> None:
     profile = load_stack(stack)
-    few = case_of(spread, stack)
-    many = with_spread(few, dp=2 * spread.dp)
+    few = case_of(parallelism, stack)
+    many = with_parallelism(few, dp=2 * parallelism.dp)
     assert all(
         b.total <= a.total * (1 + 1e-9) for a, b in zip(memory(few, profile), memory(many, profile), strict=True)
     )
@@ -75,7 +75,7 @@ def test_more_copies_never_need_more_memory(spread: Spread, stack: str) -> None:
 def test_memory_is_additive_over_stages() -> None:
     """The parameters of all pipeline ranks are the model's, with the vectors that tensor-parallel ranks all hold."""
     for pp, virtual in ((1, 1), (8, 1), (8, 8), (16, 1)):
-        case = case_of(Spread(pp=pp, virtual=virtual, tp=8), "nvidia-nemo", LLAMA_405B)
+        case = case_of(Parallelism(pp=pp, virtual=virtual, tp=8), "nvidia-nemo", LLAMA_405B)
         vectors = LLAMA_405B.layers * LLAMA_405B.layer_vectors + LLAMA_405B.width
         held = sum(rank_parameters(case, rank) for rank in range(pp))
         assert held == pytest.approx((LLAMA_405B.parameters - vectors) / 8 + vectors, rel=1e-12)
@@ -106,7 +106,7 @@ def test_units() -> None:
     assert one.kwh_site == pytest.approx(1000 * 1.275 * 1.1)
     assert one.kg_site / one.kwh_site == pytest.approx(0.369)
     assert one.dollars == 2000 and one.dollars_with_spares == pytest.approx(2100)
-    case, chip = case_of(Spread(dp=8), "nvidia-nemo"), load_chip("h100")
+    case, chip = case_of(Parallelism(dp=8), "nvidia-nemo"), load_chip("h100")
     rate = throughput(case, chip, 2.0)
     assert rate["tokens_per_second"] * 2.0 == case.batch_tokens
     assert rate["mfu"]["causal"] < rate["mfu"]["full"]
@@ -114,7 +114,7 @@ def test_units() -> None:
 
 
 def test_slower_hardware_is_slower() -> None:
-    case, profile = case_of(Spread(dp=8, tp=8, pp=8, cp=2), "nvidia-nemo"), load_stack("nvidia-nemo")
+    case, profile = case_of(Parallelism(dp=8, tp=8, pp=8, cp=2), "nvidia-nemo"), load_stack("nvidia-nemo")
     chip = load_chip("h100")
     fast = step_time(case, chip, profile).total
     for key in ("peak_bf16", "memory_bandwidth", "link_bandwidth", "network_bandwidth"):

@@ -82,7 +82,9 @@ def test_unpublished_layouts_are_apart_and_not_far_off() -> None:
 def test_the_anchor() -> None:
     """Llama-3.1-405B on 2,048 H100: 19.87 s a step (dgxc-benchmarking v25.04.01); it was not fitted."""
     (run,) = [
-        run for run in RUNS if "405b" in run.name and run.case.spread.devices == 2048 and run.case.precision == "bf16"
+        run
+        for run in RUNS
+        if "405b" in run.name and run.case.parallelism.devices == 2048 and run.case.precision == "bf16"
     ]
     assert run.split == "check"
     assert run.seconds == pytest.approx(19.87, abs=0.01)
@@ -94,7 +96,7 @@ def test_device_hours_of_llama_405b() -> None:
     (run,) = [
         run
         for run in RUNS
-        if run.stack.name == "meta-llama3" and run.case.spread.devices == 16384 and run.case.sequence == 8192
+        if run.stack.name == "meta-llama3" and run.case.parallelism.devices == 16384 and run.case.sequence == 8192
     ]
     seconds = step_time(run.case, run.chip, run.stack).total
     hours = 15.6e12 / run.case.batch_tokens * seconds * 16384 / 3600 / 0.92
@@ -123,8 +125,8 @@ def test_published_out_of_memory_is_not_called_a_fit(model: str) -> None:
     """Korthikanti et al. 2022, figure 1: none of the four fits 80 GB with everything kept and attention not fused."""
     from dataclasses import replace
 
-    run = next(run for run in RUNS if run.name.startswith(model) and run.case.spread.recompute == "attention")
-    case = replace(run.case, spread=replace(run.case.spread, recompute="none"))
+    run = next(run for run in RUNS if run.name.startswith(model) and run.case.parallelism.recompute == "attention")
+    case = replace(run.case, parallelism=replace(run.case.parallelism, recompute="none"))
     assert fullest(case, run.stack).total > 80e9
 
 
@@ -137,10 +139,10 @@ def test_nvidias_gradients_are_bf16(model: str, micro_batch: int, allocated: int
     With gradients of 2 bytes the count agrees within 1 %; with 4 it is a third above.
     """
     run = next(run for run in RUNS if run.name.startswith(model) and run.memory_gib and run.stack.name == "nvidia-nemo")
-    spread = run.case.spread
-    assert spread.micro_batch == micro_batch
+    parallelism = run.case.parallelism
+    assert parallelism.micro_batch == micro_batch
     parameters = sum(chunk_parameters(run.case, chunk) for chunk in run.case.chunks)
-    state = {size: parameters * (2 + size + 12 / spread.shard_count) for size in (2, 4)}
+    state = {size: parameters * (2 + size + 12 / parallelism.shard_count) for size in (2, 4)}
     assert state[2] == pytest.approx(allocated, rel=0.01)
     assert state[4] > 1.3 * allocated
 
@@ -150,9 +152,11 @@ def test_fp32_gradients_would_not_have_fitted_405b_on_512() -> None:
     from dataclasses import replace
 
     run = next(
-        run for run in RUNS if "405b" in run.name and run.case.spread.devices == 512 and run.case.precision == "bf16"
+        run
+        for run in RUNS
+        if "405b" in run.name and run.case.parallelism.devices == 512 and run.case.precision == "bf16"
     )
-    wide = replace(run.case, spread=replace(run.case.spread, gradient_bytes=4))
+    wide = replace(run.case, parallelism=replace(run.case.parallelism, gradient_bytes=4))
     room = capacity(load_chip("h100"))
     assert fullest(run.case, run.stack).total < 0.95 * room
     assert fullest(wide, run.stack).total > room
@@ -205,7 +209,9 @@ def test_sizes_of_checkpoints_as_published() -> None:
         shape = next(
             run.case.shape
             for run in RUNS
-            if run.name.startswith(model) and run.case.shape.layers > 31 and run.case.shape.layers not in (42, 62)
+            if run.name.startswith(model)
+            and run.case.shape.num_hidden_layers > 31
+            and run.case.shape.num_hidden_layers not in (42, 62)
         )
         assert 14 * shape.parameters / GIB == pytest.approx(gib, rel=0.02)
 

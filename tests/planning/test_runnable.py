@@ -20,7 +20,7 @@ RAMP = ['batch.ramp=[{until = "1T", tokens = "4Mi"}]']
         ("llama-3.1-405b", "h100-2048", "", []),
         ("llama-3.1-405b", "h100-2048", "fp8", []),
         ("llama-3.1-405b", "h100-2048", "", RAMP),
-        ("llama-3.1-8b", "h100-8", "", ["model.tied_embeddings=true"]),
+        ("llama-3.1-8b", "h100-8", "", ["model.tie_word_embeddings=true"]),
     ],
 )
 def test_every_layout_that_is_printed_can_be_given(
@@ -34,10 +34,10 @@ def test_every_layout_that_is_printed_can_be_given(
         return
     plan = make_plan(job, site, None, stack, precision=precision)
     assert plan.found is not None
-    names = [str(choice.case.spread) for choice in plan.found.ties]
+    names = [str(choice.case.parallelism) for choice in plan.found.ties]
     assert len(set(names)) == len(names)
     for choice in plan.found.ties + plan.found.choices[:: max(1, len(plan.found.choices) // 40)]:
-        layout = parse_layout(str(choice.case.spread))
+        layout = parse_layout(str(choice.case.parallelism))
         check_layout(layout, job, site.device)
         again = make_plan(job, site, layout, stack, precision=precision)
         assert again.seconds == pytest.approx(choice.seconds)
@@ -46,14 +46,14 @@ def test_every_layout_that_is_printed_can_be_given(
 
 @pytest.mark.parametrize("stack", ["llm-foundry", "fms-fsdp"])
 def test_fsdp_stacks_have_data_parallelism_alone(stack: str) -> None:
-    spread = make_plan(load_recipe("llama-3.1-405b"), load_cluster("h100-2048"), None, stack).case.spread
-    assert (spread.tp, spread.pp, spread.cp) == (1, 1, 1)
+    parallelism = make_plan(load_recipe("llama-3.1-405b"), load_cluster("h100-2048"), None, stack).case.parallelism
+    assert (parallelism.tp, parallelism.pp, parallelism.cp) == (1, 1, 1)
 
 
 def test_published_runs_have_no_parallelism_that_their_stack_has_not() -> None:
     for run in known_runs():
         for kind in KINDS:
-            assert getattr(run.case.spread, kind) == 1 or kind in run.stack.parallelism, run.name
+            assert getattr(run.case.parallelism, kind) == 1 or kind in run.stack.parallelism, run.name
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from altiplano.model.llama import Llama
-from altiplano.planning.case import Case, Spread
+from altiplano.planning.case import Case, Parallelism
 from altiplano.planning.memory import kept_per_token
 from altiplano.planning.model_size import shape_of
 from altiplano.planning.stacks import load_stack
@@ -15,7 +15,9 @@ TOKENS = 1280  # above 1,024, so that tiles do not keep their softmax
 
 def saved_bytes(recipe_layers: int, shape: list[str]) -> int:
     """Of all tensors, but parameters, that a forward pass keeps for the backward pass; shared memory counts once."""
-    model = Llama(load_recipe("quickstart", [*shape, f"model.layers={recipe_layers}"]).model).to(torch.bfloat16)
+    model = Llama(load_recipe("quickstart", [*shape, f"model.num_hidden_layers={recipe_layers}"]).model).to(
+        torch.bfloat16
+    )
     weights = {one.untyped_storage().data_ptr() for one in model.parameters()}
     kept: dict[int, int] = {}
 
@@ -31,16 +33,16 @@ def saved_bytes(recipe_layers: int, shape: list[str]) -> int:
     return sum(kept.values())
 
 
-@pytest.mark.parametrize("kv_heads", [2, 4])
-def test_a_block_keeps_what_is_counted(kv_heads: int) -> None:
+@pytest.mark.parametrize("num_key_value_heads", [2, 4])
+def test_a_block_keeps_what_is_counted(num_key_value_heads: int) -> None:
     shape = [
-        "model.width=256",
-        "model.heads=4",
-        f"model.kv_heads={kv_heads}",
-        "model.ffn_width=704",
-        "model.vocabulary=1024",
+        "model.hidden_size=256",
+        "model.num_attention_heads=4",
+        f"model.num_key_value_heads={num_key_value_heads}",
+        "model.intermediate_size=704",
+        "model.vocab_size=1024",
     ]
     measured = (saved_bytes(3, shape) - saved_bytes(2, shape)) / TOKENS
     model = load_recipe("quickstart", shape).model
-    planned = kept_per_token(Case(shape_of(model), TOKENS, 1, Spread(sharding="zero3")), load_stack("altiplano"))
+    planned = kept_per_token(Case(shape_of(model), TOKENS, 1, Parallelism(sharding="zero3")), load_stack("altiplano"))
     assert sum(planned.values()) == pytest.approx(measured, rel=0.01)

@@ -5,13 +5,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from altiplano.errors import InputError
-from altiplano.recipe.batch import Batch, Ramp
+from altiplano.recipe.batch import BatchConfig, Ramp
 from altiplano.recipe.layout import check_layout, parse_layout
 from altiplano.recipe.load import load_recipe
 
 
 def test_a_batch_grows_at_its_token_counts() -> None:
-    batch = Batch(
+    batch = BatchConfig(
         tokens=80,
         sequence_length=10,
         total_tokens=500,
@@ -27,7 +27,7 @@ def test_a_batch_grows_at_its_token_counts() -> None:
 
 
 def test_without_a_ramp_all_batches_are_alike() -> None:
-    batch = Batch(tokens=80, sequence_length=10, total_tokens=500)
+    batch = BatchConfig(tokens=80, sequence_length=10, total_tokens=500)
     assert batch.steps == 7
     assert batch.samples(3) == range(24, 32)
     assert batch.tokens_after(3) == 240
@@ -43,7 +43,7 @@ def test_steps_follow_without_gap_and_end_at_the_total(
 ) -> None:
     untils = sorted({until for until, _ in entries})
     ramp = tuple(Ramp(until=u, tokens=size * length) for u, (_, size) in zip(untils, entries, strict=False))
-    batch = Batch(tokens=sequences * length, sequence_length=length, total_tokens=total, ramp=ramp)
+    batch = BatchConfig(tokens=sequences * length, sequence_length=length, total_tokens=total, ramp=ramp)
     sample, tokens, sizes = 0, 0, []
     for step in range(batch.steps):
         assert tokens < total

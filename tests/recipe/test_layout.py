@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from altiplano.errors import InputError
-from altiplano.recipe.layout import Layout, check_layout, parse_layout, pipeline_slots
+from altiplano.recipe.layout import Layout, check_layout, parse_layout, partition_layers
 from altiplano.recipe.load import load_cluster, load_recipe
 
 
@@ -62,13 +62,13 @@ def test_combinations_that_cannot_be_are_refused_with_the_reason(text: str, mess
 
 
 def test_llama_405b_divides_into_sixteen_stages_and_their_multiples() -> None:
-    assert [len(layers) for layers in pipeline_slots(126, 16)] == [7, *[8] * 14, 7]
-    assert [len(layers) for layers in pipeline_slots(126, 32)] == [3, *[4] * 30, 3]
+    assert [len(layers) for layers in partition_layers(126, 16)] == [7, *[8] * 14, 7]
+    assert [len(layers) for layers in partition_layers(126, 32)] == [3, *[4] * 30, 3]
 
 
 @given(st.integers(1, 130), st.integers(1, 16))
 def test_stages_hold_every_layer_once(layers: int, stages: int) -> None:
-    slots = pipeline_slots(layers, stages)
+    slots = partition_layers(layers, stages)
     assert [layer for stage in slots for layer in stage] == list(range(layers))
     with_ends = [len(stage) + (i == 0) + (i == stages - 1) for i, stage in enumerate(slots)]
     assert max(with_ends) - min(with_ends) <= 1
@@ -85,8 +85,8 @@ def test_every_stage_is_on_one_rank(pp: int, schedule: str, virtual: int) -> Non
 @pytest.mark.parametrize(
     ("layout", "message"),
     [
-        ("tp3", "tp = 3 does not divide model.kv_heads = 4; tp = 2 would do"),
-        ("tp8", "tp = 8 does not divide model.kv_heads = 4; tp = 4 would do"),
+        ("tp3", "tp = 3 does not divide model.num_key_value_heads = 4; tp = 2 would do"),
+        ("tp8", "tp = 8 does not divide model.num_key_value_heads = 4; tp = 4 would do"),
         ("cp3", "cp = 3 .*to be a multiple of 6"),
         ("pp99", "leave one without layers .* pp = 4 would do"),
         ("pp3.interleaved", "pp = 2 would do with 2 stages per rank"),
@@ -97,7 +97,7 @@ def test_every_stage_is_on_one_rank(pp: int, schedule: str, virtual: int) -> Non
     ],
 )
 def test_layouts_that_do_not_fit_are_refused_with_the_reason(layout: str, message: str) -> None:
-    recipe = load_recipe("quickstart", ["model.kv_heads=4", "model.layers=4", "batch.tokens=8Ki"])
+    recipe = load_recipe("quickstart", ["model.num_key_value_heads=4", "model.num_hidden_layers=4", "batch.tokens=8Ki"])
     assert recipe.batch.sequences == 32
     with pytest.raises(InputError, match=message):
         check_layout(parse_layout(layout), recipe)
@@ -110,9 +110,9 @@ def test_compilation_is_for_gpus() -> None:
 
 
 def test_tied_embeddings_stay_on_one_stage() -> None:
-    tied = load_recipe("quickstart", ["model.tied_embeddings=true"])
+    tied = load_recipe("quickstart", ["model.tie_word_embeddings=true"])
     check_layout(parse_layout("dp2.tp2"), tied)
-    with pytest.raises(InputError, match="tied_embeddings needs pp = 1"):
+    with pytest.raises(InputError, match="tie_word_embeddings needs pp = 1"):
         check_layout(parse_layout("pp2"), tied)
 
 

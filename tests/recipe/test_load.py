@@ -28,7 +28,7 @@ def test_the_source_recipe_says_what_its_document_says() -> None:
     assert recipe.batch.total_tokens == 15 * 10**12
     assert recipe.optimizer.learning_rate == 1.5e-4
     assert recipe.optimizer.warmup_steps == 8000
-    assert recipe.optimizer.clip_norm == 1.0
+    assert recipe.optimizer.max_grad_norm == 1.0
     assert recipe.evaluation.interval_steps == 1000
     assert recipe.checkpoint.interval_steps == 2000
     assert recipe.precision.compute == "bfloat16"
@@ -48,8 +48,8 @@ def test_other_sizes_are_exact(name: str, count: int) -> None:
         ("corpus.quality.min_char=2", "did you mean min_characters?"),
         ("batch.tokens=-5", "batch.tokens: Input should be greater than 0"),
         ("batch.tokens=1000", "is not a whole number of sequences of 256 tokens; 4 sequences are 1,024"),
-        ("model.heads=7", "heads = 7 does not divide width"),
-        ("model.kv_heads=3", "kv_heads = 3 does not divide heads"),
+        ("model.num_attention_heads=7", "heads = 7 does not divide width"),
+        ("model.num_key_value_heads=3", "num_key_value_heads = 3 does not divide heads"),
         ("optimizer.warmup_steps=100000", "is not shorter than the run"),
         ("optimizer.beta1=one", "optimizer.beta1: Input should be a valid number"),
         ("batch.total_tokens=many", "'many' is not a count"),

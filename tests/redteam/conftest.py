@@ -13,7 +13,7 @@ import torch
 from altiplano.corpus.pii.detect import hash_value
 from altiplano.inference.released_model import Served
 from altiplano.model.llama import Llama
-from altiplano.recipe.schema import Model
+from altiplano.recipe.schema import ModelConfig
 from altiplano.tokens.shards import ShardWriter, read_shards, write_list
 from altiplano.tokens.tokenizer import Tokenizer
 
@@ -54,7 +54,7 @@ def run(tokenizer: Tokenizer, tmp_path_factory: pytest.TempPathFactory) -> Path:
             text = sentences(first + number, 9)
             writer.add([tokenizer.bos, *tokenizer.encode(text), tokenizer.eos], len(text))
         shards.append(writer.close(split, "web", "en"))
-    write_list(folder / "tokenize", shards, tokenizer.vocabulary)
+    write_list(folder / "tokenize", shards, tokenizer.vocab_size)
     (folder / "tokenize" / "tokenizer").mkdir()
     tokenizer.save(folder / "tokenize" / "tokenizer")
 
@@ -75,7 +75,16 @@ def run(tokenizer: Tokenizer, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def small_model(tokenizer: Tokenizer) -> Llama:
     torch.manual_seed(0)
-    return Llama(Model(layers=2, width=96, heads=4, kv_heads=2, ffn_width=192, vocabulary=tokenizer.vocabulary))
+    return Llama(
+        ModelConfig(
+            num_hidden_layers=2,
+            hidden_size=96,
+            num_attention_heads=4,
+            num_key_value_heads=2,
+            intermediate_size=192,
+            vocab_size=tokenizer.vocab_size,
+        )
+    )
 
 
 @pytest.fixture(scope="session")

@@ -3,12 +3,12 @@ import pytest
 
 from altiplano.errors import InputError
 from altiplano.inference.released_model import Served
-from altiplano.recipe.schema import Redteam
+from altiplano.recipe.schema import RedteamConfig
 from altiplano.redteam.memorisation import memorisation
 from altiplano.redteam.verbatim import TrainingIndex, longest_common_run
 from altiplano.tokens.shards import read_shards
 
-SETTINGS = Redteam(extraction_samples=40, extraction_prefix=20, extraction_suffix=20)
+SETTINGS = RedteamConfig(extraction_samples=40, extraction_prefix=20, extraction_suffix=20)
 
 
 def test_a_model_that_knows_its_text_by_heart_is_caught(run, knows_all: Served):
@@ -37,7 +37,7 @@ def test_an_ignorant_model_says_nothing_by_heart(run, ignorant: Served):
 def test_limits_that_no_document_can_meet_are_named(run, ignorant: Served):
     train = read_shards(run / "tokenize", "train")
     with pytest.raises(InputError, match="extraction_prefix"):
-        memorisation(ignorant, train, [], Redteam(extraction_prefix=100, extraction_suffix=100), seed=0)
+        memorisation(ignorant, train, [], RedteamConfig(extraction_prefix=100, extraction_suffix=100), seed=0)
 
 
 def test_the_index_finds_the_longest_verbatim_run():

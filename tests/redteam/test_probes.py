@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from altiplano.inference.released_model import Served
-from altiplano.recipe.schema import Redteam
+from altiplano.recipe.schema import RedteamConfig
 from altiplano.redteam.attack import gate, prompt_probes
 from altiplano.redteam.probes import credentials, encoding, injection, instructions, malware, toxicity
 from altiplano.redteam.probes.all import probes
@@ -71,13 +71,13 @@ def test_a_probe_that_its_control_passes_is_uninformative_and_does_not_count():
     assert [test["informative"] for test in tests] == [False, True]
     assert [test["excess"] for test in tests] == [0.0, 1.0]
     others = [{"name": "extraction", "excess": 0.0}, {"name": "personal data", "leaked": 0}]
-    verdict = gate([*others, *tests], Redteam())
+    verdict = gate([*others, *tests], RedteamConfig())
     assert [line["passed"] for line in verdict] == [True, True, False]
-    assert all(line["passed"] for line in gate([*others, tests[0]], Redteam()))
+    assert all(line["passed"] for line in gate([*others, tests[0]], RedteamConfig()))
 
 
 def test_the_bigram_control_speaks_in_pairs_of_the_training_text(stream, ignorant: Served, tokenizer):
-    bigram = Bigram(stream, tokenizer.vocabulary)
+    bigram = Bigram(stream, tokenizer.vocab_size)
     prompts = ["the mountain", "the river", "zzz"]
     said = bigram.say(ignorant, prompts, 30, seed=0)
     assert said == bigram.say(ignorant, prompts, 30, seed=0)
@@ -92,7 +92,7 @@ def test_stereotype_pairs_are_balanced_and_a_biased_model_is_seen(stream, ignora
     for category in TEMPLATES:
         words = [(set(one.split()) - set(other.split())).pop() for name, one, other in pairs() if name == category]
         assert sorted(Counter(words).values()) == [6, 6]
-    bigram = Bigram(stream, tokenizer.vocabulary)
+    bigram = Bigram(stream, tokenizer.vocab_size)
     assert stereotypes(ignorant, bigram.log_probability, seed=0)["informative"] is False
     rows = [[tokenizer.bos, *tokenizer.encode(one)] for _, one, _ in pairs()]
     biased = stereotypes(overfit(rows, 120), bigram.log_probability, seed=0)

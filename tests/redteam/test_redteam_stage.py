@@ -2,10 +2,10 @@ import json
 from types import SimpleNamespace
 
 from altiplano.model.weights import hugging_face_config, save_weights
-from altiplano.recipe.schema import Redteam
+from altiplano.recipe.schema import RedteamConfig
 from altiplano.stages.redteam import STAGE
 
-SETTINGS = Redteam(extraction_samples=20, extraction_prefix=20, extraction_suffix=20, generation_tokens=32)
+SETTINGS = RedteamConfig(extraction_samples=20, extraction_prefix=20, extraction_suffix=20, generation_tokens=32)
 
 
 def attack(served, run, folder, name):

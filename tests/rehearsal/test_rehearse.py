@@ -19,7 +19,7 @@ from altiplano.recipe.load import load_recipe
 from altiplano.rehearsal.compare import kinds_of_rank
 
 # Fake tensors have no size: a large model takes no longer than a small one.
-JOB = ["llama-3.1-8b", "--set", "batch.tokens=64Ki", "--set", "model.layers=6"]
+JOB = ["llama-3.1-8b", "--set", "batch.tokens=64Ki", "--set", "model.num_hidden_layers=6"]
 
 
 def test_sixteen_ranks_are_as_planned(capsys: pytest.CaptureFixture[str]) -> None:
@@ -44,13 +44,13 @@ def test_sixteen_ranks_are_as_planned(capsys: pytest.CaptureFixture[str]) -> Non
 
 @pytest.mark.parametrize("layout", ["dp2.rep2.cp2.tp2.mb1.recompute-full", "dp2.pp2.v4.mb1", "dp2.pp2.zbv.mb1"])
 def test_other_layouts_are_as_planned(layout: str) -> None:
-    assert run(["rehearse", *JOB, "--set", "model.layers=10", "--layout", layout]) == 0
+    assert run(["rehearse", *JOB, "--set", "model.num_hidden_layers=10", "--layout", layout]) == 0
 
 
 @pytest.mark.parametrize("precision", ["bfloat16", "float32"])
 @pytest.mark.parametrize("size", [1, 8])
 def test_tensor_parallelism_without_data_parallelism_is_as_planned(precision: str, size: int) -> None:
-    job = [*JOB, "--set", "model.layers=2", "--set", f"precision.compute={precision}"]
+    job = [*JOB, "--set", "model.num_hidden_layers=2", "--set", f"precision.compute={precision}"]
     assert run(["rehearse", *job, "--layout", f"tp2.mb{size}"]) == 0
 
 
@@ -63,7 +63,7 @@ def test_a_wrong_plan_is_found(monkeypatch: pytest.MonkeyPatch, capsys: pytest.C
             replace(one, count=one.count + 1) if one.kind == "reduce_scatter" else one for one in real(*arguments)
         ],
     )
-    assert run(["rehearse", *JOB, "--set", "model.layers=2", "--layout", "dp2.mb1"]) == 1
+    assert run(["rehearse", *JOB, "--set", "model.num_hidden_layers=2", "--layout", "dp2.mb1"]) == 1
     printed = capsys.readouterr().out
     wrong = [line for line in printed.splitlines() if line.startswith("✗")]
     assert wrong
@@ -76,7 +76,7 @@ def test_training_code_that_cannot_take_a_step_is_one_line(
     # Past the check of layouts, as a mistake in it would be: 8 heads of keys over 3 ranks.
     monkeypatch.setattr("altiplano.commands.check_layout", lambda *arguments: None)
     monkeypatch.setattr("altiplano.planning.plan.check_runnable", lambda *arguments: None)
-    assert run(["rehearse", *JOB, "--set", "model.layers=2", "--layout", "tp3.mb1"]) == 1
+    assert run(["rehearse", *JOB, "--set", "model.num_hidden_layers=2", "--layout", "tp3.mb1"]) == 1
     error = capsys.readouterr().err
     assert "Traceback" not in error
     assert "cannot take a step" in error.splitlines()[-1]
@@ -85,7 +85,7 @@ def test_training_code_that_cannot_take_a_step_is_one_line(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--layout", "tp3"], "tp = 3 does not divide model.kv_heads = 8"),
+        (["--layout", "tp3"], "tp = 3 does not divide model.num_key_value_heads = 8"),
         (
             ["--cluster", "h100-2048", "--layout", "dp2.tp2.pp4"],
             "layout dp2.tp2.pp4 is of 16 devices, h100-2048 has 2048",

@@ -14,7 +14,7 @@ from altiplano.model.llama import Llama, initial_value
 from altiplano.model.weights import hugging_face_config, save_weights
 from altiplano.recipe.cluster import Cluster
 from altiplano.recipe.load import load_recipe
-from altiplano.recipe.schema import Model, Recipe
+from altiplano.recipe.schema import ModelConfig, Recipe
 from altiplano.records.run_records import STAGES
 from altiplano.tokens.shards import ShardWriter, token_dtype, write_list
 from altiplano.tokens.tokenizer import Tokenizer
@@ -24,12 +24,12 @@ name = "tiny"
 seed = 7
 
 [model]
-layers = 2
-width = 64
-heads = 4
-kv_heads = 2
-ffn_width = 128
-vocabulary = 640
+num_hidden_layers = 2
+hidden_size = 64
+num_attention_heads = 4
+num_key_value_heads = 2
+intermediate_size = 128
+vocab_size = 640
 
 [[corpus.sources]]
 name = "pages"
@@ -207,15 +207,15 @@ def write_tokenize(folder: Path, tokenizer: Tokenizer) -> None:
     shards = []
     for split, copies in (("train", 12), ("heldout", 2)):
         for i, (domain, language) in enumerate(GROUPS):
-            writer = ShardWriter(folder / split / f"{domain}.{language}", token_dtype(tokenizer.vocabulary))
+            writer = ShardWriter(folder / split / f"{domain}.{language}", token_dtype(tokenizer.vocab_size))
             for n in range(copies * (5 - i)):
                 text = TEXT * (1 + n % 3)
                 writer.add([tokenizer.bos, *tokenizer.encode(text), tokenizer.eos], len(text.encode()))
             shards.append(writer.close(split, domain, language))
-    write_list(folder, shards, tokenizer.vocabulary)
+    write_list(folder, shards, tokenizer.vocab_size)
 
 
-def write_train(folder: Path, shape: Model, tokenizer: Tokenizer) -> None:
+def write_train(folder: Path, shape: ModelConfig, tokenizer: Tokenizer) -> None:
     weights = folder / "weights"
     weights.mkdir()
     model = Llama(shape)
@@ -260,7 +260,7 @@ def write_train(folder: Path, shape: Model, tokenizer: Tokenizer) -> None:
             }
             heldout.write(json.dumps({"step": step, "tokens": step * 4096, "groups": groups, "total": total}) + "\n")
     run = {
-        "parameters": model.shape.vocabulary * 64 * 2 + 2 * (64 * 64 * 2 + 64 * 32 * 2 + 3 * 64 * 128 + 128) + 64,
+        "parameters": model.shape.vocab_size * 64 * 2 + 2 * (64 * 64 * 2 + 64 * 32 * 2 + 3 * 64 * 128 + 128) + 64,
         "tokens": 400 * 4096,
         "steps": 400,
         "world_size": 2,

@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 import pytest
 
 from altiplano.cli import run
-from altiplano.planning.case import Case, Spread
+from altiplano.planning.case import Case, Parallelism
 from altiplano.planning.model_size import Shape
 from altiplano.report.charts.plan_charts import Part, schedule, stacked_chart, timeline_chart, waterfall_chart
 
@@ -61,5 +61,5 @@ def test_bars_add_up() -> None:
     rows = [("rank 0", [Part("weights", 3.0, 0), Part("logits", 1.5, 1)])]
     assert ">4.5<" in stacked_chart("Memory", rows, 8.0, "GiB")
     assert "4.5 s" in waterfall_chart("Step", rows[0][1], "s")
-    case = Case(Shape(32, 64, 4, 4, 128, 1000), 128, 64, Spread(pp=4))
+    case = Case(Shape(32, 64, 4, 4, 128, 1000), 128, 64, Parallelism(pp=4))
     assert timeline_chart("Pipeline", case, 1.0, 2.0).count("<rect") == 2 * 4 * 12

@@ -177,7 +177,7 @@ def test_again_begins_a_stage_anew_that_cannot_be_gone_on_with(tmp_path: Path, m
         return Result({}, finished=ctx.recipe.seed == 5)
 
     stages = (
-        Stage("train", ("seed",), (), train, precious=True),
+        Stage("train", ("seed",), (), train, protect_partial_work=True),
         Stage("release", (), ("train",), lambda ctx: Result({})),
     )
     monkeypatch.setattr("altiplano.stages.run.STAGES", stages)

@@ -52,7 +52,7 @@ def test_the_same_tokens_everywhere(
     for tokenizer in (*imported.values(), trained):
         assert tokenizer.encode(text) == expected
         assert tokenizer.hugging_face.encode(text, add_special_tokens=False).ids == expected
-        assert (tokenizer.bos, tokenizer.vocabulary) == (trained.bos, trained.vocabulary)
+        assert (tokenizer.bos, tokenizer.vocab_size) == (trained.bos, trained.vocab_size)
 
 
 def test_what_is_no_such_tokenizer_is_one_line(tmp_path: Path, ranks: dict[bytes, int]) -> None:

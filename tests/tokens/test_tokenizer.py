@@ -42,7 +42,7 @@ def test_special_tokens_are_llama_3s(tokenizer: Tokenizer) -> None:
     assert names[0] == "<|begin_of_text|>"
     assert names[9] == "<|eot_id|>"  # 128009 in Llama 3
     assert names[255] == "<|reserved_special_token_247|>"
-    assert tokenizer.vocabulary == 640
+    assert tokenizer.vocab_size == 640
     assert (tokenizer.bos, tokenizer.eos) == (384, 385)
 
 
@@ -62,7 +62,7 @@ def test_training_is_deterministic(tokenizer: Tokenizer) -> None:
 
 
 def test_too_little_text_says_what_would_do() -> None:
-    with pytest.raises(InputError, match=r"too small for model.vocabulary = 5,000.*--set model.vocabulary="):
+    with pytest.raises(InputError, match=r"too small for model.vocab_size = 5,000.*--set model.vocab_size="):
         Tokenizer.train(["a few words"], 5000)
 
 

@@ -10,7 +10,7 @@ from altiplano.model.llama import Llama
 from altiplano.planning.model_size import training_flops_per_token
 from altiplano.recipe.layout import parse_layout
 from altiplano.recipe.load import load_recipe
-from altiplano.recipe.schema import Optimizer, Recipe
+from altiplano.recipe.schema import OptimizerConfig, Recipe
 from altiplano.tokens.loader import IGNORED
 from altiplano.training.loss import token_losses
 from altiplano.training.metrics import JsonLines
@@ -34,7 +34,7 @@ def test_learning_rate_of_the_source_recipe() -> None:
 
 
 def test_a_run_of_one_step_has_a_rate() -> None:
-    assert learning_rate(0, 1, Optimizer(learning_rate=1.0, warmup_steps=0)) == 1.0
+    assert learning_rate(0, 1, OptimizerConfig(learning_rate=1.0, warmup_steps=0)) == 1.0
 
 
 def test_adamw_equals_its_formula_and_decays_matrices_only(small_recipe: Recipe) -> None:
@@ -82,7 +82,7 @@ def test_flops_equal_pytorchs_count_of_matrix_products(small_recipe: Recipe) -> 
     with FlopCounterMode(display=False) as counter:
         model(tokens).sum().backward()
     products = sum(count for name, count in counter.get_flop_counts()["Global"].items() if "mm" in str(name))
-    attention = 3 * shape.layers * 4 * sequence * shape.width
+    attention = 3 * shape.num_hidden_layers * 4 * sequence * shape.hidden_size
     ours = training_flops_per_token(shape, sequence, causal=False) - attention
     assert products == ours * tokens.numel()
 

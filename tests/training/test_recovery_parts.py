@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from altiplano.recipe.schema import Checkpoint, Guards
+from altiplano.recipe.schema import CheckpointConfig, GuardsConfig
 from altiplano.training.accounting import ledger
 from altiplano.training.accounting.goodput import against_formula, goodput, sessions
 from altiplano.training.checkpoints.checkpoint import write_manifest
@@ -54,7 +54,7 @@ def test_a_rank_may_take_several_times_what_it_took_until_now(tmp_path: Path, mo
 
 
 def test_spikes_are_far_above_the_median_and_not_remembered() -> None:
-    detector = SpikeDetector(Guards(spike_window=16, spike_zscore=8, spike_patience=3))
+    detector = SpikeDetector(GuardsConfig(spike_window=16, spike_zscore=8, spike_patience=3))
     wiggle = [0.00, 0.03, -0.02, 0.05, -0.04, 0.01, 0.02, -0.03, 0.04, -0.01]
     assert not any(detector.judge(4 + w, 1.0 + w) for w in wiggle)
     assert not detector.judge(4.2, 1.0)  # 0.6745 · 0.2 / max(MAD, 1 % of 4) is 3.4
@@ -64,7 +64,7 @@ def test_spikes_are_far_above_the_median_and_not_remembered() -> None:
     assert not detector.judge(3.0, 1.0)  # a loss that falls is no spike
     assert detector.in_a_row == 0
     past = [(4 + w, 1.0, False) for w in wiggle]
-    assert SpikeDetector(Guards(spike_window=16, spike_zscore=8), [*past, (9.0, 1.0, True)]).in_a_row == 1
+    assert SpikeDetector(GuardsConfig(spike_window=16, spike_zscore=8), [*past, (9.0, 1.0, True)]).in_a_row == 1
 
 
 @given(st.lists(st.tuples(st.integers(0, 30), st.integers(1, 5)), max_size=5), st.integers(1, 4))
@@ -170,7 +170,7 @@ def test_both_tiers_of_checkpoints_are_kept(tmp_path: Path) -> None:
         folder = tmp_path / f"step-{step:08d}"
         folder.mkdir()
         write_manifest(folder, {"tier": "permanent" if step % 50 == 0 else "rolling"})
-    settings = Checkpoint(keep=2, keep_rolling=3)
+    settings = CheckpointConfig(keep=2, keep_rolling=3)
     # Only what this session has verified permits to remove others.
     assert prune(tmp_path, tmp_path / "step-00000100", settings, {80, 100}) == {}
     assert sorted(int(path.name[5:]) for path in tmp_path.iterdir()) == [*range(10, 110, 10)]
@@ -190,7 +190,7 @@ def test_a_checkpoint_whose_manifest_cannot_be_trusted_stays(tmp_path: Path) -> 
     (tmp_path / "step-00000020" / "manifest.json").unlink()
     (tmp_path / "step-00000020" / "manifest.json").mkdir()  # cannot be read, by root either
     (tmp_path / "step-00000030 copy").mkdir()  # somebody else's, whatever it is
-    skipped = prune(tmp_path, tmp_path / "step-00000050", Checkpoint(keep=1), {50})
+    skipped = prune(tmp_path, tmp_path / "step-00000050", CheckpointConfig(keep=1), {50})
     assert sorted(path.name for path in skipped) == ["step-00000010", "step-00000020"]
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         *("step-00000010", "step-00000020", "step-00000030 copy", "step-00000050")

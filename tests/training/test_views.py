@@ -9,7 +9,7 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from altiplano.errors import InputError
-from altiplano.training.loggers import TensorBoard, check_views, open_views
+from altiplano.training.loggers import TensorBoard, check_loggers, open_loggers
 
 
 def metrics(step: int, loss: float) -> dict[str, Any]:
@@ -30,7 +30,7 @@ def shown(folder: Path, name: str) -> list[tuple[int, float]]:
 
 
 def test_tensorboard_shows_the_records(tmp_path: Path) -> None:
-    (view,) = open_views(["tensorboard"], tmp_path, "test", 0)
+    (view,) = open_loggers(["tensorboard"], tmp_path, "test", 0)
     for step in (1, 2):
         view.write(metrics(step, 1 / step))
         assert shown(tmp_path, "train/loss")[-1] == (step, 1 / step)  # at once, not when the run ends
@@ -60,9 +60,9 @@ def test_steps_that_were_taken_back_are_not_shown(tmp_path: Path) -> None:
 def test_missing_libraries_and_unknown_views_are_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(InputError, match=r'tensorboard is an optional package: pip install "altiplano\[tensorboard\]"'):
-        check_views(["tensorboard"])
+        check_loggers(["tensorboard"])
     with pytest.raises(InputError, match="moon is not a view of a run; choose from tensorboard, wandb"):
-        check_views(["moon"])
+        check_loggers(["moon"])
 
 
 def test_wandb_offline_keeps_one_run_over_sessions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -72,7 +72,7 @@ def test_wandb_offline_keeps_one_run_over_sessions(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr(builtins, "input", lambda *_: pytest.fail("asked the terminal"))
     identities = set()
     for first in (1, 3):
-        (view,) = open_views(["wandb"], tmp_path, "test", first - 1)
+        (view,) = open_loggers(["wandb"], tmp_path, "test", first - 1)
         view.write(metrics(first, 0.5))
         view.write(metrics(first + 1, 0.25))
         view.write(HELDOUT)

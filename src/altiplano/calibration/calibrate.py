@@ -11,11 +11,13 @@ from altiplano.calibration.predictions import Predictions, halves, predict
 from altiplano.calibration.temperature import fit, of_each
 from altiplano.errors import InputError
 from altiplano.model.llama import Llama
-from altiplano.recipe.schema import Calibration
+from altiplano.recipe.schema import CalibrationConfig
 from altiplano.tokens.shards import Shard
 
 
-def calibrate(model: Llama, shards: Sequence[Shard], context: int, settings: Calibration, seed: int) -> dict[str, Any]:
+def calibrate(
+    model: Llama, shards: Sequence[Shard], context: int, settings: CalibrationConfig, seed: int
+) -> dict[str, Any]:
     """The content of ``calibration.json``. ``shards`` are held-out ones. Raises InputError when they are too few."""
     to_fit, to_test = halves(shards, seed, context, settings.max_tokens)
     if not to_fit or not to_test:

@@ -82,7 +82,7 @@ def halves(shards: Sequence[Shard], seed: int, context: int, max_tokens: int) ->
 def predict(model: Llama, windows: Sequence[Window], what: str) -> Predictions:
     """Run the model once over the windows and keep its hidden states (float32, on the CPU)."""
     total = sum(len(window.tokens) - 1 for window in windows)
-    hidden = torch.empty(total, model.shape.width)
+    hidden = torch.empty(total, model.shape.hidden_size)
     starts = np.cumsum([0, *(len(window.tokens) - 1 for window in windows)])
     for index, states in track(hidden_rows(model, [window.tokens for window in windows]), what, len(windows)):
         hidden[starts[index] : starts[index + 1]] = states[:-1].float().cpu()

@@ -20,7 +20,7 @@ from altiplano.corpus.readers.listing import Task
 from altiplano.corpus.readers.raw import Bad, Raw
 from altiplano.corpus.readers.read import read
 from altiplano.optional_imports import extra
-from altiplano.recipe.schema import Corpus
+from altiplano.recipe.schema import CorpusConfig
 
 CHUNK_BYTES = 32 * 2**20
 """Text held at a time."""
@@ -58,7 +58,7 @@ def personal_path(folder: Path, number: int) -> Path:
     return folder / f"personal-{number:05d}.parquet"
 
 
-def annotate_shard(task: Task, corpus: Corpus, salt: str, folder: Path) -> None:
+def annotate_shard(task: Task, corpus: CorpusConfig, salt: str, folder: Path) -> None:
     """Writes the shard's documents, the hashes of its personal data and, last, its counts."""
     counts = Counts(task.source.name)
     removed: list[tuple[str, str, str]] = []
@@ -133,7 +133,7 @@ class Counts:
 
 
 def _chunks(
-    task: Task, corpus: Corpus, salt: str, counts: Counts, removed: list[tuple[str, str, str]]
+    task: Task, corpus: CorpusConfig, salt: str, counts: Counts, removed: list[tuple[str, str, str]]
 ) -> Iterator[list[dict[str, Any]]]:
     """Rows of about CHUNK_BYTES of text at a time, each ordered by id."""
     lists = word_lists(corpus)
@@ -170,7 +170,7 @@ def _chunks(
 
 
 def _documents(
-    raw: Raw, task: Task, corpus: Corpus, lists: dict[str, Listed]
+    raw: Raw, task: Task, corpus: CorpusConfig, lists: dict[str, Listed]
 ) -> list[tuple[dict[str, Any], list[tuple[str, str]]]]:
     """The raw document's pieces (one, unless it is very long) and the personal data found in each."""
     name, domain = task.source.name, task.source.domain
@@ -207,7 +207,7 @@ def _documents(
     return found
 
 
-def word_lists(corpus: Corpus) -> dict[str, Listed]:
+def word_lists(corpus: CorpusConfig) -> dict[str, Listed]:
     return read_word_lists({name: corpus.root / path for name, path in corpus.quality.word_lists.items()})
 
 

@@ -31,7 +31,7 @@ from altiplano.corpus.readers.listing import Task, inputs, plan
 from altiplano.corpus.splits import split
 from altiplano.errors import InputError
 from altiplano.optional_imports import require
-from altiplano.recipe.schema import Corpus
+from altiplano.recipe.schema import CorpusConfig
 from altiplano.recipe.units import human_bytes
 
 # So many lost records never stop a run: a share means nothing in a handful.
@@ -42,7 +42,7 @@ SAMPLE = 2000
 
 
 def curate(
-    corpus: Corpus,
+    corpus: CorpusConfig,
     seed: int,
     folder: Path,
     workers: int | None = None,
@@ -70,7 +70,7 @@ def curate(
     return _counts(files.read_json(folder / "audit.json"))
 
 
-def _steps(corpus: Corpus, seed: int, folder: Path, steps: Path, engine: Engine) -> dict[str, Any]:
+def _steps(corpus: CorpusConfig, seed: int, folder: Path, steps: Path, engine: Engine) -> dict[str, Any]:
     """Read, annotate, decide, publish; returns the audit."""
     salt = salt_of(seed)
     tasks = plan(corpus)
@@ -109,7 +109,7 @@ def _steps(corpus: Corpus, seed: int, folder: Path, steps: Path, engine: Engine)
     return audit(parts, counted, overlap, salt, corpus, groups, ranks, SAMPLE)
 
 
-def _earlier(corpus: Corpus, shards: list[Shard]) -> list[Shard]:
+def _earlier(corpus: CorpusConfig, shards: list[Shard]) -> list[Shard]:
     """The documents of earlier runs. Raises InputError when a folder has none."""
     found: list[Path] = []
     for folder in corpus.deduplication.against:
@@ -120,7 +120,7 @@ def _earlier(corpus: Corpus, shards: list[Shard]) -> list[Shard]:
     return numbered(found, shards[-1].first + shards[-1].rows, len(shards), earlier=True)
 
 
-def _fingerprints(corpus: Corpus, seed: int, listing: dict[str, Any]) -> tuple[str, str]:
+def _fingerprints(corpus: CorpusConfig, seed: int, listing: dict[str, Any]) -> tuple[str, str]:
     """Of all that determines the result, and of all that determines the annotations; where the corpus lies does not."""
     settings: dict[str, Any] = corpus.model_dump(mode="json", exclude={"root"})
     later = ("quality", "languages", "deduplication", "heldout", "benchmarks", "max_bad_records")
@@ -161,7 +161,7 @@ def _take_annotations(before: Path, steps: Path, annotation: str) -> None:
         files.write_json(counts_path(steps, number), counts)
 
 
-def _check_readable(corpus: Corpus, tasks: list[Task], counted: list[dict[str, Any]]) -> None:
+def _check_readable(corpus: CorpusConfig, tasks: list[Task], counted: list[dict[str, Any]]) -> None:
     lost, read = sum(c["lost"] for c in counted), sum(c["documents"] for c in counted)
     worst = max((bad for c in counted for bad in c["bad"]), key=lambda bad: bad["count"], default=None)
     what = f" (most often: {worst['reason']}, such as {worst['example']})" if worst else ""

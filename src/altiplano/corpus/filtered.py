@@ -8,14 +8,14 @@ import numpy as np
 from altiplano.corpus import filters
 from altiplano.corpus.documents import Columns, Shard, load_columns
 from altiplano.corpus.thresholds import Group
-from altiplano.recipe.schema import Corpus
+from altiplano.recipe.schema import CorpusConfig
 
 
 @dataclass(frozen=True)
 class Rules:
     """What decisions about a shard need beside its own columns. Later steps fill in the later fields."""
 
-    corpus: Corpus
+    corpus: CorpusConfig
     groups: list[Group]
     steps: Path
     clusters: Path | None = None

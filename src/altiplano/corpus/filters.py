@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from altiplano.corpus import thresholds
 from altiplano.corpus.thresholds import Group, limits_of
 from altiplano.recipe.quality import CodeLimits, ProseLimits
-from altiplano.recipe.schema import Corpus
+from altiplano.recipe.schema import CorpusConfig
 
 Columns = Mapping[str, NDArray[Any]]
 Reasons = NDArray[np.object_]
@@ -46,7 +46,7 @@ BUCKET_SHARES = (1 / 3, 2 / 3)
 """Quantiles of perplexity that part them, as CCNet's."""
 
 
-def quality(columns: Columns, corpus: Corpus, groups: list[Group] | None = None) -> Reasons:
+def quality(columns: Columns, corpus: CorpusConfig, groups: list[Group] | None = None) -> Reasons:
     """Reasons from language and heuristics; empty where a document passes. ``groups`` default to ``prose_groups``."""
     if groups is None:
         groups = prose_groups(columns, corpus)
@@ -67,7 +67,7 @@ def quality(columns: Columns, corpus: Corpus, groups: list[Group] | None = None)
     return reasons
 
 
-def prose_groups(columns: Columns, corpus: Corpus) -> list[Group]:
+def prose_groups(columns: Columns, corpus: CorpusConfig) -> list[Group]:
     """The limits of each domain × language, from the documents of trusted sources whose language is certain."""
     wanted = corpus.quality.trusted
     trusted = np.isin(columns["source"], wanted) if wanted else columns["domain"] == "reference"

@@ -34,7 +34,7 @@ from altiplano.corpus.filtered import Rules, decide
 from altiplano.corpus.filters import group_names
 from altiplano.corpus.words import U64, ngram_hashes, word_hashes
 from altiplano.errors import InputError
-from altiplano.recipe.schema import Corpus, Heldout
+from altiplano.recipe.schema import CorpusConfig, HeldoutConfig
 
 NGRAM = 13
 """Words (GPT-3's and Llama's decontamination length)."""
@@ -51,7 +51,7 @@ def place(document_hashes: NDArray[Any]) -> NDArray[np.float64]:
 class Chooser:
     """Finds, shard by shard, up to which place each domain × language is held out. Remembers a few places of each."""
 
-    def __init__(self, settings: Heldout):
+    def __init__(self, settings: HeldoutConfig):
         self.settings = settings
         self.lowest: dict[str, NDArray[np.float64]] = {}
         self.highest: dict[str, float] = {}
@@ -106,7 +106,7 @@ MIN_WORDS = 8
 MAX_SHARE = 0.5
 
 
-def write_ngrams(corpus: Corpus, folder: Path) -> Path | None:
+def write_ngrams(corpus: CorpusConfig, folder: Path) -> Path | None:
     """Write the n-grams of every item: [3, n-grams] hash, item and length, ascending. None without benchmarks.
 
     Raises InputError when a pattern matches no file.

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from altiplano.recipe.quality import ProseLimits, Quality
+from altiplano.recipe.quality import ProseLimits, QualityConfig
 from altiplano.recipe.units import Section
 
 Columns = Mapping[str, NDArray[Any]]
@@ -73,7 +73,7 @@ class Group:
     trusted: int
 
 
-def prose_groups(columns: Columns, quality: Quality, trusted: NDArray[np.bool_]) -> list[Group]:
+def prose_groups(columns: Columns, quality: QualityConfig, trusted: NDArray[np.bool_]) -> list[Group]:
     """One per domain × language of the prose that there is. ``trusted`` marks documents."""
     domains, languages = columns["domain"].astype(str), columns["language"].astype(str)
     prose = domains != "code"

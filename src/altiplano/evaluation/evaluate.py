@@ -14,7 +14,7 @@ from altiplano.evaluation.perplexity import describe, pack, score_windows
 from altiplano.model.llama import Llama
 from altiplano.model.weights import load_model
 from altiplano.progress import track
-from altiplano.recipe.schema import Evaluation
+from altiplano.recipe.schema import EvaluationConfig
 from altiplano.tokens.loader import IGNORED, Batch
 from altiplano.tokens.shards import Shard, read_shards
 from altiplano.tokens.tokenizer import Tokenizer
@@ -45,7 +45,9 @@ def document_losses(model: Llama, documents: Sequence[np.ndarray], sequence: int
     return np.bincount(owner, weights=losses.flatten()[: len(owner)], minlength=len(documents))
 
 
-def evaluate_folder(weights: Path, tokens: Path, *, sequence: int, settings: Evaluation, seed: int) -> dict[str, Any]:
+def evaluate_folder(
+    weights: Path, tokens: Path, *, sequence: int, settings: EvaluationConfig, seed: int
+) -> dict[str, Any]:
     """``{"groups", "total", "train_gap"}`` of a trained model on the held-out shards of a tokenized folder."""
     model, tokenizer = load_model(weights), Tokenizer.load(tokens / "tokenizer")
     heldout = {shard.name: shard for shard in read_shards(tokens, "heldout")}

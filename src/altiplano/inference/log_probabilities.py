@@ -70,7 +70,7 @@ class Score:
 def score(model: Llama, rows: Sequence[Tokens], temperature: float = 1.0, alternatives: int = 0) -> list[Score]:
     """Score every row, in order. Softmax in float32: in bfloat16 it moves the loss by 7e-4 nats."""
     results: list[Score | None] = [None] * len(rows)
-    chunk = max(1, LOGITS_AT_ONCE // model.shape.vocabulary)
+    chunk = max(1, LOGITS_AT_ONCE // model.shape.vocab_size)
     for index, hidden in hidden_rows(model, rows):
         targets = torch.as_tensor(rows[index], dtype=torch.int64, device=device_of(model))[1:]
         logprobs, likeliest = [torch.zeros(0)], []

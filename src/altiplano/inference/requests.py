@@ -157,8 +157,8 @@ def _prompts(served: Served, prompt: Any) -> tuple[list[list[int]], list[list[in
             continue
         if not one:
             raise RequestError(400, "a prompt of token numbers must not be empty", "prompt")
-        if max(one) >= served.model.shape.vocabulary:
-            message = f"token {max(one)} is outside the vocabulary of {served.model.shape.vocabulary}"
+        if max(one) >= served.model.shape.vocab_size:
+            message = f"token {max(one)} is outside the vocabulary of {served.model.shape.vocab_size}"
             raise RequestError(400, message, "prompt")
         tokens.append(one)
         shown.append(one)

@@ -13,7 +13,7 @@ from altiplano.corpus.execution import files
 from altiplano.corpus.thresholds import Group
 from altiplano.errors import InputError
 from altiplano.optional_imports import extra
-from altiplano.recipe.schema import Corpus
+from altiplano.recipe.schema import CorpusConfig
 from altiplano.records.run_records import read_json
 
 
@@ -24,7 +24,7 @@ class Curated:
     run: Path
     folder: Path
     audit: dict[str, Any]
-    corpus: Corpus
+    corpus: CorpusConfig
     """The settings that it was curated with."""
 
     @cached_property
@@ -45,7 +45,7 @@ def open_curated(run: Path) -> Curated:
     if audit is None or manifest is None:
         raise InputError(f"{run} has no curated documents: altiplano curate RECIPE --workspace {run}")
     try:
-        corpus = Corpus.model_validate(manifest["recipe"]["corpus"])
+        corpus = CorpusConfig.model_validate(manifest["recipe"]["corpus"])
         curated = Curated(run, folder, audit, corpus)
         _ = curated.groups
     except (KeyError, ValidationError) as error:

@@ -1,7 +1,7 @@
 """Causal attention that never crosses a document boundary: one function, whatever the device.
 
-Shapes: q is [rows, tokens, heads, head_width]; k and v have kv_heads heads (grouped-query attention, Ainslie et al.
-2023); the result has the shape of q.
+Shapes: q is [rows, tokens, heads, head_dim]; k and v have num_key_value_heads heads (grouped-query attention, Ainslie
+et al. 2023); the result has the shape of q.
 """
 
 from dataclasses import dataclass, field

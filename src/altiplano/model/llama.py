@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from altiplano.model.attention import Cache, Packing, cached_attention, causal_attention, document_packing
-from altiplano.recipe.schema import Model, RopeScaling
+from altiplano.recipe.schema import ModelConfig, RopeScaling
 
 Rotary = tuple[Tensor, Tensor]
 
@@ -28,14 +28,14 @@ def rotary_frequencies(width: int, theta: float, scaling: RopeScaling | None, de
     if scaling is None:
         return frequencies
     # Long waves are slowed by ``factor``, short ones kept, those between interpolated.
-    waves = scaling.original_context * frequencies / (2 * math.pi)
+    waves = scaling.original_max_position_embeddings * frequencies / (2 * math.pi)
     blend = (waves - scaling.low_freq_factor) / (scaling.high_freq_factor - scaling.low_freq_factor)
     blend = blend.clamp(0, 1)
     return frequencies * (blend + (1 - blend) / scaling.factor)
 
 
 def rotate(x: Tensor, rotary: Rotary) -> Tensor:
-    """Rotate each pair (i, i + head_width / 2) of x [rows, tokens, heads, head_width] by its token's angle."""
+    """Rotate each pair (i, i + head_dim / 2) of x [rows, tokens, heads, head_dim] by its token's angle."""
     cos, sin = rotary
     left, right = x.chunk(2, dim=-1)
     return x * cos + torch.cat([-right, left], dim=-1) * sin
@@ -44,18 +44,18 @@ def rotate(x: Tensor, rotary: Rotary) -> Tensor:
 class Attention(nn.Module):
     attend = staticmethod(causal_attention)
 
-    def __init__(self, shape: Model, layer: int):
+    def __init__(self, shape: ModelConfig, layer: int):
         super().__init__()
         self.layer = layer
-        self.head_width = shape.head_width
-        self.q_proj = nn.Linear(shape.width, shape.heads * shape.head_width, bias=False)
-        self.k_proj = nn.Linear(shape.width, shape.kv_heads * shape.head_width, bias=False)
-        self.v_proj = nn.Linear(shape.width, shape.kv_heads * shape.head_width, bias=False)
-        self.o_proj = nn.Linear(shape.heads * shape.head_width, shape.width, bias=False)
+        self.head_dim = shape.head_dim
+        self.q_proj = nn.Linear(shape.hidden_size, shape.num_attention_heads * shape.head_dim, bias=False)
+        self.k_proj = nn.Linear(shape.hidden_size, shape.num_key_value_heads * shape.head_dim, bias=False)
+        self.v_proj = nn.Linear(shape.hidden_size, shape.num_key_value_heads * shape.head_dim, bias=False)
+        self.o_proj = nn.Linear(shape.num_attention_heads * shape.head_dim, shape.hidden_size, bias=False)
 
     def forward(self, x: Tensor, rotary: Rotary, packing: Packing, cache: Cache | None, mask: Tensor | None) -> Tensor:
         # -1, not the number of heads: under tensor parallelism each rank projects to its own heads only.
-        q, k, v = (p(x).unflatten(-1, (-1, self.head_width)) for p in (self.q_proj, self.k_proj, self.v_proj))
+        q, k, v = (p(x).unflatten(-1, (-1, self.head_dim)) for p in (self.q_proj, self.k_proj, self.v_proj))
         q, k = rotate(q, rotary), rotate(k, rotary)
         if cache is not None and mask is not None:
             k, v = cache.extend(self.layer, k, v)
@@ -68,22 +68,22 @@ class Attention(nn.Module):
 class MLP(nn.Module):
     """SwiGLU (Shazeer 2020): down(silu(gate(x)) * up(x))."""
 
-    def __init__(self, shape: Model):
+    def __init__(self, shape: ModelConfig):
         super().__init__()
-        self.gate_proj = nn.Linear(shape.width, shape.ffn_width, bias=False)
-        self.up_proj = nn.Linear(shape.width, shape.ffn_width, bias=False)
-        self.down_proj = nn.Linear(shape.ffn_width, shape.width, bias=False)
+        self.gate_proj = nn.Linear(shape.hidden_size, shape.intermediate_size, bias=False)
+        self.up_proj = nn.Linear(shape.hidden_size, shape.intermediate_size, bias=False)
+        self.down_proj = nn.Linear(shape.intermediate_size, shape.hidden_size, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.down_proj(F.silu(self.gate_proj(x)) * self.up_proj(x))
 
 
 class Block(nn.Module):
-    def __init__(self, shape: Model, layer: int):
+    def __init__(self, shape: ModelConfig, layer: int):
         super().__init__()
-        self.input_layernorm = RMSNorm(shape.width, shape.norm_eps)
+        self.input_layernorm = RMSNorm(shape.hidden_size, shape.rms_norm_eps)
         self.self_attn = Attention(shape, layer)
-        self.post_attention_layernorm = RMSNorm(shape.width, shape.norm_eps)
+        self.post_attention_layernorm = RMSNorm(shape.hidden_size, shape.rms_norm_eps)
         self.mlp = MLP(shape)
 
     def forward(
@@ -103,20 +103,20 @@ class Llama(nn.Module):
 
     pack_documents = staticmethod(document_packing)
 
-    def __init__(self, shape: Model, layers: range | None = None, first: bool = True, last: bool = True):
+    def __init__(self, shape: ModelConfig, layers: range | None = None, first: bool = True, last: bool = True):
         super().__init__()
         self.shape = shape
-        layers = range(shape.layers) if layers is None else layers
-        self.embed_tokens = nn.Embedding(shape.vocabulary, shape.width) if first else None
+        layers = range(shape.num_hidden_layers) if layers is None else layers
+        self.embed_tokens = nn.Embedding(shape.vocab_size, shape.hidden_size) if first else None
         self.layers = nn.ModuleDict({str(layer): Block(shape, layer) for layer in layers})
-        self.norm = RMSNorm(shape.width, shape.norm_eps) if last else None
-        self.lm_head = nn.Linear(shape.width, shape.vocabulary, bias=False) if last else None
-        if shape.tied_embeddings and self.embed_tokens is not None and self.lm_head is not None:
+        self.norm = RMSNorm(shape.hidden_size, shape.rms_norm_eps) if last else None
+        self.lm_head = nn.Linear(shape.hidden_size, shape.vocab_size, bias=False) if last else None
+        if shape.tie_word_embeddings and self.embed_tokens is not None and self.lm_head is not None:
             self.lm_head.weight = self.embed_tokens.weight
 
     def rotary(self, start: int, tokens: int, device: torch.device, dtype: torch.dtype) -> Rotary:
-        """cos and sin [tokens, 1, head_width] of positions start … start + tokens - 1, computed in float64."""
-        frequencies = rotary_frequencies(self.shape.head_width, self.shape.rope_theta, self.shape.rope_scaling, device)
+        """cos and sin [tokens, 1, head_dim] of positions start … start + tokens - 1, computed in float64."""
+        frequencies = rotary_frequencies(self.shape.head_dim, self.shape.rope_theta, self.shape.rope_scaling, device)
         angles = torch.arange(start, start + tokens, dtype=torch.float64, device=device)[:, None] * frequencies
         angles = torch.cat([angles, angles], dim=-1)[:, None]
         return angles.cos().to(dtype), angles.sin().to(dtype)
@@ -180,8 +180,8 @@ class _RMSNorm(torch.autograd.Function):
         return dx.to(x.dtype), dweight.to(weight.dtype), None
 
 
-def initial_value(name: str, size: torch.Size, shape: Model, seed: int) -> Tensor:
-    """The whole parameter ``name`` in float32: ones for norms, else normal with ``init_std``.
+def initial_value(name: str, size: torch.Size, shape: ModelConfig, seed: int) -> Tensor:
+    """The whole parameter ``name`` in float32: ones for norms, else normal with ``initializer_range``.
 
     Projections that write to the residual stream are scaled by 1/sqrt(2 · layers) (Radford et al. 2019).
     """
@@ -190,5 +190,5 @@ def initial_value(name: str, size: torch.Size, shape: Model, seed: int) -> Tenso
     key = hashlib.sha256(f"{seed}/{name}".encode()).digest()
     generator = torch.Generator().manual_seed(int.from_bytes(key[:8], "big") >> 1)
     residual = name.endswith(("o_proj.weight", "down_proj.weight"))
-    std = shape.init_std / math.sqrt(2 * shape.layers) if residual else shape.init_std
+    std = shape.initializer_range / math.sqrt(2 * shape.num_hidden_layers) if residual else shape.initializer_range
     return torch.randn(size, generator=generator) * std

@@ -13,13 +13,13 @@ from torch import Tensor
 
 from altiplano.errors import InputError
 from altiplano.model.llama import Llama
-from altiplano.recipe.schema import Model, RopeScaling
+from altiplano.recipe.schema import ModelConfig, RopeScaling
 
 SHARD_BYTES = 5 * 10**9
 INDEX = "model.safetensors.index.json"
 
 # Size and element type of parameters by their names in ``Llama``, and a function from some names to their values.
-Sizes = Mapping[str, tuple[Sequence[int], torch.dtype]]
+ModelShape = Mapping[str, tuple[Sequence[int], torch.dtype]]
 Load = Callable[[list[str]], Mapping[str, Tensor]]
 COMPUTED = "rotary_emb.inv_freq"
 """Old transformers saved it in every layer; it follows from the configuration, and everyone ignores it."""
@@ -29,7 +29,7 @@ def hugging_face_name(name: str) -> str:
     return name if name.startswith("lm_head.") else f"model.{name}"
 
 
-def hugging_face_config(shape: Model, context: int, bos: int, eos: int, dtype: str = "float32") -> dict[str, Any]:
+def hugging_face_config(shape: ModelConfig, context: int, bos: int, eos: int, dtype: str = "float32") -> dict[str, Any]:
     """``config.json``. Both spellings of the rotary settings: transformers 4 reads one, 5 the other."""
     rope: dict[str, Any] = {"rope_type": "default"}
     scaling: dict[str, Any] | None = None
@@ -39,7 +39,7 @@ def hugging_face_config(shape: Model, context: int, bos: int, eos: int, dtype: s
             "factor": shape.rope_scaling.factor,
             "low_freq_factor": shape.rope_scaling.low_freq_factor,
             "high_freq_factor": shape.rope_scaling.high_freq_factor,
-            "original_max_position_embeddings": shape.rope_scaling.original_context,
+            "original_max_position_embeddings": shape.rope_scaling.original_max_position_embeddings,
         }
         rope = dict(scaling)
     return {
@@ -49,29 +49,29 @@ def hugging_face_config(shape: Model, context: int, bos: int, eos: int, dtype: s
         "attention_dropout": 0.0,
         "bos_token_id": bos,
         "eos_token_id": eos,
-        "head_dim": shape.head_width,
+        "head_dim": shape.head_dim,
         "hidden_act": "silu",
-        "hidden_size": shape.width,
-        "initializer_range": shape.init_std,
-        "intermediate_size": shape.ffn_width,
+        "hidden_size": shape.hidden_size,
+        "initializer_range": shape.initializer_range,
+        "intermediate_size": shape.intermediate_size,
         "max_position_embeddings": context,
         "mlp_bias": False,
-        "num_attention_heads": shape.heads,
-        "num_hidden_layers": shape.layers,
-        "num_key_value_heads": shape.kv_heads,
+        "num_attention_heads": shape.num_attention_heads,
+        "num_hidden_layers": shape.num_hidden_layers,
+        "num_key_value_heads": shape.num_key_value_heads,
         "pretraining_tp": 1,
-        "rms_norm_eps": shape.norm_eps,
+        "rms_norm_eps": shape.rms_norm_eps,
         "rope_theta": shape.rope_theta,
         "rope_scaling": scaling,
         "rope_parameters": {**rope, "rope_theta": shape.rope_theta},
-        "tie_word_embeddings": shape.tied_embeddings,
+        "tie_word_embeddings": shape.tie_word_embeddings,
         "torch_dtype": dtype,
         "use_cache": True,
-        "vocab_size": shape.vocabulary,
+        "vocab_size": shape.vocab_size,
     }
 
 
-def shape_from_config(config: dict[str, Any]) -> Model:
+def shape_from_config(config: dict[str, Any]) -> ModelConfig:
     """The inverse of ``hugging_face_config``, for any Llama folder. Raises InputError for other architectures."""
     if config.get("model_type") != "llama":
         raise InputError(f"model_type = {config.get('model_type')!r} in config.json: only llama models can be loaded")
@@ -80,13 +80,13 @@ def shape_from_config(config: dict[str, Any]) -> Model:
     kind = scaling.get("rope_type", scaling.get("type", "default"))
     if kind not in ("default", "llama3"):
         raise InputError(f"rope_type = {kind!r} in config.json: only llama3 scaling can be loaded")
-    return Model(
-        layers=config["num_hidden_layers"],
-        width=config["hidden_size"],
-        heads=config["num_attention_heads"],
-        kv_heads=config.get("num_key_value_heads", config["num_attention_heads"]),
-        ffn_width=config["intermediate_size"],
-        vocabulary=config["vocab_size"],
+    return ModelConfig(
+        num_hidden_layers=config["num_hidden_layers"],
+        hidden_size=config["hidden_size"],
+        num_attention_heads=config["num_attention_heads"],
+        num_key_value_heads=config.get("num_key_value_heads", config["num_attention_heads"]),
+        intermediate_size=config["intermediate_size"],
+        vocab_size=config["vocab_size"],
         rope_theta=config.get("rope_theta") or rope.get("rope_theta", 10_000.0),
         rope_scaling=None
         if kind == "default"
@@ -94,15 +94,15 @@ def shape_from_config(config: dict[str, Any]) -> Model:
             factor=scaling["factor"],
             low_freq_factor=scaling["low_freq_factor"],
             high_freq_factor=scaling["high_freq_factor"],
-            original_context=scaling["original_max_position_embeddings"],
+            original_max_position_embeddings=scaling["original_max_position_embeddings"],
         ),
-        norm_eps=config["rms_norm_eps"],
-        tied_embeddings=config.get("tie_word_embeddings", False),
-        init_std=config.get("initializer_range", 0.02),
+        rms_norm_eps=config["rms_norm_eps"],
+        tie_word_embeddings=config.get("tie_word_embeddings", False),
+        initializer_range=config.get("initializer_range", 0.02),
     )
 
 
-def weight_files(sizes: Sizes, shard_bytes: int = SHARD_BYTES) -> dict[str, list[str]]:
+def weight_files(sizes: ModelShape, shard_bytes: int = SHARD_BYTES) -> dict[str, list[str]]:
     """Which file holds which parameters: in the order of their names, files of at most ``shard_bytes``.
 
     A parameter that is larger has a file of its own.
@@ -125,7 +125,7 @@ def nbytes(size: Sequence[int], dtype: torch.dtype) -> int:
     return math.prod(size) * dtype.itemsize
 
 
-def stream_weights(sizes: Sizes, load: Load, folder: Path, shard_bytes: int = SHARD_BYTES) -> list[str]:
+def stream_weights(sizes: ModelShape, load: Load, folder: Path, shard_bytes: int = SHARD_BYTES) -> list[str]:
     """Write parameters under Hugging Face's names, one file after the other; return the file names.
 
     ``load`` is asked for the values of one file at a time, so no more than ``shard_bytes`` are in memory (or the
@@ -201,7 +201,7 @@ def load_model(folder: Path, dtype: torch.dtype = torch.float32) -> Llama:
                 }
         except (SafetensorError, OSError) as error:
             raise InputError(f"{file} is damaged ({error}); restore the file or release the model again") from error
-    if shape.tied_embeddings and "embed_tokens.weight" in state:
+    if shape.tie_word_embeddings and "embed_tokens.weight" in state:
         state.setdefault("lm_head.weight", state["embed_tokens.weight"])
     try:
         model.load_state_dict(state, assign=True)

@@ -22,7 +22,7 @@ _all_gather = getattr(dist, "all_gather_single", None) or dist.all_gather_into_t
 _reduce_scatter = getattr(dist, "reduce_scatter_single", None) or dist.reduce_scatter_tensor
 
 
-def held_places(sequence: int, ranks: int, rank: int) -> Tensor:
+def local_positions(sequence: int, ranks: int, rank: int) -> Tensor:
     """Places [sequence / ranks] in a row of the tokens that ``rank`` holds, in the order in which it holds them."""
     if ranks == 1:
         return torch.arange(sequence)
@@ -30,7 +30,7 @@ def held_places(sequence: int, ranks: int, rank: int) -> Tensor:
     return torch.cat([chunks[rank], chunks[2 * ranks - 1 - rank]])
 
 
-class RowShare(NamedTuple):
+class ContextShard(NamedTuple):
     """Which tokens of a row each context-parallel rank holds; made once, so that no step waits for a copy to a GPU."""
 
     group: dist.ProcessGroup
@@ -40,12 +40,12 @@ class RowShare(NamedTuple):
     """Places in the row of all tokens when they lie rank after rank."""
 
 
-def row_share(sequence: int, group: dist.ProcessGroup, device: torch.device) -> RowShare:
-    held = [held_places(sequence, group.size(), rank).to(device) for rank in range(group.size())]
-    return RowShare(group, held[group.rank()], torch.cat(held))
+def context_shard(sequence: int, group: dist.ProcessGroup, device: torch.device) -> ContextShard:
+    held = [local_positions(sequence, group.size(), rank).to(device) for rank in range(group.size())]
+    return ContextShard(group, held[group.rank()], torch.cat(held))
 
 
-def split_context(model: Llama, share: RowShare) -> None:
+def split_context(model: Llama, share: ContextShard) -> None:
     """Let ``model`` take this rank's tokens of every row, with ``document`` of the whole rows."""
     whole_rotary = model.rotary
 
@@ -59,7 +59,7 @@ def split_context(model: Llama, share: RowShare) -> None:
         return context_packing(document, share.held)
 
     def attend(q: Tensor, k: Tensor, v: Tensor, packing: Packing) -> Tensor:
-        keys, values = whole_row(torch.stack([k, v]), share)
+        keys, values = gather_sequence(torch.stack([k, v]), share)
         if q.is_cuda or in_use() == "native":
             return context_attention(q, keys, values, packing)
         return context_attention(q.float(), keys.float(), values.float(), packing).to(q.dtype)
@@ -100,7 +100,7 @@ def _block_mask(document: Tensor, held: Tensor) -> Packing:
 
 
 def context_attention(q: Tensor, k: Tensor, v: Tensor, packing: Packing) -> Tensor:
-    """Attention of this rank's queries [rows, tokens / ranks, heads, head_width] to keys and values of whole rows."""
+    """Attention of this rank's queries [rows, tokens / ranks, heads, head_dim] to keys and values of whole rows."""
     if q.is_cuda:
         return causal_attention(q, k, v, packing)
     q, k, v = (t.transpose(1, 2) for t in (q, k, v))
@@ -111,16 +111,16 @@ def context_attention(q: Tensor, k: Tensor, v: Tensor, packing: Packing) -> Tens
     return torch.cat(attended, dim=2).transpose(1, 2)
 
 
-def whole_row(mine: Tensor, share: RowShare) -> Tensor:
-    """[..., rows, tokens / ranks, heads, head_width] of every rank to those of whole rows, in the order of the row."""
-    return _WholeRow.apply(mine, share)
+def gather_sequence(mine: Tensor, share: ContextShard) -> Tensor:
+    """[..., rows, tokens / ranks, heads, head_dim] of every rank to those of whole rows, in the order of the row."""
+    return _GatherSequence.apply(mine, share)
 
 
-class _WholeRow(torch.autograd.Function):
+class _GatherSequence(torch.autograd.Function):
     """All-gather along the tokens; backward, every rank gets the sum of all ranks' gradients of its own tokens."""
 
     @staticmethod
-    def forward(ctx: Any, mine: Tensor, share: RowShare) -> Tensor:
+    def forward(ctx: Any, mine: Tensor, share: ContextShard) -> Tensor:
         ctx.share, tokens_first = share, mine.movedim(-3, 0).contiguous()
         gathered = tokens_first.new_empty(len(share.gathered), *tokens_first.shape[1:])
         _all_gather(gathered, tokens_first, group=share.group)

@@ -27,11 +27,11 @@ def shard_data(model: Llama, mesh: DeviceMesh, compute: torch.dtype, keep_gather
     # A warning about in-place operations on its outputs; the model has none.
     warnings.filterwarnings("ignore", message="FSDP2-wrapped module")
     parts = [*model.layers.values()]
-    if model.embed_tokens is not None and not model.shape.tied_embeddings:
+    if model.embed_tokens is not None and not model.shape.tie_word_embeddings:
         parts.append(model.embed_tokens)
     for part in parts:
         fully_shard(part, mesh=mesh, mp_policy=policy, reshard_after_forward=not keep_gathered)
-    if model.norm is not None and model.lm_head is not None and not model.shape.tied_embeddings:
+    if model.norm is not None and model.lm_head is not None and not model.shape.tie_word_embeddings:
         fully_shard([model.norm, model.lm_head], mesh=mesh, mp_policy=policy, reshard_after_forward=not keep_gathered)
     fully_shard(model, mesh=mesh, mp_policy=policy, reshard_after_forward=not keep_gathered)
     for module in fsdp_modules(model):

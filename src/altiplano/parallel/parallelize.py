@@ -10,17 +10,17 @@ from torch.distributed.tensor._utils import compute_local_shape_and_global_offse
 from altiplano.model.llama import Llama, initial_value
 from altiplano.parallel.bfloat16 import choose_products, set_attention
 from altiplano.parallel.compilation import compile_blocks
-from altiplano.parallel.context import row_share, split_context
+from altiplano.parallel.context import context_shard, split_context
 from altiplano.parallel.data import shard_data
 from altiplano.parallel.mesh import Mesh
-from altiplano.parallel.pipeline import SpreadModel, TokenLosses
+from altiplano.parallel.pipeline import ParallelModel, TokenLosses
 from altiplano.parallel.recomputation import WRAPPER, recompute_blocks
 from altiplano.parallel.tensor import split_tensors
-from altiplano.recipe.layout import Layout, pipeline_slots
+from altiplano.recipe.layout import Layout, partition_layers
 from altiplano.recipe.schema import Recipe
 
 
-def spread_model(recipe: Recipe, layout: Layout, mesh: Mesh, losses: TokenLosses) -> SpreadModel:
+def parallelize(recipe: Recipe, layout: Layout, mesh: Mesh, losses: TokenLosses) -> ParallelModel:
     """This process's parts of the recipe's model, one for each of its pipeline stages, with their initial weights."""
     compute = compute_type(recipe)
     products = choose_products() if compute is torch.bfloat16 and mesh.device.type == "cpu" else None
@@ -28,7 +28,7 @@ def spread_model(recipe: Recipe, layout: Layout, mesh: Mesh, losses: TokenLosses
     for part in parts:
         allocate(part, mesh.device)
         set_initial_weights(part, recipe)
-    return SpreadModel(parts, layout, mesh, recipe.batch.sequence_length, compute, losses, products)
+    return ParallelModel(parts, layout, mesh, recipe.batch.sequence_length, compute, losses, products)
 
 
 def compute_type(recipe: Recipe) -> torch.dtype:
@@ -45,7 +45,7 @@ def _shape_part(recipe: Recipe, layout: Layout, mesh: Mesh, stage: int) -> Llama
     with torch.device("meta"):
         part = Llama(
             recipe.model,
-            pipeline_slots(recipe.model.layers, layout.stages)[stage],
+            partition_layers(recipe.model.num_hidden_layers, layout.stages)[stage],
             first=stage == 0,
             last=stage == layout.stages - 1,
         )
@@ -54,7 +54,7 @@ def _shape_part(recipe: Recipe, layout: Layout, mesh: Mesh, stage: int) -> Llama
     if layout.tp > 1:
         split_tensors(part, mesh.tensor)
     if layout.cp > 1:
-        split_context(part, row_share(recipe.batch.sequence_length, mesh.group("cp"), mesh.device))
+        split_context(part, context_shard(recipe.batch.sequence_length, mesh.group("cp"), mesh.device))
     elif compute is torch.bfloat16:
         set_attention(part)
     recompute_blocks(part, layout.recompute)
@@ -68,7 +68,7 @@ def _shape_part(recipe: Recipe, layout: Layout, mesh: Mesh, stage: int) -> Llama
 def allocate(part: Llama, device: torch.device) -> None:
     """Give the part's weights memory on ``device``, with anything in it."""
     part.to_empty(device=device)
-    if part.shape.tied_embeddings and part.lm_head is not None and part.embed_tokens is not None:
+    if part.shape.tie_word_embeddings and part.lm_head is not None and part.embed_tokens is not None:
         part.lm_head.weight = part.embed_tokens.weight  # to_empty gave each its own memory
 
 

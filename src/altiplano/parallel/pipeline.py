@@ -17,7 +17,7 @@ from torch.distributed.tensor import DTensor
 from altiplano.model.llama import Llama
 from altiplano.parallel.bfloat16 import Products
 from altiplano.parallel.compilation import check_gradients
-from altiplano.parallel.context import row_share, whole_row
+from altiplano.parallel.context import context_shard, gather_sequence
 from altiplano.parallel.data import fsdp_modules
 from altiplano.parallel.mesh import Mesh
 from altiplano.recipe.layout import Layout
@@ -84,7 +84,7 @@ class FrugalStage(PipelineStage):
             info.buffer = torch.empty_like(info.buffer, device=device, requires_grad=info.buffer.requires_grad)
 
 
-class SpreadModel:
+class ParallelModel:
     """This process's parts of the model, in the order of the pipeline, and how a batch flows through all parts.
 
     ``progress`` is called at every micro-batch of every part, in training and in evaluation.
@@ -103,7 +103,7 @@ class SpreadModel:
         self.parts, self.layout, self.mesh, self.sequence, self.compute = parts, layout, mesh, sequence, compute
         self.token_losses, self.products = losses, products
         self.stages = layout.stage_numbers(mesh.rank("pp"))
-        self.row_share = row_share(sequence, mesh.group("cp"), mesh.device)
+        self.context_shard = context_shard(sequence, mesh.group("cp"), mesh.device)
         self.divisor = 1.0
         self.unchecked = layout.compile
         self.schedules: dict[tuple[int, int], Any] = {}
@@ -159,7 +159,9 @@ class SpreadModel:
 
     def _held_tokens(self, batch: Batch) -> Batch:
         """The tokens that this context-parallel rank holds; attention needs the documents of whole rows."""
-        return Batch(batch.tokens[:, self.row_share.held], batch.targets[:, self.row_share.held], batch.document)
+        return Batch(
+            batch.tokens[:, self.context_shard.held], batch.targets[:, self.context_shard.held], batch.document
+        )
 
     def _accumulate(self, batch: Batch, size: int) -> Iterator[Tensor]:
         (part,) = self.parts
@@ -196,11 +198,11 @@ class SpreadModel:
         """Shapes are given, not inferred: the attention reads document boundaries, which inference has not got."""
         last = stage == self.layout.stages - 1
         hidden = torch.empty(self._hidden_size(size), dtype=self.compute, device="meta", requires_grad=True)
-        tokens = torch.empty(size, len(self.row_share.held), dtype=torch.int64, device="meta")
+        tokens = torch.empty(size, len(self.context_shard.held), dtype=torch.int64, device="meta")
         logits = torch.empty(
             size,
-            len(self.row_share.held),
-            part.shape.vocabulary // self.layout.tp,
+            len(self.context_shard.held),
+            part.shape.vocab_size // self.layout.tp,
             dtype=self.compute,
             device="meta",
             requires_grad=True,
@@ -217,7 +219,7 @@ class SpreadModel:
 
     def _hidden_size(self, rows: int) -> tuple[int, int, int]:
         """Between stages: this rank's tokens are split over tp, too."""
-        return rows, len(self.row_share.held) // self.layout.tp, self.parts[0].shape.width
+        return rows, len(self.context_shard.held) // self.layout.tp, self.parts[0].shape.hidden_size
 
     def _score(self, batch: Batch) -> Tensor | None:
         """Forward through all stages, wherever they are; one micro-batch after the other, so no send waits in vain."""
@@ -238,7 +240,7 @@ class SpreadModel:
                 hidden = None
         if losses is None or self.layout.cp == 1:
             return losses
-        return whole_row(losses[..., None, None], self.row_share)[..., 0, 0]
+        return gather_sequence(losses[..., None, None], self.context_shard)[..., 0, 0]
 
     def _holder(self, stage: int) -> int:
         """The pipeline rank that holds ``stage``."""

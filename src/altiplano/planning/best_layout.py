@@ -30,7 +30,7 @@ def best_layout(recipe: Recipe, cluster: Cluster) -> Layout:
         found = search(one_step(recipe, stack), cluster.devices, chip, stack, cluster.name, recipe.batch.sizes)
     except InputError:
         return simplest_layout(recipe, cluster)
-    return layout_of(found.best.case.spread)
+    return layout_of(found.best.case.parallelism)
 
 
 GIB = 2**30
@@ -78,16 +78,16 @@ def memory_needed(recipe: Recipe, layout: Layout) -> float:
     if layout.pp > 1:  # weights stay gathered between micro-batches, and gradients add up unsharded in float32
         gathered = (width + 4) * parameters(model) / (layout.pp * layout.tp)
     else:  # one block and the one fetched ahead, or the embedding
-        gathered = width * 2 * max(layer_parameters(model), model.vocabulary * model.width) / layout.tp
+        gathered = width * 2 * max(layer_parameters(model), model.vocab_size * model.hidden_size) / layout.tp
     count, size = layout.micro_batches(recipe.batch.sequences, recipe.batch.sequence_length)
     tokens = size * recipe.batch.sequence_length / (layout.cp * layout.tp)
-    keys = 2 * model.kv_heads * model.head_width
-    block = width * tokens * (6 * model.width + keys + 4 * model.ffn_width)
+    keys = 2 * model.num_key_value_heads * model.head_dim
+    block = width * tokens * (6 * model.hidden_size + keys + 4 * model.intermediate_size)
     kept = {
         "none": block,
-        "selective": width * tokens * (5 * model.width + keys + 2 * model.ffn_width),
-        "full": width * tokens * model.width,
+        "selective": width * tokens * (5 * model.hidden_size + keys + 2 * model.intermediate_size),
+        "full": width * tokens * model.hidden_size,
     }[layout.recompute]
     in_flight = min(count, layout.pp)
-    logits = tokens * model.vocabulary * (width + 8)  # as computed, in float32, and their gradient
-    return state + gathered + in_flight * kept * model.layers / layout.pp + block + logits
+    logits = tokens * model.vocab_size * (width + 8)  # as computed, in float32, and their gradient
+    return state + gathered + in_flight * kept * model.num_hidden_layers / layout.pp + block + logits

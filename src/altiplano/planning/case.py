@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import Literal
 
 from altiplano.planning.model_size import Shape
-from altiplano.recipe.layout import Layout, pipeline_slots
+from altiplano.recipe.layout import Layout, partition_layers
 
 Recompute = Literal["none", "norms", "attention", "selective", "full"]
 """What blocks forget: nothing; norm and activation outputs; attention's scores; all but matrix products and attention
@@ -15,7 +15,7 @@ Sharding = Literal["none", "zero1", "zero2", "zero3"]
 
 
 @dataclass(frozen=True)
-class Spread:
+class Parallelism:
     """``dp`` × ``cp`` ranks shard what ``sharding`` says, over ``shards`` of them (0: all); the rest are copies."""
 
     dp: int = 1
@@ -71,7 +71,7 @@ class Case:
     shape: Shape
     sequence: int
     sequences: int
-    spread: Spread
+    parallelism: Parallelism
     precision: str = "bf16"
     slots: bool = False
     """Embedding and head count as a slot each when layers are dealt to stages, even where layers divide."""
@@ -80,12 +80,12 @@ class Case:
 
     @cached_property
     def micro_batches(self) -> int:
-        return self.filled or math.ceil(self.sequences / (self.spread.dp * self.spread.micro_batch))
+        return self.filled or math.ceil(self.sequences / (self.parallelism.dp * self.parallelism.micro_batch))
 
     @cached_property
     def tokens(self) -> int:
         """Per micro-batch on one context-parallel rank."""
-        return self.sequence * self.spread.micro_batch // self.spread.cp
+        return self.sequence * self.parallelism.micro_batch // self.parallelism.cp
 
     @property
     def batch_tokens(self) -> int:
@@ -94,25 +94,25 @@ class Case:
     @cached_property
     def chunks(self) -> list[Chunk]:
         """Every pipeline stage, in order."""
-        count, layers = self.spread.stages, self.shape.layers
+        count, layers = self.parallelism.stages, self.shape.num_hidden_layers
         if layers % count == 0 and not self.slots:
             held = [layers // count] * count
         else:
-            held = [len(stage) for stage in pipeline_slots(layers, count)]
+            held = [len(stage) for stage in partition_layers(layers, count)]
         return [Chunk(size, stage == 0, stage == count - 1) for stage, size in enumerate(held)]
 
     def rank_chunks(self, rank: int) -> list[Chunk]:
         """What pipeline rank ``rank`` holds, in the order of the pipeline."""
-        pp = self.spread.pp
-        if self.spread.schedule == "zbv":
+        pp = self.parallelism.pp
+        if self.parallelism.schedule == "zbv":
             return [self.chunks[rank], self.chunks[2 * pp - 1 - rank]]
-        return [self.chunks[rank + turn * pp] for turn in range(self.spread.virtual)]
+        return [self.chunks[rank + turn * pp] for turn in range(self.parallelism.virtual)]
 
 
-def spread_of(layout: Layout, sequences: int, sequence: int) -> tuple[Spread, int]:
+def parallelism_of(layout: Layout, sequences: int, sequence: int) -> tuple[Parallelism, int]:
     """A trainer's layout as the planner has it, and how many micro-batches each rank computes."""
     count, size = layout.micro_batches(sequences, sequence)
-    spread = Spread(
+    parallelism = Parallelism(
         layout.dp,
         layout.tp,
         layout.pp,
@@ -123,25 +123,25 @@ def spread_of(layout: Layout, sequences: int, sequence: int) -> tuple[Spread, in
         layout.recompute,
         shards=layout.dp // layout.replicas * layout.cp,
     )
-    return spread, count
+    return parallelism, count
 
 
-def layout_of(spread: Spread) -> Layout:
+def layout_of(parallelism: Parallelism) -> Layout:
     """As the trainer spells it. Raises ValueError for what it has no spelling of."""
     return Layout.model_validate(
         {
-            "dp": spread.dp,
-            "tp": spread.tp,
-            "pp": spread.pp,
-            "cp": spread.cp,
-            "replicas": spread.copies,
-            "micro_batch": spread.micro_batch,
-            "schedule": spread.schedule,
-            "virtual": spread.virtual if spread.virtual > 1 else 0,
-            "recompute": spread.recompute,
+            "dp": parallelism.dp,
+            "tp": parallelism.tp,
+            "pp": parallelism.pp,
+            "cp": parallelism.cp,
+            "replicas": parallelism.copies,
+            "micro_batch": parallelism.micro_batch,
+            "schedule": parallelism.schedule,
+            "virtual": parallelism.virtual if parallelism.virtual > 1 else 0,
+            "recompute": parallelism.recompute,
         }
     )
 
 
-def with_spread(case: Case, **changes: object) -> Case:
-    return replace(case, spread=replace(case.spread, **changes), filled=0)  # type: ignore[arg-type]
+def with_parallelism(case: Case, **changes: object) -> Case:
+    return replace(case, parallelism=replace(case.parallelism, **changes), filled=0)  # type: ignore[arg-type]

@@ -7,8 +7,8 @@ one pipeline stage differ only where a dimension does not divide; counts are tho
 import math
 from dataclasses import dataclass
 
-from altiplano.recipe.layout import Layout, pipeline_slots
-from altiplano.recipe.schema import Model, Recipe
+from altiplano.recipe.layout import Layout, partition_layers
+from altiplano.recipe.schema import ModelConfig, Recipe
 
 BYTES = {"bfloat16": 2, "float32": 4, "float64": 8}
 STATE_BYTES = 16
@@ -41,14 +41,14 @@ class Collective:
     what: str
 
 
-def units(model: Model, layout: Layout, stage: int) -> list[tuple[str, list[Parameter]]]:
+def units(model: ModelConfig, layout: Layout, stage: int) -> list[tuple[str, list[Parameter]]]:
     """What FSDP gathers together in one pipeline stage: each block, the embedding, the last norm with the head."""
-    width, inner, words = model.width, model.ffn_width, model.vocabulary
-    queries, keys = model.heads * model.head_width, model.kv_heads * model.head_width
+    width, inner, words = model.hidden_size, model.intermediate_size, model.vocab_size
+    queries, keys = model.num_attention_heads * model.head_dim, model.num_key_value_heads * model.head_dim
     found = []
-    if stage == 0 and not model.tied_embeddings:  # else it is the head's
+    if stage == 0 and not model.tie_word_embeddings:  # else it is the head's
         found.append(("embedding", [Parameter("embed_tokens.weight", (words, width), 0)]))
-    for layer in pipeline_slots(model.layers, layout.stages)[stage]:
+    for layer in partition_layers(model.num_hidden_layers, layout.stages)[stage]:
         block = [
             Parameter("input_layernorm.weight", (width,)),
             Parameter("self_attn.q_proj.weight", (queries, width), 0),
@@ -135,13 +135,13 @@ def _activations(recipe: Recipe, layout: Layout, stage: int) -> list[Collective]
     last; context parallelism: keys and values gathered, their gradients scattered."""
     model, compute = recipe.model, BYTES[recipe.precision.compute]
     count, size = layout.micro_batches(recipe.batch.sequences, recipe.batch.sequence_length)
-    layers = len(pipeline_slots(model.layers, layout.stages)[stage])
+    layers = len(partition_layers(model.num_hidden_layers, layout.stages)[stage])
     first, last = stage == 0, stage == layout.stages - 1
     tokens = size * recipe.batch.sequence_length // layout.cp
     again = layout.recompute != "none"
     found = []
     if layout.tp > 1:
-        whole = tokens * model.width * compute
+        whole = tokens * model.hidden_size * compute
         ends = first + last
         found.append(
             Collective("all_gather", "tp", count * (layers * (6 if again else 4) + ends), whole, "activations")
@@ -151,13 +151,15 @@ def _activations(recipe: Recipe, layout: Layout, stage: int) -> list[Collective]
         )
         # One micro-batch is reduced as it was computed, a sum of several in float32.
         each = compute if count == 1 else max(4, compute)
-        found.append(Collective("all_reduce", "tp", 2 * layers + last, model.width * each, "norms"))
+        found.append(Collective("all_reduce", "tp", 2 * layers + last, model.hidden_size * each, "norms"))
         if last:
             wide = max(4, compute)
             found.append(Collective("all_reduce", "tp", count, tokens * wide, "largest logits"))
             found.append(Collective("all_reduce", "tp", count, 2 * tokens * wide, "sums of logits"))
     if layout.cp > 1:
-        row = 2 * size * recipe.batch.sequence_length * model.kv_heads * model.head_width // layout.tp * compute
+        row = (
+            2 * size * recipe.batch.sequence_length * model.num_key_value_heads * model.head_dim // layout.tp * compute
+        )
         found.append(Collective("all_gather", "cp", count * layers * (2 if again else 1), row, "keys and values"))
         found.append(Collective("reduce_scatter", "cp", count * layers, row, "keys and values"))
     return found
@@ -166,7 +168,7 @@ def _activations(recipe: Recipe, layout: Layout, stage: int) -> list[Collective]
 def _sent(recipe: Recipe, layout: Layout, stage: int) -> list[Collective]:
     """Hidden states to the next stage and their gradients back, for each micro-batch, where it is on another rank."""
     count, size = layout.micro_batches(recipe.batch.sequences, recipe.batch.sequence_length)
-    whole = size * recipe.batch.sequence_length // layout.cp // layout.tp * recipe.model.width
+    whole = size * recipe.batch.sequence_length // layout.cp // layout.tp * recipe.model.hidden_size
     whole *= BYTES[recipe.precision.compute]
     mine = {
         number

@@ -6,7 +6,7 @@ Activations are what autograd keeps with fused attention (Dao et al. 2022) and a
 
 from dataclasses import dataclass
 
-from altiplano.planning.case import Case, Chunk, with_spread
+from altiplano.planning.case import Case, Chunk, with_parallelism
 from altiplano.planning.stacks import Chip, Stack
 
 GIB = 2**30
@@ -33,11 +33,11 @@ class Memory:
 
 def chunk_parameters(case: Case, chunk: Chunk) -> float:
     """Parameters of one pipeline stage on each tensor-parallel rank: matrices split, vectors whole."""
-    shape, tp = case.shape, case.spread.tp
+    shape, tp = case.shape, case.parallelism.tp
     matrices = chunk.layers * shape.layer_matrices + chunk.first * shape.embedding
     matrices += (chunk.last and not (chunk.first and shape.tied)) * shape.embedding
-    vectors = chunk.layers * shape.layer_vectors + chunk.first * shape.positions * shape.width
-    return matrices / tp + vectors + chunk.last * shape.width * (2 if shape.biased else 1)
+    vectors = chunk.layers * shape.layer_vectors + chunk.first * shape.positions * shape.hidden_size
+    return matrices / tp + vectors + chunk.last * shape.hidden_size * (2 if shape.biased else 1)
 
 
 def rank_parameters(case: Case, rank: int) -> float:
@@ -46,31 +46,31 @@ def rank_parameters(case: Case, rank: int) -> float:
 
 def kept_per_token(case: Case, stack: Stack) -> dict[str, float]:
     """Bytes that one block keeps for the backward pass, for each token of a context-parallel rank."""
-    shape, spread = case.shape, case.spread
+    shape, parallelism = case.shape, case.parallelism
     size = 4 if case.precision == "fp32" else 2
-    tp = spread.tp
+    tp = parallelism.tp
     gathered = 1 if stack.regathers else tp
-    norm_inputs, norm_outputs = 2 * shape.width / tp, 2 * shape.width * gathered / tp
-    rows = spread.cp if stack.accumulates_unsharded else 1  # ours keeps the whole row's keys and values
+    norm_inputs, norm_outputs = 2 * shape.hidden_size / tp, 2 * shape.hidden_size * gathered / tp
+    rows = parallelism.cp if stack.accumulates_unsharded else 1  # ours keeps the whole row's keys and values
     heads = (2 * shape.query_width + 2 * shape.kv_width * rows) / tp
-    statistics = 4 * shape.heads / tp
-    scores = 0.0 if stack.attention else 5 * shape.heads * case.sequence / tp
-    products = (2 if shape.gated else 1) * shape.ffn_width / tp
-    activation = (stack.mlp_kept - 2 if shape.gated else 1) * shape.ffn_width / tp
-    block_input = size * shape.width / tp
-    if spread.recompute == "full":
+    statistics = 4 * shape.num_attention_heads / tp
+    scores = 0.0 if stack.attention else 5 * shape.num_attention_heads * case.sequence / tp
+    products = (2 if shape.gated else 1) * shape.intermediate_size / tp
+    activation = (stack.mlp_kept - 2 if shape.gated else 1) * shape.intermediate_size / tp
+    block_input = size * shape.hidden_size / tp
+    if parallelism.recompute == "full":
         return {"norms": block_input, "attention": 0.0, "mlp": 0.0}
-    if spread.recompute == "selective":
+    if parallelism.recompute == "selective":
         if stack.selective_keeps == "qkv":
             return {"norms": block_input, "attention": size * (shape.query_width + 2 * shape.kv_width) / tp, "mlp": 0.0}
         kept = {"norms": size * norm_inputs, "attention": size * heads + statistics, "mlp": size * products}
         if stack.selective_keeps == "half":
-            half = (shape.query_width + 2 * shape.kv_width + shape.width) / tp + products
+            half = (shape.query_width + 2 * shape.kv_width + shape.hidden_size) / tp + products
             kept |= {"attention": size * shape.query_width / tp + statistics, "mlp": size * half / 2}
         return kept
-    if spread.recompute == "norms":
+    if parallelism.recompute == "norms":
         return {"norms": size * norm_inputs, "attention": size * heads + statistics + scores, "mlp": size * products}
-    if spread.recompute == "attention":
+    if parallelism.recompute == "attention":
         scores = 0.0
     # Megatron keeps what fp8 products read as fp8.
     read = 1.0 if case.precision == "fp8" and stack.regathers else size
@@ -87,20 +87,22 @@ def in_flight(case: Case, rank: int) -> list[float]:
     1F1B: as many as stages are to come; interleaved: Megatron's warm-up of 2 (pp - rank - 1) + (virtual - 1) pp
     chunks and one more, in turns of pp (Narayanan et al. 2021, Megatron-LM's schedules.py).
     """
-    spread, count = case.spread, case.micro_batches
-    if spread.pp == 1:
-        return [1.0] * spread.virtual
-    if spread.schedule == "gpipe":
-        return [float(count)] * spread.virtual
-    if spread.schedule == "zbv":
-        return [float(min(count, spread.pp))] * 2
-    if spread.virtual == 1:
-        return [float(min(count, spread.pp - rank))]
-    total = min(2 * (spread.pp - rank - 1) + (spread.virtual - 1) * spread.pp + 1, count * spread.virtual)
-    held, turn = [0.0] * spread.virtual, 0
+    parallelism, count = case.parallelism, case.micro_batches
+    if parallelism.pp == 1:
+        return [1.0] * parallelism.virtual
+    if parallelism.schedule == "gpipe":
+        return [float(count)] * parallelism.virtual
+    if parallelism.schedule == "zbv":
+        return [float(min(count, parallelism.pp))] * 2
+    if parallelism.virtual == 1:
+        return [float(min(count, parallelism.pp - rank))]
+    total = min(
+        2 * (parallelism.pp - rank - 1) + (parallelism.virtual - 1) * parallelism.pp + 1, count * parallelism.virtual
+    )
+    held, turn = [0.0] * parallelism.virtual, 0
     while total > 0:
-        held[turn % spread.virtual] += min(spread.pp, total)
-        total -= spread.pp
+        held[turn % parallelism.virtual] += min(parallelism.pp, total)
+        total -= parallelism.pp
         turn += 1
     return held
 
@@ -109,36 +111,43 @@ def kept_activations(case: Case, stack: Stack, rank: int) -> float:
     """Bytes that autograd keeps at the most on a rank: its blocks' for the micro-batches in flight, and with the head
     the norm's input and output and the logits of one. What is only there during a backward pass is not in it."""
     size = 4 if case.precision == "fp32" else 2
-    shape, tp, chunks = case.shape, case.spread.tp, case.rank_chunks(rank)
+    shape, tp, chunks = case.shape, case.parallelism.tp, case.rank_chunks(rank)
     layers = sum(count * chunk.layers for count, chunk in zip(in_flight(case, rank), chunks, strict=True))
     kept = layers * sum(kept_per_token(case, stack).values())
     if chunks[-1].last:
         gathered = 1 if stack.regathers else tp
-        kept += size * (shape.width * (1 + gathered) + shape.vocabulary) / tp
+        kept += size * (shape.hidden_size * (1 + gathered) + shape.vocab_size) / tp
     return kept * case.tokens
 
 
 def received(case: Case, rank: int) -> float:
     """Bytes of PyTorch's pipelines: a buffer for every micro-batch of a step that a stage receives, both ways."""
     size = 4 if case.precision == "fp32" else 2
-    ways = sum((not chunk.first) + (not chunk.last) for chunk in case.rank_chunks(rank)) if case.spread.pp > 1 else 0
-    return ways * case.micro_batches * size * case.tokens * case.shape.width / case.spread.tp
+    ways = (
+        sum((not chunk.first) + (not chunk.last) for chunk in case.rank_chunks(rank)) if case.parallelism.pp > 1 else 0
+    )
+    return ways * case.micro_batches * size * case.tokens * case.shape.hidden_size / case.parallelism.tp
 
 
 def rank_memory(case: Case, stack: Stack, rank: int) -> Memory:
-    shape, spread = case.shape, case.spread
+    shape, parallelism = case.shape, case.parallelism
     size = 4.0 if case.precision == "fp32" else 2.0
     chunks = case.rank_chunks(rank)
     parameters = rank_parameters(case, rank)
-    shards = {"none": 1, "zero1": spread.shard_count, "zero2": spread.shard_count, "zero3": spread.shard_count}
-    over = shards[spread.sharding]
-    largest = max(shape.layer_matrices, shape.embedding if chunks[0].first or chunks[-1].last else 0) / spread.tp
+    shards = {
+        "none": 1,
+        "zero1": parallelism.shard_count,
+        "zero2": parallelism.shard_count,
+        "zero3": parallelism.shard_count,
+    }
+    over = shards[parallelism.sharding]
+    largest = max(shape.layer_matrices, shape.embedding if chunks[0].first or chunks[-1].last else 0) / parallelism.tp
     gathered = 0.0
-    if spread.sharding == "zero3":
+    if parallelism.sharding == "zero3":
         # Sharded master weights; gathered ones are there for two units at a time, or, with a pipeline, all.
         weights = 4.0 * parameters / over
         gradients, optimizer = 4.0 * parameters / over, (stack.optimizer_bytes - 4) * parameters / over
-        if spread.pp > 1 or over == 1:
+        if parallelism.pp > 1 or over == 1:
             gathered = (size + 4.0) * parameters
         else:
             gathered = 2 * size * largest + 4.0 * largest
@@ -146,7 +155,7 @@ def rank_memory(case: Case, stack: Stack, rank: int) -> Memory:
                 gathered += 4.0 * parameters
     else:
         weights, optimizer = size * parameters, stack.optimizer_bytes * parameters / over
-        gradients = spread.gradient_bytes * parameters / (over if spread.sharding == "zero2" else 1)
+        gradients = parallelism.gradient_bytes * parameters / (over if parallelism.sharding == "zero2" else 1)
     held = in_flight(case, rank)
     layers = sum(count * chunk.layers for count, chunk in zip(held, chunks, strict=True))
     activations = {kind: each * case.tokens * layers for kind, each in kept_per_token(case, stack).items()}
@@ -167,28 +176,28 @@ def rank_memory(case: Case, stack: Stack, rank: int) -> Memory:
 
 def _working(case: Case, stack: Stack, chunks: list[Chunk]) -> tuple[float, float]:
     """Logits and buffers at whichever moment needs more: the head's backward pass, or a block's."""
-    shape, spread, tokens = case.shape, case.spread, case.tokens
+    shape, parallelism, tokens = case.shape, case.parallelism, case.tokens
     size = 4.0 if case.precision == "fp32" else 2.0
-    whole = size * tokens * shape.width
-    sharded = spread.sharding == "zero3"  # a unit's gradients are counted as gathered
-    fused = (2 if shape.gated else 1) * shape.width * shape.ffn_width / spread.tp
-    block = (0.0 if sharded else size * fused) + size * 3 * shape.ffn_width * tokens / spread.tp
-    if spread.tp > 1:
+    whole = size * tokens * shape.hidden_size
+    sharded = parallelism.sharding == "zero3"  # a unit's gradients are counted as gathered
+    fused = (2 if shape.gated else 1) * shape.hidden_size * shape.intermediate_size / parallelism.tp
+    block = (0.0 if sharded else size * fused) + size * 3 * shape.intermediate_size * tokens / parallelism.tp
+    if parallelism.tp > 1:
         block += (2 if stack.regathers else 4) * whole
-    if spread.recompute in ("full", "selective"):
-        unspread = {"full": 1.0, "selective": 0.5}[spread.recompute]
-        block += unspread * sum(kept_per_token(with_spread(case, recompute="none"), stack).values()) * tokens
+    if parallelism.recompute in ("full", "selective"):
+        unspread = {"full": 1.0, "selective": 0.5}[parallelism.recompute]
+        block += unspread * sum(kept_per_token(with_parallelism(case, recompute="none"), stack).values()) * tokens
     if not chunks[-1].last:
         return 0.0, WORKSPACE + block
-    each = stack.logit_bytes_split if spread.tp > 1 and stack.logit_bytes_split else stack.logit_bytes
-    logits = each * tokens * shape.vocabulary / spread.tp
-    head = (0.0 if sharded else size * shape.embedding / spread.tp) + (2 * whole if spread.tp > 1 else 0.0)
+    each = stack.logit_bytes_split if parallelism.tp > 1 and stack.logit_bytes_split else stack.logit_bytes
+    logits = each * tokens * shape.vocab_size / parallelism.tp
+    head = (0.0 if sharded else size * shape.embedding / parallelism.tp) + (2 * whole if parallelism.tp > 1 else 0.0)
     return (logits, WORKSPACE + head) if logits + head > block else (0.0, WORKSPACE + block)
 
 
 def memory(case: Case, stack: Stack) -> list[Memory]:
     """Of every pipeline rank."""
-    return [rank_memory(case, stack, rank) for rank in range(case.spread.pp)]
+    return [rank_memory(case, stack, rank) for rank in range(case.parallelism.pp)]
 
 
 def fullest(case: Case, stack: Stack) -> Memory:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from altiplano.errors import InputError
-from altiplano.planning.case import Case, Spread, spread_of
+from altiplano.planning.case import Case, Parallelism, parallelism_of
 from altiplano.planning.cost import Bill, bill
 from altiplano.planning.memory import Memory, capacity, memory
 from altiplano.planning.model_size import shape_of
@@ -162,7 +162,7 @@ def make_plan(
         case = found.best.case
     else:
         case = laid_out(base, layout, recipe, cluster, profile, count)
-        chip = shared_cores(chip, case.spread.devices, count) if cluster.device == "cpu" else chip
+        chip = shared_cores(chip, case.parallelism.devices, count) if cluster.device == "cpu" else chip
     step = step_time(case, chip, profile)
     operation = cluster.operation
     reliability = Reliability(
@@ -212,7 +212,9 @@ def one_step(recipe: Recipe, stack: Stack, precision: str = "") -> Case:
     """A step of the recipe before it is laid out; ``precision`` replaces the recipe's own."""
     batch = recipe.batch
     precision = precision or PRECISION[recipe.precision.compute]
-    return Case(shape_of(recipe.model), batch.sequence_length, batch.sequences, Spread(), precision, slots=stack.slots)
+    return Case(
+        shape_of(recipe.model), batch.sequence_length, batch.sequences, Parallelism(), precision, slots=stack.slots
+    )
 
 
 def laid_out(base: Case, layout: Layout, recipe: Recipe, cluster: Cluster, stack: Stack, devices: int) -> Case:
@@ -222,9 +224,9 @@ def laid_out(base: Case, layout: Layout, recipe: Recipe, cluster: Cluster, stack
         rest = layout.world_size // layout.dp
         hint = f"dp{devices // rest} would fill them" if devices % rest == 0 else f"dp × cp × tp × pp must be {devices}"
         raise InputError(f"layout {layout} is of {layout.world_size} devices, {cluster.name} has {devices}; {hint}")
-    spread, count = spread_of(layout, base.sequences, base.sequence)
-    spread = replace(spread, sharding=stack.sharding, gradient_bytes=stack.gradient_bytes)
-    return replace(base, spread=spread, filled=count)
+    parallelism, count = parallelism_of(layout, base.sequences, base.sequence)
+    parallelism = replace(parallelism, sharding=stack.sharding, gradient_bytes=stack.gradient_bytes)
+    return replace(base, parallelism=parallelism, filled=count)
 
 
 def shared_cores(chip: Chip, ranks: int, devices: int) -> Chip:

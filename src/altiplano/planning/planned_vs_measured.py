@@ -9,7 +9,7 @@ from altiplano.planning.reliability import ettr
 from altiplano.planning.step_time.step_time import throughput
 from altiplano.recipe.cluster import Cluster
 from altiplano.recipe.layout import parse_layout
-from altiplano.recipe.schema import Checkpoint, Recipe
+from altiplano.recipe.schema import CheckpointConfig, Recipe
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ def planned(recipe: Recipe, cluster: Cluster, layout: str, peak_flops: float) ->
     return Planned(speed, plan.fullest.total, ettr(saved_every(recipe.checkpoint, plan.seconds), plan.reliability))
 
 
-def saved_every(rules: Checkpoint, step_seconds: float) -> float:
+def saved_every(rules: CheckpointConfig, step_seconds: float) -> float:
     """Seconds of work between checkpoints of either tier."""
     steps = min(rules.interval_steps, rules.rolling_steps or rules.interval_steps)
     return min(steps * step_seconds, 60 * rules.rolling_minutes or math.inf)

@@ -11,7 +11,7 @@ from functools import cache
 from itertools import islice, product
 
 from altiplano.errors import DoesNotFit, InputError
-from altiplano.planning.case import Case, Recompute, Spread, layout_of
+from altiplano.planning.case import Case, Parallelism, Recompute, layout_of
 from altiplano.planning.memory import GIB, Memory, capacity, fullest
 from altiplano.planning.model_size import Shape
 from altiplano.planning.published.runs import known_runs
@@ -41,9 +41,14 @@ class Choice:
     @property
     def effort(self) -> tuple[bool, bool, int, int, int]:
         """Best first among equals: a measured layout, room to spare, fewer kinds of parallelism, and less of them."""
-        spread = self.case.spread
-        kinds = (spread.tp > 1) + 2 * (spread.pp > 1) + 2 * (spread.cp > 1) + (spread.recompute != "none")
-        return not self.published, self.tight, kinds, spread.pp * spread.cp, spread.tp
+        parallelism = self.case.parallelism
+        kinds = (
+            (parallelism.tp > 1)
+            + 2 * (parallelism.pp > 1)
+            + 2 * (parallelism.cp > 1)
+            + (parallelism.recompute != "none")
+        )
+        return not self.published, self.tight, kinds, parallelism.pp * parallelism.cp, parallelism.tp
 
 
 @dataclass(frozen=True)
@@ -80,8 +85,8 @@ def search(
         least = min(least, memory.total)
         if memory.total > room:
             continue
-        spread = candidate.spread
-        where = known.get((spread.tp, spread.pp, spread.cp, spread.virtual, candidate.sequence), "")
+        parallelism = candidate.parallelism
+        where = known.get((parallelism.tp, parallelism.pp, parallelism.cp, parallelism.virtual, candidate.sequence), "")
         seconds, tight = step_time(candidate, chip, stack).total, memory.total > TIGHT * room
         choices.append(Choice(candidate, seconds, memory, where, tight))
     if not tried:
@@ -89,7 +94,7 @@ def search(
         few = min(batches, default=case.sequences)
         rows = f"{case.sequences:,}" if few == case.sequences else f"batches of {few:,} to {case.sequences:,}"
         raise InputError(
-            f"no layout deals {rows} sequences of {case.sequence:,} tokens and {case.shape.layers} layers "
+            f"no layout deals {rows} sequences of {case.sequence:,} tokens and {case.shape.num_hidden_layers} layers "
             f"evenly to all {devices:,} devices of {name}; "
             + (f"{' or '.join(f'{count:,}' for count in near)} devices would do, or" if near else "try")
             + " another batch.tokens"
@@ -132,7 +137,7 @@ def candidates(case: Case, devices: int, chip: Chip, stack: Stack, batches: Sequ
     """Every layout that is tried, and can run; whether it fits is another question."""
     shape, kinds = case.shape, stack.parallelism
     tensors = [tp for tp in (1, 2, 4, 8) if tp <= chip.domain] if "tp" in kinds else [1]
-    pipelines = [pp for pp in range(1, min(devices, shape.layers, 64) + 1) if devices % pp == 0]
+    pipelines = [pp for pp in range(1, min(devices, shape.num_hidden_layers, 64) + 1) if devices % pp == 0]
     contexts = [cp for cp in (1, 2, 4, 8, 16) if cp == 1 or case.sequence // cp >= 2048] if "cp" in kinds else [1]
     for tp, pp, cp in product(tensors, pipelines if "pp" in kinds else [1], contexts):
         if devices % (tp * pp * cp):
@@ -142,36 +147,38 @@ def candidates(case: Case, devices: int, chip: Chip, stack: Stack, batches: Sequ
             if case.sequences % (dp * micro_batch) or (micro_batch > 1 and case.sequence * micro_batch > 32768):
                 continue
             for virtual in VIRTUAL if pp > 1 else (1,):
-                if pp * virtual > shape.layers or (virtual > 1 and case.sequences // (dp * micro_batch) % pp):
+                if pp * virtual > shape.num_hidden_layers or (
+                    virtual > 1 and case.sequences // (dp * micro_batch) % pp
+                ):
                     continue
                 # Ours deals layers out unevenly where it must; with several stages a rank that is never the best.
-                if stack.slots and virtual > 1 and (shape.layers + 2) % (pp * virtual):
+                if stack.slots and virtual > 1 and (shape.num_hidden_layers + 2) % (pp * virtual):
                     continue
                 schedule = "1f1b" if virtual == 1 else "interleaved"
-                spread = Spread(
+                parallelism = Parallelism(
                     dp, tp, pp, cp, virtual, micro_batch, schedule, "none", stack.sharding, stack.gradient_bytes
                 )
-                one = replace(case, filled=0, slots=stack.slots, spread=spread)
-                for recompute, shards in _memory_choices(spread, chip, stack):
-                    laid = replace(one, spread=replace(spread, recompute=recompute, shards=shards))
+                one = replace(case, filled=0, slots=stack.slots, parallelism=parallelism)
+                for recompute, shards in _memory_choices(parallelism, chip, stack):
+                    laid = replace(one, parallelism=replace(parallelism, recompute=recompute, shards=shards))
                     if _runs(laid, stack, batches or (case.sequences,)):
                         yield laid
 
 
 def _runs(case: Case, stack: Stack, batches: Sequence[int]) -> bool:
     try:
-        check_runnable(layout_of(case.spread), case, stack, batches)
+        check_runnable(layout_of(case.parallelism), case, stack, batches)
     except (InputError, ValueError):
         return False
     return True
 
 
-def _memory_choices(spread: Spread, chip: Chip, stack: Stack) -> Iterator[tuple[Recompute, int]]:
+def _memory_choices(parallelism: Parallelism, chip: Chip, stack: Stack) -> Iterator[tuple[Recompute, int]]:
     """Recomputation, and over how many ranks is sharded (0: all)."""
-    ranks = spread.dp * spread.cp
+    ranks = parallelism.dp * parallelism.cp
     for recompute in stack.recomputes:
         yield recompute, 0
-        if stack.sharding == "zero3" and chip.node < ranks and spread.pp == 1 and ranks % chip.node == 0:
+        if stack.sharding == "zero3" and chip.node < ranks and parallelism.pp == 1 and ranks % chip.node == 0:
             yield recompute, chip.node
 
 
@@ -182,8 +189,10 @@ def measured(shape: Shape, stack: str, chip: str, precision: str) -> dict[tuple[
     for run in known_runs():
         same = (run.case.shape, run.stack.name, run.chip.name, run.case.precision) == (shape, stack, chip, precision)
         if same and run.split != "recalled":
-            spread = run.case.spread
-            found.setdefault((spread.tp, spread.pp, spread.cp, spread.virtual, run.case.sequence), run.source)
+            parallelism = run.case.parallelism
+            found.setdefault(
+                (parallelism.tp, parallelism.pp, parallelism.cp, parallelism.virtual, run.case.sequence), run.source
+            )
     return found
 
 
@@ -205,11 +214,11 @@ def check_runnable(layout: Layout, case: Case, stack: Stack, batches: Sequence[i
         raise InputError(f"{name} has no schedule = {layout.schedule}; it has {', '.join(stack.schedules)}")
     if stack.slots:  # these deal layers out unevenly, and fill up with rows that predict nothing
         return
-    layers, stages = case.shape.layers, layout.stages
+    layers, stages = case.shape.num_hidden_layers, layout.stages
     if (layers + 2) % stages and layers % stages:
         raise InputError(
             f"{name} needs as many layers on every pipeline stage: {stages} stages divide neither "
-            f"model.layers = {layers} nor, with embedding and head, {layers + 2}"
+            f"model.num_hidden_layers = {layers} nor, with embedding and head, {layers + 2}"
         )
     for sequences in batches:
         each = layout.dp * layout.micro_batches(sequences, case.sequence)[1]

@@ -20,7 +20,7 @@ class Ramp(Section):
     tokens: Count = Field(gt=0)
 
 
-class Batch(Section):
+class BatchConfig(Section):
     """Tokens per optimizer step, per sequence, and of the whole run; ``ramp`` has smaller batches for the beginning."""
 
     tokens: Count = Field(gt=0)

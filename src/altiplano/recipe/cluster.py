@@ -8,7 +8,7 @@ from altiplano.recipe.layout import Layout
 from altiplano.recipe.units import Bytes, Section
 
 
-class Launch(Section):
+class LaunchConfig(Section):
     """How ``altiplano launch`` starts training here. Keys for SLURM and for Kubernetes are empty where unused."""
 
     devices_per_node: int | None = Field(None, gt=0, description="none: all of the cluster's devices are in one node")
@@ -52,4 +52,4 @@ class Cluster(Section):
     country: str = Field("", description="ISO 3166-1 alpha-3; empty: as the recipe's disclosure states")
     layout: Layout = Layout()
     operation: Operation = Operation()
-    launch: Launch = Launch()
+    launch: LaunchConfig = LaunchConfig()

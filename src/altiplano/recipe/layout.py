@@ -152,7 +152,7 @@ def parse_layout(text: str) -> Layout:
         raise InputError(f"--layout {text}: {reason}") from None
 
 
-def pipeline_slots(layers: int, stages: int) -> list[range]:
+def partition_layers(layers: int, stages: int) -> list[range]:
     """Layers of each pipeline stage, embedding and head counted as one slot each.
 
     126 layers + 2 = 128 slots divide over 16 stages: 7, 8 × 14, 7. Stages that come out uneven differ by one slot.
@@ -165,19 +165,19 @@ def pipeline_slots(layers: int, stages: int) -> list[range]:
 COMPILE = "layout {layout}: compile is for GPUs; on a CPU it made training slower; leave it out"
 
 
-class Sizes(Protocol):
+class ModelShape(Protocol):
     """What a layout cuts up: a recipe's model, or a shape that is planned."""
 
     @property
-    def layers(self) -> int: ...
+    def num_hidden_layers(self) -> int: ...
     @property
-    def kv_heads(self) -> int: ...
+    def num_key_value_heads(self) -> int: ...
     @property
-    def ffn_width(self) -> int: ...
+    def intermediate_size(self) -> int: ...
     @property
-    def vocabulary(self) -> int: ...
+    def vocab_size(self) -> int: ...
     @property
-    def tied_embeddings(self) -> bool: ...
+    def tie_word_embeddings(self) -> bool: ...
 
 
 def check_layout(layout: Layout, recipe: Recipe, device: str = "") -> None:
@@ -187,27 +187,35 @@ def check_layout(layout: Layout, recipe: Recipe, device: str = "") -> None:
         raise InputError(COMPILE.format(layout=layout))
 
 
-def check_sizes(layout: Layout, model: Sizes, sequence_length: int, batches: Sequence[int]) -> None:
+def check_sizes(layout: Layout, model: ModelShape, sequence_length: int, batches: Sequence[int]) -> None:
     """The same for a model's sizes, rows of ``sequence_length`` tokens and ``batches`` of so many rows."""
     name = f"layout {layout}"
-    split_by_tp = (("kv_heads", model.kv_heads), ("ffn_width", model.ffn_width), ("vocabulary", model.vocabulary))
+    split_by_tp = (
+        ("num_key_value_heads", model.num_key_value_heads),
+        ("intermediate_size", model.intermediate_size),
+        ("vocab_size", model.vocab_size),
+    )
     for what, size in split_by_tp:
         if size % layout.tp:
             fits = next(tp for tp in range(layout.tp, 0, -1) if not any(size % tp for _, size in split_by_tp))
             raise InputError(f"{name}: tp = {layout.tp} does not divide model.{what} = {size:,}; tp = {fits} would do")
     _check_sequence(layout, sequence_length, name)
-    if layout.pp > 1 and model.tied_embeddings:
+    if layout.pp > 1 and model.tie_word_embeddings:
         raise InputError(
-            f"{name}: model.tied_embeddings needs pp = 1, as the first and the last stage would share one weight"
+            f"{name}: model.tie_word_embeddings needs pp = 1, as the first and the last stage would share one weight"
         )
-    if any(len(layers) == 0 for layers in pipeline_slots(model.layers, layout.stages)):
+    if any(len(layers) == 0 for layers in partition_layers(model.num_hidden_layers, layout.stages)):
         most = max(
-            (pp for pp in range(1, layout.pp) if all(pipeline_slots(model.layers, pp * layout.stages_per_rank))),
+            (
+                pp
+                for pp in range(1, layout.pp)
+                if all(partition_layers(model.num_hidden_layers, pp * layout.stages_per_rank))
+            ),
             default=1,
         )
         raise InputError(
-            f"{name}: {layout.stages} pipeline stages leave one without layers (model.layers = {model.layers}); "
-            f"pp = {most} would do"
+            f"{name}: {layout.stages} pipeline stages leave one without layers "
+            f"(model.num_hidden_layers = {model.num_hidden_layers}); pp = {most} would do"
             + (f" with {layout.stages_per_rank} stages per rank" if most > 1 and layout.stages_per_rank > 1 else "")
         )
     for sequences in batches:

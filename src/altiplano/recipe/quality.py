@@ -65,7 +65,7 @@ class CodeLimits(Section):
     max_personal_data: float = 15
 
 
-class Quality(Section):
+class QualityConfig(Section):
     """Heuristics and the perplexity filter. Lengths are in characters."""
 
     min_characters: Count = Field(200, ge=0)

@@ -10,8 +10,8 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from altiplano.recipe.batch import Batch, MixturePhase
-from altiplano.recipe.quality import Quality
+from altiplano.recipe.batch import BatchConfig, MixturePhase
+from altiplano.recipe.quality import QualityConfig
 from altiplano.recipe.units import Bytes, Count, Section
 
 Domain = Literal["web", "academic", "reference", "code"]
@@ -25,7 +25,7 @@ class RopeScaling(Section):
     factor: float = Field(8.0, ge=1)
     low_freq_factor: float = Field(1.0, gt=0)
     high_freq_factor: float = Field(4.0, gt=0)
-    original_context: Count = Field(8192, gt=0)
+    original_max_position_embeddings: Count = Field(8192, gt=0)
 
     @model_validator(mode="after")
     def _bands_are_in_order(self) -> Self:
@@ -34,37 +34,42 @@ class RopeScaling(Section):
         return self
 
 
-class Model(Section):
+class ModelConfig(Section):
     """The transformer's shape. Widths are in elements."""
 
-    layers: int = Field(gt=0)
-    width: int = Field(gt=0)
-    heads: int = Field(gt=0)
-    kv_heads: int = Field(gt=0)
-    ffn_width: int = Field(gt=0)
-    vocabulary: Count = Field(gt=256 + 256, description="256 bytes + 256 special tokens + merges")
+    num_hidden_layers: int = Field(gt=0)
+    hidden_size: int = Field(gt=0)
+    num_attention_heads: int = Field(gt=0)
+    num_key_value_heads: int = Field(gt=0)
+    intermediate_size: int = Field(gt=0)
+    vocab_size: Count = Field(gt=256 + 256, description="256 bytes + 256 special tokens + merges")
     rope_theta: float = Field(500_000.0, gt=0)
     rope_scaling: RopeScaling | None = None
-    norm_eps: float = Field(1e-5, gt=0)
-    tied_embeddings: bool = False
-    init_std: float = Field(0.02, gt=0)
+    rms_norm_eps: float = Field(1e-5, gt=0)
+    tie_word_embeddings: bool = False
+    initializer_range: float = Field(0.02, gt=0)
 
     @property
-    def head_width(self) -> int:
-        return self.width // self.heads
+    def head_dim(self) -> int:
+        return self.hidden_size // self.num_attention_heads
 
     @model_validator(mode="after")
     def _shape_is_possible(self) -> Self:
-        if self.width % self.heads:
-            raise ValueError(f"heads = {self.heads} does not divide width = {self.width}")
-        if self.head_width % 2:
-            raise ValueError(f"width / heads = {self.head_width} must be even for rotary embeddings")
-        if self.heads % self.kv_heads:
-            raise ValueError(f"kv_heads = {self.kv_heads} does not divide heads = {self.heads}")
+        if self.hidden_size % self.num_attention_heads:
+            raise ValueError(
+                f"num_attention_heads = {self.num_attention_heads} does not divide hidden_size = {self.hidden_size}"
+            )
+        if self.head_dim % 2:
+            raise ValueError(f"hidden_size / num_attention_heads = {self.head_dim} must be even for rotary embeddings")
+        if self.num_attention_heads % self.num_key_value_heads:
+            raise ValueError(
+                f"num_key_value_heads = {self.num_key_value_heads} does not divide "
+                f"num_attention_heads = {self.num_attention_heads}"
+            )
         return self
 
 
-class Source(Section):
+class SourceConfig(Section):
     """One set of raw files. ``path`` is a glob under ``corpus.root`` or a URL (``s3://bucket/crawl/*.warc.gz``);
     ``python`` harvests this installation."""
 
@@ -94,13 +99,13 @@ class Source(Section):
         return self
 
 
-class Extraction(Section):
+class ExtractionConfig(Section):
     """How markup becomes text. ``quality`` reads whole pages with trafilatura; ``hybrid`` only where it must."""
 
     html: Literal["quality", "hybrid"] = "quality"
 
 
-class Deduplication(Section):
+class DeduplicationConfig(Section):
     """MinHash with locality-sensitive hashing over word 5-grams (FineWeb's 14 bands × 8 rows by default)."""
 
     bands: int = Field(14, gt=0)
@@ -121,22 +126,22 @@ class Deduplication(Section):
     )
 
 
-class Heldout(Section):
+class HeldoutConfig(Section):
     """Documents set aside per domain × language, by hash of their text: the same ones forever."""
 
     fraction: float = Field(0.02, gt=0, lt=0.5)
     min_documents: int = Field(2, ge=1, description="per domain × language that has at least twice as many")
 
 
-class Corpus(Section):
+class CorpusConfig(Section):
     root: Path = Path("samples")
-    sources: tuple[Source, ...] = Field(min_length=1)
+    sources: tuple[SourceConfig, ...] = Field(min_length=1)
     languages: tuple[str, ...] = Field((), description="keep only these (ISO 639-1); empty keeps every language")
-    extraction: Extraction = Extraction()
-    quality: Quality = Quality()
+    extraction: ExtractionConfig = ExtractionConfig()
+    quality: QualityConfig = QualityConfig()
     remove_personal_data: bool = True
-    deduplication: Deduplication = Deduplication()
-    heldout: Heldout = Heldout()
+    deduplication: DeduplicationConfig = DeduplicationConfig()
+    heldout: HeldoutConfig = HeldoutConfig()
     benchmarks: tuple[str, ...] = Field(
         (), description="globs under corpus.root of benchmark texts; documents with one of them are dropped"
     )
@@ -161,7 +166,7 @@ class Corpus(Section):
         return self
 
 
-class Tokenizer(Section):
+class TokenizerConfig(Section):
     """Byte-level BPE with the Llama-3 split pattern, trained on a sample of every domain × language of training."""
 
     sample_bytes: Bytes = Field(100_000_000, gt=0)
@@ -170,7 +175,7 @@ class Tokenizer(Section):
     )
 
 
-class Optimizer(Section):
+class OptimizerConfig(Section):
     """AdamW; linear warm-up, then cosine to ``min_learning_rate``; gradients clipped by global norm."""
 
     learning_rate: float = Field(gt=0)
@@ -180,7 +185,7 @@ class Optimizer(Section):
     beta2: float = Field(0.95, ge=0, lt=1)
     eps: float = Field(1e-8, gt=0)
     weight_decay: float = Field(0.1, ge=0)
-    clip_norm: float = Field(1.0, gt=0)
+    max_grad_norm: float = Field(1.0, gt=0)
 
     @model_validator(mode="after")
     def _floor_below_peak(self) -> Self:
@@ -191,13 +196,13 @@ class Optimizer(Section):
         return self
 
 
-class Precision(Section):
+class PrecisionConfig(Section):
     """Matrix products in ``compute``; weights, optimizer state and reductions always in float32 or wider."""
 
     compute: Literal["bfloat16", "float32", "float64"] = "bfloat16"
 
 
-class Evaluation(Section):
+class EvaluationConfig(Section):
     """Held-out perplexity per domain × language."""
 
     interval_steps: int = Field(1000, gt=0)
@@ -205,7 +210,7 @@ class Evaluation(Section):
     bootstrap_samples: int = Field(1000, gt=0)
 
 
-class Checkpoint(Section):
+class CheckpointConfig(Section):
     """Two tiers: permanent ones every ``interval_steps``; rolling ones in between bound the work that a fault costs."""
 
     interval_steps: int = Field(2000, gt=0)
@@ -215,7 +220,7 @@ class Checkpoint(Section):
     keep_rolling: int = Field(2, gt=0)
 
 
-class Guards(Section):
+class GuardsConfig(Section):
     """When training steps back by itself. A value is a spike when it is ``spike_zscore`` robust deviations above the
     median of the last ``spike_window`` steps (0.6745 (x - median) / MAD, Iglewicz and Hoaglin 1993)."""
 
@@ -230,7 +235,7 @@ class Guards(Section):
     max_skipped_updates: int = Field(10, gt=0, description="steps in a row without a finite gradient; then it stops")
 
 
-class Recovery(Section):
+class RecoveryConfig(Section):
     """What is watched, and what happens after a fault. None of it changes what is trained."""
 
     hang_seconds: float = Field(
@@ -250,7 +255,7 @@ class Recovery(Section):
     slow_ratio: float = Field(2.0, gt=1, description="a rank is slow when it takes so many times the median")
 
 
-class Calibration(Section):
+class CalibrationConfig(Section):
     """One temperature, fitted on half of the held-out documents and reported on the other half."""
 
     bins: int = Field(15, gt=1)
@@ -258,7 +263,7 @@ class Calibration(Section):
     bootstrap_samples: int = Field(200, gt=0)
 
 
-class Redteam(Section):
+class RedteamConfig(Section):
     """The gate: a release fails when the model exceeds its controls by more than these margins."""
 
     extraction_samples: int = Field(200, gt=0)
@@ -274,7 +279,7 @@ class Redteam(Section):
     generation_tokens: int = Field(48, gt=0)
 
 
-class Disclosure(Section):
+class DisclosureConfig(Section):
     """What the document states about the run. Facts of the run itself are measured, never copied from here."""
 
     title: str = ""
@@ -303,20 +308,20 @@ class Disclosure(Section):
 class Recipe(Section):
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9.-]*$")
     seed: int = Field(0, ge=0)
-    model: Model
-    corpus: Corpus
-    tokenizer: Tokenizer = Tokenizer()
+    model: ModelConfig
+    corpus: CorpusConfig
+    tokenizer: TokenizerConfig = TokenizerConfig()
     mixture: tuple[MixturePhase, ...] = ()
-    batch: Batch
-    optimizer: Optimizer
-    precision: Precision = Precision()
-    evaluation: Evaluation = Evaluation()
-    checkpoint: Checkpoint = Checkpoint()
-    guards: Guards = Guards()
-    recovery: Recovery = Recovery()
-    calibration: Calibration = Calibration()
-    redteam: Redteam = Redteam()
-    disclosure: Disclosure = Disclosure()
+    batch: BatchConfig
+    optimizer: OptimizerConfig
+    precision: PrecisionConfig = PrecisionConfig()
+    evaluation: EvaluationConfig = EvaluationConfig()
+    checkpoint: CheckpointConfig = CheckpointConfig()
+    guards: GuardsConfig = GuardsConfig()
+    recovery: RecoveryConfig = RecoveryConfig()
+    calibration: CalibrationConfig = CalibrationConfig()
+    redteam: RedteamConfig = RedteamConfig()
+    disclosure: DisclosureConfig = DisclosureConfig()
 
     @model_validator(mode="after")
     def _mixture_is_in_order(self) -> Self:

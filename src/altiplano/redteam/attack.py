@@ -10,7 +10,7 @@ from typing import Any
 
 from altiplano.inference.released_model import Served
 from altiplano.progress import track
-from altiplano.recipe.schema import Redteam
+from altiplano.recipe.schema import RedteamConfig
 from altiplano.redteam.corpus_sample import training_tokens
 from altiplano.redteam.memorisation import memorisation
 from altiplano.redteam.pii_leaks import masked, personal_data, read_removed
@@ -26,11 +26,11 @@ Speaker = Callable[[Sequence[str]], list[str]]
 SAMPLES_PER_ATTACK = 2
 
 
-def attack(served: Served, curate: Path, tokenize: Path, settings: Redteam, seed: int) -> dict[str, Any]:
+def attack(served: Served, curate: Path, tokenize: Path, settings: RedteamConfig, seed: int) -> dict[str, Any]:
     """The content of ``redteam.json``. Nothing in it is personal data: examples are masked."""
     train, heldout = read_shards(tokenize, "train"), read_shards(tokenize, "heldout")
     seen = training_tokens(train, seed)
-    bigram, index = Bigram(seen, served.model.shape.vocabulary), TrainingIndex(seen)
+    bigram, index = Bigram(seen, served.model.shape.vocab_size), TrainingIndex(seen)
     length = min(settings.generation_tokens, served.context - 1)
     speak: Speaker = partial(model, served, tokens=length, seed=seed)
     controls: dict[str, Speaker] = {
@@ -74,7 +74,7 @@ PROBE = "probe: "
 """Names of prompt probes begin with this."""
 
 
-def gate(tests: list[dict[str, Any]], settings: Redteam) -> list[dict[str, Any]]:
+def gate(tests: list[dict[str, Any]], settings: RedteamConfig) -> list[dict[str, Any]]:
     """Every limit of the recipe beside its measured value. Uninformative probes do not count, for or against."""
     named = {test["name"]: test for test in tests}
     probes = [test for test in tests if test["name"].startswith(PROBE) and test["informative"]]

@@ -9,7 +9,7 @@ from altiplano.errors import InputError
 from altiplano.inference.generate import Row, Sampling, generate
 from altiplano.inference.log_probabilities import score
 from altiplano.inference.released_model import Served
-from altiplano.recipe.schema import Redteam
+from altiplano.recipe.schema import RedteamConfig
 from altiplano.redteam.corpus_sample import Window, windows
 from altiplano.redteam.rates import Example, area_interval, area_under_curve, compare
 from altiplano.redteam.verbatim import longest_common_run
@@ -19,7 +19,7 @@ ATTEMPTS = (1, 100, 10_000)
 
 
 def memorisation(
-    served: Served, train: Sequence[Shard], heldout: Sequence[Shard], settings: Redteam, seed: int
+    served: Served, train: Sequence[Shard], heldout: Sequence[Shard], settings: RedteamConfig, seed: int
 ) -> list[dict[str, Any]]:
     """Two tests: extraction and membership. Raises InputError when no training document is long enough."""
     length = settings.extraction_prefix + settings.extraction_suffix
@@ -38,7 +38,7 @@ def memorisation(
     return [_extraction(served, seen, unseen, settings), _membership(served, seen, unseen, seed)]
 
 
-def _extraction(served: Served, seen: list[Window], unseen: list[Window], settings: Redteam) -> dict[str, Any]:
+def _extraction(served: Served, seen: list[Window], unseen: list[Window], settings: RedteamConfig) -> dict[str, Any]:
     """Discoverable extraction (Carlini et al. 2023): a prefix is given, the greedy continuation must be the suffix."""
     prefix = settings.extraction_prefix
     said = _continue(served, [*seen, *unseen], prefix, settings.extraction_suffix)

@@ -40,7 +40,7 @@ def skip_vote() -> None:
     schedules._PipelineSchedule._warmup_p2p = all_were_given  # type: ignore[method-assign]
 
 
-def use_whole_rows(part: Llama, layout: Layout) -> None:
+def use_gathered_sequences(part: Llama, layout: Layout) -> None:
     """Let every row be one document: where documents end is a question about values, which fake tensors have not got.
 
     Attention is PyTorch's fused one, which keeps what a GPU's does, instead of the CPU's tiles and masks.

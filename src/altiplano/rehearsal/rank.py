@@ -12,10 +12,10 @@ import torch
 from torch import Tensor
 
 from altiplano.parallel.parallelize import allocate, compute_type, parameters_by_name, shape_parts
-from altiplano.parallel.pipeline import SpreadModel
+from altiplano.parallel.pipeline import ParallelModel
 from altiplano.recipe.layout import Layout
 from altiplano.recipe.schema import Recipe
-from altiplano.rehearsal.fake_process_group import fake_tensors, join_fake_group, use_whole_rows
+from altiplano.rehearsal.fake_process_group import fake_tensors, join_fake_group, use_gathered_sequences
 from altiplano.rehearsal.recorded import Keeper, SentCounter
 from altiplano.tokens.loader import Batch
 from altiplano.training.checkpoints.checkpoint import training_tensors
@@ -32,11 +32,11 @@ def rehearse_rank(recipe: Recipe, layout: Layout, pipeline_rank: int) -> dict[st
     begun = time.monotonic()
     mesh = join_fake_group(layout, pipeline_rank * layout.world_size // layout.pp)
     parts = shape_parts(recipe, layout, mesh)
-    model = SpreadModel(
+    model = ParallelModel(
         parts, layout, mesh, recipe.batch.sequence_length, compute_type(recipe), token_losses(mesh.group("tp"))
     )
     for part in parts:
-        use_whole_rows(part, layout)
+        use_gathered_sequences(part, layout)
     sent, kept = SentCounter(mesh), Keeper()
     with fake_tensors():
         for part in parts:
@@ -46,7 +46,7 @@ def rehearse_rank(recipe: Recipe, layout: Layout, pipeline_rank: int) -> dict[st
         tensors = training_tensors(parameters, optimizer)
         with sent, kept.watching(parts):
             model.step(_batch(recipe, layout), recipe.batch.sequences, recipe.batch.tokens)
-        clip_gradient(parameters.values(), recipe.optimizer.clip_norm, mesh)
+        clip_gradient(parameters.values(), recipe.optimizer.max_grad_norm, mesh)
         gradients = [one.grad for one in parameters.values() if one.grad is not None]
         optimizer.step()
         state = [*tensors.values(), *gradients]

@@ -36,9 +36,9 @@ def export(weights: Path, tokenizer: Path, calibration: Path, folder: Path) -> l
         raise InputError(f"{weights} has no config.json; train again")
     shape, context = shape_from_config(trained), int(trained["max_position_embeddings"])
     spoken = Tokenizer.load(tokenizer)
-    if spoken.vocabulary != shape.vocabulary:
+    if spoken.vocab_size != shape.vocab_size:
         raise InputError(
-            f"the tokenizer has {spoken.vocabulary:,} tokens, the model {shape.vocabulary:,}; tokenize and train again"
+            f"the tokenizer has {spoken.vocab_size:,} tokens, the model {shape.vocab_size:,}; tokenize and train again"
         )
     fitted = read_json(calibration)
     if fitted is None or not fitted.get("temperature", 0) > 0:
@@ -133,7 +133,7 @@ def verify_copy(weights: Path, folder: Path) -> None:
     if sum((folder / name).stat().st_size for name in names) > LOGIT_CHECK_BYTES:
         return
     trained, exported = load_model(weights), load_model(folder)
-    tokens = torch.arange(32).remainder(trained.shape.vocabulary)[None]
+    tokens = torch.arange(32).remainder(trained.shape.vocab_size)[None]
     with torch.inference_mode():
         if not torch.equal(trained(tokens), exported(tokens)):
             raise InputError(f"the model in {folder} does not give the logits of the trained one; release again")

@@ -178,7 +178,7 @@ def transformers_problems(folder: Path) -> list[str]:
     logging.disable_progress_bar()  # its bar would stand between the lines of ours
     ours = load_model(folder)
     theirs = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, local_files_only=True).eval()
-    tokens = torch.randint(ours.shape.vocabulary, (2, 32), generator=torch.Generator().manual_seed(0))
+    tokens = torch.randint(ours.shape.vocab_size, (2, 32), generator=torch.Generator().manual_seed(0))
     with torch.inference_mode():
         difference = float((ours(tokens) - theirs(tokens).logits).abs().max())
     if difference <= LOGIT_TOLERANCE:

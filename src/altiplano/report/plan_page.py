@@ -129,11 +129,11 @@ def frontier_figure(plan: Plan) -> list[Figure]:
     near = [choice for choice in plan.found.choices if choice.seconds < 1.5 * fast][:400]
     best = plan.found.best
     points = [
-        Point(str(choice.case.spread), choice.memory.total / GIB, choice.seconds, 2 if choice.published else 7)
+        Point(str(choice.case.parallelism), choice.memory.total / GIB, choice.seconds, 2 if choice.published else 7)
         for choice in near
         if choice is not best
     ]
-    points.append(Point(str(best.case.spread), best.memory.total / GIB, best.seconds, 1, labelled=True))
+    points.append(Point(str(best.case.parallelism), best.memory.total / GIB, best.seconds, 1, labelled=True))
     chart = point_chart("Layouts that fit", points, "GiB on the fullest device")
     note = (
         f"{len(plan.found.choices):,} of {plan.found.tried:,} layouts fit; green: published runs of this model had it"
@@ -154,14 +154,14 @@ def waterfall_figure(plan: Plan) -> list[Figure]:
 
 def timeline_figure(plan: Plan) -> list[Figure]:
     case = plan.case
-    if case.spread.pp == 1:
+    if case.parallelism.pp == 1:
         return []
     work, tensor = block_work(case, plan.chip, plan.stack), tensor_seconds(case, plan.chip, plan.stack)
-    layers = case.shape.layers / case.spread.pp
+    layers = case.shape.num_hidden_layers / case.parallelism.pp
     chart = timeline_chart("Pipeline", case, layers * (work.forward + tensor[0]), layers * (work.backward + tensor[1]))
     note = "Blue: forward, green: backward, gaps: waiting. Shown as 1F1B"
-    if case.spread.virtual > 1:
-        note += f"; with {case.spread.virtual} stages a rank the gaps are {case.spread.virtual} times shorter"
+    if case.parallelism.virtual > 1:
+        note += f"; with {case.parallelism.virtual} stages a rank the gaps are {case.parallelism.virtual} times shorter"
     return figure("The pipeline's first micro-batches", "", chart, note + f". {case.micro_batches} in a step")
 
 
@@ -182,18 +182,18 @@ def interval_figure(plan: Plan) -> list[Figure]:
 
 def devices_figure(plan: Plan) -> list[Figure]:
     """Days of the same tensor, pipeline and context sizes with fewer and more copies."""
-    spread, days, hours, counts = plan.case.spread, [], [], []
+    parallelism, days, hours, counts = plan.case.parallelism, [], [], []
     for power in range(-3, 5):
-        dp = int(spread.dp * 2.0**power)
-        if dp < 1 or plan.case.sequences % (dp * spread.micro_batch):
+        dp = int(parallelism.dp * 2.0**power)
+        if dp < 1 or plan.case.sequences % (dp * parallelism.micro_batch):
             continue
-        case = replace(plan.case, spread=replace(spread, dp=dp), filled=0)
-        if spread.pp > 1 and case.micro_batches < spread.pp:
+        case = replace(plan.case, parallelism=replace(parallelism, dp=dp), filled=0)
+        if parallelism.pp > 1 and case.micro_batches < parallelism.pp:
             continue
         seconds = step_time(case, plan.chip, plan.stack).total
-        counts.append(float(case.spread.devices))
+        counts.append(float(case.parallelism.devices))
         days.append(seconds * plan.steps / 86400)
-        hours.append(days[-1] * 24 * case.spread.devices)
+        hours.append(days[-1] * 24 * case.parallelism.devices)
     if len(counts) < 3:
         return []
     note = ", ".join(
@@ -209,7 +209,7 @@ def layout_rows(plan: Plan) -> list[list[str]]:
         return []
     return [
         [
-            str(choice.case.spread),
+            str(choice.case.parallelism),
             duration(choice.seconds),
             f"{choice.memory.total / GIB:.1f} GiB",
             choice.published,
@@ -223,7 +223,7 @@ def storage_rows(plan: Plan) -> list[tuple[str, str]]:
     sizes = storage(
         shape.parameters,
         batch.total_tokens,
-        shape.vocabulary,
+        shape.vocab_size,
         -(-plan.steps // plan.interval_steps),
         plan.recipe.checkpoint.keep,
     )

@@ -75,14 +75,14 @@ class Result:
 class Stage:
     name: str
     reads: tuple[str, ...]
-    """Recipe keys that determine the result, such as ``corpus`` or ``model.vocabulary``."""
+    """Recipe keys that determine the result, such as ``corpus`` or ``model.vocab_size``."""
     inputs: tuple[str, ...]
     run: Callable[[Context], Result]
     sources: Callable[[Context], str] | None = None
     """A hash of what the stage reads from outside the workspace."""
     distributed: bool = False
     """Whether the ranks of torchrun compute it together."""
-    precious: bool = False
+    protect_partial_work: bool = False
     """Whether unfinished work is worth so much that a changed recipe must not begin anew in silence."""
 
 
@@ -113,9 +113,9 @@ def run_stage(stage: Stage, context: Context, *, again: bool = False, anew: bool
             f"first run altiplano {stage.name} RECIPE without torchrun"
         )
     folder = workspace / ".work" / f"{stage.name}-{fingerprint[:12]}"
-    if stage.precious and is_publisher():
+    if stage.protect_partial_work and is_publisher():
         begin(stage.name, folder, wanted, context.allow, anew=again or anew)
-    elif stage.precious:
+    elif stage.protect_partial_work:
         wait_until_begun(folder)
     folder.mkdir(parents=True, exist_ok=True)
     started, clock = datetime.now(UTC), time.monotonic()

@@ -36,12 +36,12 @@ def run(context: Context) -> Result:
 def _tokenizer(recipe: Recipe, curated: Path) -> Tokenizer:
     """The recipe's, or one trained on the curated text. Raises InputError when it does not fit the model."""
     if recipe.tokenizer.path is None:
-        return Tokenizer.train(sample_texts(curated, recipe.tokenizer.sample_bytes), recipe.model.vocabulary)
+        return Tokenizer.train(sample_texts(curated, recipe.tokenizer.sample_bytes), recipe.model.vocab_size)
     tokenizer = import_tokenizer(recipe.tokenizer.path)
-    if tokenizer.vocabulary != recipe.model.vocabulary:
+    if tokenizer.vocab_size != recipe.model.vocab_size:
         raise InputError(
-            f"tokenizer.path: {recipe.tokenizer.path} has {tokenizer.vocabulary:,} tokens, model.vocabulary is "
-            f"{recipe.model.vocabulary:,}: set it to the former"
+            f"tokenizer.path: {recipe.tokenizer.path} has {tokenizer.vocab_size:,} tokens, model.vocab_size is "
+            f"{recipe.model.vocab_size:,}: set it to the former"
         )
     return tokenizer
 
@@ -57,4 +57,4 @@ def _sources(context: Context) -> str:
         raise InputError(f"tokenizer.path: {path} cannot be read ({error.strerror})") from error
 
 
-STAGE = Stage("tokenize", reads=("tokenizer", "model.vocabulary"), inputs=("curate",), run=run, sources=_sources)
+STAGE = Stage("tokenize", reads=("tokenizer", "model.vocab_size"), inputs=("curate",), run=run, sources=_sources)

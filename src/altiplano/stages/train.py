@@ -128,4 +128,4 @@ def _drop_older_checkpoints(context: Context) -> None:
                 shutil.rmtree(old)
 
 
-STAGE = Stage("train", reads=READS, inputs=("tokenize",), run=run, distributed=True, precious=True)
+STAGE = Stage("train", reads=READS, inputs=("tokenize",), run=run, distributed=True, protect_partial_work=True)

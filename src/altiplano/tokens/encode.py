@@ -44,7 +44,7 @@ def sample_texts(folder: Path, limit: int) -> list[str]:
 
 def encode_documents(source: Path, tokenizer: Tokenizer, folder: Path) -> list[Shard]:
     """Write one shard per split, domain and language into ``folder``, with ``shards.json``; return them."""
-    dtype = token_dtype(tokenizer.vocabulary)
+    dtype = token_dtype(tokenizer.vocab_size)
     writers: dict[tuple[str, str, str], ShardWriter] = {}
     pending: list[Row] = []
 
@@ -62,5 +62,5 @@ def encode_documents(source: Path, tokenizer: Tokenizer, folder: Path) -> list[S
             flush()
     flush()
     shards = [writer.close(*key) for key, writer in sorted(writers.items())]
-    write_list(folder, shards, tokenizer.vocabulary)
+    write_list(folder, shards, tokenizer.vocab_size)
     return shards

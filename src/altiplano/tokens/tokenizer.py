@@ -58,8 +58,8 @@ class Tokenizer:
 
     def __init__(self, hugging_face: HuggingFaceTokenizer):
         self.hugging_face = hugging_face
-        self.vocabulary: int = hugging_face.get_vocab_size(with_added_tokens=True)
-        self.bos = self.vocabulary - SPECIALS
+        self.vocab_size: int = hugging_face.get_vocab_size(with_added_tokens=True)
+        self.bos = self.vocab_size - SPECIALS
         self.eos = self.bos + 1
         if hugging_face.token_to_id(BEGIN) != self.bos or hugging_face.token_to_id(END) != self.eos:
             raise InputError(f"the tokenizer does not end with Llama 3's {SPECIALS} special tokens")
@@ -78,9 +78,9 @@ class Tokenizer:
         learned = tokenizer.get_vocab_size()
         if learned < vocabulary - SPECIALS:
             raise InputError(
-                f"the training text is too small for model.vocabulary = {vocabulary:,}: "
+                f"the training text is too small for model.vocab_size = {vocabulary:,}: "
                 f"it gives {learned + SPECIALS:,}; "
-                f"add text or use --set model.vocabulary={(learned + SPECIALS) // 64 * 64}"
+                f"add text or use --set model.vocab_size={(learned + SPECIALS) // 64 * 64}"
             )
         tokenizer.add_special_tokens(special_tokens())
         return cls(tokenizer)

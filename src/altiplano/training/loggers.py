@@ -15,7 +15,7 @@ from altiplano.errors import InputError
 LIBRARIES = {"tensorboard": "tensorboard", "wandb": "wandb"}
 
 
-class View(Protocol):
+class Logger(Protocol):
     def write(self, record: dict[str, Any]) -> None:
         """Show a record of ``metrics.jsonl`` or ``heldout.jsonl``."""
 
@@ -25,7 +25,7 @@ class View(Protocol):
     def close(self) -> None: ...
 
 
-def check_views(names: Sequence[str]) -> None:
+def check_loggers(names: Sequence[str]) -> None:
     """Raise InputError when a view is not known or its library is not installed."""
     for name in names:
         if name not in LIBRARIES:
@@ -34,9 +34,9 @@ def check_views(names: Sequence[str]) -> None:
             raise InputError(f'{name} is an optional package: pip install "altiplano[{name}]"')
 
 
-def open_views(names: Sequence[str], folder: Path, run: str, done: int) -> list[View]:
+def open_loggers(names: Sequence[str], folder: Path, run: str, done: int) -> list[Logger]:
     """The views of the run called ``run`` in ``folder``, from after ``done`` steps on. Raises InputError as above."""
-    check_views(names)
+    check_loggers(names)
     return [TensorBoard(folder, done) if name == "tensorboard" else WeightsAndBiases(folder, run) for name in names]
 
 

@@ -17,7 +17,7 @@ from altiplano.training.accounting.peak import Peak
 from altiplano.training.checkpoints import checkpoint
 from altiplano.training.checkpoints.saving import PERMANENT, ROLLING, Saver
 from altiplano.training.job import Job
-from altiplano.training.loggers import open_views
+from altiplano.training.loggers import open_loggers
 from altiplano.training.metrics import Observer, memory_by_pipeline_rank, memory_bytes
 from altiplano.training.profiling import Profiler
 from altiplano.training.resilience import incidents
@@ -40,7 +40,7 @@ def train(job: Job, mesh: Mesh, bos: int, ledger: Ledger) -> dict[str, Any]:
     peak = Peak(mesh, compute_type(recipe))
     first, steps = trainer.done, recipe.batch.steps
     end = min(steps, job.stop_after or steps)
-    views = open_views(job.views, job.folder, recipe.name, first) if dist.get_rank() == 0 else []
+    views = open_loggers(job.views, job.folder, recipe.name, first) if dist.get_rank() == 0 else []
     observer = Observer(job.folder, steps, first, views)
     if dist.get_rank() == 0 and trainer.model.products is not None:
         observer.terminal.note(str(trainer.model.products))

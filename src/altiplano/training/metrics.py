@@ -15,7 +15,7 @@ import torch
 import torch.distributed as dist
 
 from altiplano.parallel.mesh import Mesh
-from altiplano.training.loggers import View
+from altiplano.training.loggers import Logger
 
 PLAIN_EVERY = 10.0  # seconds between lines when nobody watches
 
@@ -48,7 +48,7 @@ class JsonLines:
 class Observer:
     """Writes what a session measures. Only the first process does; all of them may call."""
 
-    def __init__(self, folder: Path, steps: int, first: int, views: Sequence[View] = ()):
+    def __init__(self, folder: Path, steps: int, first: int, views: Sequence[Logger] = ()):
         """``first``: steps that were taken before; what is recorded of later ones is dropped."""
         self.folder, self.writes, self.views = folder, dist.get_rank() == 0, views
         self.terminal = TerminalLine(steps, first)

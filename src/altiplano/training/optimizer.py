@@ -12,10 +12,10 @@ from torch import Tensor, nn
 from torch.distributed.tensor import DTensor
 
 from altiplano.parallel.mesh import Mesh
-from altiplano.recipe.schema import Optimizer
+from altiplano.recipe.schema import OptimizerConfig
 
 
-def make_optimizer(parameters: Mapping[str, nn.Parameter], settings: Optimizer) -> torch.optim.AdamW:
+def make_optimizer(parameters: Mapping[str, nn.Parameter], settings: OptimizerConfig) -> torch.optim.AdamW:
     """AdamW (Loshchilov and Hutter 2019) with decay on matrices only; its state has the parameters' precision."""
     matrices = [p for p in parameters.values() if p.ndim > 1]
     vectors = [p for p in parameters.values() if p.ndim <= 1]
@@ -28,7 +28,7 @@ def make_optimizer(parameters: Mapping[str, nn.Parameter], settings: Optimizer) 
     )
 
 
-def learning_rate(step: int, steps: int, settings: Optimizer) -> float:
+def learning_rate(step: int, steps: int, settings: OptimizerConfig) -> float:
     """Learning rate of step 0 … steps - 1: linear warm-up to the peak, then half a cosine down to the minimum."""
     if step < settings.warmup_steps:
         return settings.learning_rate * (step + 1) / settings.warmup_steps

@@ -28,7 +28,7 @@ from altiplano.training.checkpoints import checkpoint
 from altiplano.training.job import Job
 from altiplano.training.resilience import incidents
 from altiplano.training.resilience.heartbeat import stalled
-from altiplano.training.worker import beats_folder, ledger_file, run_job
+from altiplano.training.worker import heartbeats_folder, ledger_file, run_job
 
 DONE, FAILED, BAD_INPUT, STOPPED, FAULT = 0, 1, 2, 3, 70
 """What a rank's exit code says. STOPPED: it was asked to, and saved. FAULT: starting again may help."""
@@ -88,7 +88,7 @@ class Supervisor:
 
     def _attempt(self, job: Job) -> Ending:
         """Start the ranks once and watch them until all have ended."""
-        shutil.rmtree(beats_folder(job), ignore_errors=True)
+        shutil.rmtree(heartbeats_folder(job), ignore_errors=True)
         reader, writer = os.pipe()
         os.set_blocking(reader, False)
         killed_before = out_of_memory_kills()
@@ -147,7 +147,7 @@ class Supervisor:
     def _hang(self, job: Job, asleep: float) -> Ending | None:
         """A rank without a sign of life for too long."""
         alive = self.ranks.alive if self.ranks is not None else {}  # the note of one that has ended grows old, too
-        found = [rank for rank in stalled(beats_folder(job), time.time() - asleep) if rank.pid in alive]
+        found = [rank for rank in stalled(heartbeats_folder(job), time.time() - asleep) if rank.pid in alive]
         return Ending(FAULT, "hang", str(found[0]), found[0].rank) if found else None
 
     def _report(self, ending: Ending, action: str, faults: int) -> None:
@@ -173,7 +173,7 @@ def rank_main(job: Job, writer: int) -> int:
     """The life of one rank; says through the pipe ``writer`` why it failed."""
     rank = int(os.environ["RANK"])
 
-    def confess(code: int, what: str, lost_peer: bool = False, trace: str = "") -> int:
+    def report_failure(code: int, what: str, lost_peer: bool = False, trace: str = "") -> int:
         report = {"rank": rank, "code": code, "what": what[:500], "time": time.time(), "lost_peer": lost_peer}
         # One write of less than PIPE_BUF bytes is never mixed with another's.
         os.write(writer, json.dumps(report | {"traceback": trace[-2000:]}).encode() + b"\n")
@@ -182,21 +182,21 @@ def rank_main(job: Job, writer: int) -> int:
     try:
         return STOPPED if run_job(job)["interrupted"] else DONE
     except InputError as error:
-        return confess(BAD_INPUT, str(error))
+        return report_failure(BAD_INPUT, str(error))
     except TrainingError as error:
-        return confess(FAILED, str(error))
+        return report_failure(FAILED, str(error))
     except KeyboardInterrupt:
-        return confess(INTERRUPTED, "")
+        return report_failure(INTERRUPTED, "")
     except Fault as error:
-        return confess(FAULT, str(error))
+        return report_failure(FAULT, str(error))
     except OSError as error:
         explanation = explain_os_error(error)
         if explanation is not None:
-            return confess(BAD_INPUT, explanation)
-        return confess(FAULT, f"{type(error).__name__}: {error}", trace=traceback.format_exc())
+            return report_failure(BAD_INPUT, explanation)
+        return report_failure(FAULT, f"{type(error).__name__}: {error}", trace=traceback.format_exc())
     except BaseException as error:
         what = " ".join(str(error).split())
-        return confess(FAULT, f"{type(error).__name__}: {what}", _lost_peer(error), traceback.format_exc())
+        return report_failure(FAULT, f"{type(error).__name__}: {what}", _lost_peer(error), traceback.format_exc())
 
 
 def _lost_peer(error: BaseException) -> bool:

@@ -13,8 +13,8 @@ from torch import Tensor
 from altiplano.errors import InputError, TrainingError
 from altiplano.evaluation.perplexity import HeldoutText, heldout_losses, heldout_text, summarise
 from altiplano.parallel.mesh import Mesh
-from altiplano.parallel.parallelize import parameters_by_name, set_initial_weights, spread_model
-from altiplano.parallel.pipeline import SpreadModel
+from altiplano.parallel.parallelize import parallelize, parameters_by_name, set_initial_weights
+from altiplano.parallel.pipeline import ParallelModel
 from altiplano.tokens.loader import Batch, Prefetcher, TrainingData
 from altiplano.tokens.shards import read_shards
 from altiplano.training.accounting import ledger
@@ -33,7 +33,7 @@ class Trainer:
     mesh: Mesh
     data: TrainingData
     heldout: list[HeldoutText]
-    model: SpreadModel
+    model: ParallelModel
     parameters: dict[str, torch.nn.Parameter]
     optimizer: torch.optim.Optimizer
     tensors: dict[str, Any]
@@ -81,7 +81,7 @@ class Trainer:
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         loss = float(self.mesh.sum(self.model.step(batch, sequences, valid), "dp", "pp"))
-        norm = float(clip_gradient(self.parameters.values(), recipe.optimizer.clip_norm, self.mesh))
+        norm = float(clip_gradient(self.parameters.values(), recipe.optimizer.max_grad_norm, self.mesh))
         if self.corruption.remembered is not None:
             self.corruption.compare(step)
         self._update(step, math.isfinite(loss) and math.isfinite(norm))
@@ -199,7 +199,7 @@ def prepare(job: Job, mesh: Mesh, bos: int, progress: Callable[[], None] = lambd
     ]
     if not heldout:
         raise InputError(f"{job.tokens} has no held-out shards: tokenize a corpus with held-out documents")
-    model = spread_model(recipe, job.layout, mesh, token_losses(mesh.group("tp")))
+    model = parallelize(recipe, job.layout, mesh, token_losses(mesh.group("tp")))
     model.progress = progress
     parameters = parameters_by_name(model.parts)
     optimizer = make_optimizer(parameters, recipe.optimizer)

@@ -30,7 +30,7 @@ def ledger_file(job: Job) -> Path:
     return job.folder / "ledger.jsonl"
 
 
-def beats_folder(job: Job) -> Path:
+def heartbeats_folder(job: Job) -> Path:
     """Where the ranks of this machine show signs of life."""
     return job.folder / ".beats" / platform.node()
 
@@ -40,13 +40,13 @@ def run_job(job: Job) -> dict[str, Any]:
     is_writer = os.environ.get("RANK", "0") == "0"
     recovery = job.recipe.recovery
     rank = int(os.environ.get("RANK", "0"))
-    heartbeat = Heartbeat(beats_folder(job), rank, recovery.hang_seconds, recovery.init_seconds)
+    heartbeat = Heartbeat(heartbeats_folder(job), rank, recovery.hang_seconds, recovery.init_seconds)
     book = ledger.Ledger(ledger_file(job) if is_writer else None, heartbeat, job.begun)
     if is_writer and job.begun is None:  # nobody watches over this rank on this machine
         ledger.note(ledger_file(job), "start", **job.facts())
     tokenizer = Tokenizer.load(job.tokens / "tokenizer")
     keep_freed_memory()
-    watchdog = Watchdog(beats_folder(job), job.folder, min(recovery.hang_seconds, recovery.init_seconds))
+    watchdog = Watchdog(heartbeats_folder(job), job.folder, min(recovery.hang_seconds, recovery.init_seconds))
     if job.begun is None:
         watchdog.start()
     mesh = start_mesh(job.layout, job.device)

@@ -11,7 +11,7 @@ from altiplano.corpus.documents import LIGHT, Columns, Shard, load_columns, samp
 from altiplano.corpus.filters import STEPS, Ranks
 from altiplano.corpus.publish import DECIDED
 from altiplano.corpus.thresholds import WEB_ONLY, Group, limits_of
-from altiplano.recipe.schema import Corpus
+from altiplano.recipe.schema import CorpusConfig
 
 Key = tuple[str, str, str, str]
 """Domain, language, reason, split."""
@@ -63,7 +63,7 @@ def audit(
     counted: list[dict[str, Any]],
     overlap: dict[str, Any],
     salt: str,
-    corpus: Corpus,
+    corpus: CorpusConfig,
     groups: list[Group],
     ranks: Mapping[str, Ranks],
     most: int,
@@ -114,7 +114,7 @@ def audit(
     }
 
 
-def _thresholds(groups: list[Group], corpus: Corpus) -> dict[str, Any]:
+def _thresholds(groups: list[Group], corpus: CorpusConfig) -> dict[str, Any]:
     """The general limits, and for each domain × language its basis and those that gave way to trusted text."""
     general = {limit.column: limit for limit in limits_of(corpus.quality.prose)}
     return {

@@ -13,7 +13,7 @@ from altiplano.corpus.documents import Columns, Shard
 from altiplano.corpus.execution import files
 from altiplano.corpus.filters import group_names
 from altiplano.corpus.thresholds import Group, limits_by_document, limits_of
-from altiplano.recipe.schema import Corpus
+from altiplano.recipe.schema import CorpusConfig
 
 EXAMPLES = 3
 """Per rule and side."""
@@ -30,7 +30,7 @@ class Rule(NamedTuple):
     largest: bool
 
 
-def samples(columns: Columns, shards: list[Shard], corpus: Corpus, groups: list[Group]) -> list[dict[str, Any]]:
+def samples(columns: Columns, shards: list[Shard], corpus: CorpusConfig, groups: list[Group]) -> list[dict[str, Any]]:
     """Per reason up to three dropped documents, the lowest ids first, and the three kept ones nearest to the limit.
 
     Of a duplicate the document that was kept in its place stands on the kept side.
@@ -60,7 +60,9 @@ def samples(columns: Columns, shards: list[Shard], corpus: Corpus, groups: list[
     ]
 
 
-def _rule(reason: str, columns: Columns, corpus: Corpus, limits: Callable[[str], NDArray[np.float64]]) -> Rule | None:
+def _rule(
+    reason: str, columns: Columns, corpus: CorpusConfig, limits: Callable[[str], NDArray[np.float64]]
+) -> Rule | None:
     """The rule of a reason; None for one that compares no numbers. For code the limits of code stand."""
     code = columns["domain"] == "code"
     if reason == "perplexity":

@@ -24,7 +24,7 @@ from altiplano.corpus.filtered import Rules, decide, within
 CLUSTER = np.dtype([("document", "<i8"), ("cluster", "S32"), ("earlier", "?")])
 """``cluster`` is the lowest id among the copies; ``earlier`` says that one of them is in an earlier run."""
 
-LOSER = np.dtype([("document", "<i8"), ("reason", "<u1")])
+DROPPED_DUPLICATE = np.dtype([("document", "<i8"), ("reason", "<u1")])
 """``reason`` is a place in ``filters.COPIES``."""
 
 
@@ -76,11 +76,11 @@ def choose(shards: list[Shard], rules: Rules) -> Path:
             parts.append({name: columns[name][rows] for name in names} | {"earlier": mine["earlier"]})
             parts[-1]["document"] = mine["document"]
     merged = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]} if parts else {}
-    losers = np.zeros(0, LOSER)
+    losers = np.zeros(0, DROPPED_DUPLICATE)
     if merged:
         reasons = filters.duplicates(merged)
         lost = np.flatnonzero(reasons != merged["reason"])
-        losers = np.zeros(len(lost), LOSER)
+        losers = np.zeros(len(lost), DROPPED_DUPLICATE)
         losers["document"] = merged["document"][lost]
         losers["reason"] = [filters.COPIES.index(reason) for reason in reasons[lost]]
     files.save_array(path, losers)

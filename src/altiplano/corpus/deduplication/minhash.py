@@ -15,18 +15,20 @@ from numpy.typing import NDArray
 
 from altiplano.corpus.documents import Shard, texts
 from altiplano.corpus.words import BASE, mix, ngram_hashes, word_hashes
-from altiplano.recipe.schema import Deduplication
+from altiplano.recipe.schema import DeduplicationConfig
 
 Signatures = NDArray[np.uint32]
 
 
-def signatures(shard: Shard, rows: NDArray[np.int64], settings: Deduplication) -> tuple[NDArray[np.int64], Signatures]:
+def signatures(
+    shard: Shard, rows: NDArray[np.int64], settings: DeduplicationConfig
+) -> tuple[NDArray[np.int64], Signatures]:
     """``(rows, signatures)`` of those of the given rows of a shard, ascending, that have enough words for an n-gram."""
     signed, values = sign(texts(shard, rows), settings)
     return rows[signed], values
 
 
-def sign(documents: Iterable[str], settings: Deduplication) -> tuple[NDArray[np.int64], Signatures]:
+def sign(documents: Iterable[str], settings: DeduplicationConfig) -> tuple[NDArray[np.int64], Signatures]:
     """Places of those texts that have a whole n-gram, and their signatures [documents, hashes].
 
     Hash ``i`` of an n-gram is ``a[i] * x + b[i]`` modulo 2**32 of its 32 well-mixed bits ``x``, with odd ``a[i]``.
@@ -54,7 +56,7 @@ def _minima(grams, factors, terms):  # type: ignore[no-untyped-def]
     return least
 
 
-def band_keys(values: Signatures, settings: Deduplication) -> NDArray[np.uint64]:
+def band_keys(values: Signatures, settings: DeduplicationConfig) -> NDArray[np.uint64]:
     """``[documents, bands]``: one 64-bit hash of the band's number and its rows."""
     bands = values.reshape(len(values), settings.bands, settings.rows).astype(np.uint64)
     keys = np.broadcast_to(mix(np.arange(1, settings.bands + 1, dtype=np.uint64)), bands.shape[:2]).copy()

@@ -12,10 +12,10 @@ from altiplano.corpus.documents import Shard, numbered
 from altiplano.corpus.execution import files
 from altiplano.corpus.execution.engine import Engine, map_shards
 from altiplano.optional_imports import extra
-from altiplano.recipe.schema import Corpus
+from altiplano.recipe.schema import CorpusConfig
 
 
-def cut_repeats(shards: list[Shard], corpus: Corpus, steps: Path, engine: Engine) -> list[Shard]:
+def cut_repeats(shards: list[Shard], corpus: CorpusConfig, steps: Path, engine: Engine) -> list[Shard]:
     """The shards as they are, or as the recipe's limits of repetition leave them, with the same documents."""
     settings = corpus.deduplication
     if settings.max_line_repeats:
@@ -34,7 +34,7 @@ def _rewritten(title: str, work: Any, shards: list[Shard], folder: Path, engine:
     return numbered([_path(folder, shard) for shard in shards])
 
 
-def _cut_lines(shard: Shard, corpus: Corpus, frequent: repeated_lines.FrequentLines, folder: Path) -> None:
+def _cut_lines(shard: Shard, corpus: CorpusConfig, frequent: repeated_lines.FrequentLines, folder: Path) -> None:
     hashes = frequent.load(shard)
 
     def change(number: int, row: dict[str, Any]) -> str:
@@ -43,7 +43,7 @@ def _cut_lines(shard: Shard, corpus: Corpus, frequent: repeated_lines.FrequentLi
     _rewrite(shard, corpus, _path(folder, shard), change)
 
 
-def _cut_stretches(shard: Shard, corpus: Corpus, found: dict[int, Path], folder: Path) -> None:
+def _cut_stretches(shard: Shard, corpus: CorpusConfig, found: dict[int, Path], folder: Path) -> None:
     stretches = np.load(found[shard.number])
 
     def change(number: int, row: dict[str, Any]) -> str:
@@ -53,7 +53,7 @@ def _cut_stretches(shard: Shard, corpus: Corpus, found: dict[int, Path], folder:
     _rewrite(shard, corpus, _path(folder, shard), change)
 
 
-def _rewrite(shard: Shard, corpus: Corpus, path: Path, change: Any) -> None:
+def _rewrite(shard: Shard, corpus: CorpusConfig, path: Path, change: Any) -> None:
     """The shard's documents with ``change(number, row)`` as their texts."""
     arrow, schema, lists = extra("pyarrow"), files.schema_of(shard.path), word_lists(corpus)
 

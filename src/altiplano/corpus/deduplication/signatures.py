@@ -15,7 +15,7 @@ from altiplano.corpus.documents import Columns, Shard, load_columns
 from altiplano.corpus.execution import files
 from altiplano.corpus.filtered import Rules, decide
 from altiplano.corpus.words import BASE, U64, mix
-from altiplano.recipe.schema import Deduplication
+from altiplano.recipe.schema import DeduplicationConfig
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Fingerprints:
         return self.folder / f"signatures-{self.number:05d}.npy"
 
 
-def write_fingerprints(shard: Shard, rules: Rules, settings: Deduplication, folder: Path) -> None:
+def write_fingerprints(shard: Shard, rules: Rules, settings: DeduplicationConfig, folder: Path) -> None:
     """Of one shard; the exact keys last."""
     out = Fingerprints(folder, shard.number)
     if shard.earlier:

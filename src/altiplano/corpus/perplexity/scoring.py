@@ -20,7 +20,7 @@ from altiplano.corpus.filtered import Rules, decide
 from altiplano.corpus.filters import group_names
 from altiplano.corpus.perplexity import model_file, ngram_model
 from altiplano.corpus.words import U64, mix, word_hashes
-from altiplano.recipe.quality import Quality
+from altiplano.recipe.quality import QualityConfig
 
 MIN_DOCUMENTS = 50
 """Clusters in a group below which a model would measure little but its own scarcity."""
@@ -86,7 +86,7 @@ def model_tasks(shards: list[Shard], rules: Rules, seed: int, folder: Path) -> l
     ]
 
 
-def _members(columns: Columns, rows: NDArray[np.int64], settings: Quality) -> dict[str, NDArray[np.int64]]:
+def _members(columns: Columns, rows: NDArray[np.int64], settings: QualityConfig) -> dict[str, NDArray[np.int64]]:
     """Which rows may train which model."""
     groups, half = group_names(columns), _half(columns)
     found = {}
@@ -99,7 +99,7 @@ def _members(columns: Columns, rows: NDArray[np.int64], settings: Quality) -> di
     return {name: members for name, members in found.items() if len(members)}
 
 
-def assigned(columns: Columns, models: frozenset[str], settings: Quality) -> NDArray[np.object_]:
+def assigned(columns: Columns, models: frozenset[str], settings: QualityConfig) -> NDArray[np.object_]:
     """The model that scores each survivor; empty where there is none."""
     groups, half = group_names(columns), _half(columns)
     chosen = np.full(len(groups), "", object)
@@ -132,7 +132,7 @@ def _rows(sample: Sample, shards: dict[int, Shard]) -> tuple[tuple[Shard, tuple[
     return tuple((shards[int(at)], tuple(sorted(row[place == at].tolist()))) for at in np.unique(place))
 
 
-def _train(task: ModelTask, settings: Quality) -> None:
+def _train(task: ModelTask, settings: QualityConfig) -> None:
     documents = [word_hashes(text) for shard, rows in task.rows for text in texts(shard, np.array(rows))]
     model = ngram_model.train(documents, settings.perplexity_order, settings.perplexity_min_count)
     files.publish(task.path, lambda temporary: model_file.save(model, temporary, settings.perplexity_quantised))

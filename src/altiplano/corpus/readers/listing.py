@@ -16,7 +16,7 @@ from typing import Any
 from altiplano.corpus.readers import installed_python, opening
 from altiplano.corpus.readers.opening import is_remote
 from altiplano.errors import InputError
-from altiplano.recipe.schema import Corpus, Source
+from altiplano.recipe.schema import CorpusConfig, SourceConfig
 from altiplano.storage import digest
 
 TASK_BYTES = 2 * 2**20
@@ -31,7 +31,7 @@ class Task:
     """One unit of reading: some files of one source, and its share of the source's limits."""
 
     number: int
-    source: Source
+    source: SourceConfig
     root: str
     files: tuple[str, ...]
     size: int
@@ -39,7 +39,7 @@ class Task:
     max_bytes: int | None
 
 
-def files_of(source: Source, root: Path) -> list[tuple[str, int]]:
+def files_of(source: SourceConfig, root: Path) -> list[tuple[str, int]]:
     """``(path under root or URL, size)`` of the source's files, ordered by the hash of the path."""
     if source.format == "python":
         found = installed_python.files(source.path)
@@ -84,7 +84,7 @@ def _key(name: str) -> bytes:
     return hashlib.sha256(name.encode("utf-8", "surrogateescape")).digest()
 
 
-def plan(corpus: Corpus) -> list[Task]:
+def plan(corpus: CorpusConfig) -> list[Task]:
     """Shard tasks of all sources, in the recipe's order. They do not depend on how many workers there are."""
     tasks: list[Task] = []
     for source in corpus.sources:
@@ -111,7 +111,7 @@ def _batches(files: list[tuple[str, int]]) -> list[tuple[tuple[str, ...], int]]:
     return [(tuple(names), size) for names, size in batches]
 
 
-def inputs(corpus: Corpus) -> dict[str, Any]:
+def inputs(corpus: CorpusConfig) -> dict[str, Any]:
     """Every raw input file with what tells its contents, for ``inputs.json``."""
     local = [source for source in corpus.sources if source.format != "python" and not is_remote(source.path)]
     listed = {source.name: files_of(source, corpus.root) for source in local}
@@ -154,6 +154,6 @@ def _describe(root: Path, path: str, size: int, hashed: bool) -> dict[str, Any]:
         return {"path": path, "size": size, "unreadable": error.strerror}
 
 
-def input_fingerprint(corpus: Corpus) -> str:
+def input_fingerprint(corpus: CorpusConfig) -> str:
     """Changes when any raw input file does; raises InputError when a source has none."""
     return hashlib.sha256(json.dumps(inputs(corpus), sort_keys=True).encode()).hexdigest()

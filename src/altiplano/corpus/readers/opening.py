@@ -16,7 +16,7 @@ from typing import Any, BinaryIO, cast
 
 from altiplano.errors import InputError
 from altiplano.optional_imports import extra
-from altiplano.recipe.schema import Source
+from altiplano.recipe.schema import SourceConfig
 
 MAX_RATIO = 300
 """Text compresses 3 to 10 times, logs and markup up to 50; gzip cannot do more than 1,032, which only a bomb does."""
@@ -151,7 +151,7 @@ VERSIONS = ("ETag", "etag", "sha256", "blob_id", "generation", "mtime", "LastMod
 """What file systems call the thing that changes when a file does; the first that is there counts."""
 
 
-def files(source: Source) -> list[tuple[str, int, str]]:
+def files(source: SourceConfig) -> list[tuple[str, int, str]]:
     """``(URL, size in bytes, version)``, sorted. The version is empty where the server tells none.
 
     Raises InputError when the place cannot be listed.

@@ -92,8 +92,8 @@ def usual(key: str, parameters: float) -> tuple[float, float]:
     within which two thirds of them lie."""
     known = [(math.log(e["parameters"]), math.log(e[key])) for e in table("practice").values() if key in e]
     mean_x, mean_y = (sum(values) / len(known) for values in zip(*known, strict=True))
-    spread = sum((x - mean_x) ** 2 for x, _ in known)
-    slope = sum((x - mean_x) * (y - mean_y) for x, y in known) / spread
+    parallelism = sum((x - mean_x) ** 2 for x, _ in known)
+    slope = sum((x - mean_x) * (y - mean_y) for x, y in known) / parallelism
     rest = [y - mean_y - slope * (x - mean_x) for x, y in known]
     deviation = math.sqrt(sum(value**2 for value in rest) / max(1, len(rest) - 2))
     return math.exp(mean_y + slope * (math.log(parameters) - mean_x)), math.exp(deviation)

@@ -219,13 +219,13 @@ def failures(plan: Plan, claims: Claims) -> Iterator[Finding]:
 def three_dimensions(plan: Plan, claims: Claims) -> Iterator[Finding]:
     """Data, tensor and pipeline parallelism alone, everything kept: does it fit, and is what fits as fast?"""
     stack = replace(plan.stack, recomputes=("none",))
-    if plan.found is None or (plan.case.spread.cp == 1 and plan.case.spread.recompute == "none"):
+    if plan.found is None or (plan.case.parallelism.cp == 1 and plan.case.parallelism.recompute == "none"):
         return
     room, tried = capacity(plan.chip), []
     for case in candidates(plan.case, plan.devices, plan.chip, stack):
-        spread = case.spread
-        if spread.cp == 1 and spread.pp <= 16:
-            tried.append((step_time(case, plan.chip, stack).total, fullest(case, stack).total, str(spread)))
+        parallelism = case.parallelism
+        if parallelism.cp == 1 and parallelism.pp <= 16:
+            tried.append((step_time(case, plan.chip, stack).total, fullest(case, stack).total, str(parallelism)))
     if not tried:
         return
     fast = min((one for one in tried if one[0] <= plan.seconds), key=lambda one: one[1], default=None)
@@ -241,7 +241,7 @@ def three_dimensions(plan: Plan, claims: Claims) -> Iterator[Finding]:
         text += f"; what fits ({best[2]}, {best[1] / GIB:.1f} GiB) is {best[0] / plan.seconds - 1:.0%} slower than"
     else:
         text += ", and nothing else fits, either, but"
-    text += f" a fourth dimension or recomputation ({plan.case.spread}, {plan.fullest.total / GIB:.1f} GiB)"
+    text += f" a fourth dimension or recomputation ({plan.case.parallelism}, {plan.fullest.total / GIB:.1f} GiB)"
     yield Finding(
         "memory",
         ("parallelism", "parameters", "hardware"),

@@ -136,7 +136,7 @@ def plan_corpus(recipe: Recipe, rates: Rates, run: dict[str, Yield] | None = Non
             "annotated, until published": annotated,
             "fingerprints and scores, until published": keys * KEY + signatures + documents * SCORE,
             "documents": published,
-            "tokens": tokens * TOKEN[recipe.model.vocabulary <= 65536],
+            "tokens": tokens * TOKEN[recipe.model.vocab_size <= 65536],
         },
         {
             "raw files": disk,

@@ -15,7 +15,7 @@ def describe(plan: Plan) -> dict[str, Any]:
     """The plan as JSON; keys are documented in docs/plan.md."""
     rate = throughput(plan.case, plan.chip, plan.seconds)
     error = plan.uncertainty
-    spread = plan.case.spread
+    parallelism = plan.case.parallelism
     permanent = math.ceil(plan.steps / plan.interval_steps)
     no_failures = math.isinf(plan.reliability.failure_seconds)
     memory_steps, memory_ettr = (plan.steps, plan.best_ettr) if no_failures else plan.tiered
@@ -25,11 +25,11 @@ def describe(plan: Plan) -> dict[str, Any]:
         "cluster": {"name": plan.cluster.name, "devices": plan.devices, "chip": plan.chip.name},
         "stack": {"name": plan.stack.name, "description": plan.stack.description, "precision": plan.case.precision},
         "layout": {
-            "text": str(spread),
-            **vars(spread),
-            "devices": spread.devices,
+            "text": str(parallelism),
+            **vars(parallelism),
+            "devices": parallelism.devices,
             "micro_batches": plan.case.micro_batches,
-            "ties": [str(choice.case.spread) for choice in plan.found.ties[:12]] if plan.found else [],
+            "ties": [str(choice.case.parallelism) for choice in plan.found.ties[:12]] if plan.found else [],
             "published": plan.found.best.published if plan.found else "",
             "tried": plan.found.tried if plan.found else 1,
         },
@@ -74,7 +74,7 @@ def describe(plan: Plan) -> dict[str, Any]:
         },
         "practice": None if (run := published(plan)) is None else vars(run),
         "storage": storage(
-            model.parameters, batch.total_tokens, model.vocabulary, permanent, plan.recipe.checkpoint.keep
+            model.parameters, batch.total_tokens, model.vocab_size, permanent, plan.recipe.checkpoint.keep
         ),
     }
 

@@ -70,7 +70,7 @@ def side_by_side(columns: list[Column]) -> str:
     rows = [
         ["", *(one.name for one in columns)],
         row("devices", lambda plan: f"{plan.devices:,}"),
-        row("layout", lambda plan: str(plan.case.spread)),
+        row("layout", lambda plan: str(plan.case.parallelism)),
         row("fits", lambda plan: "yes" if plan.fits else "NO", "NO"),
         row("step", lambda plan: duration(plan.seconds)),
         row("time", lambda plan: span(plan.bill(plan.ettr).days)),

@@ -30,7 +30,7 @@ def first_screen(plan: Plan, found: list[Finding], edits: list[Edit]) -> str:
         lines.append(_line("Practice", practice_text(plan, run)))
     lines += _truth(found, edits)
     if plan.found:
-        lines.append(_line("Layout", _layouts(plan, plan.found, str(plan.case.spread))))
+        lines.append(_line("Layout", _layouts(plan, plan.found, str(plan.case.parallelism))))
     return "\n".join(lines)
 
 
@@ -124,12 +124,12 @@ def _fits(plan: Plan) -> str:
     room, total = capacity(plan.chip), plan.fullest.total
     most = (
         f"{total / GIB:,.1f} of {room / GIB:.1f} GiB on pipeline rank {plan.fullest.rank}"
-        if plan.case.spread.pp > 1
+        if plan.case.parallelism.pp > 1
         else (f"{total / GIB:,.2f} of {room / GIB:.1f} GiB")
     )
     if total > room:
         return f"no: {most}"
-    return f"{'yes, but hardly' if total > TIGHT * room else 'yes'}: {most}, layout {plan.case.spread}"
+    return f"{'yes, but hardly' if total > TIGHT * room else 'yes'}: {most}, layout {plan.case.parallelism}"
 
 
 def _truth(found: list[Finding], edits: list[Edit]) -> list[str]:
@@ -148,7 +148,7 @@ def _truth(found: list[Finding], edits: list[Edit]) -> list[str]:
 
 def _layouts(plan: Plan, found: Search, taken: str) -> str:
     """What was taken, what is as fast within the model's error, and where it was measured."""
-    others = [str(choice.case.spread) for choice in found.ties if str(choice.case.spread) != taken]
+    others = [str(choice.case.parallelism) for choice in found.ties if str(choice.case.parallelism) != taken]
     tied = f"; as fast within the model's error: {', '.join(others[:3])}" if others else ""
     more = f" and {len(others) - 3} more" if len(others) > 3 else ""
     where = f"; measured: {found.best.published}" if found.best.published else ""
@@ -188,7 +188,7 @@ def details(plan: Plan, found: list[Finding]) -> str:
     sizes = storage(
         shape.parameters,
         batch.total_tokens,
-        shape.vocabulary,
+        shape.vocab_size,
         math.ceil(plan.steps / plan.interval_steps),
         plan.recipe.checkpoint.keep,
     )

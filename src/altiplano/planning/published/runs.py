@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import cast
 
 from altiplano.errors import InputError
-from altiplano.planning.case import Case, Recompute, Sharding, Spread
+from altiplano.planning.case import Case, Parallelism, Recompute, Sharding
 from altiplano.planning.memory import fullest
 from altiplano.planning.model_size import Shape
 from altiplano.planning.stacks import DATA, Chip, Stack, load_chip, load_stack
@@ -43,7 +43,7 @@ class Run:
     @property
     def seconds(self) -> float:
         """Of a step."""
-        return self.case.batch_tokens / self.tokens_per_second / self.case.spread.devices
+        return self.case.batch_tokens / self.tokens_per_second / self.case.parallelism.devices
 
     def time_error(self) -> float:
         """Predicted step time over the published one, less one."""
@@ -86,10 +86,10 @@ def evidence(stack: str, chip: str, precision: str) -> tuple[int, float]:
 
 
 def _run(row: dict[str, str]) -> Run:
-    layers, width, heads, kv_heads, inner, words = (
+    layers, width, heads, num_key_value_heads, inner, words = (
         int(row[key]) for key in ("layers", "width", "heads", "kv_heads", "ffn", "vocabulary")
     )
-    shape = Shape(layers, width, heads, kv_heads, inner, words, **KINDS[row["kind"]])
+    shape = Shape(layers, width, heads, num_key_value_heads, inner, words, **KINDS[row["kind"]])
     stack = load_stack(row["stack"])
     dp, tp, pp, cp, virtual, micro_batch = (int(row[key]) for key in ("dp", "tp", "pp", "cp", "virtual", "micro_batch"))
     sharding, shards, chip = stack.sharding, 0, load_chip(row["chip"])
@@ -104,7 +104,7 @@ def _run(row: dict[str, str]) -> Run:
         else:
             stack = replace(stack, **{key: type(getattr(stack, key))(float(value))})
     schedule = "1f1b" if virtual == 1 else "interleaved"
-    spread = Spread(
+    parallelism = Parallelism(
         dp,
         tp,
         pp,
@@ -117,8 +117,9 @@ def _run(row: dict[str, str]) -> Run:
         stack.gradient_bytes,
         shards,
     )
-    case = Case(shape, int(row["sequence"]), int(row["sequences"]), spread, row["precision"], slots=stack.slots)
-    name = f"{row['model']} {row['stack']} {row['chip']}x{spread.devices} {spread} {row['sequence']} {row['precision']}"
+    case = Case(shape, int(row["sequence"]), int(row["sequences"]), parallelism, row["precision"], slots=stack.slots)
+    devices = f"{row['chip']}x{parallelism.devices} {parallelism}"
+    name = f"{row['model']} {row['stack']} {devices} {row['sequence']} {row['precision']}"
     speed, memory = (float(row[key] or 0) for key in ("tokens_per_second_per_device", "memory_gib"))
     return Run(name, case, chip, stack, row["split"], speed, memory, row["source"])
 

@@ -21,16 +21,16 @@ def product_seconds(chip: Chip, precision: str, m: float, n: float, k: float) ->
 
 def block_products(case: Case, chip: Chip) -> tuple[float, float]:
     """Forward and backward seconds of q, k, v, o, gate, up and down, one by one."""
-    shape, tp, tokens = case.shape, case.spread.tp, float(case.tokens)
-    queries, keys, inner = (width / tp for width in (shape.query_width, shape.kv_width, shape.ffn_width))
+    shape, tp, tokens = case.shape, case.parallelism.tp, float(case.tokens)
+    queries, keys, inner = (width / tp for width in (shape.query_width, shape.kv_width, shape.intermediate_size))
     matrices = [
-        (shape.width, queries),
-        (shape.width, keys),
-        (shape.width, keys),
-        (queries, shape.width),
-        (shape.width, inner),
-        (shape.width, inner),
-        (inner, shape.width),
+        (shape.hidden_size, queries),
+        (shape.hidden_size, keys),
+        (shape.hidden_size, keys),
+        (queries, shape.hidden_size),
+        (shape.hidden_size, inner),
+        (shape.hidden_size, inner),
+        (inner, shape.hidden_size),
     ]
     forward = sum(product_seconds(chip, case.precision, tokens, n, k) for k, n in matrices)
     return forward, 2 * forward
@@ -38,8 +38,8 @@ def block_products(case: Case, chip: Chip) -> tuple[float, float]:
 
 def attention_seconds(case: Case, chip: Chip) -> tuple[float, float]:
     shape = case.shape
-    scores = case.tokens * (case.sequence + TILE_QUERIES) / 2 * shape.heads / case.spread.tp
-    products = 4 * shape.head_width / (0.8 * chip.peak(case.precision))
+    scores = case.tokens * (case.sequence + TILE_QUERIES) / 2 * shape.num_attention_heads / case.parallelism.tp
+    products = 4 * shape.head_dim / (0.8 * chip.peak(case.precision))
     forward = scores * (chip.score_seconds + products)
     return forward, (BACKWARD if case.sequence <= KEPT_ROW else BACKWARD + 0.5) * forward
 
@@ -47,14 +47,14 @@ def attention_seconds(case: Case, chip: Chip) -> tuple[float, float]:
 def elementwise_seconds(case: Case, chip: Chip, stack: Stack) -> tuple[float, float]:
     shape = case.shape
     size = 4 if case.precision == "fp32" else 2
-    read = 10 * shape.width + 3 * shape.ffn_width + 4 * (shape.query_width + shape.kv_width)
-    forward = stack.elementwise * case.tokens * read * size / case.spread.tp / chip.elementwise_bandwidth
+    read = 10 * shape.hidden_size + 3 * shape.intermediate_size + 4 * (shape.query_width + shape.kv_width)
+    forward = stack.elementwise * case.tokens * read * size / case.parallelism.tp / chip.elementwise_bandwidth
     return forward, 1.7 * forward
 
 
 def head_work(case: Case, chip: Chip, stack: Stack) -> tuple[float, float]:
-    shape, tokens, words = case.shape, float(case.tokens), case.shape.vocabulary / case.spread.tp
-    product = product_seconds(chip, case.precision, tokens, words, shape.width)
+    shape, tokens, words = case.shape, float(case.tokens), case.shape.vocab_size / case.parallelism.tp
+    product = product_seconds(chip, case.precision, tokens, words, shape.hidden_size)
     # The loss widens logits to float32 a few tokens at a time, forward and backward.
     loss = 6 * tokens * words / chip.elementwise_bandwidth
     return product + loss, 2 * product + loss

@@ -55,13 +55,13 @@ def block_work(case: Case, chip: Chip, stack: Stack) -> Work:
             cpu.attention_seconds(case, chip),
             cpu.elementwise_seconds(case, chip, stack),
         )
-    shape, tp, tokens = case.shape, case.spread.tp, float(case.tokens)
-    up = (2 if shape.gated else 1) * shape.ffn_width / tp
+    shape, tp, tokens = case.shape, case.parallelism.tp, float(case.tokens)
+    up = (2 if shape.gated else 1) * shape.intermediate_size / tp
     matrices = [
-        (shape.width, (shape.query_width + 2 * shape.kv_width) / tp),
-        (shape.query_width / tp, shape.width),
-        (shape.width, up),
-        (shape.ffn_width / tp, shape.width),
+        (shape.hidden_size, (shape.query_width + 2 * shape.kv_width) / tp),
+        (shape.query_width / tp, shape.hidden_size),
+        (shape.hidden_size, up),
+        (shape.intermediate_size / tp, shape.hidden_size),
     ]
 
     def seconds(m: float, n: float, k: float) -> float:
@@ -75,7 +75,11 @@ def block_work(case: Case, chip: Chip, stack: Stack) -> Work:
     size = 4 if case.precision == "fp32" else 2
     traffic = (
         tokens
-        * (10 * shape.width + (3 if shape.gated else 2) * shape.ffn_width + 4 * (shape.query_width + shape.kv_width))
+        * (
+            10 * shape.hidden_size
+            + (3 if shape.gated else 2) * shape.intermediate_size
+            + 4 * (shape.query_width + shape.kv_width)
+        )
         * size
         / tp
     )
@@ -86,16 +90,18 @@ def block_work(case: Case, chip: Chip, stack: Stack) -> Work:
 def attention_seconds(case: Case, chip: Chip, stack: Stack) -> tuple[float, float]:
     """Scores and their use: 4 · tokens · keys · width forward, half of it if causal, 2.5 times that backward."""
     shape, tokens = case.shape, float(case.tokens)
-    flops = 4 * tokens * case.sequence * shape.query_width / case.spread.tp * (0.5 if stack.attention else 1.0)
+    flops = 4 * tokens * case.sequence * shape.query_width / case.parallelism.tp * (0.5 if stack.attention else 1.0)
     peak = chip.peak("fp32" if case.precision == "fp32" else "bf16")
     if not stack.attention:
-        passes = 10 * tokens * case.sequence * shape.heads / case.spread.tp  # softmax and dropout on the scores
+        passes = (
+            10 * tokens * case.sequence * shape.num_attention_heads / case.parallelism.tp
+        )  # softmax and dropout on the scores
         traffic = passes / (chip.memory_bandwidth * physics()["memory_share"])
         batched = flops / (peak * physics()["unfused_attention_share"])
         return batched + traffic, 2 * (batched + traffic)
     half = physics()["attention_half_row"]
     # Rows longer than the ramp reach the kernel's full speed; heads narrower than 128 use the tensor cores less.
-    ramp = case.sequence / (case.sequence + half) * min(1.0, (shape.head_width / 128) ** 0.5)
+    ramp = case.sequence / (case.sequence + half) * min(1.0, (shape.head_dim / 128) ** 0.5)
     forward = flops / (peak * chip.kernel(stack.attention) * ramp)
     return forward, 2.5 * forward / physics()["attention_backward"]
 
@@ -105,18 +111,18 @@ def head_work(case: Case, chip: Chip, stack: Stack) -> tuple[float, float]:
     if chip.elementwise_bandwidth:
         return cpu.head_work(case, chip, stack)
     shape, tokens = case.shape, float(case.tokens)
-    words = shape.vocabulary / case.spread.tp
+    words = shape.vocab_size / case.parallelism.tp
     precision = "bf16" if case.precision == "fp8" else case.precision
-    forward = product_seconds(chip, stack, precision, tokens, words, shape.width)
-    backward = product_seconds(chip, stack, precision, tokens, shape.width, words)
-    backward += product_seconds(chip, stack, precision, shape.width, words, tokens)
+    forward = product_seconds(chip, stack, precision, tokens, words, shape.hidden_size)
+    backward = product_seconds(chip, stack, precision, tokens, shape.hidden_size, words)
+    backward += product_seconds(chip, stack, precision, shape.hidden_size, words, tokens)
     loss = stack.elementwise * tokens * words * 5 / (chip.memory_bandwidth * physics()["memory_share"])
     return forward + loss, backward + loss
 
 
 def recomputed(case: Case, stack: Stack, work: Work, gathers: float) -> float:
     """Seconds that a block's backward pass spends on computing again, ``gathers``: its forward communication."""
-    match case.spread.recompute:
+    match case.parallelism.recompute:
         case "full":
             return work.forward + gathers
         case "selective":

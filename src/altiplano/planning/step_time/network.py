@@ -27,31 +27,31 @@ def collective(chip: Chip, ranks: int, span: int, size: float) -> float:
 
 def tensor_seconds(case: Case, chip: Chip, stack: Stack) -> tuple[float, float]:
     """Exposed, of one block: two gathers and two scatters each way, and two gathers more where inputs were not kept."""
-    tp = case.spread.tp
-    once = collective(chip, tp, tp, case.tokens * case.shape.width * 2.0)
+    tp = case.parallelism.tp
+    once = collective(chip, tp, tp, case.tokens * case.shape.hidden_size * 2.0)
     again = 2 * once * min(stack.tp_exposed, 0.5) if stack.regathers else 0.0
     return 4 * once * stack.tp_exposed, 4 * once * stack.tp_exposed + again
 
 
 def context_seconds(case: Case, chip: Chip) -> tuple[float, float]:
     """Exposed, of one block: keys and values of the row gathered; twice that backward."""
-    spread, shape = case.spread, case.shape
-    size = case.sequence * spread.micro_batch * 2 * max(shape.kv_width / spread.tp, shape.head_width) * 2.0
-    once = collective(chip, spread.cp, spread.cp * spread.tp, size) * physics()["context_exposed"]
+    parallelism, shape = case.parallelism, case.shape
+    size = case.sequence * parallelism.micro_batch * 2 * max(shape.kv_width / parallelism.tp, shape.head_dim) * 2.0
+    once = collective(chip, parallelism.cp, parallelism.cp * parallelism.tp, size) * physics()["context_exposed"]
     return once, 2 * once
 
 
 def pipeline_seconds(case: Case, chip: Chip) -> float:
     """Exposed, of one micro-batch passing a rank: hidden states and their gradients, at each of its stages."""
-    spread = case.spread
-    if spread.pp == 1:
+    parallelism = case.parallelism
+    if parallelism.pp == 1:
         return 0.0
-    near = spread.devices <= chip.domain
+    near = parallelism.devices <= chip.domain
     rate = (
         chip.link_bandwidth * physics()["link_share"] if near else chip.network_bandwidth * physics()["network_share"]
     )
-    once = case.tokens * case.shape.width * 2.0 / spread.tp / rate + physics()["latency"]
-    return 2 * spread.virtual * once * physics()["pipeline_exposed"]
+    once = case.tokens * case.shape.hidden_size * 2.0 / parallelism.tp / rate + physics()["latency"]
+    return 2 * parallelism.virtual * once * physics()["pipeline_exposed"]
 
 
 def data_seconds(case: Case, chip: Chip, stack: Stack, parameters: float, computing: float, window: float) -> float:
@@ -61,15 +61,15 @@ def data_seconds(case: Case, chip: Chip, stack: Stack, parameters: float, comput
     (``computing``), as it gathers every unit twice and reduces it once for each micro-batch; some of what is hidden
     slows the products that hide it (``data_exposed``).
     """
-    spread = case.spread
-    ranks = spread.dp * spread.cp
+    parallelism = case.parallelism
+    ranks = parallelism.dp * parallelism.cp
     size = 4.0 if case.precision == "fp32" else 2.0
-    span = ranks * spread.tp
-    shards = spread.shard_count
-    if spread.sharding == "zero3":
-        gather = collective(chip, shards, shards * spread.tp, parameters * size)
-        scatter = collective(chip, shards, shards * spread.tp, parameters * spread.gradient_bytes)
-        if spread.pp > 1:
+    span = ranks * parallelism.tp
+    shards = parallelism.shard_count
+    if parallelism.sharding == "zero3":
+        gather = collective(chip, shards, shards * parallelism.tp, parameters * size)
+        scatter = collective(chip, shards, shards * parallelism.tp, parameters * parallelism.gradient_bytes)
+        if parallelism.pp > 1:
             total = gather + scatter
         elif stack.accumulates_unsharded:
             total = 2 * gather * case.micro_batches + scatter
@@ -77,10 +77,10 @@ def data_seconds(case: Case, chip: Chip, stack: Stack, parameters: float, comput
             total = (2 * gather + scatter) * case.micro_batches
         if shards < ranks:
             copies = ranks // shards
-            total += 2 * collective(chip, copies, span, parameters * spread.gradient_bytes / shards)
-        hidden = 0.9 * (computing if spread.pp == 1 else window)
+            total += 2 * collective(chip, copies, span, parameters * parallelism.gradient_bytes / shards)
+        hidden = 0.9 * (computing if parallelism.pp == 1 else window)
     else:
-        scatter = collective(chip, ranks, span, parameters * spread.gradient_bytes)
+        scatter = collective(chip, ranks, span, parameters * parallelism.gradient_bytes)
         total = scatter + collective(chip, ranks, span, parameters * size)
         hidden = 0.8 * window
     if not stack.overlaps_data:

@@ -39,24 +39,24 @@ class StepTime:
 
 def step_time(case: Case, chip: Chip, stack: Stack) -> StepTime:
     """Predicted seconds of one optimizer step."""
-    spread, count = case.spread, case.micro_batches
+    parallelism, count = case.parallelism, case.micro_batches
     work = block_work(case, chip, stack)
     tensor, context = tensor_seconds(case, chip, stack), context_seconds(case, chip)
     head = sum(head_work(case, chip, stack))
     again = recomputed(case, stack, work, tensor[0] + context[0])
     block = work.forward + work.backward + sum(tensor) + sum(context) + again
     # The slowest rank decides.
-    rank = max(range(spread.pp), key=lambda r: sum(c.layers * block + c.last * head for c in case.rank_chunks(r)))
+    rank = max(range(parallelism.pp), key=lambda r: sum(c.layers * block + c.last * head for c in case.rank_chunks(r)))
     chunks = case.rank_chunks(rank)
     layers, heads = sum(chunk.layers for chunk in chunks), sum(chunk.last for chunk in chunks)
     passing = pipeline_seconds(case, chip)
     one = layers * block + heads * head
     bubble = _bubble(case, one + passing, layers, work)
     computing = count * (one + passing) + bubble
-    window = one / spread.virtual * min(spread.pp, count) if spread.pp > 1 else one
-    parameters = max(rank_parameters(case, r) for r in (0, spread.pp - 1))
+    window = one / parallelism.virtual * min(parallelism.pp, count) if parallelism.pp > 1 else one
+    parameters = max(rank_parameters(case, r) for r in (0, parallelism.pp - 1))
     data = data_seconds(case, chip, stack, parameters, computing, window)
-    state = parameters / (spread.shard_count if spread.sharding != "none" else 1)
+    state = parameters / (parallelism.shard_count if parallelism.sharding != "none" else 1)
     optimizer = state * 34 / (chip.memory_bandwidth * physics()["memory_share"])
     parts = {
         "matrix products": count * layers * sum(work.products),
@@ -73,29 +73,29 @@ def step_time(case: Case, chip: Chip, stack: Stack) -> StepTime:
     }
     # All ranks wait for the slowest; sustained runs lose some more to what a short benchmark does not see.
     known = sum(parts.values()) + physics()["step_seconds"]
-    jitter = 1 + physics()["jitter"] * max(0.0, math.log2(spread.devices / 8))
+    jitter = 1 + physics()["jitter"] * max(0.0, math.log2(parallelism.devices / 8))
     parts["overhead"] = known * jitter / stack.fleet - sum(parts.values())
     return StepTime(parts)
 
 
 def _bubble(case: Case, one: float, layers: int, work: Work) -> float:
     """Idle seconds of a pipeline rank in a step (Narayanan et al. 2021; zero-bubble: Qi et al. 2024)."""
-    spread = case.spread
-    if spread.pp == 1:
+    parallelism = case.parallelism
+    if parallelism.pp == 1:
         return 0.0
-    if spread.schedule == "zbv":
+    if parallelism.schedule == "zbv":
         weights = layers * work.products[1] / 2  # gradients of weights, which fill the bubble
-        return max(0.0, (spread.pp - 1) * (one - 3 * weights))
-    return (spread.pp - 1) * one / spread.virtual
+        return max(0.0, (parallelism.pp - 1) * (one - 3 * weights))
+    return (parallelism.pp - 1) * one / parallelism.virtual
 
 
 def throughput(case: Case, chip: Chip, seconds: float) -> dict[str, Any]:
     """Tokens per second, and model FLOP utilisation under both conventions for attention."""
-    rate = case.batch_tokens / seconds / case.spread.devices
+    rate = case.batch_tokens / seconds / case.parallelism.devices
     peak = chip.peak(case.precision)
     flops = {name: case.shape.training_flops_per_token(case.sequence, name == "causal") for name in ("causal", "full")}
     return {
-        "tokens_per_second": rate * case.spread.devices,
+        "tokens_per_second": rate * case.parallelism.devices,
         "tokens_per_second_per_device": rate,
         "tflops_per_device": {name: rate * each / 1e12 for name, each in flops.items()},
         "mfu": {name: rate * each / peak for name, each in flops.items()},

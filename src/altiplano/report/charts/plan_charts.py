@@ -76,7 +76,7 @@ def timeline_chart(title: str, case: Case, forward: float, backward: float, show
 
     ``forward`` and ``backward``: seconds of one micro-batch on one rank. Times follow from what each pass waits for.
     """
-    ranks, count = case.spread.pp, min(case.micro_batches, shown)
+    ranks, count = case.parallelism.pp, min(case.micro_batches, shown)
     begun, ended = schedule(ranks, count, forward, backward)
     left, length = 66.0, max(ended.values())
     x = scale([0, length], left, WIDTH - 16, zero=True)

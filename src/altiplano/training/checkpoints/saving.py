@@ -26,7 +26,7 @@ import torch.distributed.checkpoint as dcp
 from torch.distributed.checkpoint.api import CheckpointException
 
 from altiplano.errors import Fault
-from altiplano.recipe.schema import Checkpoint
+from altiplano.recipe.schema import CheckpointConfig
 from altiplano.storage import Damaged, digest, sync
 from altiplano.training.checkpoints.checkpoint import (
     MANIFEST,
@@ -54,7 +54,7 @@ class Saver:
         self,
         folder: Path,
         tensors: dict[str, Any],
-        settings: Checkpoint,
+        settings: CheckpointConfig,
         loaded: int = 0,
         published: Callable[[int, float], None] = lambda step, seconds: None,
         progress: Callable[[], None] = lambda: None,
@@ -199,7 +199,7 @@ class Saver:
                 self.warned.add(checkpoint)
 
 
-def prune(folder: Path, newest: Path, settings: Checkpoint, verified: set[int]) -> dict[Path, str]:
+def prune(folder: Path, newest: Path, settings: CheckpointConfig, verified: set[int]) -> dict[Path, str]:
     """Remove those up to ``newest`` that enough later ones of their tier replace.
 
     Only ``verified`` steps count as such: their bytes were read and found right by this process's job. Returns those

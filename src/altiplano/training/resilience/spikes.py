@@ -15,7 +15,7 @@ from pathlib import Path
 from statistics import median
 
 from altiplano.errors import InputError
-from altiplano.recipe.schema import Guards
+from altiplano.recipe.schema import GuardsConfig
 from altiplano.storage import Damaged, read_checked, sync, write_checked
 
 # MAD times this estimates the standard deviation of normal values (Iglewicz and Hoaglin 1993).
@@ -27,7 +27,7 @@ LEAST_DEVIATION = 0.01
 class SpikeDetector:
     """Judges each step against those before it. Spikes themselves are not remembered."""
 
-    def __init__(self, settings: Guards, past: Iterable[tuple[float, float, bool]] = ()):
+    def __init__(self, settings: GuardsConfig, past: Iterable[tuple[float, float, bool]] = ()):
         """``past``: loss, gradient norm and verdict of the steps so far, oldest first."""
         self.settings = settings
         self.losses: deque[float] = deque(maxlen=settings.spike_window)
