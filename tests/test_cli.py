@@ -35,6 +35,8 @@ def test_help_has_a_purpose_and_an_example(command: str, capsys: pytest.CaptureF
         (["report", "nowhere"], "nowhere is not a run's folder"),
         (["generate", "nowhere", "a prompt"], "config.json is missing"),
         (["serve", "nowhere"], "config.json is missing"),
+        (["run", "quickstart", "--again"], "--again is now called --force"),
+        (["train", "quickstart", "--view=wandb"], "--view is now called --log-to"),
     ],
 )
 def test_mistakes_are_one_line_and_exit_two(

@@ -62,7 +62,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     os._exit(code)
 
 
+RENAMED = {"--again": "--force", "--view": "--log-to"}
+
+
 def run(arguments: Sequence[str]) -> int:
+    for argument in arguments:
+        if (old := argument.partition("=")[0]) in RENAMED:
+            return complain(f"{old} is now called {RENAMED[old]}", 2)
     options = parser().parse_args(arguments)
     command: Callable[[argparse.Namespace], int] = options.command
     try:
@@ -113,7 +119,7 @@ def parser() -> argparse.ArgumentParser:
         add_cluster(sub)
         sub.add_argument("--workspace", type=Path, metavar="FOLDER", help="where results go (default: runs/NAME)")
         sub.add_argument(
-            "--again", action="store_true", help=AGAIN.format(what="the release" if name == "run" else "this stage")
+            "--force", action="store_true", help=AGAIN.format(what="the release" if name == "run" else "this stage")
         )
         sub.add_argument(
             "--check", action="store_true", help="compute nothing; exit status 0 if all is up to date, 1 if not"
@@ -144,7 +150,7 @@ def parser() -> argparse.ArgumentParser:
                 help="begin at step 0 although there are checkpoints, when none of them can be used; they are kept",
             )
             sub.add_argument(
-                "--view",
+                "--log-to",
                 action="append",
                 default=[],
                 metavar="TOOL",

@@ -43,11 +43,11 @@ def run_stages(options: argparse.Namespace) -> int:
     stop_after = getattr(options, "steps", None)
     if stop_after is not None and stop_after < 1:
         raise InputError(f"--steps {stop_after}: give a number of steps above 0")
-    views = tuple(getattr(options, "view", ()))
-    if views:
+    log_to = tuple(getattr(options, "log_to", ()))
+    if log_to:
         from altiplano.training.loggers import check_loggers
 
-        check_loggers(views)
+        check_loggers(log_to)
     profile = parse_steps(options.profile) if getattr(options, "profile", None) else None
     outcomes = run_until(
         options.last,
@@ -55,12 +55,12 @@ def run_stages(options: argparse.Namespace) -> int:
         cluster,
         layout,
         workspace,
-        again=options.again,
+        force=options.force,
         stop_after=stop_after,
         profile=profile,
         allow=tuple(getattr(options, "allow", ())),
         from_step_0=getattr(options, "from_step_0", False),
-        views=views,
+        log_to=log_to,
         engine=getattr(options, "engine", "local"),
     )
     failed = [outcome for outcome in outcomes if not outcome.result.passed]

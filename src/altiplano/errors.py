@@ -38,5 +38,5 @@ def explain_os_error(error: OSError) -> str | None:
     if error.errno in (errno.EACCES, errno.EROFS, errno.EPERM):
         return f"no permission{place}: {error.strerror}"
     if error.errno == errno.ENOENT and error.filename:
-        return f"{error.filename} is missing: compute the stage that writes it again (--again)"
+        return f"{error.filename} is missing: compute the stage that writes it again (--force)"
     return None

@@ -76,7 +76,7 @@ def test_memory_is_additive_over_stages() -> None:
     """The parameters of all pipeline ranks are the model's, with the vectors that tensor-parallel ranks all hold."""
     for pp, virtual in ((1, 1), (8, 1), (8, 8), (16, 1)):
         case = case_of(Parallelism(pp=pp, virtual=virtual, tp=8), "nvidia-nemo", LLAMA_405B)
-        vectors = LLAMA_405B.layers * LLAMA_405B.layer_vectors + LLAMA_405B.width
+        vectors = LLAMA_405B.num_hidden_layers * LLAMA_405B.layer_vectors + LLAMA_405B.hidden_size
         held = sum(rank_parameters(case, rank) for rank in range(pp))
         assert held == pytest.approx((LLAMA_405B.parameters - vectors) / 8 + vectors, rel=1e-12)
         assert held == sum(chunk_parameters(case, chunk) for chunk in case.chunks)

@@ -18,9 +18,9 @@ def wanted(**changes: Any) -> dict[str, Any]:
     return {"stage": "train", "version": "1", "recipe": recipe, "inputs": {"tokenize": "aa"}}
 
 
-def start(work: Path, fingerprint: str, values: dict[str, Any], *allow: str, anew: bool = False) -> Path:
+def start(work: Path, fingerprint: str, values: dict[str, Any], *allow: str, begin_again: bool = False) -> Path:
     folder = work / f"train-{fingerprint}"
-    begin("train", folder, values, allow, anew=anew)
+    begin("train", folder, values, allow, begin_again=begin_again)
     return folder
 
 
@@ -56,7 +56,7 @@ def test_another_model_or_order_of_samples_cannot_be_allowed(tmp_path: Path, cha
 
 def test_again_begins_anew_and_leaves_the_other_alone(tmp_path: Path) -> None:
     old = start(tmp_path, "a", wanted())
-    new = start(tmp_path, "b", wanted(seed=2), anew=True)
+    new = start(tmp_path, "b", wanted(seed=2), begin_again=True)
     assert old.exists()
     assert new != old
 

@@ -67,7 +67,7 @@ def test_a_change_recomputes_what_it_affects(tmp_path: Path, override: str, reco
 
 def test_an_equal_result_upstream_keeps_what_is_downstream(tmp_path: Path) -> None:
     both(context(tmp_path))
-    rerun = run_stage(FIRST, context(tmp_path), again=True)
+    rerun = run_stage(FIRST, context(tmp_path), force=True)
     assert not rerun.skipped
     assert run_stage(SECOND, context(tmp_path)).skipped  # records differ, outputs do not
 
@@ -128,9 +128,9 @@ def test_a_damaged_manifest_decides_nothing(damage: str, tmp_path: Path) -> None
         raw = bytearray(json.dumps(content).encode())
     manifest.write_bytes(b"{" if damage == "cut short" else raw)
     for stage in (FIRST, SECOND):  # as a result, and as what another is made from
-        with pytest.raises(InputError, match=r"first: manifest.json .*; altiplano first RECIPE --again"):
+        with pytest.raises(InputError, match=r"first: manifest.json .*; altiplano first RECIPE --force"):
             run_stage(stage, context(tmp_path))
-    assert not run_stage(FIRST, context(tmp_path), again=True).skipped
+    assert not run_stage(FIRST, context(tmp_path), force=True).skipped
     assert run_stage(SECOND, context(tmp_path)).skipped
     assert (tmp_path / ".superseded" / "first-unreadable" / "text.txt").exists()
 
@@ -169,7 +169,7 @@ def test_every_stage_reads_keys_that_exist_and_inputs_before_it() -> None:
 
 
 def test_again_begins_a_stage_anew_that_cannot_be_gone_on_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """``run --again`` with another seed, while training is unfinished: it is no use to advise --again once more."""
+    """``run --force`` with another seed, while training is unfinished: it is no use to advise --force once more."""
     begun: list[int] = []
 
     def train(ctx: Context) -> Result:
@@ -185,10 +185,10 @@ def test_again_begins_a_stage_anew_that_cannot_be_gone_on_with(tmp_path: Path, m
 
     def go(seed: int, again: bool) -> list[Outcome]:
         recipe = load_recipe("quickstart", [f"seed={seed}"])
-        return run_until("release", recipe, cluster, Layout(), tmp_path, again=again)
+        return run_until("release", recipe, cluster, Layout(), tmp_path, force=again)
 
     assert [one.stage for one in go(1, False)] == ["train"]
-    with pytest.raises(InputError, match="begin anew with --again"):
+    with pytest.raises(InputError, match="begin anew with --force"):
         go(5, False)
     assert [one.stage for one in go(5, True)] == ["train", "release"]
     assert begun == [1, 5]

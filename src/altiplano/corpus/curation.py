@@ -97,7 +97,7 @@ def _steps(corpus: CorpusConfig, seed: int, folder: Path, steps: Path, engine: E
         cols.sample(shards, partial(decide, rules=rules), SAMPLE), corpus.quality.perplexity_drop
     )
     rules = replace(rules, ranks=ranks)
-    rules = replace(rules, losers=choose(shards, rules))
+    rules = replace(rules, dropped_duplicates=choose(shards, rules))
     _check_left(shards, rules)
     parted, overlap = split(shards, rules, engine)
 

@@ -24,7 +24,7 @@ class Rules:
     """Folder of ``scores-NNNNN.npy``: perplexities."""
     ranks: dict[str, filters.Ranks] = field(default_factory=dict)
     """Per domain × language, ranks of perplexity."""
-    losers: Path | None = None
+    dropped_duplicates: Path | None = None
     """Copies that go, ascending: ``clusters.LOSER`` records."""
 
 
@@ -40,8 +40,8 @@ def decide(shard: Shard, rules: Rules) -> Columns:
         columns["perplexity"] = np.load(rules.scores / f"scores-{shard.number:05d}.npy")
         columns["bucket"] = filters.buckets(columns, rules.ranks)
         columns["reason"] = filters.worst_perplexity(columns, rules.ranks)
-    if rules.losers is not None:
-        records = within(np.load(rules.losers, mmap_mode="r"), shard)
+    if rules.dropped_duplicates is not None:
+        records = within(np.load(rules.dropped_duplicates, mmap_mode="r"), shard)
         columns["reason"][records["document"] - shard.first] = np.array(filters.COPIES, object)[records["reason"]]
     return columns
 

@@ -29,7 +29,7 @@ class Check:
     passed: bool
 
 
-def journey(curated: Curated, row: dict[str, Any]) -> dict[str, Any]:
+def trace(curated: Curated, row: dict[str, Any]) -> dict[str, Any]:
     """Everything that is known about the document whose row ``documents.find`` gave."""
     group = next((g for g in curated.groups if (g.domain, g.language) == (row["domain"], row["language"])), None)
     names = ("id", "source", "url", "domain", "language", "code_language", "keep", "reason", "split", "text")

@@ -12,7 +12,7 @@ from altiplano.errors import InputError
 from altiplano.inspect import screens
 from altiplano.inspect.curated_run import open_curated
 from altiplano.inspect.document_search import Wanted, find, listed, overview
-from altiplano.inspect.document_trace import journey
+from altiplano.inspect.document_trace import trace
 from altiplano.inspect.token_shards import (
     document_tokens,
     shard_documents,
@@ -21,7 +21,7 @@ from altiplano.inspect.token_shards import (
     shards_of,
     tokenizer_of,
 )
-from altiplano.inspect.trace_screen import journey_screen
+from altiplano.inspect.trace_screen import trace_screen
 from altiplano.records.run_records import read_json
 
 
@@ -64,8 +64,8 @@ def _check(question: Question) -> None:
 def _of_documents(run: Path, question: Question) -> tuple[dict[str, Any], RenderableType]:
     curated = open_curated(run)
     if question.name is not None:
-        found = journey(curated, find(curated, question.name))
-        return found, journey_screen(run, found, question.full)
+        found = trace(curated, find(curated, question.name))
+        return found, trace_screen(run, found, question.full)
     if question.documents:
         found = listed(curated, question.wanted, question.limit)
         return found, screens.documents_screen(run, found)

@@ -22,8 +22,8 @@ COPIES = 5
 PLACEHOLDERS = "black on yellow"
 
 
-def journey_screen(run: Path, found: dict[str, Any], full: bool) -> RenderableType:
-    """``found`` is what ``journey.journey`` gave."""
+def trace_screen(run: Path, found: dict[str, Any], full: bool) -> RenderableType:
+    """``found`` is what ``document_trace.trace`` gave."""
     parts = [_fate(found), "", *_about(found), "", _checks(found), "", _perplexity(found), _personal_data(found)]
     return Group(*parts, *_copies(run, found), "", Rule(style="dim"), *_text(found, full))
 

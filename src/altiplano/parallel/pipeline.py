@@ -104,28 +104,28 @@ class ParallelModel:
         self.token_losses, self.products = losses, products
         self.stages = layout.stage_numbers(mesh.rank("pp"))
         self.context_shard = context_shard(sequence, mesh.group("cp"), mesh.device)
-        self.divisor = 1.0
+        self.num_target_tokens = 1.0
         self.unchecked = layout.compile
         self.schedules: dict[tuple[int, int], Any] = {}
         self.progress: Callable[[], None] = lambda: None
         for part in parts:
             part.register_forward_pre_hook(lambda module, arguments: self.progress())
 
-    def step(self, batch: Batch, sequences: int, divisor: int) -> Tensor:
-        """Accumulate the gradient of sum(token losses) / divisor; return this rank's part of that loss.
+    def step(self, batch: Batch, sequences: int, num_target_tokens: int) -> Tensor:
+        """Accumulate the gradient of sum(token losses) / num_target_tokens; return this rank's part of that loss.
 
-        ``batch`` is this data-parallel rank's share of a global batch of ``sequences`` rows. ``divisor`` is the number
-        of predicted tokens of the batch over all ranks, so that every token weighs the same. The parts of all ``dp``
-        and ``pp`` ranks add up to the loss; ``cp`` ranks return the same, as ``tp`` ranks do. Raises TrainingError when
-        the model is compiled and that changes the gradient of its first batch.
+        ``batch`` is this data-parallel rank's share of a global batch of ``sequences`` rows. ``num_target_tokens`` is
+        the number of predicted tokens of the batch over all ranks, so that every token weighs the same. The parts of
+        all ``dp`` and ``pp`` ranks add up to the loss; ``cp`` ranks return the same, as ``tp`` ranks do. Raises
+        TrainingError when the model is compiled and that changes the gradient of its first batch.
         """
         if self.unchecked:
             self.unchecked = False
-            check_gradients(lambda: self._gradient(batch, sequences, divisor), self.parts, self.compute)
-        return self._gradient(batch, sequences, divisor)
+            check_gradients(lambda: self._gradient(batch, sequences, num_target_tokens), self.parts, self.compute)
+        return self._gradient(batch, sequences, num_target_tokens)
 
-    def _gradient(self, batch: Batch, sequences: int, divisor: int) -> Tensor:
-        self.divisor = float(max(1, divisor))
+    def _gradient(self, batch: Batch, sequences: int, num_target_tokens: int) -> Tensor:
+        self.num_target_tokens = float(max(1, num_target_tokens))
         count, size = self.layout.micro_batches(sequences, self.sequence)
         rows = math.ceil(sequences / self.layout.dp) if self.layout.pp == 1 else count * size
         batch = self._held_tokens(padded(batch, rows))
@@ -175,7 +175,7 @@ class ParallelModel:
             yield loss.detach()
 
     def _loss(self, logits: Tensor, targets: Tensor) -> Tensor:
-        return self.token_losses(logits, targets).sum() / self.divisor
+        return self.token_losses(logits, targets).sum() / self.num_target_tokens
 
     def _pipeline(self, batch: Batch, count: int, size: int) -> list[Tensor]:
         if (count, size) not in self.schedules:

@@ -16,6 +16,21 @@ from altiplano.recipe.schema import Recipe
 
 Document = TypeVar("Document", bound=BaseModel)
 
+RENAMED = {
+    "model.layers": "num_hidden_layers",
+    "model.width": "hidden_size",
+    "model.heads": "num_attention_heads",
+    "model.kv_heads": "num_key_value_heads",
+    "model.ffn_width": "intermediate_size",
+    "model.vocabulary": "vocab_size",
+    "model.norm_eps": "rms_norm_eps",
+    "model.tied_embeddings": "tie_word_embeddings",
+    "model.init_std": "initializer_range",
+    "model.rope_scaling.original_context": "original_max_position_embeddings",
+    "optimizer.clip_norm": "max_grad_norm",
+}
+"""Keys that had another name in recipes written before the first release."""
+
 PACKAGE = Path(__file__).parents[1]
 
 
@@ -99,6 +114,8 @@ def _check(kind: type[Document], values: dict[str, Any], origin: str) -> Documen
 def _explain(kind: type[BaseModel], detail: ErrorDetails) -> str:
     key = ".".join(str(part) for part in detail["loc"])
     if detail["type"] == "extra_forbidden":
+        if key in RENAMED:
+            return f"{key} is now called {RENAMED[key]}"
         known = sorted(_known_keys(kind, detail["loc"][:-1]))
         close = difflib.get_close_matches(str(detail["loc"][-1]), known, n=1)
         hint = f"did you mean {close[0]}?" if close else f"known keys: {', '.join(known)}"

@@ -25,7 +25,7 @@ from altiplano.report.charts.figure import Figure, figure
 from altiplano.report.charts.lines import Line, line_chart
 from altiplano.report.charts.plan_charts import Part, Point, point_chart, stacked_chart, timeline_chart, waterfall_chart
 from altiplano.report.run_page import HERE as REPORT
-from altiplano.report.run_page import Tile
+from altiplano.report.run_page import Headline
 
 HERE = Path(__file__).parent
 COLOURS = {"weights": 0, "gradients": 1, "optimizer": 2, "gathered": 6, "norms": 3, "attention": 4, "mlp": 5}
@@ -51,7 +51,7 @@ def render(plan: Plan) -> str:
         script=Markup((REPORT / "page.js").read_text(encoding="utf-8")),
         made=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         version=__version__,
-        tiles=tiles(plan),
+        headlines=headlines(plan),
         found=found,
         edits=smallest_edits(plan),
         memory_figures=[*memory_figure(plan), *frontier_figure(plan)],
@@ -63,45 +63,45 @@ def render(plan: Plan) -> str:
     )
 
 
-def tiles(plan: Plan) -> list[Tile]:
+def headlines(plan: Plan) -> list[Headline]:
     bill, best = plan.bill(plan.ettr), plan.bill(plan.best_ettr)
     rate = throughput(plan.case, plan.chip, plan.seconds)
     found = contradictions(plan)
     worst = found[0].verdict if found else ""
     room = capacity(plan.chip)
     return [
-        Tile(
+        Headline(
             "fits",
             "yes" if plan.fits else "no",
             f"{plan.fullest.total / GIB:.1f} of {room / GIB:.1f} GiB",
             "good" if plan.fits else "bad",
         ),
-        Tile(
+        Headline(
             "time",
             span(bill.days),
             f"as the recipe is written; {span(best.days)} with a checkpoint every {plan.best_steps:,} steps",
         ),
-        Tile(
+        Headline(
             "device-hours",
             human(bill.device_hours),
             (f"published: {human(run.device_hours)}; " if (run := published(plan)) else "")
             + f"${human(bill.dollars)} at ${plan.cluster.operation.price_per_device_hour:.2f}",
         ),
-        Tile(
+        Headline(
             "step",
             duration(plan.seconds),
             f"± {plan.uncertainty:.0%} in a short benchmark; {human(rate['tokens_per_second'])} tokens/s",
         ),
-        Tile("MFU", f"{rate['mfu']['causal']:.1%}", f"{rate['mfu']['full']:.1%} with attention counted in full"),
-        Tile(
+        Headline("MFU", f"{rate['mfu']['causal']:.1%}", f"{rate['mfu']['full']:.1%} with attention counted in full"),
+        Headline(
             "energy", energy(bill.kwh_site), f"{energy(bill.kwh_chips)} in the chips; {bill.kg_site / 1e3:,.0f} t CO2"
         ),
-        Tile(
+        Headline(
             "goes forward",
             f"{plan.ettr:.1%}",
             f"with a checkpoint every {plan.interval_steps:,} steps; every {plan.best_steps:,}: {plan.best_ettr:.1%}",
         ),
-        Tile(
+        Headline(
             "cannot be true",
             str(sum(one.verdict in ("impossible", "inconsistent") for one in found)),
             f"of what is stated; worst: {worst}" if found else "nothing that is stated",

@@ -32,7 +32,7 @@ HERE = Path(__file__).parent
 
 
 @dataclass(frozen=True)
-class Tile:
+class Headline:
     """A headline number; ``tone`` good or bad colours it."""
 
     what: str
@@ -70,7 +70,7 @@ def render(records: Records, other: Records | None = None) -> str:
         version=__version__,
         stages=[(stage, _state(records, stage)) for stage in STAGES],
         commands={stage: command(records, stage) for stage in STAGES},
-        tiles=tiles(records, facts),
+        headlines=headlines(records, facts),
         records=records,
         data_figures=data_figures(records),
         dropped=dropped_matrix(records),
@@ -113,38 +113,38 @@ def command(records: Records, stage: str) -> str:
     return f"altiplano {stage} {shown / 'recipe.toml'}" + ("" if usual else f" --workspace {shown}")
 
 
-def tiles(records: Records, facts: RunFacts) -> list[Tile]:
+def headlines(records: Records, facts: RunFacts) -> list[Headline]:
     """The numbers that a reader asks for first; only those that the run has."""
     found = []
     if facts.parameters is not None:
-        found.append(Tile("parameters", human(facts.parameters), number(facts.parameters)))
+        found.append(Headline("parameters", human(facts.parameters), number(facts.parameters)))
     if records.metrics:
         last = records.metrics[-1]
         # One batch is noisy; a twentieth of a short run is not yet another loss.
         losses = [line["loss"] for line in records.metrics if line["loss"] is not None]
         recent = losses[-max(1, min(20, len(losses) // 20)) :]
         loss = sum(recent) / len(recent)
-        found.append(Tile("training tokens", human(last["tokens"]), f"{number(last['step'])} steps"))
-        found.append(Tile("training loss", f"{loss:.3f}", f"from {losses[0]:.3f}"))
+        found.append(Headline("training tokens", human(last["tokens"]), f"{number(last['step'])} steps"))
+        found.append(Headline("training loss", f"{loss:.3f}", f"from {losses[0]:.3f}"))
     bits = [line["total"]["bits_per_byte"] for line in records.heldout if line.get("total")]
     if bits:
-        found.append(Tile("held-out bits per byte", f"{bits[-1]:.3f}", f"from {bits[0]:.3f}"))
+        found.append(Headline("held-out bits per byte", f"{bits[-1]:.3f}", f"from {bits[0]:.3f}"))
     if records.calibration:
         fitted = records.calibration
         change = f"calibration error {fitted['before']['ece']:.3f} → {fitted['after']['ece']:.3f}"
-        found.append(Tile("temperature", f"{fitted['temperature']:.3f}", change))
+        found.append(Headline("temperature", f"{fitted['temperature']:.3f}", change))
     if records.redteam:
         passed = records.redteam["passed"]
         held = sum(gate["passed"] for gate in records.redteam["gate"])
         note = f"{held} of {len(records.redteam['gate'])} limits held"
-        found.append(Tile("red-team gate", "passed" if passed else "failed", note, "good" if passed else "bad"))
+        found.append(Headline("red-team gate", "passed" if passed else "failed", note, "good" if passed else "bad"))
     if facts.stage_seconds:
-        found.append(Tile("time of all stages", duration(sum(facts.stage_seconds.values())), facts.device_name))
+        found.append(Headline("time of all stages", duration(sum(facts.stage_seconds.values())), facts.device_name))
     if facts.run_energy_kwh is not None:
-        found.append(Tile("energy", energy(facts.run_energy_kwh), f"{carbon(facts.run_co2_kg)} CO2"))
+        found.append(Headline("energy", energy(facts.run_energy_kwh), f"{carbon(facts.run_co2_kg)} CO2"))
     if records.audit and not records.metrics:
         kept = sum(row["documents"] for row in records.audit["kept"])
-        found.insert(0, Tile("documents kept", human(kept), f"of {number(pieces(records))}"))
+        found.insert(0, Headline("documents kept", human(kept), f"of {number(pieces(records))}"))
     return found
 
 

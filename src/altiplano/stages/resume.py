@@ -17,12 +17,12 @@ CHANGES = "changes.jsonl"
 FIXED = ("model.", "inputs.", "batch.sequence_length", "seed")
 
 
-def begin(name: str, folder: Path, wanted: dict[str, Any], allow: tuple[str, ...], *, anew: bool) -> None:
+def begin(name: str, folder: Path, wanted: dict[str, Any], allow: tuple[str, ...], *, begin_again: bool) -> None:
     """Make ``folder`` the work folder of ``wanted``, from one that was begun with other settings if there is one.
 
     Raises InputError naming every changed key that is not in ``allow``. With ``anew`` the other one is left alone.
     """
-    if not (folder / WANTED).exists() and not anew:
+    if not (folder / WANTED).exists() and not begin_again:
         before = [other for other in folder.parent.glob(f"{name}-*") if (other / WANTED).exists()]
         if before:
             newest = max(before, key=lambda other: (other / WANTED).stat().st_mtime)
@@ -47,12 +47,12 @@ def _take_over(name: str, old: Path, new: Path, wanted: dict[str, Any], allow: t
     if fixed:
         raise InputError(
             f"{where}. {', '.join(fixed)} cannot change in a running {name}: "
-            "change it back, choose another --workspace, or begin anew with --again"
+            "change it back, choose another --workspace, or begin anew with --force"
         )
     missing = [key for key in changes if key not in allow]
     if missing:
         flags = " ".join(f"--allow {key}" for key in missing)
-        raise InputError(f"{where}. To go on with the change: {flags}; to begin anew: --again or another --workspace")
+        raise InputError(f"{where}. To go on with the change: {flags}; to begin anew: --force or another --workspace")
     record = {"time": round(time.time(), 3), "changes": {key: list(values) for key, values in changes.items()}}
     with (old / CHANGES).open("a") as file:
         file.write(json.dumps(record) + "\n")

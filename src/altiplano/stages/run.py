@@ -31,12 +31,12 @@ def run_until(
     layout: Layout,
     workspace: Path,
     *,
-    again: bool = False,
+    force: bool = False,
     stop_after: int | None = None,
     profile: tuple[int, int] | None = None,
     from_step_0: bool = False,
     allow: tuple[str, ...] = (),
-    views: tuple[str, ...] = (),
+    log_to: tuple[str, ...] = (),
     engine: str = "local",
 ) -> list[Outcome]:
     """Run every stage up to ``last`` that is not up to date; ``again`` recomputes ``last`` even if it is, and begins
@@ -62,12 +62,12 @@ def run_until(
                 profile=profile,
                 from_step_0=from_step_0,
                 allow=allow,
-                views=views,
+                log_to=log_to,
                 lock=lock,
                 engine=engine,
             )
             say(f"{stage.name} …")
-            outcome = run_stage(stage, context, again=again and stage.name == last, anew=again)
+            outcome = run_stage(stage, context, force=force and stage.name == last, begin_again=force)
             outcomes.append(outcome)
             say(f"{stage.name}: {_describe(outcome)}")
             if stage.name == last or not outcome.result.finished or not outcome.result.passed:

@@ -49,7 +49,7 @@ class Context:
     """Training only: begin at step 0 although there are checkpoints, when none of them can be used."""
     allow: tuple[str, ...] = ()
     """Recipe keys that may differ from those that a stage with precious work was begun with."""
-    views: tuple[str, ...] = ()
+    log_to: tuple[str, ...] = ()
     """Training only: tensorboard, wandb."""
     lock: int | None = None
     """Descriptor of the workspace's lock, for processes that write in it: it is held as long as any of them lives."""
@@ -94,7 +94,7 @@ class Outcome:
     manifest: Manifest
 
 
-def run_stage(stage: Stage, context: Context, *, again: bool = False, anew: bool = False) -> Outcome:
+def run_stage(stage: Stage, context: Context, *, force: bool = False, begin_again: bool = False) -> Outcome:
     """Run ``stage`` unless its published folder is what it would compute. Sets the context's folder and inputs.
 
     ``again``: compute it even then. ``anew``: leave unfinished work that was begun with other settings, and begin.
@@ -103,7 +103,7 @@ def run_stage(stage: Stage, context: Context, *, again: bool = False, anew: bool
     wanted = _wanted(stage, context)
     fingerprint = _hash(wanted)
     # Computed again it is moved aside, so only then does it not matter what it was.
-    published = None if again else up_to_date(stage, context)
+    published = None if force else up_to_date(stage, context)
     if published is not None:
         return Outcome(stage.name, True, Result(published["counts"], passed=published["passed"]), published)
 
@@ -114,7 +114,7 @@ def run_stage(stage: Stage, context: Context, *, again: bool = False, anew: bool
         )
     folder = workspace / ".work" / f"{stage.name}-{fingerprint[:12]}"
     if stage.protect_partial_work and is_publisher():
-        begin(stage.name, folder, wanted, context.allow, anew=again or anew)
+        begin(stage.name, folder, wanted, context.allow, begin_again=force or begin_again)
     elif stage.protect_partial_work:
         wait_until_begun(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -165,7 +165,7 @@ def _manifest_of(workspace: Path, name: str) -> Manifest | None:
     try:
         return read_manifest(workspace / name)
     except Damaged as error:
-        raise InputError(f"{workspace / name}: {error}; altiplano {name} RECIPE --again computes it again") from error
+        raise InputError(f"{workspace / name}: {error}; altiplano {name} RECIPE --force computes it again") from error
 
 
 def recipe_values(recipe: Recipe, keys: tuple[str, ...]) -> dict[str, Any]:

@@ -30,7 +30,7 @@ RECORDS = (
     "profile/",
     "tensorboard/",
     "wandb",
-    ".beats/",
+    ".heartbeats/",
 )
 # Every checkpoint has a manifest with checksums; one that was set aside may not even be readable.
 UNLISTED = ("checkpoints/",)
@@ -53,7 +53,7 @@ def run(context: Context) -> Result:
         profile=context.profile,
         allow=context.allow,
         from_step_0=context.from_step_0,
-        views=context.views,
+        log_to=context.log_to,
     )
     if "RANK" in os.environ:  # torchrun's agent watches over this rank
         from altiplano.training.worker import run_job

@@ -26,7 +26,7 @@ class Job(BaseModel):
     """Recipe keys that may differ from what the checkpoint was trained with."""
     from_step_0: bool = False
     """Begin at step 0 although there are checkpoints, when none of them can be used."""
-    views: tuple[str, ...] = ()
+    log_to: tuple[str, ...] = ()
     """Other tools that show the run while it trains: tensorboard, wandb."""
     attempt: int = 0
     """How often ranks were started before, by this command."""

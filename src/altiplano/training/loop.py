@@ -40,8 +40,8 @@ def train(job: Job, mesh: Mesh, bos: int, ledger: Ledger) -> dict[str, Any]:
     peak = Peak(mesh, compute_type(recipe))
     first, steps = trainer.done, recipe.batch.steps
     end = min(steps, job.stop_after or steps)
-    views = open_loggers(job.views, job.folder, recipe.name, first) if dist.get_rank() == 0 else []
-    observer = Observer(job.folder, steps, first, views)
+    loggers = open_loggers(job.log_to, job.folder, recipe.name, first) if dist.get_rank() == 0 else []
+    observer = Observer(job.folder, steps, first, loggers)
     if dist.get_rank() == 0 and trainer.model.products is not None:
         observer.terminal.note(str(trainer.model.products))
     spikes = SpikeDetector(recipe.guards, observer.past(recipe.guards.spike_window))

@@ -48,17 +48,17 @@ class JsonLines:
 class Observer:
     """Writes what a session measures. Only the first process does; all of them may call."""
 
-    def __init__(self, folder: Path, steps: int, first: int, views: Sequence[Logger] = ()):
+    def __init__(self, folder: Path, steps: int, first: int, loggers: Sequence[Logger] = ()):
         """``first``: steps that were taken before; what is recorded of later ones is dropped."""
-        self.folder, self.writes, self.views = folder, dist.get_rank() == 0, views
+        self.folder, self.writes, self.loggers = folder, dist.get_rank() == 0, loggers
         self.terminal = TerminalLine(steps, first)
         self._open(first)
 
     def go_back(self, done: int) -> None:
         """Go on after ``done`` steps, as if those after it had never been."""
         self._open(done)
-        for view in self.views:
-            view.go_back(done)
+        for logger in self.loggers:
+            logger.go_back(done)
 
     def _open(self, done: int) -> None:
         if self.writes:
@@ -70,20 +70,20 @@ class Observer:
         if self.writes:
             self.metrics.write(record)
             self.terminal.show(record)
-        for view in self.views:
-            view.write(record)
+        for logger in self.loggers:
+            logger.write(record)
 
     def heldout(self, record: dict[str, Any]) -> None:
         if self.writes:
             self.scores.write(record)
-            for view in self.views:
-                view.write(record)
+            for logger in self.loggers:
+                logger.write(record)
             bits = record["total"]["bits_per_byte"]
             self.terminal.note(f"step {record['step']}: held-out {bits:.4f} bits per byte")
 
     def close(self) -> None:
-        for view in self.views:
-            view.close()
+        for logger in self.loggers:
+            logger.close()
 
     def past(self, steps: int) -> list[tuple[float, float, bool]]:
         """Loss, gradient norm and whether it was a spike, of the last ``steps`` ordinary steps, on every process."""

@@ -32,7 +32,7 @@ def ledger_file(job: Job) -> Path:
 
 def heartbeats_folder(job: Job) -> Path:
     """Where the ranks of this machine show signs of life."""
-    return job.folder / ".beats" / platform.node()
+    return job.folder / ".heartbeats" / platform.node()
 
 
 def run_job(job: Job) -> dict[str, Any]:

@@ -76,14 +76,14 @@ def choose(shards: list[Shard], rules: Rules) -> Path:
             parts.append({name: columns[name][rows] for name in names} | {"earlier": mine["earlier"]})
             parts[-1]["document"] = mine["document"]
     merged = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]} if parts else {}
-    losers = np.zeros(0, DROPPED_DUPLICATE)
+    dropped_duplicates = np.zeros(0, DROPPED_DUPLICATE)
     if merged:
         reasons = filters.duplicates(merged)
         lost = np.flatnonzero(reasons != merged["reason"])
-        losers = np.zeros(len(lost), DROPPED_DUPLICATE)
-        losers["document"] = merged["document"][lost]
-        losers["reason"] = [filters.COPIES.index(reason) for reason in reasons[lost]]
-    files.save_array(path, losers)
+        dropped_duplicates = np.zeros(len(lost), DROPPED_DUPLICATE)
+        dropped_duplicates["document"] = merged["document"][lost]
+        dropped_duplicates["reason"] = [filters.COPIES.index(reason) for reason in reasons[lost]]
+    files.save_array(path, dropped_duplicates)
     return path
 
 

@@ -15,7 +15,7 @@ from altiplano.errors import InputError
 COMMON_CRAWL = 15e12 / (96 * 300 * 2**40)
 """Tokens of good text per byte of raw HTML: 15T from 96 crawls of 200 to 400 TiB each (FineWeb, arXiv 2406.17557)."""
 
-FILE = Path(__file__).parent / "data" / "corpus_rates.json"
+FILE = Path(__file__).parents[1] / "data" / "corpus_rates.json"
 
 
 @dataclass(frozen=True)

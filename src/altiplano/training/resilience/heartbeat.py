@@ -111,16 +111,16 @@ LOOK_SECONDS = 5.0
 class Watchdog(threading.Thread):
     """Looks at the heartbeats in ``beats`` until ``stop``; records what it finds in ``folder``."""
 
-    def __init__(self, beats: Path, folder: Path, limit: float):
+    def __init__(self, heartbeats: Path, folder: Path, limit: float):
         """``limit`` is the shortest time without a sign of life that is a hang."""
         super().__init__(name="watchdog", daemon=True)
-        self.beats, self.folder, self.limit = beats, folder, limit
+        self.heartbeats, self.folder, self.limit = heartbeats, folder, limit
         self.attempt = attempt()
         self.stopping = threading.Event()
 
     def run(self) -> None:
         while not self.stopping.wait(min(LOOK_SECONDS, self.limit / 2)):
-            found = stalled(self.beats, time.time(), self.attempt)
+            found = stalled(self.heartbeats, time.time(), self.attempt)
             if found:
                 what = f"{found[0]}"
                 print(f"altiplano: {what}; ending it, so that torchrun starts all again", file=sys.stderr, flush=True)
