@@ -35,7 +35,7 @@ from altiplano.parallel.mesh import start_mesh
 from altiplano.rehearsal.fake_process_group import skip_vote
 from altiplano.tokens.loader import Batch
 from altiplano.tokens.tokenizer import Tokenizer
-from altiplano.training import loop, trainer
+from altiplano.training import callbacks, loop, trainer
 from altiplano.training.accounting.ledger import Ledger
 from altiplano.training.checkpoints import checkpoint, saving
 from altiplano.training.job import Job
@@ -128,7 +128,7 @@ def detours() -> None:
         any_rank(mesh, *flags)
         return list(flags)
 
-    trainer.any_rank = loop.any_rank = any_rank_as_here
+    trainer.any_rank = callbacks.any_rank = any_rank_as_here
 
     def flex_attention(q: Tensor, k: Tensor, v: Tensor, block_mask: Any, enable_gqa: bool) -> Tensor:
         ATTENDED.append(block_mask)

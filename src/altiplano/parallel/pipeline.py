@@ -102,6 +102,7 @@ class ParallelModel:
     ):
         self.parts, self.layout, self.mesh, self.sequence, self.compute = parts, layout, mesh, sequence, compute
         self.token_losses, self.products = losses, products
+        self.training_losses = losses
         self.stages = layout.stage_numbers(mesh.rank("pp"))
         self.context_shard = context_shard(sequence, mesh.group("cp"), mesh.device)
         self.num_target_tokens = 1.0
@@ -175,7 +176,7 @@ class ParallelModel:
             yield loss.detach()
 
     def _loss(self, logits: Tensor, targets: Tensor) -> Tensor:
-        return self.token_losses(logits, targets).sum() / self.num_target_tokens
+        return self.training_losses(logits, targets).sum() / self.num_target_tokens
 
     def _pipeline(self, batch: Batch, count: int, size: int) -> list[Tensor]:
         if (count, size) not in self.schedules:

@@ -7,7 +7,6 @@ import platform
 import resource
 import sys
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -15,7 +14,9 @@ import torch
 import torch.distributed as dist
 
 from altiplano.parallel.mesh import Mesh
-from altiplano.training.loggers import Logger
+from altiplano.training.callbacks import Callback, TrainingRun
+from altiplano.training.job import Job
+from altiplano.training.loggers import open_loggers
 
 PLAIN_EVERY = 10.0  # seconds between lines when nobody watches
 
@@ -45,20 +46,24 @@ class JsonLines:
         self._file.write(json.dumps(plain) + "\n")
 
 
-class Observer:
+class Observer(Callback):
     """Writes what a session measures. Only the first process does; all of them may call."""
 
-    def __init__(self, folder: Path, steps: int, first: int, loggers: Sequence[Logger] = ()):
+    def __init__(self, job: Job, first: int):
         """``first``: steps that were taken before; what is recorded of later ones is dropped."""
-        self.folder, self.writes, self.loggers = folder, dist.get_rank() == 0, loggers
-        self.terminal = TerminalLine(steps, first)
+        self.folder, self.writes = job.folder, dist.get_rank() == 0
+        self.loggers = open_loggers(job.log_to, job.folder, job.recipe.name, first) if self.writes else []
+        self.terminal = TerminalLine(job.recipe.batch.steps, first)
         self._open(first)
 
-    def go_back(self, done: int) -> None:
-        """Go on after ``done`` steps, as if those after it had never been."""
-        self._open(done)
+    def on_train_begin(self, run: TrainingRun) -> None:
+        if self.writes and run.trainer.model.products is not None:
+            self.terminal.note(str(run.trainer.model.products))
+
+    def on_rollback_end(self, run: TrainingRun) -> None:
+        self._open(run.step)
         for logger in self.loggers:
-            logger.go_back(done)
+            logger.go_back(run.step)
 
     def _open(self, done: int) -> None:
         if self.writes:
@@ -66,14 +71,16 @@ class Observer:
             self.metrics = JsonLines(self.folder / "metrics.jsonl", done + 1)
             self.scores = JsonLines(self.folder / "heldout.jsonl", done + 1 if done else 0)
 
-    def step(self, record: dict[str, Any]) -> None:
+    def on_log(self, run: TrainingRun, metrics: dict[str, Any]) -> None:
+        record = metrics
         if self.writes:
             self.metrics.write(record)
             self.terminal.show(record)
         for logger in self.loggers:
             logger.write(record)
 
-    def heldout(self, record: dict[str, Any]) -> None:
+    def on_evaluate(self, run: TrainingRun, scores: dict[str, Any]) -> None:
+        record = scores
         if self.writes:
             self.scores.write(record)
             for logger in self.loggers:
@@ -81,7 +88,7 @@ class Observer:
             bits = record["total"]["bits_per_byte"]
             self.terminal.note(f"step {record['step']}: held-out {bits:.4f} bits per byte")
 
-    def close(self) -> None:
+    def on_train_end(self, run: TrainingRun) -> None:
         for logger in self.loggers:
             logger.close()
 

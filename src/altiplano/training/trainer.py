@@ -15,11 +15,12 @@ from altiplano.evaluation.perplexity import HeldoutText, heldout_losses, heldout
 from altiplano.parallel.mesh import Mesh
 from altiplano.parallel.parallelize import parallelize, parameters_by_name, set_initial_weights
 from altiplano.parallel.pipeline import ParallelModel
+from altiplano.recipe.schema import OptimizerConfig
 from altiplano.tokens.loader import Batch, Prefetcher, TrainingData
 from altiplano.tokens.shards import read_shards
 from altiplano.training.accounting import ledger
 from altiplano.training.checkpoints import checkpoint
-from altiplano.training.job import Job
+from altiplano.training.job import Custom, Job
 from altiplano.training.loss import token_losses
 from altiplano.training.optimizer import clip_gradient, learning_rate, make_optimizer
 from altiplano.training.resilience import incidents
@@ -49,6 +50,7 @@ class Trainer:
     ready: Prefetcher | None = None
     progress: Callable[[], None] = lambda: None
     """Called whenever something that takes long gets on."""
+    schedule: Callable[[int, int, OptimizerConfig], float] = learning_rate
 
     def samples(self, step: int) -> range:
         """Places in the order of samples that step number ``step`` (from 0) takes."""
@@ -77,7 +79,7 @@ class Trainer:
         recipe, step = self.job.recipe, self.done
         sequences = len(recipe.batch.samples(step))
         valid = int(self.mesh.sum(torch.tensor(batch.valid, device=self.mesh.device), "dp"))
-        rate = learning_rate(step, recipe.batch.steps, recipe.optimizer)
+        rate = self.schedule(step, recipe.batch.steps, recipe.optimizer)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         loss = float(self.mesh.sum(self.model.step(batch, sequences, valid), "dp", "pp"))
@@ -188,9 +190,13 @@ class Trainer:
             )
 
 
-def prepare(job: Job, mesh: Mesh, bos: int, progress: Callable[[], None] = lambda: None) -> Trainer:
+def prepare(
+    job: Job, mesh: Mesh, bos: int, progress: Callable[[], None] = lambda: None, custom: Custom | None = None
+) -> Trainer:
     """Data, model and optimizer, as at the start or as in the newest sound checkpoint in the job's folder."""
-    recipe = job.recipe
+    recipe, custom = job.recipe, custom or Custom()
+    if custom.loss is not None and job.layout.tp > 1:
+        raise InputError(f"layout {job.layout}: a loss of your own needs tp = 1, as it sees logits of every token")
     sequence = recipe.batch.sequence_length
     data = TrainingData(read_shards(job.tokens, "train"), sequence, bos, recipe.seed, recipe.mixture)
     heldout = [
@@ -201,6 +207,8 @@ def prepare(job: Job, mesh: Mesh, bos: int, progress: Callable[[], None] = lambd
         raise InputError(f"{job.tokens} has no held-out shards: tokenize a corpus with held-out documents")
     model = parallelize(recipe, job.layout, mesh, token_losses(mesh.group("tp")))
     model.progress = progress
+    if custom.loss is not None:
+        model.training_losses = custom.loss
     parameters = parameters_by_name(model.parts)
     optimizer = make_optimizer(parameters, recipe.optimizer)
     tensors = checkpoint.training_tensors(parameters, optimizer)
@@ -217,6 +225,7 @@ def prepare(job: Job, mesh: Mesh, bos: int, progress: Callable[[], None] = lambd
         skips=Skips.read(job.folder),
         corruption=CorruptionSearch(parameters, dist.new_group(backend="gloo")),
         progress=progress,
+        schedule=custom.schedule or learning_rate,
     )
     trainer.load()
     return trainer

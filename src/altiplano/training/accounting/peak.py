@@ -10,7 +10,12 @@ import torch
 import torch.distributed as dist
 
 from altiplano.parallel.mesh import Mesh
+from altiplano.parallel.parallelize import compute_type
+from altiplano.planning.model_size import training_flops_per_token
 from altiplano.planning.stacks import load_chip
+from altiplano.training.callbacks import Callback, TrainingRun
+from altiplano.training.job import Job
+from altiplano.training.metrics import memory_bytes
 
 MOMENTS, SECONDS = 3, 0.1
 BUSY = 0.85
@@ -83,6 +88,25 @@ class Peak:
             "matmul_peak_source": "datasheet" if self.datasheet else "measured",
             "busy": self.busy,
         }
+
+
+class Speed(Callback):
+    """Tokens per second, MFU and memory of every step."""
+
+    def __init__(self, mesh: Mesh, job: Job):
+        recipe = job.recipe
+        self.peak = Peak(mesh, compute_type(recipe))
+        self.flops_per_token = training_flops_per_token(recipe.model, recipe.batch.sequence_length)
+
+    def on_step_end(self, run: TrainingRun, metrics: dict[str, Any]) -> None:
+        batch = run.job.recipe.batch
+        speed = len(batch.samples(run.step - 1)) * batch.sequence_length / metrics["seconds"]
+        metrics["tokens_per_second"] = speed
+        metrics["mfu"] = self.peak.mfu(speed * self.flops_per_token)
+        metrics["memory_bytes"] = memory_bytes(run.mesh.device)
+
+    def on_train_end(self, run: TrainingRun) -> None:
+        run.results["peak"] = self.peak.record()
 
 
 def _cores() -> int:

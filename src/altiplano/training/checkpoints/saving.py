@@ -28,6 +28,7 @@ from torch.distributed.checkpoint.api import CheckpointException
 from altiplano.errors import Fault
 from altiplano.recipe.schema import CheckpointConfig
 from altiplano.storage import Damaged, digest, sync
+from altiplano.training.callbacks import Callback, TrainingRun
 from altiplano.training.checkpoints.checkpoint import (
     MANIFEST,
     REPLACED,
@@ -197,6 +198,48 @@ class Saver:
             if checkpoint not in self.warned:
                 print(f"warning: {checkpoint.name} is kept: {problem}", file=sys.stderr)
                 self.warned.add(checkpoint)
+
+
+class SaveCheckpoints(Callback):
+    """Permanent checkpoints by steps, rolling ones by steps or by time, and the last one before training ends."""
+
+    def on_train_begin(self, run: TrainingRun) -> None:
+        self.saver = Saver(
+            run.job.folder / "checkpoints",
+            run.trainer.tensors,
+            run.job.recipe.checkpoint,
+            run.step,
+            run.ledger.published,
+            run.ledger.progress,
+        )
+        self.last_save = time.monotonic()
+
+    def on_step_begin(self, run: TrainingRun) -> None:
+        self.saver.check()
+
+    def on_step_end(self, run: TrainingRun, metrics: dict[str, Any]) -> None:
+        steps, minutes = run.job.recipe.checkpoint.rolling_steps, run.job.recipe.checkpoint.rolling_minutes
+        run.should_save |= bool(steps) and run.step % steps == 0
+        run.should_save |= bool(minutes) and time.monotonic() - self.last_save > 60 * minutes
+
+    def on_save(self, run: TrainingRun) -> None:
+        permanent = run.is_permanent_save_due
+        run.trainer.corruption.compare(run.step)
+        self.saver.start(run.step, run.trainer.facts(), PERMANENT if permanent else ROLLING)
+        self.last_save = time.monotonic()
+        run.rollbacks = 0 if permanent else run.rollbacks
+
+    def on_rollback_begin(self, run: TrainingRun) -> None:
+        self.saver.finish()
+
+    def on_rollback_end(self, run: TrainingRun) -> None:
+        self.saver.go_on_from(run.step)
+
+    def on_train_end(self, run: TrainingRun) -> None:
+        if (problem := self.saver.finish()) is not None:
+            raise problem
+        if self.saver.newest != run.step:
+            raise Fault(f"training ended at step {run.step:,}, its newest checkpoint is of step {self.saver.newest:,}")
 
 
 def prune(folder: Path, newest: Path, settings: CheckpointConfig, verified: set[int]) -> dict[Path, str]:

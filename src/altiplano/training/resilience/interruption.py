@@ -5,11 +5,14 @@ Ctrl-C, which a person means, stops without saving.
 """
 
 import signal
+from typing import Any
+
+from altiplano.training.callbacks import Callback, TrainingRun
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
-class Interruption:
+class Interruption(Callback):
     """Remembers a signal to stop; a second SIGINT stops at once."""
 
     def __init__(self) -> None:
@@ -25,6 +28,9 @@ class Interruption:
         if self.interrupts > 1:
             raise KeyboardInterrupt
 
-    def restore(self) -> None:
+    def on_step_end(self, run: TrainingRun, metrics: dict[str, Any]) -> None:
+        run.should_stop |= self.asked
+
+    def on_train_end(self, run: TrainingRun) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)

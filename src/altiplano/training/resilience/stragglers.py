@@ -4,11 +4,16 @@ Steps themselves cannot tell: ranks wait for one another in every one. A fixed m
 the wait for data a slow disk.
 """
 
+import sys
 import time
 from statistics import median
+from typing import Any
 
 import torch
 import torch.distributed as dist
+
+from altiplano.training.callbacks import Callback, TrainingRun
+from altiplano.training.resilience import incidents
 
 SIZE, TIMES = 384, 10
 IN_A_ROW = 2
@@ -51,3 +56,21 @@ class SlowRanks:
         for _ in range(TIMES):
             float((self.probe @ self.probe)[0, 0])  # reading a number waits for the device
         return time.perf_counter() - begun
+
+
+class ReportSlowRanks(Callback):
+    """Warns every ``recovery.check_speed_every`` steps of ranks that slow down all others."""
+
+    def on_train_begin(self, run: TrainingRun) -> None:
+        self.ranks = SlowRanks(run.mesh.device, run.job.recipe.recovery.slow_ratio, run.trainer.corruption.group)
+
+    def on_step_end(self, run: TrainingRun, metrics: dict[str, Any]) -> None:
+        self.ranks.note_wait(metrics["data_seconds"])
+        every = run.job.recipe.recovery.check_speed_every
+        if not every or run.step % every:
+            return
+        for rank, why in self.ranks.compare().items():
+            if run.is_writer:
+                print(f"warning: rank {rank} is slow: {why}", file=sys.stderr)
+                what = f"rank {rank}: {why}"
+                incidents.record(run.job.folder, "slow", what, "warned", rank=rank, step=run.step)

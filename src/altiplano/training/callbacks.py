@@ -1,0 +1,99 @@
+"""What happens beside the steps of training: a callback overrides the hooks it needs, as in Hugging Face's Trainer.
+
+Every process calls every hook of every callback, in one order and at the same step, so a hook may use collectives.
+What only one process knows (a signal, a clock) it asks for through ``TrainingRun.should_…``; the loop lets all
+processes agree before anything is done.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch.distributed as dist
+
+from altiplano.parallel.mesh import Mesh
+from altiplano.training.accounting.ledger import Ledger
+from altiplano.training.job import Job
+from altiplano.training.trainer import Trainer, any_rank
+
+
+@dataclass
+class TrainingRun:
+    """What callbacks see of this session, and ask of it."""
+
+    job: Job
+    mesh: Mesh
+    trainer: Trainer
+    ledger: Ledger
+    first_step: int
+    """Steps that were taken before this session."""
+    end: int
+    """The step that this session ends with."""
+    should_stop: bool = False
+    """Ask to save a checkpoint and end, after this step or the next."""
+    should_save: bool = False
+    """Ask for a rolling checkpoint of this step."""
+    should_roll_back: bool = False
+    """Ask to go back to a checkpoint from before the last ``spikes`` steps, and to leave their samples out."""
+    spikes: int = 0
+    is_stopping: bool = False
+    """All processes have agreed to stop."""
+    rollbacks: int = 0
+    """Since the last permanent checkpoint."""
+    results: dict[str, Any] = field(default_factory=dict)
+    """What callbacks add to the session's result."""
+
+    @property
+    def step(self) -> int:
+        """Optimizer steps taken, over all sessions."""
+        return self.trainer.done
+
+    @property
+    def is_writer(self) -> bool:
+        """Whether this process writes the run's files."""
+        return dist.get_rank() == 0
+
+    @property
+    def is_evaluation_due(self) -> bool:
+        recipe = self.job.recipe
+        return self.step % recipe.evaluation.interval_steps == 0 or self.step == recipe.batch.steps
+
+    @property
+    def is_permanent_save_due(self) -> bool:
+        return self.step % self.job.recipe.checkpoint.interval_steps == 0 or self.step == self.end or self.is_stopping
+
+    def agree(self) -> None:
+        """What one process asks for, all of them do."""
+        self.is_stopping, self.should_save, self.should_roll_back = any_rank(
+            self.mesh, self.should_stop, self.should_save, self.should_roll_back
+        )
+
+
+class Callback:
+    """Override what you need. ``metrics`` and ``scores`` are records of metrics.jsonl and heldout.jsonl."""
+
+    def on_train_begin(self, run: TrainingRun) -> None:
+        """Before the first step of this session: model, optimizer and data are as its checkpoint left them."""
+
+    def on_step_begin(self, run: TrainingRun) -> None:
+        """Before a batch is taken."""
+
+    def on_step_end(self, run: TrainingRun, metrics: dict[str, Any]) -> None:
+        """After an optimizer step. It may still be rolled back; ask here for ``run.should_…``."""
+
+    def on_rollback_begin(self, run: TrainingRun) -> None:
+        """Before the run goes back to an earlier checkpoint."""
+
+    def on_rollback_end(self, run: TrainingRun) -> None:
+        """After the run went back to an earlier checkpoint: nothing after ``run.step`` has happened."""
+
+    def on_evaluate(self, run: TrainingRun, scores: dict[str, Any]) -> None:
+        """After held-out text was scored."""
+
+    def on_save(self, run: TrainingRun) -> None:
+        """When a checkpoint is due."""
+
+    def on_log(self, run: TrainingRun, metrics: dict[str, Any]) -> None:
+        """After all that belongs to a step: ``metrics`` are complete and the step stands."""
+
+    def on_train_end(self, run: TrainingRun) -> None:
+        """After the last step of this session."""

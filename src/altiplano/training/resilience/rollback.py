@@ -1,0 +1,66 @@
+"""Rolling back: after several spikes in a row, train on from a checkpoint before them, without their samples."""
+
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch.distributed as dist
+
+from altiplano.errors import TrainingError
+from altiplano.training.callbacks import Callback, TrainingRun
+from altiplano.training.checkpoints import checkpoint
+from altiplano.training.metrics import Observer
+from altiplano.training.resilience import incidents
+from altiplano.training.resilience.spikes import SpikeDetector
+
+
+class RollBackSpikes(Callback):
+    """Judges every step; asks to roll back after ``guards.spike_patience`` spikes in a row."""
+
+    def __init__(self, observer: Observer):
+        """``observer`` knows the steps before this session."""
+        self.observer = observer
+
+    def on_train_begin(self, run: TrainingRun) -> None:
+        guards = run.job.recipe.guards
+        self.detector = SpikeDetector(guards, self.observer.past(guards.spike_window))
+
+    def on_step_end(self, run: TrainingRun, metrics: dict[str, Any]) -> None:
+        metrics["spike"] = not metrics["skipped"] and self.detector.judge(metrics["loss"], metrics["gradient_norm"])
+        run.spikes = self.detector.in_a_row
+        run.should_roll_back |= run.spikes >= run.job.recipe.guards.spike_patience
+
+    def on_rollback_end(self, run: TrainingRun) -> None:
+        self.on_train_begin(run)
+
+
+def roll_back(run: TrainingRun) -> None:
+    """Return to the newest checkpoint from before the last ``run.spikes`` steps, and never take their samples again.
+
+    Raises TrainingError after ``guards.max_rollbacks`` of them without a permanent checkpoint in between.
+    """
+    trainer, job, first = run.trainer, run.job, run.step - run.spikes
+    run.rollbacks += 1
+    if run.rollbacks > job.recipe.guards.max_rollbacks:
+        raise TrainingError(
+            f"the loss spiked again at step {run.step} after {run.rollbacks - 1} rollbacks; see "
+            f"{job.folder / 'incidents.jsonl'}; lower optimizer.learning_rate or set guards.spike_zscore = 0"
+        )
+    start, stop, seen = trainer.samples(first).start, trainer.samples(run.step - 1).stop, run.step
+    trainer.skips.skip_samples(start, stop)
+    aside: list[Path] = []
+    if run.is_writer:
+        trainer.skips.write(job.folder)
+        for later in checkpoint.saved(job.folder / "checkpoints"):
+            if checkpoint.step_of(later) > first:
+                aside.append(checkpoint.set_aside(later, checkpoint.ROLLED_BACK))
+    dist.barrier()
+    trainer.load(no_later_than=first)
+    if run.is_writer:
+        for later in aside if run.step else ():  # not before another one was found sound
+            shutil.rmtree(later, ignore_errors=True)
+        what = f"loss or gradient spiked in steps {first + 1} to {seen}"
+        action = f"went back to step {run.step}; samples {start:,} to {stop - 1:,} are left out"
+        incidents.record(job.folder, "spike", what, action, step=seen, samples=[start, stop])
+        print(f"warning: {what}; {action}", file=sys.stderr)
