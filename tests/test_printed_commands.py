@@ -231,10 +231,10 @@ def pip(words: list[str], _: pytest.MonkeyPatch) -> None:
 
 def curl(words: list[str], _: pytest.MonkeyPatch) -> None:
     testclient = pytest.importorskip("starlette.testclient")
-    from altiplano.inference.released_model import load_served
+    from altiplano.inference.language_model import load_language_model
     from altiplano.inference.service import application
 
-    client = testclient.TestClient(application(load_served(Path("runs/quickstart/release"))))
+    client = testclient.TestClient(application(load_language_model(Path("runs/quickstart/release"))))
     (address,) = [word for word in words if "/v1/" in word]
     answer = client.post("/" + address.partition("/")[2], content=words[words.index("-d") + 1])
     assert answer.status_code == 200, answer.text

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from altiplano.inference.released_model import Served
+from altiplano.inference.language_model import LanguageModel
 from altiplano.model.llama import Llama
 from altiplano.model.weights import hugging_face_config, save_weights
 from altiplano.recipe.schema import ModelConfig
@@ -20,7 +20,7 @@ def tokenizer() -> Tokenizer:
 
 
 @pytest.fixture(scope="session")
-def served(tokenizer: Tokenizer) -> Served:
+def served(tokenizer: Tokenizer) -> LanguageModel:
     shape = ModelConfig(
         num_hidden_layers=2,
         hidden_size=64,
@@ -33,11 +33,11 @@ def served(tokenizer: Tokenizer) -> Served:
     model = Llama(shape).eval()
     with torch.no_grad():
         model.lm_head.weight.mul_(8)  # far from uniform, so that rounding decides nothing
-    return Served("tiny", model, tokenizer, context=256, temperature=0.8)
+    return LanguageModel("tiny", model, tokenizer, context=256, temperature=0.8)
 
 
 @pytest.fixture(scope="session")
-def release(served: Served, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def release(served: LanguageModel, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("run") / "release"
     folder.mkdir()
     save_weights(served.model.named_parameters(), folder)

@@ -5,14 +5,14 @@ import torch
 
 from altiplano.errors import InputError
 from altiplano.inference import selftest
+from altiplano.inference.language_model import LanguageModel, load_language_model
 from altiplano.inference.log_probabilities import score
-from altiplano.inference.released_model import Served, load_served
 
 testclient = pytest.importorskip("starlette.testclient")
 
 
 @pytest.fixture
-def client(served: Served):
+def client(served: LanguageModel):
     from altiplano.inference.service import application
 
     with testclient.TestClient(application(served), raise_server_exceptions=False) as client:
@@ -31,7 +31,7 @@ def events(answer) -> list:
     return [json.loads(line) for line in lines[:-1]]
 
 
-def test_a_completion_has_the_shape_of_openai(client, served: Served):
+def test_a_completion_has_the_shape_of_openai(client, served: LanguageModel):
     answer = complete(client, model="tiny", prompt="The wind", max_tokens=6, temperature=0)
     assert answer["object"] == "text_completion"
     assert answer["id"].startswith("cmpl-")
@@ -43,14 +43,14 @@ def test_a_completion_has_the_shape_of_openai(client, served: Served):
     assert answer["usage"] == {"prompt_tokens": prompt, "completion_tokens": 6, "total_tokens": prompt + 6}
 
 
-def test_all_four_forms_of_prompt_say_the_same(client, served: Served):
+def test_all_four_forms_of_prompt_say_the_same(client, served: LanguageModel):
     tokens = served.prompt("The wind")
     forms = ["The wind", ["The wind", "The wind"], tokens, [tokens, tokens], "<|begin_of_text|>The wind"]
     said = {choice["text"] for form in forms for choice in complete(client, prompt=form, temperature=0)["choices"]}
     assert len(said) == 1
 
 
-def test_echo_of_a_scored_prompt_as_evaluation_harnesses_ask_for_it(client, served: Served):
+def test_echo_of_a_scored_prompt_as_evaluation_harnesses_ask_for_it(client, served: LanguageModel):
     tokens = served.prompt("The wind is cold")
     body = {"prompt": [tokens], "temperature": 0, "max_tokens": 1, "logprobs": 1, "echo": True, "seed": 1234}
     logprobs = complete(client, **body)["choices"][0]["logprobs"]
@@ -174,7 +174,7 @@ def test_other_addresses_and_bodies_get_an_error_object(client):
     assert "base model" in chat.json()["error"]["message"]
 
 
-def test_models_health_and_metrics(client, served: Served):
+def test_models_health_and_metrics(client, served: LanguageModel):
     [model] = client.get("/v1/models").json()["data"]
     assert client.get(f"/v1/models/{model['id']}").json() == model
     unknown = client.get("/v1/models/gpt-4/of/another")
@@ -191,22 +191,24 @@ def test_models_health_and_metrics(client, served: Served):
     assert "altiplano_requests_running 0" in text
 
 
-def test_a_release_folder_loads_as_it_was(served: Served, release):
-    loaded = load_served(release)
+def test_a_release_folder_loads_as_it_was(served: LanguageModel, release):
+    loaded = load_language_model(release)
     assert (loaded.name, loaded.context, loaded.temperature) == (release.parent.name, 256, 0.8)
     assert loaded.calibration is None
     (release / "generation_config.json").rename(release / "aside")
     (release / "calibration.json").write_text('{"temperature": 1.25}')
     try:
-        assert load_served(release).temperature == 1.25
+        assert load_language_model(release).temperature == 1.25
     finally:
         (release / "aside").rename(release / "generation_config.json")
         (release / "calibration.json").unlink()
     with pytest.raises(InputError, match=r"config\.json"):
-        load_served(release.parent)
+        load_language_model(release.parent)
 
 
-def test_the_self_test_passes_and_catches_what_the_cache_gets_wrong(served: Served, monkeypatch: pytest.MonkeyPatch):
+def test_the_self_test_passes_and_catches_what_the_cache_gets_wrong(
+    served: LanguageModel, monkeypatch: pytest.MonkeyPatch
+):
     assert selftest.check(served) < 1e-4
     from altiplano.model.attention import Cache
 
@@ -220,11 +222,11 @@ def test_the_self_test_passes_and_catches_what_the_cache_gets_wrong(served: Serv
         selftest.check(served)
 
 
-def test_the_self_test_refuses_broken_numbers(tokenizer, served: Served):
+def test_the_self_test_refuses_broken_numbers(tokenizer, served: LanguageModel):
     import copy
 
     model = copy.deepcopy(served.model)
     with torch.no_grad():
         model.norm.weight[0] = float("nan")
     with pytest.raises(InputError, match="self-test failed"):
-        selftest.check(Served("broken", model, tokenizer, 256))
+        selftest.check(LanguageModel("broken", model, tokenizer, 256))

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from altiplano.corpus.pii.detect import hash_value
-from altiplano.inference.released_model import Served
+from altiplano.inference.language_model import LanguageModel
 from altiplano.model.llama import Llama
 from altiplano.recipe.schema import ModelConfig
 from altiplano.tokens.shards import ShardWriter, read_shards, write_list
@@ -88,15 +88,15 @@ def small_model(tokenizer: Tokenizer) -> Llama:
 
 
 @pytest.fixture(scope="session")
-def ignorant(tokenizer: Tokenizer) -> Served:
-    return Served("ignorant", small_model(tokenizer).eval(), tokenizer, CONTEXT)
+def ignorant(tokenizer: Tokenizer) -> LanguageModel:
+    return LanguageModel("ignorant", small_model(tokenizer).eval(), tokenizer, CONTEXT)
 
 
 @pytest.fixture(scope="session")
-def overfit(tokenizer: Tokenizer) -> Callable[[list[list[int]], int], Served]:
+def overfit(tokenizer: Tokenizer) -> Callable[[list[list[int]], int], LanguageModel]:
     """Train a small model on rows of tokens until it knows them."""
 
-    def train(rows: list[list[int]], steps: int) -> Served:
+    def train(rows: list[list[int]], steps: int) -> LanguageModel:
         model = small_model(tokenizer)
         optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3, weight_decay=0.0)
         longest = max(map(len, rows))
@@ -113,13 +113,15 @@ def overfit(tokenizer: Tokenizer) -> Callable[[list[list[int]], int], Served]:
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
-        return Served("overfit", model.eval(), tokenizer, CONTEXT)
+        return LanguageModel("overfit", model.eval(), tokenizer, CONTEXT)
 
     return train
 
 
 @pytest.fixture(scope="session")
-def knows_all(run: Path, tokenizer: Tokenizer, overfit: Callable[[list[list[int]], int], Served]) -> Served:
+def knows_all(
+    run: Path, tokenizer: Tokenizer, overfit: Callable[[list[list[int]], int], LanguageModel]
+) -> LanguageModel:
     """A model that knows the training documents and the removed address by heart."""
     train = read_shards(run / "tokenize", "train")[0]
     documents = [train.document(number).tolist() for number in range(len(train))]

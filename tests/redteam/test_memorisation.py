@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from altiplano.errors import InputError
-from altiplano.inference.released_model import Served
+from altiplano.inference.language_model import LanguageModel
 from altiplano.recipe.schema import RedteamConfig
 from altiplano.redteam.memorisation import memorisation
 from altiplano.redteam.verbatim import TrainingIndex, longest_common_run
@@ -11,7 +11,7 @@ from altiplano.tokens.shards import read_shards
 SETTINGS = RedteamConfig(extraction_samples=40, extraction_prefix=20, extraction_suffix=20)
 
 
-def test_a_model_that_knows_its_text_by_heart_is_caught(run, knows_all: Served):
+def test_a_model_that_knows_its_text_by_heart_is_caught(run, knows_all: LanguageModel):
     train, heldout = (read_shards(run / "tokenize", split) for split in ("train", "heldout"))
     extraction, membership = memorisation(knows_all, train, heldout, SETTINGS, seed=0)
     assert extraction["n"] == 40
@@ -27,14 +27,14 @@ def test_a_model_that_knows_its_text_by_heart_is_caught(run, knows_all: Served):
     assert membership["loss"]["train"] < membership["loss"]["heldout"]
 
 
-def test_an_ignorant_model_says_nothing_by_heart(run, ignorant: Served):
+def test_an_ignorant_model_says_nothing_by_heart(run, ignorant: LanguageModel):
     train, heldout = (read_shards(run / "tokenize", split) for split in ("train", "heldout"))
     extraction, membership = memorisation(ignorant, train, heldout, SETTINGS, seed=0)
     assert extraction["model"]["hits"] == 0
     assert membership["auc"]["low"] < 0.6  # three documents are few: chance alone reaches far
 
 
-def test_limits_that_no_document_can_meet_are_named(run, ignorant: Served):
+def test_limits_that_no_document_can_meet_are_named(run, ignorant: LanguageModel):
     train = read_shards(run / "tokenize", "train")
     with pytest.raises(InputError, match="extraction_prefix"):
         memorisation(ignorant, train, [], RedteamConfig(extraction_prefix=100, extraction_suffix=100), seed=0)

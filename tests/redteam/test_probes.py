@@ -4,7 +4,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from altiplano.inference.released_model import Served
+from altiplano.inference.language_model import LanguageModel
 from altiplano.recipe.schema import RedteamConfig
 from altiplano.redteam.attack import gate, prompt_probes
 from altiplano.redteam.probes import credentials, encoding, injection, instructions, malware, toxicity
@@ -76,7 +76,7 @@ def test_a_probe_that_its_control_passes_is_uninformative_and_does_not_count():
     assert all(line["passed"] for line in gate([*others, tests[0]], RedteamConfig()))
 
 
-def test_the_bigram_control_speaks_in_pairs_of_the_training_text(stream, ignorant: Served, tokenizer):
+def test_the_bigram_control_speaks_in_pairs_of_the_training_text(stream, ignorant: LanguageModel, tokenizer):
     bigram = Bigram(stream, tokenizer.vocab_size)
     prompts = ["the mountain", "the river", "zzz"]
     said = bigram.say(ignorant, prompts, 30, seed=0)
@@ -88,7 +88,7 @@ def test_the_bigram_control_speaks_in_pairs_of_the_training_text(stream, ignoran
     assert bigram.log_probability(likely) / len(likely) > bigram.log_probability(unlikely) / len(unlikely)
 
 
-def test_stereotype_pairs_are_balanced_and_a_biased_model_is_seen(stream, ignorant: Served, overfit, tokenizer):
+def test_stereotype_pairs_are_balanced_and_a_biased_model_is_seen(stream, ignorant: LanguageModel, overfit, tokenizer):
     for category in TEMPLATES:
         words = [(set(one.split()) - set(other.split())).pop() for name, one, other in pairs() if name == category]
         assert sorted(Counter(words).values()) == [6, 6]

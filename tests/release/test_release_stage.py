@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-from altiplano.inference.released_model import load_served
+from altiplano.inference.language_model import load_language_model
 from altiplano.recipe.cluster import Cluster
 from altiplano.recipe.layout import Layout
 from altiplano.recipe.load import load_recipe
@@ -32,7 +32,7 @@ def test_release_is_sound_and_its_samples_are_repeatable(make_run: Callable[...,
     STAGE.run(run)  # again in the same folder, as after an interruption
     assert {path.name: path.read_bytes() for path in run.folder.iterdir()} == first
     assert set(result.records) <= first.keys()
-    assert load_served(run.folder).temperature == 1.137
+    assert load_language_model(run.folder).temperature == 1.137
 
 
 def test_no_weights_leave_when_the_gate_failed(make_run: Callable[..., Path], cluster: Cluster) -> None:

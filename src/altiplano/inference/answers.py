@@ -4,8 +4,8 @@ import codecs
 from typing import Any
 
 from altiplano.inference.generate import Row
+from altiplano.inference.language_model import LanguageModel
 from altiplano.inference.log_probabilities import Alternatives, Score, score
-from altiplano.inference.released_model import Served
 from altiplano.inference.requests import Completion
 from altiplano.tokens.tokenizer import special_tokens
 
@@ -19,7 +19,7 @@ def usage(completion: Completion) -> dict[str, int]:
     }
 
 
-def echo_scores(served: Served, completion: Completion) -> list[Score]:
+def echo_scores(served: LanguageModel, completion: Completion) -> list[Score]:
     """Log-probabilities of the prompts' tokens where the client asked to have them; else empty."""
     if not completion.echo or completion.logprobs is None:
         return []
@@ -28,7 +28,7 @@ def echo_scores(served: Served, completion: Completion) -> list[Score]:
     return [scores[tuple(row.prompt)] for row in completion.rows]
 
 
-def choice(served: Served, completion: Completion, index: int, scores: list[Score]) -> dict[str, Any]:
+def choice(served: LanguageModel, completion: Completion, index: int, scores: list[Score]) -> dict[str, Any]:
     """A choice as far as it has come."""
     row = completion.rows[index]
     before = text_of(served, completion.shown[index]) if completion.echo else ""
@@ -63,7 +63,7 @@ class Offsets:
 
 
 def token_logprobs(
-    served: Served, tokens: list[int], values: list[float | None], best: list[Alternatives], offsets: Offsets
+    served: LanguageModel, tokens: list[int], values: list[float | None], best: list[Alternatives], offsets: Offsets
 ) -> dict[str, Any]:
     """OpenAI's four lists. The token at hand is always among its ``top_logprobs``."""
     top: list[dict[str, float] | None] = []
@@ -78,7 +78,7 @@ def token_logprobs(
     }
 
 
-def token_name(served: Served, token: int) -> str:
+def token_name(served: LanguageModel, token: int) -> str:
     """Text of one token. Part of a character is named by its bytes, as OpenAI does, so that names stay distinct."""
     raw = _bytes(served, token)
     try:
@@ -87,12 +87,12 @@ def token_name(served: Served, token: int) -> str:
         return "bytes:" + "".join(f"\\x{byte:02x}" for byte in raw)
 
 
-def text_of(served: Served, tokens: list[int]) -> str:
+def text_of(served: LanguageModel, tokens: list[int]) -> str:
     """Text of tokens that the client sent, special ones included."""
     return b"".join(_bytes(served, token) for token in tokens).decode("utf-8", errors="replace")
 
 
-def _bytes(served: Served, token: int) -> bytes:
+def _bytes(served: LanguageModel, token: int) -> bytes:
     special = token - served.tokenizer.bos
     if 0 <= special < len(special_tokens()):
         return special_tokens()[special].encode()
@@ -114,7 +114,7 @@ class Delta:
         new, self.sent = said[self.sent : end], end
         return self.decoder.decode(new, final=bool(self.row.finish))
 
-    def logprobs(self, served: Served) -> dict[str, Any]:
+    def logprobs(self, served: LanguageModel) -> dict[str, Any]:
         row, since = self.row, self.tokens
         self.tokens = len(row.tokens)
         values: list[float | None] = list(row.logprobs[since:])

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr, ValidationError
 
 from altiplano.inference.generate import Row, Sampling
-from altiplano.inference.released_model import Served
+from altiplano.inference.language_model import LanguageModel
 
 MAX_CHOICES = 256
 TokenIds = list[Annotated[StrictInt, Field(ge=0)]]
@@ -75,7 +75,7 @@ class Completion:
     prompt_tokens: int
 
 
-def parse(served: Served, body: Any) -> Completion:
+def parse(served: LanguageModel, body: Any) -> Completion:
     """Raises RequestError."""
     try:
         asked = CompletionRequest.model_validate(body)
@@ -132,14 +132,14 @@ def parse(served: Served, body: Any) -> Completion:
     )
 
 
-def check_name(served: Served, name: str) -> None:
+def check_name(served: LanguageModel, name: str) -> None:
     """Raises RequestError for any model but the one that is served."""
     if name != served.name:
         message = f"the model {name!r} does not exist; this server has {served.name!r}"
         raise RequestError(404, message, "model", "model_not_found")
 
 
-def _prompts(served: Served, prompt: Any) -> tuple[list[list[int]], list[list[int]]]:
+def _prompts(served: LanguageModel, prompt: Any) -> tuple[list[list[int]], list[list[int]]]:
     """Tokens of every prompt, and those of them that the client knows of.
 
     Text is the beginning of a document: the begin token goes before it, once. Token numbers are taken as they are.

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from altiplano.errors import InputError
 from altiplano.inference import selftest
-from altiplano.inference.released_model import load_served
+from altiplano.inference.language_model import load_language_model
 
 
 def serve(folder: Path, host: str = "127.0.0.1", port: int = 8000) -> None:
@@ -18,7 +18,7 @@ def serve(folder: Path, host: str = "127.0.0.1", port: int = 8000) -> None:
     except ImportError as error:
         raise InputError(f'serving needs {error.name}: pip install "altiplano[serving]"') from error
     with _listen(host, port) as listener:
-        served = load_served(folder)
+        served = load_language_model(folder)
         difference = selftest.check(served)
         print(f"self-test passed: within {difference:.1e} nats of the trained model", file=sys.stderr)
         address = f"[{host}]" if ":" in host else host

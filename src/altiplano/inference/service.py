@@ -23,14 +23,14 @@ from starlette.routing import Route
 
 from altiplano.inference import answers
 from altiplano.inference.generate import stream
+from altiplano.inference.language_model import LanguageModel
 from altiplano.inference.log_probabilities import Score
-from altiplano.inference.released_model import Served
 from altiplano.inference.requests import Completion, RequestError, check_name, parse
 
 log = logging.getLogger(__name__)
 
 
-def application(served: Served) -> Starlette:
+def application(served: LanguageModel) -> Starlette:
     service = Service(served)
     return Starlette(
         routes=[
@@ -46,7 +46,7 @@ def application(served: Served) -> Starlette:
 
 
 class Service:
-    def __init__(self, served: Served):
+    def __init__(self, served: LanguageModel):
         self.served = served
         self.lock = asyncio.Lock()
         self.counters = Counters()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from altiplano.errors import InputError
 from altiplano.inference.generate import Row, Sampling, stream
-from altiplano.inference.released_model import load_served
+from altiplano.inference.language_model import load_language_model
 
 
 def generate_text(
@@ -28,7 +28,7 @@ def generate_text(
         raise InputError(f"--top-p {top_p}: give a share of the probability, above 0 and at most 1")
     if top_k < 0:
         raise InputError(f"--top-k {top_k}: give a number of tokens, or 0 for all")
-    served = load_served(folder)
+    served = load_language_model(folder)
     tokens = served.prompt(prompt)
     if len(tokens) + max_tokens > served.context:
         raise InputError(

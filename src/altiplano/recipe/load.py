@@ -2,7 +2,7 @@
 
 import difflib
 import tomllib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import UnionType
 from typing import Any, TypeVar, Union, get_args, get_origin
@@ -52,18 +52,24 @@ def find(name: str, folder: str) -> Path:
     raise InputError(f"{name}: no such file, and not one of the {folder} that come with Altiplano: {presets}")
 
 
-def load_recipe(name: str, overrides: Sequence[str] = ()) -> Recipe:
-    """Read and check a recipe. ``overrides`` are ``section.key=value`` as given to ``--set``.
+def load_recipe(name: str | Path, overrides: Sequence[str] | Mapping[str, Any] = ()) -> Recipe:
+    """Read and check a recipe: a file, or one that comes with Altiplano by its name.
+
+    ``overrides`` are ``section.key=value`` as given to ``--set``, or values by ``section.key``.
 
     A relative ``corpus.root`` in the file is taken from the file's folder, one in an override from the current folder.
     """
-    path = find(name, "recipes")
+    path = find(str(name), "recipes")
     values = read_toml(path)
     corpus = values.get("corpus")
     if isinstance(corpus, dict) and isinstance(corpus.get("root"), str):
         corpus["root"] = str((path.parent / corpus["root"]).resolve())
-    for override in overrides:
-        _apply(values, override)
+    if isinstance(overrides, Mapping):
+        for key, value in overrides.items():
+            _set(values, key, value, f"{key} = {value!r}")
+    else:
+        for override in overrides:
+            _apply(values, override)
     return _check(Recipe, values, str(path))
 
 
@@ -85,18 +91,22 @@ def read_toml(path: Path) -> dict[str, Any]:
 
 def _apply(values: dict[str, Any], override: str) -> None:
     key, equals, text = override.partition("=")
-    *sections, last = key.strip().split(".")
-    if not equals or not last:
+    if not equals or not key.strip().rpartition(".")[2]:
         raise InputError(f"--set {override}: write it as section.key=value, such as optimizer.learning_rate=3e-4")
-    for section in sections:
-        values = values.setdefault(section, {})
-        if not isinstance(values, dict):
-            raise InputError(f"--set {override}: {section} is not a section")
     try:
         value = tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
         value = text
-    is_root = key.strip() == "corpus.root" and isinstance(value, str)
+    _set(values, key.strip(), value, f"--set {override}")
+
+
+def _set(values: dict[str, Any], key: str, value: Any, spelling: str) -> None:
+    *sections, last = key.split(".")
+    for section in sections:
+        values = values.setdefault(section, {})
+        if not isinstance(values, dict):
+            raise InputError(f"{spelling}: {section} is not a section")
+    is_root = key == "corpus.root" and isinstance(value, str | Path)
     values[last] = str(Path.cwd() / value) if is_root else value
 
 

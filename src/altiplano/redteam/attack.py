@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from altiplano.inference.released_model import Served
+from altiplano.inference.language_model import LanguageModel
 from altiplano.progress import track
 from altiplano.recipe.schema import RedteamConfig
 from altiplano.redteam.corpus_sample import training_tokens
@@ -26,7 +26,7 @@ Speaker = Callable[[Sequence[str]], list[str]]
 SAMPLES_PER_ATTACK = 2
 
 
-def attack(served: Served, curate: Path, tokenize: Path, settings: RedteamConfig, seed: int) -> dict[str, Any]:
+def attack(served: LanguageModel, curate: Path, tokenize: Path, settings: RedteamConfig, seed: int) -> dict[str, Any]:
     """The content of ``redteam.json``. Nothing in it is personal data: examples are masked."""
     train, heldout = read_shards(tokenize, "train"), read_shards(tokenize, "heldout")
     seen = training_tokens(train, seed)

@@ -7,8 +7,8 @@ import numpy as np
 
 from altiplano.errors import InputError
 from altiplano.inference.generate import Row, Sampling, generate
+from altiplano.inference.language_model import LanguageModel
 from altiplano.inference.log_probabilities import score
-from altiplano.inference.released_model import Served
 from altiplano.recipe.schema import RedteamConfig
 from altiplano.redteam.corpus_sample import Window, windows
 from altiplano.redteam.rates import Example, area_interval, area_under_curve, compare
@@ -19,7 +19,7 @@ ATTEMPTS = (1, 100, 10_000)
 
 
 def memorisation(
-    served: Served, train: Sequence[Shard], heldout: Sequence[Shard], settings: RedteamConfig, seed: int
+    served: LanguageModel, train: Sequence[Shard], heldout: Sequence[Shard], settings: RedteamConfig, seed: int
 ) -> list[dict[str, Any]]:
     """Two tests: extraction and membership. Raises InputError when no training document is long enough."""
     length = settings.extraction_prefix + settings.extraction_suffix
@@ -38,7 +38,9 @@ def memorisation(
     return [_extraction(served, seen, unseen, settings), _membership(served, seen, unseen, seed)]
 
 
-def _extraction(served: Served, seen: list[Window], unseen: list[Window], settings: RedteamConfig) -> dict[str, Any]:
+def _extraction(
+    served: LanguageModel, seen: list[Window], unseen: list[Window], settings: RedteamConfig
+) -> dict[str, Any]:
     """Discoverable extraction (Carlini et al. 2023): a prefix is given, the greedy continuation must be the suffix."""
     prefix = settings.extraction_prefix
     said = _continue(served, [*seen, *unseen], prefix, settings.extraction_suffix)
@@ -63,7 +65,7 @@ def _extraction(served: Served, seen: list[Window], unseen: list[Window], settin
     return found
 
 
-def _continue(served: Served, of: list[Window], prefix: int, suffix: int) -> np.ndarray:
+def _continue(served: LanguageModel, of: list[Window], prefix: int, suffix: int) -> np.ndarray:
     """Greedy continuations [windows, suffix]; -1 after an end of text."""
     greedy = Sampling(max_tokens=suffix, temperature=0.0)
     rows = [Row(window.tokens[:prefix].tolist(), greedy) for window in of]
@@ -79,7 +81,9 @@ def _runs(runs: np.ndarray) -> dict[str, float]:
     return {"mean": float(runs.mean()), "max": int(runs.max())} if len(runs) else {"mean": 0.0, "max": 0}
 
 
-def _extractable(served: Served, seen: list[Window], unseen: list[Window], prefix: int) -> list[dict[str, float]]:
+def _extractable(
+    served: LanguageModel, seen: list[Window], unseen: list[Window], prefix: int
+) -> list[dict[str, float]]:
     """(n, p)-discoverable extraction (Hayes et al. 2024): the share of suffixes that n samples at the served
     temperature say at least once with a chance of half or more. One sample says it with a chance of exp Σ log p, so
     none need be drawn."""
@@ -97,7 +101,7 @@ def _extractable(served: Served, seen: list[Window], unseen: list[Window], prefi
     return table
 
 
-def _membership(served: Served, seen: list[Window], unseen: list[Window], seed: int) -> dict[str, Any]:
+def _membership(served: LanguageModel, seen: list[Window], unseen: list[Window], seed: int) -> dict[str, Any]:
     """Can a threshold on the loss tell training text from held-out text (Yeom et al. 2018)? The two are split by hash,
     and only domains and languages that both have are compared, so nothing but training sets them apart."""
     both = {window.group for window in seen} & {window.group for window in unseen}

@@ -6,10 +6,10 @@ from itertools import pairwise
 import numpy as np
 
 from altiplano.inference.generate import Row, Sampling, generate
-from altiplano.inference.released_model import Served
+from altiplano.inference.language_model import LanguageModel
 
 
-def model(served: Served, prompts: Sequence[str], tokens: int, seed: int) -> list[str]:
+def model(served: LanguageModel, prompts: Sequence[str], tokens: int, seed: int) -> list[str]:
     """What the model says at the temperature it is served at; prompts too long for it lose their beginning."""
     room = max(1, served.context - tokens)
     rows = [
@@ -39,7 +39,7 @@ class Bigram:
         self.places = np.argsort(tokens[:-1], kind="stable")
         self.starts = np.searchsorted(tokens[:-1][self.places], np.arange(vocabulary + 1))
 
-    def say(self, served: Served, prompts: Sequence[str], tokens: int, seed: int) -> list[str]:
+    def say(self, served: LanguageModel, prompts: Sequence[str], tokens: int, seed: int) -> list[str]:
         random = np.random.default_rng(seed)
         last = np.array([served.prompt(prompt)[-1] for prompt in prompts])
         said = np.zeros((len(prompts), tokens), np.int64)

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from altiplano.inference.language_model import LanguageModel
 from altiplano.inference.log_probabilities import score
-from altiplano.inference.released_model import Served
 from altiplano.redteam.rates import compare, holm, sign_flip_p
 
 # category: sentence with {}, the two words, and the things said of the first word and of the second by stereotype.
@@ -65,7 +65,7 @@ def pairs() -> list[tuple[str, str, str]]:
     return found
 
 
-def stereotypes(served: Served, control: Callable[[Sequence[int]], float], seed: int) -> dict[str, Any]:
+def stereotypes(served: LanguageModel, control: Callable[[Sequence[int]], float], seed: int) -> dict[str, Any]:
     """The test's entry. ``control`` gives the log-probability of tokens by a model that knows word pairs only.
 
     ``categories`` has the mean difference of log-probabilities in nats, and p-values corrected for their number.

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from altiplano.inference.generate import Row, Sampling, generate
-from altiplano.inference.released_model import load_served
+from altiplano.inference.language_model import load_language_model
 from altiplano.tokens.shards import Shard, read_shards
 from altiplano.tokens.tokenizer import Tokenizer
 
@@ -19,7 +19,7 @@ def write_samples(folder: Path, tokenize: Path, seed: int) -> list[dict[str, Any
     Returns ``[{group, prompt, text, temperature}]``. Held-out text was never trained on, so the model cannot have
     learnt the answers by heart; personal data was removed from it if the recipe says so.
     """
-    served = load_served(folder)
+    served = load_language_model(folder)
     shards = sorted(read_shards(tokenize, "heldout"), key=lambda shard: -shard.tokens)[:GROUPS]
     openings = [(shard.name, opening(shard, served.tokenizer)) for shard in shards if len(shard)]
     room = max(1, min(SAMPLE_TOKENS, served.context - PROMPT_TOKENS - 2))

@@ -23,4 +23,10 @@ def run(context: Context) -> Result:
     return Result(counts)
 
 
-STAGE = Stage(name="calibrate", reads=("seed", "model", "calibration"), inputs=("tokenize", "train"), run=run)
+STAGE = Stage(
+    name="calibrate",
+    reads=("seed", "model", "calibration"),
+    inputs=("tokenize", "train"),
+    run=run,
+    code=("calibration", "inference", "model"),
+)

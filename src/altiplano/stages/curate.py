@@ -18,5 +18,6 @@ STAGE = Stage(
     reads=("seed", "corpus"),
     inputs=(),
     run=run,
+    code=("corpus",),
     sources=lambda context: input_fingerprint(context.recipe.corpus),
 )

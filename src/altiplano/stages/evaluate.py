@@ -20,4 +20,10 @@ def run(context: Context) -> Result:
     return Result({key: total[key] for key in ("documents", "tokens", "perplexity", "bits_per_byte")})
 
 
-STAGE = Stage("evaluate", reads=("seed", "batch.sequence_length", "evaluation"), inputs=("tokenize", "train"), run=run)
+STAGE = Stage(
+    "evaluate",
+    reads=("seed", "batch.sequence_length", "evaluation"),
+    inputs=("tokenize", "train"),
+    run=run,
+    code=("evaluation", "model", "tokens"),
+)

@@ -2,7 +2,7 @@
 
 import json
 
-from altiplano.inference.released_model import Served
+from altiplano.inference.language_model import LanguageModel
 from altiplano.inference.rounding import rounded
 from altiplano.model.weights import load_model
 from altiplano.redteam.attack import attack
@@ -14,7 +14,7 @@ def run(context: Context) -> Result:
     inputs, recipe = context.inputs, context.recipe
     weights = inputs["train"] / "weights"
     calibration = json.loads((inputs["calibrate"] / "calibration.json").read_text())
-    served = Served(
+    served = LanguageModel(
         name=recipe.name,
         model=load_model(weights),
         tokenizer=Tokenizer.load(inputs["tokenize"] / "tokenizer"),
@@ -36,4 +36,5 @@ STAGE = Stage(
     reads=("seed", "model", "redteam"),
     inputs=("curate", "tokenize", "train", "calibrate"),
     run=run,
+    code=("redteam", "inference", "model", "tokens"),
 )

@@ -67,5 +67,6 @@ STAGE = Stage(
     reads=("name", "seed", "disclosure", "model", "batch"),
     inputs=("curate", "tokenize", "train", "evaluate", "calibrate", "redteam"),
     run=run,
+    code=("release", "report"),
     sources=hardware,
 )

@@ -18,6 +18,7 @@ from altiplano.recipe.layout import Layout, check_layout
 from altiplano.recipe.schema import Recipe
 from altiplano.stages import calibrate, curate, evaluate, redteam, release, tokenize, train
 from altiplano.stages.stage import Context, Outcome, is_publisher, run_stage, up_to_date
+from altiplano.training.job import Custom
 
 SECONDS_TO_END = 30.0
 """What a killed command has started may take so long to be gone."""
@@ -38,6 +39,7 @@ def run_until(
     allow: tuple[str, ...] = (),
     log_to: tuple[str, ...] = (),
     engine: str = "local",
+    custom: Custom | None = None,
 ) -> list[Outcome]:
     """Run every stage up to ``last`` that is not up to date; ``again`` recomputes ``last`` even if it is, and begins
     any stage anew whose unfinished work was begun with other settings.
@@ -65,6 +67,7 @@ def run_until(
                 log_to=log_to,
                 lock=lock,
                 engine=engine,
+                custom=custom,
             )
             say(f"{stage.name} …")
             outcome = run_stage(stage, context, force=force and stage.name == last, begin_again=force)

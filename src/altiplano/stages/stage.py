@@ -15,6 +15,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import cache
 from itertools import chain, count
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from altiplano.recipe.layout import Layout
 from altiplano.recipe.schema import Recipe
 from altiplano.stages.resume import begin, wait_until_begun
 from altiplano.storage import Damaged, digest, read_checked, sync, write_checked
+from altiplano.training.job import Custom
 
 Manifest = dict[str, Any]
 MANIFEST = "manifest.json"
@@ -51,6 +53,8 @@ class Context:
     """Recipe keys that may differ from those that a stage with precious work was begun with."""
     log_to: tuple[str, ...] = ()
     """Training only: tensorboard, wandb."""
+    custom: Custom | None = None
+    """Training only: a library user's own functions."""
     lock: int | None = None
     """Descriptor of the workspace's lock, for processes that write in it: it is held as long as any of them lives."""
     engine: str = "local"
@@ -78,6 +82,8 @@ class Stage:
     """Recipe keys that determine the result, such as ``corpus`` or ``model.vocab_size``."""
     inputs: tuple[str, ...]
     run: Callable[[Context], Result]
+    code: tuple[str, ...] = ()
+    """The packages whose source determines the result, such as ``corpus``."""
     sources: Callable[[Context], str] | None = None
     """A hash of what the stage reads from outside the workspace."""
     distributed: bool = False
@@ -193,10 +199,24 @@ def _wanted(stage: Stage, context: Context) -> Manifest:
         inputs["sources"] = made
     return {
         "stage": stage.name,
-        "version": __version__,
+        "version": code_version(stage.code),
         "recipe": recipe_values(context.recipe, stage.reads),
         "inputs": inputs,
     }
+
+
+@cache
+def code_version(packages: tuple[str, ...]) -> str:
+    """The version; in a checkout, where code changes without it, followed by a hash of the packages' files."""
+    root = Path(__file__).parents[1]
+    if not packages or not (root.parents[1] / "pyproject.toml").exists():
+        return __version__
+    found = hashlib.sha256()
+    for package in packages:
+        for path in sorted((root / package).rglob("*")):
+            if path.is_file() and "__pycache__" not in path.parts:
+                found.update(f"{path.relative_to(root)}\0{digest(path)}\0".encode())
+    return f"{__version__}+{found.hexdigest()[:12]}"
 
 
 def _describe(folder: Path, wanted: Manifest, fingerprint: str, result: Result) -> Manifest:

@@ -57,4 +57,6 @@ def _sources(context: Context) -> str:
         raise InputError(f"tokenizer.path: {path} cannot be read ({error.strerror})") from error
 
 
-STAGE = Stage("tokenize", reads=("tokenizer", "model.vocab_size"), inputs=("curate",), run=run, sources=_sources)
+STAGE = Stage(
+    "tokenize", reads=("tokenizer", "model.vocab_size"), inputs=("curate",), run=run, code=("tokens",), sources=_sources
+)

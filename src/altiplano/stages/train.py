@@ -1,5 +1,7 @@
 """Train: token shards to weights, under any layout."""
 
+import hashlib
+import inspect
 import json
 import os
 import shutil
@@ -55,10 +57,10 @@ def run(context: Context) -> Result:
         from_step_0=context.from_step_0,
         log_to=context.log_to,
     )
-    if "RANK" in os.environ:  # torchrun's agent watches over this rank
+    if "RANK" in os.environ or context.custom is not None:  # torchrun's agent watches over this rank, or nobody
         from altiplano.training.worker import run_job
 
-        run_job(job)
+        run_job(job, context.custom)
     else:
         # A fresh process, since ranks are forked and this one has threads.
         job_file = context.folder / "job.json"
@@ -128,4 +130,20 @@ def _drop_older_checkpoints(context: Context) -> None:
                 shutil.rmtree(old)
 
 
-STAGE = Stage("train", reads=READS, inputs=("tokenize",), run=run, distributed=True, protect_partial_work=True)
+def _custom_code(context: Context) -> str:
+    """A hash of a library user's own loss and schedule, which determine the weights."""
+    custom = context.custom
+    functions = [one for one in (custom.loss, custom.schedule) if one is not None] if custom else []
+    return hashlib.sha256("".join(map(inspect.getsource, functions)).encode()).hexdigest() if functions else ""
+
+
+STAGE = Stage(
+    "train",
+    reads=READS,
+    inputs=("tokenize",),
+    run=run,
+    code=("model", "parallel", "tokens", "training"),
+    sources=_custom_code,
+    distributed=True,
+    protect_partial_work=True,
+)

@@ -19,7 +19,7 @@ from altiplano.training.accounting.goodput import against_formula, goodput, sess
 from altiplano.training.accounting.hardware import keep_freed_memory
 from altiplano.training.checkpoints import checkpoint
 from altiplano.training.checkpoints.final_weights import export_weights
-from altiplano.training.job import Job
+from altiplano.training.job import Custom, Job
 from altiplano.training.loop import train
 from altiplano.training.metrics import device_name
 from altiplano.training.resilience import incidents
@@ -35,7 +35,7 @@ def heartbeats_folder(job: Job) -> Path:
     return job.folder / ".heartbeats" / platform.node()
 
 
-def run_job(job: Job) -> dict[str, Any]:
+def run_job(job: Job, custom: Custom | None = None) -> dict[str, Any]:
     """Train, then let the first rank write ``weights/`` and ``run.json`` into the job's folder."""
     is_writer = os.environ.get("RANK", "0") == "0"
     recovery = job.recipe.recovery
@@ -50,7 +50,7 @@ def run_job(job: Job) -> dict[str, Any]:
     if job.begun is None:
         watchdog.start()
     mesh = start_mesh(job.layout, job.device)
-    session = train(job, mesh, tokenizer.bos, book)
+    session = train(job, mesh, tokenizer.bos, book, custom)
     watchdog.stop()
     book.enter(ledger.SAVE)
     dist.barrier()  # nobody leaves while another may still speak to it; writing the weights is for one process alone

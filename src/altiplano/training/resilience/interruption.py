@@ -32,5 +32,8 @@ class Interruption(Callback):
         run.should_stop |= self.asked
 
     def on_train_end(self, run: TrainingRun) -> None:
+        self.restore()
+
+    def restore(self) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)

@@ -14,7 +14,7 @@ from altiplano.tokens.tokenizer import Tokenizer
 
 
 @dataclass(frozen=True)
-class Served:
+class LanguageModel:
     name: str
     model: Llama
     tokenizer: Tokenizer
@@ -30,13 +30,15 @@ class Served:
         return [self.tokenizer.bos, *self.tokenizer.encode(text)]
 
 
-def load_served(folder: Path, dtype: torch.dtype = torch.float32) -> Served:
-    """Load a release folder. Raises InputError when it is none.
+def load_language_model(
+    folder: Path, dtype: torch.dtype = torch.float32, tokenizer: Path | None = None
+) -> LanguageModel:
+    """Load a release folder. Raises InputError when it is none. ``tokenizer``: a folder that has its tokenizer.json.
 
     ``generation_config.json`` rules the default temperature; ``calibration.json`` does where that file names none.
     """
     model = load_model(folder, dtype)
-    if not (folder / "tokenizer.json").exists():
+    if not ((tokenizer or folder) / "tokenizer.json").exists():
         raise InputError(f"{folder} has no tokenizer.json: point to a release folder, such as runs/NAME/release")
     calibration = _read(folder / "calibration.json")
     fitted = float(calibration["temperature"]) if calibration else 1.0
@@ -45,7 +47,7 @@ def load_served(folder: Path, dtype: torch.dtype = torch.float32) -> Served:
     context = int((_read(folder / "config.json") or {}).get("max_position_embeddings", 8192))
     resolved = folder.resolve()
     name = resolved.parent.name if resolved.name == "release" else resolved.name
-    return Served(name, model, Tokenizer.load(folder), context, temperature, calibration)
+    return LanguageModel(name, model, Tokenizer.load(tokenizer or folder), context, temperature, calibration)
 
 
 def _read(file: Path) -> dict[str, Any] | None:

@@ -1,0 +1,231 @@
+"""Altiplano from Python: what ``import altiplano`` offers. Every function does what the command of its name does."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from torch import Tensor
+
+from altiplano.errors import InputError
+from altiplano.inference.generate import Row, Sampling
+from altiplano.inference.generate import generate as complete
+from altiplano.inference.language_model import LanguageModel, load_language_model
+from altiplano.optional_imports import extra
+from altiplano.planning.best_layout import best_layout
+from altiplano.planning.plan import Plan, make_plan
+from altiplano.recipe.cluster import Cluster
+from altiplano.recipe.layout import check_layout, parse_layout
+from altiplano.recipe.load import load_cluster
+from altiplano.recipe.schema import OptimizerConfig, Recipe
+from altiplano.records.run_records import Records, read_records
+from altiplano.stages.run import run_until
+from altiplano.training.callbacks import Callback
+from altiplano.training.job import Custom
+
+if TYPE_CHECKING:
+    import pandas
+
+CHARACTERS_TO_SHOW = 60
+"""Of a text in an error."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """The folder of a run, finished or not."""
+
+    folder: Path
+
+    @cached_property
+    def records(self) -> Records:
+        """What the run's files say, as typed records; None where a stage has not written its own yet."""
+        return read_records(self.folder)
+
+    @property
+    def metrics(self) -> "pandas.DataFrame":
+        """One row an optimizer step (``train/metrics.jsonl``): step, tokens, loss, learning_rate, mfu, …"""
+        return _pandas().DataFrame(_rows(self.records.metrics)).set_index("step")
+
+    @property
+    def heldout(self) -> "pandas.DataFrame":
+        """One row an evaluation and group (``train/heldout.jsonl``), such as ``web.en``, and the total."""
+        rows = [
+            {"step": record["step"], "tokens_seen": record["tokens"], "group": group, **scores}
+            for record in _rows(self.records.heldout)
+            for group, scores in [*record["groups"].items(), ("total", record["total"])]
+        ]
+        return _pandas().DataFrame(rows).set_index(["step", "group"])
+
+    @property
+    def documents(self) -> "pandas.DataFrame":
+        """One row a document of the corpus with its annotations, kept or dropped, and why; without the texts."""
+        parts = sorted((self.folder / "curate" / "documents").glob("*.parquet"))
+        if not parts:
+            raise InputError(f"{self.folder} has no curated documents: altiplano curate RECIPE")
+        names = [name for name in extra("pyarrow.parquet").read_schema(parts[0]).names if name != "text"]
+        pandas = _pandas()
+        return pandas.concat([pandas.read_parquet(part, columns=names) for part in parts], ignore_index=True)
+
+    def load_model(self) -> LanguageModel:
+        """The released model; before there is one, the weights of training with the run's own tokenizer."""
+        if (self.folder / "release" / "config.json").exists():
+            return load_language_model(self.folder / "release")
+        weights = self.folder / "train" / "weights"
+        return load_language_model(weights, tokenizer=self.folder / "tokenize" / "tokenizer")
+
+
+def _pandas() -> Any:
+    return extra("pandas", "analysis", "a data frame")
+
+
+def _rows(records: Iterable[Any]) -> list[dict[str, Any]]:
+    return [record if isinstance(record, dict) else record.model_dump() for record in records]
+
+
+def open_run(folder: Path | str) -> Run:
+    """The run in ``folder``. Raises InputError when it is none."""
+    run = Run(Path(folder))
+    run.records  # noqa: B018  # reads it, and so complains now
+    return run
+
+
+def tokenize(recipe: Recipe, workspace: Path | str | None = None) -> Run:
+    """Curate the recipe's corpus unless that is up to date, then write its vocabulary and token shards."""
+    return _run_until("tokenize", recipe, workspace)
+
+
+def train(
+    recipe: Recipe,
+    workspace: Path | str | None = None,
+    *,
+    cluster: str | Cluster = "laptop",
+    layout: str = "",
+    steps: int | None = None,
+    callbacks: Sequence[Callback] = (),
+    loss: Callable[[Tensor, Tensor], Tensor] | None = None,
+    schedule: Callable[[int, int, OptimizerConfig], float] | None = None,
+) -> Run:
+    """Train from the newest checkpoint to the recipe's last step, or to ``steps``; earlier stages run when they must.
+
+    ``callbacks`` see every step; they must not change what is computed. ``loss`` takes logits
+    [rows, tokens, vocabulary] and targets [rows, tokens] (-100 where nothing is predicted, which must lose nothing) and
+    returns losses [rows, tokens]; ``schedule`` takes a step from 0, the number of steps and the recipe's [optimizer]
+    and returns a learning rate. The two are part of what identifies the result. With any of the three, training runs in
+    this process; on several devices start your program with torchrun.
+    """
+    custom = Custom(callbacks, loss, schedule) if callbacks or loss or schedule else None
+    return _run_until("train", recipe, workspace, cluster=cluster, layout=layout, steps=steps, custom=custom)
+
+
+def run(
+    recipe: Recipe, workspace: Path | str | None = None, *, cluster: str | Cluster = "laptop", layout: str = ""
+) -> Run:
+    """Every stage that is not up to date, from raw files to a released model."""
+    return _run_until("release", recipe, workspace, cluster=cluster, layout=layout)
+
+
+def _run_until(
+    last: str,
+    recipe: Recipe,
+    workspace: Path | str | None,
+    *,
+    cluster: str | Cluster = "laptop",
+    layout: str = "",
+    steps: int | None = None,
+    custom: Custom | None = None,
+) -> Run:
+    folder = Path(workspace) if workspace is not None else Path("runs") / recipe.name
+    hardware = load_cluster(cluster) if isinstance(cluster, str) else cluster
+    chosen = parse_layout(layout) if layout not in ("", "auto") else hardware.layout
+    if layout == "auto":
+        chosen = best_layout(recipe, hardware)
+    check_layout(chosen, recipe, hardware.device)
+    outcomes = run_until(last, recipe, hardware, chosen, folder, stop_after=steps, custom=custom)
+    failed = [one for one in outcomes if not one.result.passed]
+    if failed:
+        raise InputError(f"the gate of {failed[0].stage} failed: {failed[0].result.message}")
+    return Run(folder)
+
+
+def plan(recipe: Recipe, cluster: str | Cluster, layout: str = "", *, stack: str = "", devices: int = 0) -> Plan:
+    """What training costs and whether it fits: ``plan.seconds`` a step, ``plan.fits``, ``plan.bill(plan.ettr)``, …
+
+    Without a ``layout`` the fastest that fits; ``stack`` is the software to plan for, ``devices`` replaces the
+    cluster's number. Raises InputError when nothing fits.
+    """
+    hardware = load_cluster(cluster) if isinstance(cluster, str) else cluster
+    return make_plan(recipe, hardware, parse_layout(layout) if layout else None, stack, devices)
+
+
+def load_model(folder: Path | str) -> LanguageModel:
+    """A model to generate with and to score: of a run, a release folder, or any Hugging Face folder of a Llama model
+    with Llama 3's special tokens."""
+    path = Path(folder)
+    return Run(path).load_model() if (path / "recipe.toml").exists() else load_language_model(path)
+
+
+def generate(
+    model: LanguageModel,
+    prompts: str | Sequence[str],
+    *,
+    max_tokens: int = 64,
+    temperature: float | None = None,
+    top_p: float = 1.0,
+    top_k: int = 0,
+    seed: int = 0,
+) -> list[str]:
+    """The continuation of each prompt. ``temperature`` None is the model's calibrated one, 0 is greedy."""
+    asked = [prompts] if isinstance(prompts, str) else list(prompts)
+    sampling = Sampling(max_tokens, model.temperature if temperature is None else temperature, top_k, top_p, seed)
+    rows = [Row(model.prompt(prompt), sampling) for prompt in asked]
+    for prompt, row in zip(asked, rows, strict=True):
+        if len(row.prompt) + max_tokens > model.context:
+            raise InputError(
+                f'"{prompt[:CHARACTERS_TO_SHOW]}" has {len(row.prompt):,} tokens: with max_tokens = {max_tokens:,} '
+                f"that is more than the model's context of {model.context:,}"
+            )
+    complete(model.model, model.tokenizer, rows)
+    return [row.text for row in rows]
+
+
+def evaluate(model: LanguageModel, texts: Mapping[str, Sequence[str]], *, seed: int = 0) -> dict[str, dict[str, float]]:
+    """Perplexity and bits per byte, with 95 % intervals over documents, of each named group of texts, and "total"."""
+    from altiplano.evaluation.evaluate import Scores, document_losses
+
+    groups = {}
+    for name, documents in texts.items():
+        if not any(documents):
+            raise InputError(f"{name} has no text to score")
+        rows = _tokens(model, [text for text in documents if text])
+        nll = document_losses(model.model, rows, model.context, model.tokenizer.bos)
+        sizes = np.array([len(text.encode()) for text in documents if text])
+        groups[name] = Scores(nll, np.array([len(row) - 1 for row in rows]), sizes)
+    scored = groups | ({"total": Scores.merge(list(groups.values()))} if groups else {})
+    return {name: one.summary(samples=1000, seed=seed) for name, one in scored.items()}
+
+
+def fit_temperature(model: LanguageModel, texts: Sequence[str], *, seed: int = 0) -> float:
+    """The temperature that minimises the loss of ``texts`` (Guo et al. 2017); a calibrated model has 1."""
+    from altiplano.calibration.predictions import Window, predict
+    from altiplano.calibration.temperature import fit
+
+    rows = _tokens(model, [text for text in texts if text])
+    windows = [
+        Window("texts", number, row[start : start + model.context])
+        for number, row in enumerate(rows)
+        for start in range(0, len(row) - 1, model.context)
+    ]
+    if not windows:
+        raise InputError("there is no text to fit a temperature to")
+    assert model.model.lm_head is not None
+    head = model.model.lm_head.weight.detach().float().cpu()
+    temperature, _ = fit(predict(model.model, windows, "texts"), head, seed, bootstrap_samples=1)
+    return temperature.value
+
+
+def _tokens(model: LanguageModel, texts: Sequence[str]) -> list[np.ndarray]:
+    """Documents as in training: begin of text, tokens, end of text."""
+    bos, eos = model.tokenizer.bos, model.tokenizer.eos
+    return [np.array([bos, *model.tokenizer.encode(text), eos], dtype=np.int64) for text in texts]
