@@ -1,0 +1,73 @@
+"""What several commands share: their part of the parser, their inputs, and how they complain."""
+
+import argparse
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from altiplano.recipe.cluster import Cluster
+from altiplano.recipe.layout import SPELLING, Layout, check_layout, parse_layout
+from altiplano.recipe.load import load_cluster, load_recipe
+from altiplano.recipe.schema import Recipe
+
+Commands = Any
+"""What ``add_subparsers`` returns; argparse does not name its type."""
+
+
+GO_ON = "interrupted; the same command goes on where this one stopped"
+
+
+def add_command(
+    commands: Commands, name: str, purpose: str, handler: Callable[[argparse.Namespace], int], epilog: str
+) -> argparse.ArgumentParser:
+    """A command's parser, whose help has its purpose and examples; ``handler`` returns the exit status."""
+    sub: argparse.ArgumentParser = commands.add_parser(
+        name,
+        help=purpose,
+        description=purpose[0].upper() + purpose[1:] + ".",
+        epilog=epilog,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    sub.set_defaults(command=handler)
+    return sub
+
+
+def add_recipe(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("recipe", metavar="RECIPE", help="a TOML file, or the name of a recipe that comes with Altiplano")
+    sub.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="SECTION.KEY=VALUE",
+        dest="overrides",
+        help="override a recipe value",
+    )
+
+
+def add_cluster(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument(
+        "--cluster", default="laptop", metavar="FILE", help="hardware, a TOML file or a name (default: laptop)"
+    )
+    sub.add_argument(
+        "--layout",
+        metavar="L",
+        help=f"how to parallelize the model, {SPELLING}; or auto: the fastest that fits, as planned "
+        "(default: the cluster's; of plan: auto)",
+    )
+
+
+def read_inputs(options: argparse.Namespace) -> tuple[Recipe, Cluster, Layout]:
+    recipe, cluster = load_recipe(options.recipe, options.overrides), load_cluster(options.cluster)
+    if options.layout == "auto":
+        from altiplano.planning.best_layout import best_layout
+
+        layout = best_layout(recipe, cluster)
+    else:
+        layout = parse_layout(options.layout) if options.layout else cluster.layout
+    check_layout(layout, recipe, cluster.device)
+    return recipe, cluster, layout
+
+
+def complain(text: str, code: int) -> int:
+    print(f"altiplano: {text}", file=sys.stderr)
+    return code

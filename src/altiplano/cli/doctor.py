@@ -1,0 +1,46 @@
+"""``altiplano doctor``: what is wrong with a model folder, or what this machine can do."""
+
+import argparse
+from pathlib import Path
+
+from altiplano.cli.common import Commands, add_command
+
+
+def add(commands: Commands) -> None:
+    doctor = add_command(
+        commands,
+        "doctor",
+        "check a model folder for mistakes that other tools would not notice; or say what this machine is and can do",
+        run,
+        "examples:\n  altiplano doctor\n  altiplano doctor runs/quickstart/release\n"
+        "  altiplano doctor --measure this-machine.toml\n\n"
+        'A cluster file takes what was measured as chip = "this-machine.toml".',
+    )
+    doctor.add_argument("model", type=Path, nargs="?", help="a Hugging Face Llama folder (default: this machine)")
+    doctor.add_argument(
+        "--measure", type=Path, metavar="FILE", help="write what this machine can do: products, memory, disk"
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    if options.measure:
+        import torch
+
+        from altiplano.training.accounting.hardware import hardware_file
+
+        options.measure.write_text(hardware_file(torch.device("cuda" if torch.cuda.is_available() else "cpu")))
+        print(options.measure)
+        return 0
+    if options.model is None:
+        from altiplano.training.accounting.hardware import describe_machine
+
+        print("\n".join(describe_machine()))
+        return 0
+    from altiplano.release.validate import check
+
+    problems = check(options.model)
+    for problem in problems:
+        print(f"✗ {problem}")
+    if not problems:
+        print(f"✓ {options.model} is sound")
+    return 1 if problems else 0

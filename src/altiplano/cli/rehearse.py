@@ -1,0 +1,30 @@
+"""``altiplano rehearse``: one step of a large job on fake ranks, beside the plan."""
+
+import argparse
+import json
+
+from altiplano.cli.common import Commands, add_cluster, add_command, add_recipe, read_inputs
+
+
+def add(commands: Commands) -> None:
+    rehearsal = add_command(
+        commands,
+        "rehearse",
+        "dry-run one training step of a large job on fake ranks of this machine, and compare it with the plan",
+        run,
+        "examples:\n  altiplano rehearse llama-3.1-405b --cluster h100-2048\n"
+        "  altiplano rehearse RECIPE --cluster CLUSTER.toml --layout dp8.tp4.pp4 --json\n\n"
+        "Exit status: 0 as planned, 1 not, or the step fails, 2 bad input.",
+    )
+    add_recipe(rehearsal)
+    add_cluster(rehearsal)
+    rehearsal.add_argument("--json", action="store_true", help="print JSON (docs/rehearse.md has its keys)")
+
+
+def run(options: argparse.Namespace) -> int:
+    recipe, cluster, layout = read_inputs(options)
+    from altiplano.rehearsal.rehearse import as_json, as_text, rehearse
+
+    done = rehearse(recipe, cluster, layout)
+    print(json.dumps(as_json(done, recipe, cluster, layout), indent=1) if options.json else as_text(done, layout))
+    return 0 if all(one.agrees for one in done) else 1

@@ -1,0 +1,136 @@
+"""``altiplano run`` and a command for each stage."""
+
+import argparse
+import os
+from pathlib import Path
+
+from altiplano.cli.common import GO_ON, Commands, add_cluster, add_command, add_recipe, complain, read_inputs
+from altiplano.errors import INTERRUPTED, InputError
+
+STAGES = {
+    "curate": "raw files to filtered, deduplicated documents, with an audit of what was dropped and why",
+    "tokenize": "documents to a vocabulary and token shards",
+    "train": "token shards to weights, on the devices of a layout; resumes from its newest checkpoint",
+    "evaluate": "held-out perplexity and bits per byte, per domain and language, with confidence intervals",
+    "calibrate": "one temperature fitted on held-out text; calibration error before and after",
+    "redteam": "memorisation, personal data and prompt probes against controls; fails when the gate does",
+    "release": "a Hugging Face folder, its model card, and the gate before it",
+}
+RUN_EXAMPLES = """examples:
+  altiplano {command} recipes/quickstart.toml
+  altiplano {command} recipes/small.toml --set corpus.root=PATH --set batch.total_tokens=20M
+
+Stages before it that are missing or out of date are run first; finished ones are skipped.
+Counts take K, M, B, T (thousands) and Ki, Mi (1,024); sizes take kB, MB, GiB.
+Exit status: 0 done, 1 a gate failed or training cannot go on, 2 bad input, 130 interrupted.
+Ctrl-C is safe at any time: the same command goes on where it stopped."""
+
+
+FORCE = (
+    "compute {what} again even if it is up to date; a stage before it whose unfinished work was begun with other "
+    "settings begins anew"
+)
+
+
+def add(commands: Commands) -> None:
+    for name, text in {"run": "every stage below, in order, ending with a report", **STAGES}.items():
+        sub = add_command(commands, name, text, run, RUN_EXAMPLES.format(command=name))
+        sub.set_defaults(last="release" if name == "run" else name, whole=name == "run")
+        add_recipe(sub)
+        add_cluster(sub)
+        sub.add_argument("--workspace", type=Path, metavar="FOLDER", help="where results go (default: runs/NAME)")
+        sub.add_argument(
+            "--force", action="store_true", help=FORCE.format(what="the release" if name == "run" else "this stage")
+        )
+        sub.add_argument(
+            "--check", action="store_true", help="compute nothing; exit status 0 if all is up to date, 1 if not"
+        )
+        if name in ("run", "curate"):
+            sub.add_argument(
+                "--engine",
+                default="local",
+                metavar="ENGINE",
+                help="what curation runs on: local (default), ray (started here) or ray:ADDRESS (a cluster)",
+            )
+        if name == "train":
+            sub.add_argument("--steps", type=int, metavar="N", help="stop after N optimizer steps, with a checkpoint")
+            sub.add_argument(
+                "--profile", metavar="A:B", help="record a torch.profiler trace of steps A to B - 1 on every rank"
+            )
+        if name in ("run", "train"):
+            sub.add_argument(
+                "--allow",
+                action="append",
+                default=[],
+                metavar="SECTION.KEY",
+                help="go on with training although this recipe value differs from what it was begun with",
+            )
+            sub.add_argument(
+                "--from-step-0",
+                action="store_true",
+                help="begin at step 0 although there are checkpoints, when none of them can be used; they are kept",
+            )
+            sub.add_argument(
+                "--log-to",
+                action="append",
+                default=[],
+                metavar="TOOL",
+                help="show training in tensorboard or wandb, too (optional packages)",
+            )
+
+
+def run(options: argparse.Namespace) -> int:
+    recipe, cluster, layout = read_inputs(options)
+    from altiplano.stages.run import first_to_do, run_until
+
+    workspace = options.workspace or Path("runs") / recipe.name
+    if options.check:
+        missing = first_to_do(options.last, recipe, cluster, layout, workspace)
+        return complain(f"{missing} is not up to date in {workspace}", 1) if missing else 0
+    stop_after = getattr(options, "steps", None)
+    if stop_after is not None and stop_after < 1:
+        raise InputError(f"--steps {stop_after}: give a number of steps above 0")
+    log_to = tuple(getattr(options, "log_to", ()))
+    if log_to:
+        from altiplano.training.loggers import check_loggers
+
+        check_loggers(log_to)
+    profile = parse_steps(options.profile) if getattr(options, "profile", None) else None
+    outcomes = run_until(
+        options.last,
+        recipe,
+        cluster,
+        layout,
+        workspace,
+        force=options.force,
+        stop_after=stop_after,
+        profile=profile,
+        allow=tuple(getattr(options, "allow", ())),
+        from_step_0=getattr(options, "from_step_0", False),
+        log_to=log_to,
+        engine=getattr(options, "engine", "local"),
+    )
+    failed = [outcome for outcome in outcomes if not outcome.result.passed]
+    is_publisher = os.environ.get("RANK", "0") == "0"
+    if is_publisher and not outcomes[-1].result.finished:
+        reached = stop_after is not None and outcomes[-1].result.counts["steps"] >= stop_after
+        return 0 if reached else complain(GO_ON, INTERRUPTED)
+    if options.whole and is_publisher:
+        from altiplano.report import report
+        from altiplano.report.terminal import print_summary
+
+        report(workspace)
+        print_summary(workspace)
+    if failed:
+        return complain(failed[0].result.message or f"the gate of {failed[0].stage} failed", 1)
+    return 0
+
+
+def parse_steps(text: str) -> tuple[int, int]:
+    """``"10"`` or ``"10:13"`` (10, 11, 12), counted from 1 as on the terminal. Raises InputError for anything else."""
+    first, _, last = text.partition(":")
+    if first.isdigit() and (last.isdigit() or not last):
+        steps = (int(first), int(last) if last else int(first) + 1)
+        if 0 < steps[0] < steps[1]:
+            return steps
+    raise InputError(f'--profile {text}: give a step such as "10", or a range such as "10:13"')
