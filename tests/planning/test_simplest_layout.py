@@ -32,7 +32,7 @@ def test_what_is_chosen_fits_and_uses_all_devices() -> None:
 
 def test_less_memory_brings_in_recomputation_then_tensors() -> None:
     recipe, seen = load_recipe("llama-3.1-70b"), []
-    for memory in (400.0, 100.0, 50.0, 32.0):
+    for memory in (800.0, 400.0, 100.0, 32.0):
         layout = simplest_layout(recipe, cluster(256, memory))
         seen.append((layout.pp, layout.tp, ("none", "selective", "full").index(layout.recompute)))
     assert seen == sorted(seen)

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from altiplano.formatting import carbon, duration, energy, number
 from altiplano.planning.cost import emissions_kg, energy_kwh, grid, grids
 from altiplano.recipe.cluster import Cluster
 from altiplano.records.run_records import read_records
 from altiplano.report.fact_table import fact_rows
 from altiplano.report.facts import device_count, facts_from_json, run_facts
-from altiplano.report.formatting import carbon, duration, energy, number
 
 
 def test_energy_of_the_published_405b() -> None:

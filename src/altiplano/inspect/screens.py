@@ -11,8 +11,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from altiplano.formatting import number, percent
 from altiplano.recipe.units import human, human_bytes
-from altiplano.report.formatting import number, percent
 from altiplano.report.terminal import GREEN, RED, plain_table
 
 ROWS = 40

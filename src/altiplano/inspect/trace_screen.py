@@ -9,9 +9,9 @@ from rich.rule import Rule
 from rich.text import Text
 
 from altiplano.corpus.pii.detect import PLACEHOLDER
+from altiplano.formatting import number
 from altiplano.inspect.screens import printable
 from altiplano.recipe.units import human_bytes
-from altiplano.report.formatting import number
 from altiplano.report.terminal import GREEN, RED, plain_table
 
 TEXT = 2000

@@ -1,16 +1,14 @@
 """``--layout auto`` of training: the planner's fastest layout for this package's own trainer, simplest among equals.
 
-``--layout auto``: the simplest layout that fits, from the recipe and the cluster alone.
-
-Bytes are estimates to choose by, not to promise: counts of what is kept, without the allocator's fragmentation.
+Where the planner cannot say (no chip is named), the simplest layout that fits the memory, by the planner's own count.
 """
 
 from itertools import product
 
 from altiplano.errors import InputError
 from altiplano.planning.case import layout_of
-from altiplano.planning.model_size import layer_parameters, parameters
-from altiplano.planning.plan import chip_of, one_step
+from altiplano.planning.memory import GIB, fullest
+from altiplano.planning.plan import chip_of, one_step, with_layout
 from altiplano.planning.search import search
 from altiplano.planning.stacks import load_stack
 from altiplano.recipe.cluster import Cluster
@@ -33,9 +31,6 @@ def best_layout(recipe: Recipe, cluster: Cluster) -> Layout:
     return layout_of(found.best.case.parallelism)
 
 
-GIB = 2**30
-STATE_BYTES = 16
-"""Per parameter, sharded: float32 weight, gradient and two moments (Rajbhandari et al. 2020 count the same)."""
 USABLE = 0.9
 """Share of a device's memory to plan with: the rest is for the allocator, kernels and communication buffers."""
 RECOMPUTE: tuple[Recompute, ...] = ("none", "selective", "full")
@@ -72,22 +67,6 @@ def simplest_layout(recipe: Recipe, cluster: Cluster) -> Layout:
 
 
 def memory_needed(recipe: Recipe, layout: Layout) -> float:
-    """Bytes on the fullest device: the first pipeline stage's activations, and the logits of the last."""
-    model, width = recipe.model, 2 if recipe.precision.compute == "bfloat16" else 4
-    state = STATE_BYTES * parameters(model) * layout.replicas / layout.world_size
-    if layout.pp > 1:  # weights stay gathered between micro-batches, and gradients add up unsharded in float32
-        gathered = (width + 4) * parameters(model) / (layout.pp * layout.tp)
-    else:  # one block and the one fetched ahead, or the embedding
-        gathered = width * 2 * max(layer_parameters(model), model.vocab_size * model.hidden_size) / layout.tp
-    count, size = layout.micro_batches(recipe.batch.sequences, recipe.batch.sequence_length)
-    tokens = size * recipe.batch.sequence_length / (layout.cp * layout.tp)
-    keys = 2 * model.num_key_value_heads * model.head_dim
-    block = width * tokens * (6 * model.hidden_size + keys + 4 * model.intermediate_size)
-    kept = {
-        "none": block,
-        "selective": width * tokens * (5 * model.hidden_size + keys + 2 * model.intermediate_size),
-        "full": width * tokens * model.hidden_size,
-    }[layout.recompute]
-    in_flight = min(count, layout.pp)
-    logits = tokens * model.vocab_size * (width + 8)  # as computed, in float32, and their gradient
-    return state + gathered + in_flight * kept * model.num_hidden_layers / layout.pp + block + logits
+    """Bytes on the fullest device, as the planner counts them for this package's trainer."""
+    stack = load_stack("altiplano")
+    return fullest(with_layout(one_step(recipe, stack), layout, stack), stack).total

@@ -91,21 +91,7 @@ def shape_of(model: ModelConfig) -> Shape:
 
 def parameters(model: ModelConfig) -> int:
     """Exact number of parameters: 405,853,388,800 for Llama-3.1-405B."""
-    embeddings = (1 if model.tie_word_embeddings else 2) * model.vocab_size * model.hidden_size
-    return model.num_hidden_layers * layer_parameters(model) + embeddings + model.hidden_size
-
-
-def layer_parameters(model: ModelConfig) -> int:
-    return layer_matrix_parameters(model) + 2 * model.hidden_size
-
-
-def layer_matrix_parameters(model: ModelConfig) -> int:
-    """Weights that multiply an activation in one layer: q and o, k and v, gate, up and down."""
-    attention = (
-        2 * model.hidden_size * model.num_attention_heads * model.head_dim
-        + 2 * model.hidden_size * model.num_key_value_heads * model.head_dim
-    )
-    return attention + 3 * model.hidden_size * model.intermediate_size
+    return shape_of(model).parameters
 
 
 def training_flops_per_token(model: ModelConfig, sequence: int, causal: bool = True) -> float:
@@ -115,8 +101,4 @@ def training_flops_per_token(model: ModelConfig, sequence: int, causal: bool = T
     causal attention needs (the convention of Megatron-Bridge 2025 on), otherwise all of it (older Megatron, PaLM).
     Recomputation is never counted (model FLOPs, as in Chowdhery et al. 2022, appendix B).
     """
-    matrices = model.num_hidden_layers * layer_matrix_parameters(model) + model.vocab_size * model.hidden_size
-    attention = (
-        model.num_hidden_layers * 4 * sequence * model.num_attention_heads * model.head_dim * (0.5 if causal else 1.0)
-    )
-    return 3 * (2 * matrices + attention)
+    return shape_of(model).training_flops_per_token(sequence, causal)

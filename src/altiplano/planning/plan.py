@@ -224,6 +224,10 @@ def laid_out(base: Case, layout: Layout, recipe: Recipe, cluster: Cluster, stack
         rest = layout.world_size // layout.dp
         hint = f"dp{devices // rest} would fill them" if devices % rest == 0 else f"dp × cp × tp × pp must be {devices}"
         raise InputError(f"layout {layout} is of {layout.world_size} devices, {cluster.name} has {devices}; {hint}")
+    return with_layout(base, layout, stack)
+
+
+def with_layout(base: Case, layout: Layout, stack: Stack) -> Case:
     parallelism, count = parallelism_of(layout, base.sequences, base.sequence)
     parallelism = replace(parallelism, sharding=stack.sharding, gradient_bytes=stack.gradient_bytes)
     return replace(base, parallelism=parallelism, filled=count)

@@ -6,10 +6,10 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from altiplano.formatting import number, percent, settings
 from altiplano.records.run_records import Records, dropped_by_reason, evaluation_groups
 from altiplano.report.fact_table import fact_rows
 from altiplano.report.facts import RunFacts
-from altiplano.report.formatting import number, percent, settings
 
 HUB_LICENCES = frozenset(Path(__file__).with_name("hub_licences.txt").read_text(encoding="utf-8").split())
 """Identifiers that a card's metadata may have (hub documentation, repositories-licenses)."""

@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from typing import Any
 
+from altiplano.formatting import MISSING, carbon, duration, energy, flops, number, percent
 from altiplano.recipe.units import human, human_bytes
 from altiplano.report.facts import RunFacts
-from altiplano.report.formatting import MISSING, carbon, duration, energy, flops, number, percent
 
 
 @dataclass(frozen=True)

@@ -8,13 +8,13 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from altiplano import __version__
+from altiplano.formatting import energy, estimate, span
 from altiplano.planning.consistency.advice import advice
 from altiplano.planning.consistency.contradictions import contradictions
 from altiplano.planning.consistency.edits import smallest_edits
 from altiplano.planning.consistency.practice import published
 from altiplano.planning.cost import storage
 from altiplano.planning.memory import GIB, capacity
-from altiplano.planning.output.wording import duration, energy, span
 from altiplano.planning.plan import Plan
 from altiplano.planning.reliability import ettr
 from altiplano.planning.step_time.matmul import block_work
@@ -89,7 +89,7 @@ def headlines(plan: Plan) -> list[Headline]:
         ),
         Headline(
             "step",
-            duration(plan.seconds),
+            estimate(plan.seconds),
             f"± {plan.uncertainty:.0%} in a short benchmark; {human(rate['tokens_per_second'])} tokens/s",
         ),
         Headline("MFU", f"{rate['mfu']['causal']:.1%}", f"{rate['mfu']['full']:.1%} with attention counted in full"),
@@ -210,7 +210,7 @@ def layout_rows(plan: Plan) -> list[list[str]]:
     return [
         [
             str(choice.case.parallelism),
-            duration(choice.seconds),
+            estimate(choice.seconds),
             f"{choice.memory.total / GIB:.1f} GiB",
             choice.published,
         ]

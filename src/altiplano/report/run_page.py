@@ -9,13 +9,13 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from altiplano import __version__
+from altiplano.formatting import carbon, duration, energy, number, percent
 from altiplano.recipe.units import human, human_bytes
 from altiplano.records.run_records import STAGES, Records, evaluation_groups, read_records
 from altiplano.report.charts.bars import Bar, bar_chart
 from altiplano.report.charts.figure import Figure, figure
 from altiplano.report.fact_table import fact_rows
 from altiplano.report.facts import RunFacts, facts_from_json, run_facts
-from altiplano.report.formatting import carbon, duration, energy, number, percent
 from altiplano.report.sections import audit_sections
 from altiplano.report.sections.corpus_sections import (
     data_figures,

@@ -7,10 +7,10 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from altiplano.formatting import duration, number, percent
 from altiplano.recipe.units import human
 from altiplano.records.run_records import Records, read_records
 from altiplano.report.facts import wall_seconds
-from altiplano.report.formatting import duration, number, percent
 
 GREEN, RED = "green", "bold red"
 

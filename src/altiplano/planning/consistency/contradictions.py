@@ -11,6 +11,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import replace
 
+from altiplano.formatting import span
 from altiplano.planning.consistency.claims import (
     LIMIT,
     MONTH_HOURS,
@@ -27,7 +28,6 @@ from altiplano.planning.consistency.claims import (
 )
 from altiplano.planning.consistency.practice import hours, practice
 from altiplano.planning.memory import GIB, capacity, fullest
-from altiplano.planning.output.wording import span
 from altiplano.planning.plan import Plan
 from altiplano.planning.reliability import window_survives
 from altiplano.planning.search import candidates

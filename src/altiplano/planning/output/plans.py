@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from altiplano.errors import InputError
+from altiplano.formatting import estimate, span, wrapped
 from altiplano.planning.consistency.advice import advice
 from altiplano.planning.consistency.contradictions import contradictions
 from altiplano.planning.consistency.edits import smallest_edits
 from altiplano.planning.output.plan_json import describe
 from altiplano.planning.output.table import details, first_screen
-from altiplano.planning.output.wording import duration, span, wrapped
 from altiplano.planning.plan import Plan, make_plan
 from altiplano.recipe.cluster import Cluster
 from altiplano.recipe.layout import parse_layout
@@ -72,7 +72,7 @@ def side_by_side(columns: list[Column]) -> str:
         row("devices", lambda plan: f"{plan.devices:,}"),
         row("layout", lambda plan: str(plan.case.parallelism)),
         row("fits", lambda plan: "yes" if plan.fits else "NO", "NO"),
-        row("step", lambda plan: duration(plan.seconds)),
+        row("step", lambda plan: estimate(plan.seconds)),
         row("time", lambda plan: span(plan.bill(plan.ettr).days)),
         row("device-hours", lambda plan: f"{plan.bill(plan.ettr).device_hours:,.0f}"),
         row("cost", lambda plan: f"${plan.bill(plan.ettr).dollars:,.0f}"),

@@ -2,12 +2,12 @@
 
 import math
 
+from altiplano.formatting import carbon, energy, estimate, span, wrapped
 from altiplano.planning.consistency.claims import VERDICTS, Finding
 from altiplano.planning.consistency.edits import Edit
 from altiplano.planning.consistency.practice import Published, published
 from altiplano.planning.cost import grid, storage
 from altiplano.planning.memory import GIB, capacity
-from altiplano.planning.output.wording import carbon, duration, energy, span, wrapped
 from altiplano.planning.plan import Plan
 from altiplano.planning.search import TIGHT, Search
 from altiplano.planning.step_time.sensitivity import sensitivities
@@ -51,7 +51,7 @@ def _speed(plan: Plan) -> str:
     rate = throughput(plan.case, plan.chip, plan.seconds)
     measured = " of the peak that was measured" if plan.chip.matmul_share == 1 else ""
     return (
-        f"{duration(plan.seconds)} a step (± {plan.uncertainty:.0%}, {_certainty(plan)}), "
+        f"{estimate(plan.seconds)} a step (± {plan.uncertainty:.0%}, {_certainty(plan)}), "
         f"{human(rate['tokens_per_second'])} tokens/s, {figure(rate['tflops_per_device']['causal'])} TFLOP/s each; "
         f"MFU {rate['mfu']['causal']:.1%}{measured} (attention counted causal; {rate['mfu']['full']:.1%} in full)"
     )
@@ -166,7 +166,7 @@ def details(plan: Plan, found: list[Finding]) -> str:
     ]
     lines += ["", "Step time"]
     lines += [
-        f"{name:<24} {duration(value):>9} {value / plan.seconds:>7.1%}"
+        f"{name:<24} {estimate(value):>9} {value / plan.seconds:>7.1%}"
         for name, value in plan.step.parts.items()
         if value > 0.0005 * plan.seconds
     ]

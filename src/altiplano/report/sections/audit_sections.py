@@ -3,8 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+from altiplano.formatting import number, percent
 from altiplano.records.run_records import Records
-from altiplano.report.formatting import number, percent
 from altiplano.report.sections.corpus_sections import Matrix
 
 

@@ -4,11 +4,11 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import Any
 
+from altiplano.formatting import number, percent
 from altiplano.recipe.units import human_bytes
 from altiplano.records.run_records import Records, dropped_by_reason
 from altiplano.report.charts.bars import Bar, bar_chart, funnel_chart
 from altiplano.report.charts.figure import Figure, figure
-from altiplano.report.formatting import number, percent
 
 REASONS = 12
 """Bars of the chart; the table below it has all."""

@@ -4,12 +4,12 @@ import math
 from datetime import UTC, datetime
 from typing import Any
 
+from altiplano.formatting import duration, percent
 from altiplano.recipe.units import human
 from altiplano.records.run_records import Records
 from altiplano.report.charts.bars import Bar, bar_chart
 from altiplano.report.charts.figure import Figure, curves, figure
 from altiplano.report.charts.lines import Line, smoothed
-from altiplano.report.formatting import duration, percent
 
 # More words than this over a chart would lie on one another.
 MOST_WORDS = 6

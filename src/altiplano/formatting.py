@@ -1,12 +1,15 @@
-"""Numbers in words, alike in the card, the report and on the terminal."""
+"""Numbers, times and amounts as people read them, alike in the planner, the card, the report and on the terminal."""
 
 import math
+import textwrap
 from collections.abc import Mapping
 from typing import Any
 
 from altiplano.recipe.units import human
 
 MISSING = "not stated"
+DAYS_A_MONTH = 30.44
+WIDTH = 120
 
 
 def number(value: float | None, digits: int = 3) -> str:
@@ -39,12 +42,32 @@ def duration(seconds: float | None) -> str:
     return f"{whole} s"
 
 
+def estimate(seconds: float) -> str:
+    """An estimated time in one unit: ``3.1 months``, ``4.20 s``, ``12.3 ms``."""
+    if seconds > 600:
+        return span(seconds / 86400)
+    return f"{seconds:.2f} s" if seconds >= 1 else f"{seconds * 1000:.1f} ms"
+
+
+def span(days: float) -> str:
+    """An estimated time in one unit: ``3.1 months``, ``12.5 days``."""
+    if days > 365_250:
+        return "more than 1,000 years"
+    if days > 48 * DAYS_A_MONTH:
+        return f"{days / 365.25:,.1f} years"
+    if days > 90:
+        return f"{days / DAYS_A_MONTH:.1f} months"
+    if days > 2:
+        return f"{days:.1f} days"
+    return f"{days * 24:.1f} hours" if days * 24 > 2 else f"{days * 1440:.1f} minutes"
+
+
 def energy(kwh: float | None) -> str:
     return _scaled(kwh, (("GWh", 1e6), ("MWh", 1e3), ("kWh", 1), ("Wh", 1e-3)))
 
 
 def carbon(kg: float | None) -> str:
-    return _scaled(kg, (("t", 1e3), ("kg", 1), ("g", 1e-3)))
+    return _scaled(kg, (("kt CO2", 1e6), ("t CO2", 1e3), ("kg CO2", 1), ("g CO2", 1e-3)))
 
 
 def flops(count: float | None, unit: str = "FLOP") -> str:
@@ -88,3 +111,10 @@ def _setting(value: Any) -> str:
     if isinstance(value, int):
         return f"{value:,}" + (f" ({human(value)})" if value >= 1_000_000 else "")
     return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+
+
+def wrapped(text: str, first: str = "", indent: int = 0) -> str:
+    """``text`` after ``first`` in lines of 120 characters at most; later ones are indented."""
+    return textwrap.fill(
+        first + text, WIDTH, subsequent_indent=" " * indent, break_long_words=False, break_on_hyphens=False
+    )
