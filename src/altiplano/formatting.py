@@ -67,7 +67,7 @@ def energy(kwh: float | None) -> str:
 
 
 def carbon(kg: float | None) -> str:
-    return _scaled(kg, (("kt CO2", 1e6), ("t CO2", 1e3), ("kg CO2", 1), ("g CO2", 1e-3)))
+    return _scaled(kg, (("t", 1e3), ("kg", 1), ("g", 1e-3)))
 
 
 def flops(count: float | None, unit: str = "FLOP") -> str:

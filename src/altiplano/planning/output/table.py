@@ -85,7 +85,7 @@ def _costs(plan: Plan) -> str:
     money = f", ${human(bill.dollars)} at ${price:.2f} (assumed)" if plan.cluster.device != "cpu" else ""
     return (
         f"{human(bill.device_hours)} device-hours{money}; {energy(bill.kwh_chips)} in the chips, "
-        f"{energy(bill.kwh_site)} at the site, {carbon(bill.kg_site)}"
+        f"{energy(bill.kwh_site)} at the site, {carbon(bill.kg_site)} CO2"
     )
 
 
@@ -180,7 +180,7 @@ def details(plan: Plan, found: list[Finding]) -> str:
     if plan.cluster.device != "cpu":
         kwh = plan.bill(plan.ettr).kwh_site
         places = ", ".join(
-            f"{grid(code).name} {carbon(kwh * grid(code).grams_per_kwh / 1000).removesuffix(' CO2')}"
+            f"{grid(code).name} {carbon(kwh * grid(code).grams_per_kwh / 1000)}"
             for code in ("USA", "FRA", "DEU", "CHN", "WORLD")
         )
         lines += ["", wrapped(f"CO2 at the site by country: {places}")]
