@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from altiplano.errors import InputError
-from altiplano.recipe.schema import MixturePhase
+from altiplano.recipe.batch import MixturePhase
 from altiplano.recipe.units import human
 from altiplano.tokens.mixture import Mixture, sample_windows
 from altiplano.tokens.shards import Shard

@@ -18,7 +18,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from altiplano.errors import InputError
-from altiplano.recipe.schema import MixturePhase
+from altiplano.recipe.batch import MixturePhase
 
 BLOCK = 256
 BLOCKS_PER_CYCLE = 4096
