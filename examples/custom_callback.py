@@ -1,10 +1,9 @@
-"""Stop training when held-out text no longer gets better, and print the loss now and then.
+"""Print the loss now and then, and stop training when held-out text no longer gets better.
 
-python examples/custom_callback.py [PATIENCE]    (evaluations without an improvement; 2 if it is not given)
+python examples/custom_callback.py [RECIPE]    (a recipe's name or file; quickstart if it is not given)
 """
 
 import sys
-from typing import Any
 
 import altiplano
 
@@ -13,22 +12,22 @@ class StopEarly(altiplano.Callback):
     def __init__(self, patience: int):
         self.patience, self.best, self.waited = patience, float("inf"), 0
 
-    def on_log(self, run: altiplano.TrainingRun, metrics: Any) -> None:
+    def on_log(self, run, metrics):
         if run.step % 20 == 0 and run.is_writer:
-            print(f"step {run.step}: loss {metrics['loss']:.3f}")
+            print(f"step {run.step}: loss {metrics.loss:.3f}")
 
-    def on_evaluate(self, run: altiplano.TrainingRun, scores: Any) -> None:
-        bits = scores["total"]["bits_per_byte"]
+    def on_evaluate(self, run, scores):
+        bits = scores.total.bits_per_byte
         self.waited = 0 if bits < self.best else self.waited + 1
         self.best = min(bits, self.best)
         run.should_stop |= self.waited >= self.patience
 
 
-def main(patience: int = 2) -> None:
-    recipe = altiplano.load_recipe("quickstart", {"evaluation.interval_steps": 20})
-    run = altiplano.train(recipe, "runs/early", callbacks=[StopEarly(patience)])
+def main(name: str = "quickstart") -> None:
+    recipe = altiplano.load_recipe(name)
+    run = altiplano.train(recipe, f"runs/{recipe.name}-early", callbacks=[StopEarly(patience=2)])
     print(run.metrics["loss"].tail())
 
 
 if __name__ == "__main__":
-    main(*map(int, sys.argv[1:]))
+    main(*sys.argv[1:])

@@ -17,7 +17,7 @@ def main(folder: str) -> None:
             "corpus.sources": [{"name": "mine", "domain": "web", "format": "text", "path": "**/*.txt"}],
             "corpus.quality": {"min_characters": 50},
             "model.vocab_size": 1024,
-            "batch.total_tokens": "200Ki",
+            "batch.total_tokens": "100Ki",
         },
     )
     run = altiplano.train(recipe)
