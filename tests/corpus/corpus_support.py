@@ -6,7 +6,7 @@ import io
 import tarfile
 from pathlib import Path
 
-from altiplano.corpus.readers.raw import Bad, Raw
+from altiplano.corpus.readers.raw import BadRecord, RawDocument
 from altiplano.recipe.schema import CorpusConfig, SourceConfig
 
 SAMPLES = Path(__file__).parents[2] / "samples"
@@ -35,7 +35,7 @@ def contents(folder: Path) -> dict[str, str]:
 
 def split(records):
     records = list(records)
-    return [r for r in records if isinstance(r, Raw)], [r for r in records if isinstance(r, Bad)]
+    return [r for r in records if isinstance(r, RawDocument)], [r for r in records if isinstance(r, BadRecord)]
 
 
 def web_record(

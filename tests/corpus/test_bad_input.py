@@ -29,7 +29,7 @@ from altiplano.corpus.extraction.mediawiki import text_of_wikitext
 from altiplano.corpus.readers import arxiv, code, jats_articles, jsonl, mediawiki_dump, opening, parquet, text, warc
 from altiplano.corpus.readers import raw as raw_module
 from altiplano.corpus.readers.listing import plan
-from altiplano.corpus.readers.raw import MAX_RECORD_BYTES, Raw
+from altiplano.corpus.readers.raw import MAX_RECORD_BYTES, RawDocument
 from altiplano.errors import InputError
 from altiplano.recipe.quality import ProseLimits, QualityConfig
 from altiplano.recipe.schema import CorpusConfig, HeldoutConfig, SourceConfig
@@ -337,8 +337,8 @@ def test_a_web_archive_cut_inside_a_bomb(tmp_path):
     path = tmp_path / "a.warc.gz"
     path.write_bytes(record[:-20])
     found = list(warc.read(path, "a"))
-    assert [r.text for r in found if isinstance(r, Raw)] == ["<p>fine</p>"]
-    assert any("64 MiB" in b.reason or "cut off" in b.reason for b in found if not isinstance(b, Raw))
+    assert [r.text for r in found if isinstance(r, RawDocument)] == ["<p>fine</p>"]
+    assert any("64 MiB" in b.reason or "cut off" in b.reason for b in found if not isinstance(b, RawDocument))
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ from altiplano.corpus.annotate import annotate_shard
 from altiplano.corpus.curation import curate
 from altiplano.corpus.pii.detect import find, hash_value
 from altiplano.corpus.readers import listing
-from altiplano.corpus.splits import NGRAM
+from altiplano.corpus.splits.overlap import NGRAM
 from altiplano.corpus.words import ngram_hashes, word_hashes
 from altiplano.errors import InputError
 from altiplano.recipe.quality import ProseLimits, QualityConfig
@@ -144,7 +144,7 @@ SCRIPT = """
 import sys
 from pathlib import Path
 from corpus_support import samples_corpus
-from altiplano.corpus.curate import curate
+from altiplano.corpus.curation import curate
 if __name__ == "__main__":
     curate(samples_corpus(), seed=0, folder=Path(sys.argv[1]), workers=2)
 """
@@ -308,7 +308,7 @@ def failing_for_b(task, **rest):
     annotate_shard(task, **rest)
 
 
-def test_a_shard_that_kills_its_process_is_given_up_and_counted(tmp_path, monkeypatch):
+def test_a_shard_that_kills_its_process_is_skipped_and_counted(tmp_path, monkeypatch):
     essays = ESSAY.split("\n# ")
     corpus = small(tmp_path, {f"{name}.txt": essay for name, essay in zip("abcdef", essays, strict=False)})
     monkeypatch.setattr(listing, "TASK_BYTES", 1)
@@ -318,7 +318,7 @@ def test_a_shard_that_kills_its_process_is_given_up_and_counted(tmp_path, monkey
     counts = curate(corpus.model_copy(update={"max_bad_records": 0.9}), 0, tmp_path / "out", workers=2)
     assert counts["raw_documents"] == 5
     (bad,) = audit_of(tmp_path / "out")["bad_records"]
-    assert bad["reason"] == "shard given up: its process was killed, perhaps for want of memory"
+    assert bad["reason"] == "shard skipped: its process was killed, possibly out of memory"
     assert bad["example"] == "b.txt"
 
 

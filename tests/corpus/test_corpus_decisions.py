@@ -6,8 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from altiplano.corpus.annotations import code_quality, text_statistics
-from altiplano.corpus.filters import HEURISTICS, buckets, perplexity_ranks, prose_groups, quality
-from altiplano.corpus.thresholds import FIRM, WEB_ONLY, limits_of
+from altiplano.corpus.filters.heuristics import HEURISTICS, prose_groups, quality
+from altiplano.corpus.filters.limits import FIRM, WEB_ONLY, limits_of
+from altiplano.corpus.perplexity.ranks import buckets, perplexity_ranks
 from altiplano.recipe.quality import CodeLimits, ProseLimits, QualityConfig
 from altiplano.recipe.schema import CorpusConfig, SourceConfig
 

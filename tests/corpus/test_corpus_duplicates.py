@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from altiplano.corpus.deduplication import edges, minhash
 from altiplano.corpus.deduplication.clusters import components
-from altiplano.corpus.documents import Shard
+from altiplano.corpus.documents import DocumentShard
 from altiplano.recipe.schema import DeduplicationConfig
 
 SETTINGS = DeduplicationConfig()
@@ -22,7 +22,7 @@ SETTINGS = DeduplicationConfig()
 def signed(tmp_path, texts):
     path = tmp_path / "shard.parquet"
     pq.write_table(pa.table({"text": texts}), path)
-    rows, values = minhash.signatures(Shard(0, path, 0, len(texts), 1), np.arange(len(texts)), SETTINGS)
+    rows, values = minhash.signatures(DocumentShard(0, path, 0, len(texts), 1), np.arange(len(texts)), SETTINGS)
     return rows.tolist(), values
 
 

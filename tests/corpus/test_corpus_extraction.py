@@ -12,12 +12,14 @@ from altiplano.corpus.extraction.extract import cut, extract
 from altiplano.corpus.extraction.html import text_of_html
 from altiplano.corpus.extraction.latex import text_of_latex
 from altiplano.corpus.readers import warc
-from altiplano.corpus.readers.raw import Raw
+from altiplano.corpus.readers.raw import RawDocument
 
 
 def test_html_of_every_sample_page_keeps_prose_and_loses_navigation():
     essays = "".join(path.read_text(encoding="utf-8") for path in sorted((SAMPLES / "essays").glob("*.md")))
-    pages = [r for path in sorted(SAMPLES.glob("web/*.gz")) for r in warc.read(path, path.name) if isinstance(r, Raw)]
+    pages = [
+        r for path in sorted(SAMPLES.glob("web/*.gz")) for r in warc.read(path, path.name) if isinstance(r, RawDocument)
+    ]
     assert len(pages) > 50
     for page in pages:
         if "magazine.example" not in page.url:
@@ -69,7 +71,7 @@ def test_cut_loses_nothing_but_line_ends_and_respects_the_limit(text, longest):
 
 
 def test_extract_normalises():
-    assert extract(Raw("p", "", "text", "e\u0301 \x00a\r\nb\ufeff\n\n", 9)) == "é a\nb"
+    assert extract(RawDocument("p", "", "text", "e\u0301 \x00a\r\nb\ufeff\n\n", 9)) == "é a\nb"
 
 
 def test_samples_are_what_build_makes_of_them(tmp_path):

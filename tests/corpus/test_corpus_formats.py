@@ -22,7 +22,7 @@ from altiplano.corpus.extraction.mediawiki import text_of_wikitext
 from altiplano.corpus.readers import arxiv, blocklist, code, jats_articles, jsonl, licence, mediawiki_dump, text, warc
 from altiplano.corpus.readers.code import language_of, not_written
 from altiplano.corpus.readers.listing import inputs, plan
-from altiplano.corpus.readers.raw import Raw
+from altiplano.corpus.readers.raw import RawDocument
 from altiplano.corpus.readers.read import read
 from altiplano.errors import InputError
 from altiplano.recipe.schema import CorpusConfig, SourceConfig
@@ -167,7 +167,9 @@ def test_hybrid_mode_falls_back_where_no_part_is_marked():
 
 
 def test_hybrid_and_quality_agree_on_the_samples():
-    pages = [r for path in sorted(SAMPLES.glob("web/*.gz")) for r in warc.read(path, path.name) if isinstance(r, Raw)]
+    pages = [
+        r for path in sorted(SAMPLES.glob("web/*.gz")) for r in warc.read(path, path.name) if isinstance(r, RawDocument)
+    ]
     for page in pages[:30]:
         quality, hybrid = (set(MODES[mode](page.text).split()) for mode in ("quality", "hybrid"))
         assert len(quality & hybrid) > 0.8 * len(quality), page.url

@@ -7,8 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from altiplano.corpus.filters import duplicates, perplexity_ranks, worst_perplexity
-from altiplano.corpus.splits import Chooser, ngrams_of, overlaps, place, seen_in
+from altiplano.corpus.deduplication.clusters import duplicates
+from altiplano.corpus.perplexity.ranks import perplexity_ranks, worst_perplexity
+from altiplano.corpus.splits.heldout import Chooser, place
+from altiplano.corpus.splits.overlap import ngrams_of, overlaps, seen_in
 from altiplano.recipe.schema import HeldoutConfig
 
 SETTINGS = HeldoutConfig()
@@ -19,10 +21,13 @@ def hashes(names):
 
 
 def is_held_out(document_hashes, groups, settings, shards=3):
-    """As the curate stage does it: shard by shard, then by the largest place of each group."""
+    """As the curate stage does it: a chooser for each shard, one for what these remember, then its places."""
     chooser = Chooser(settings)
     for part in np.array_split(np.arange(len(groups)), shards):
-        chooser.add(document_hashes[part], groups[part])
+        of_shard = Chooser(settings)
+        of_shard.add(place(document_hashes[part]), groups[part])
+        found = of_shard.remembered()
+        chooser.add(found["place"], found["group"])
     places = chooser.places()
     return place(document_hashes) <= np.array([places.get(group, -1.0) for group in groups])
 

@@ -11,7 +11,7 @@ from corpus_support import SOURCES, samples_corpus
 
 from altiplano.cli import run
 from altiplano.corpus.curation import curate
-from altiplano.corpus.filters import HEURISTICS, LANGUAGE_REASONS
+from altiplano.corpus.filters.heuristics import HEURISTICS, LANGUAGE_REASONS
 from altiplano.corpus.pii.detect import PLACEHOLDER
 from altiplano.inspect import screens as safe
 from altiplano.recipe.quality import QualityConfig

@@ -19,7 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from altiplano.corpus.readers import blocklist, http_payload, warc, warc_records
-from altiplano.corpus.readers.raw import Raw, left_out
+from altiplano.corpus.readers.raw import RawDocument, left_out
 from altiplano.corpus.readers.unpacking import FREE_BYTES
 
 GOOD = 20
@@ -386,7 +386,7 @@ def test_what_wget_writes(tmp_path, compressed):
     assert all(f"page {i} ".encode() + words(i) in r.text.encode() for i, r in enumerate(raw))
     theirs = warcio_payloads(path.read_bytes())
     assert {url.strip("<>"): data.decode() for url, data in theirs.items()} == {r.url: r.text for r in raw}
-    assert isinstance(raw[0], Raw)
+    assert isinstance(raw[0], RawDocument)
 
 
 def lying_records(count: int) -> bytes:

@@ -63,7 +63,7 @@ def limits_of(section: Section) -> Iterator[Limit]:
 
 
 @dataclass(frozen=True)
-class Group:
+class GroupLimits:
     """The limits of prose for a domain × language, the text they come from and how many documents that has."""
 
     domain: str
@@ -73,7 +73,7 @@ class Group:
     trusted: int
 
 
-def prose_groups(columns: Columns, quality: QualityConfig, trusted: NDArray[np.bool_]) -> list[Group]:
+def group_limits(columns: Columns, quality: QualityConfig, trusted: NDArray[np.bool_]) -> list[GroupLimits]:
     """One per domain × language of the prose that there is. ``trusted`` marks documents."""
     domains, languages = columns["domain"].astype(str), columns["language"].astype(str)
     prose = domains != "code"
@@ -92,11 +92,11 @@ def prose_groups(columns: Columns, quality: QualityConfig, trusted: NDArray[np.b
             for limit in limits_of(quality.prose)
             if domain == "web" or limit.column not in WEB_ONLY
         }
-        groups.append(Group(domain, language, found, basis, int(members.sum())))
+        groups.append(GroupLimits(domain, language, found, basis, int(members.sum())))
     return groups
 
 
-def limits_by_document(columns: Columns, groups: list[Group]) -> Callable[[str], NDArray[np.float64]]:
+def limits_by_document(columns: Columns, groups: list[GroupLimits]) -> Callable[[str], NDArray[np.float64]]:
     """A function from a column to each document's limit for it; NaN where the rule is not asked, as of code."""
     names = np.array([f"{group.domain}.{group.language}" for group in groups] or [""])
     order = np.argsort(names)
@@ -110,7 +110,7 @@ def limits_by_document(columns: Columns, groups: list[Group]) -> Callable[[str],
     return limits
 
 
-def apply(columns: Columns, groups: list[Group], section: ProseLimits) -> Iterator[tuple[str, NDArray[np.bool_]]]:
+def apply(columns: Columns, groups: list[GroupLimits], section: ProseLimits) -> Iterator[tuple[str, NDArray[np.bool_]]]:
     """``(reason, where it applies)`` for each limit of prose, in the recipe's order."""
     limits = limits_by_document(columns, groups)
     for limit in limits_of(section):
