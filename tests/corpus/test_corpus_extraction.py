@@ -59,8 +59,10 @@ def test_latex_details():
 
 
 @given(st.text(alphabet=st.sampled_from(list("\\{}$%[]ab \n&~^_")), max_size=200))
-def test_latex_never_fails(source):
-    text_of_latex(source)
+def test_latex_never_fails_or_adds_a_word(source):
+    text = text_of_latex(source)
+    assert text == text.strip() and "\n\n\n" not in text
+    assert text.count("a") <= source.count("a") and text.count("b") <= source.count("b")
 
 
 @given(st.text(max_size=400), st.integers(1, 50))

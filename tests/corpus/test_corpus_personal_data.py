@@ -128,12 +128,8 @@ def test_the_labelled_texts_are_many_and_diverse():
 
 
 ORACLES = {
-    "spanish": ("es.dni", "########?"), "french": ("fr.nir", "1##07##########"), "german": ("de.idnr", "###########"),
-    "polish": ("pl.pesel", "###########"), "brazilian": ("br.cpf", "###########"), "indian": ("in_.aadhaar", "############"),
-    "dutch": ("nl.bsn", "#########"), "norwegian": ("no.fodselsnummer", "###########"), "turkish": ("tr.tckimlik", "###########"),
-    "portuguese": ("pt.nif", "#########"), "south_african": ("za.idnr", "#############"), "british_health": ("gb.nhs", "##########"),
-    "swiss": ("ch.ssn", "756##########"), "korean": ("kr.rrn", "######-#######"), "finnish": ("fi.hetu", "######-###?"),
-    "romanian": ("ro.cnp", "#############"), "luhn": ("ca.sin", "#########"),
+    "norwegian": ("no.fodselsnummer", "###########"), "south_african": ("za.idnr", "#############"),
+    "korean": ("kr.rrn", "######-#######"), "luhn": ("ca.sin", "#########"),
 }  # fmt: skip
 
 
@@ -162,22 +158,20 @@ br 529.982.247-25, cn 11010519491231002X, cn 440308199901101512, in 234123412346
 no 15108695088, dk 211062-5629, nl 111222333, be 85.07.30-033.28, ch 756.9217.0769.85, gb_health 943 476 5870,
 tr 10000000146, kr 971013-9019902, jp 123456789018, ru 112-233-445 95, pt 123456789, mx HEGG560427MVZRRL04,
 za 8001015009087, ro 1630615123457, cz 710319/2745"""
-CHECKS = {
-    "es": "spanish", "fr": "french", "it": "italian", "de": "german", "pl": "polish", "br": "brazilian", "cn": "chinese",
-    "in": "indian", "se": "swedish", "fi": "finnish", "no": "norwegian", "dk": "danish", "nl": "dutch", "be": "belgian",
-    "ch": "swiss", "gb_health": "british_health", "tr": "turkish", "kr": "korean", "jp": "japanese", "ru": "russian",
-    "pt": "portuguese", "mx": "mexican", "za": "south_african", "ro": "romanian", "cz": "czech",
-}  # fmt: skip
 
 
 @pytest.mark.parametrize("example", [part.strip() for part in KNOWN.replace("\n", " ").split(",")])
 def test_published_examples_of_national_identifiers(example):
     country, value = example.split(" ", 1)
-    check = getattr(national_ids, CHECKS[country])
-    assert check(value)
+    checks = [known for known in national_ids.IDENTIFIERS if known.country == country.removesuffix("_health").upper()]
+
+    def passes(number):
+        return any(known.shape.fullmatch(number) and known.valid(number) for known in checks)
+
+    assert passes(value)
     last = max(i for i, c in enumerate(value) if c.isdigit())
     wrong = value[:last] + str((int(value[last]) + 1) % 10) + value[last + 1 :]
-    assert not check(wrong)
+    assert not passes(wrong)
 
 
 def test_private_key_is_one_span():
@@ -207,7 +201,11 @@ def test_redacting_twice_changes_nothing(text, language):
 
 @given(st.text(max_size=200))
 def test_any_text_can_be_redacted(text):
-    redact(text, "en")
+    redacted, spans = redact(text, "en")
+    rest = [
+        text[a:b] for a, b in pairwise([0, *(edge for span in spans for edge in (span.start, span.end)), len(text)])
+    ]
+    assert redacted == "".join(f"[{spans[at // 2].kind.upper()}]" if at % 2 else part for at, part in enumerate(rest))
 
 
 def test_hashes_do_not_depend_on_spelling_and_do_on_salt():
