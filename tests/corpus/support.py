@@ -4,6 +4,7 @@ import gzip
 import hashlib
 import io
 import json
+import os
 import tarfile
 from pathlib import Path
 
@@ -12,7 +13,8 @@ import pyarrow.parquet as pq
 from altiplano.corpus.readers.listing import plan
 from altiplano.corpus.readers.raw import BadRecord, RawDocument
 from altiplano.corpus.readers.read import read
-from altiplano.recipe.schema import CorpusConfig, SourceConfig
+from altiplano.recipe.quality import ProseLimits, QualityConfig
+from altiplano.recipe.schema import CorpusConfig, HeldoutConfig, SourceConfig
 
 SAMPLES = Path(__file__).parents[2] / "samples"
 
@@ -97,3 +99,23 @@ def corpus(root, **source) -> CorpusConfig:
 
 def everything(one: CorpusConfig):
     return split(record for task in plan(one) for record in read(task))
+
+
+def make_corpus(folder: Path, **changes: object) -> CorpusConfig:
+    """Twenty good pages of text and one of every kind of trouble."""
+    folder.mkdir()
+    for i in range(20):
+        words = " ".join(f"word{(i * 37 + j * j) % 1000}" for j in range(300))
+        (folder / f"good{i}.txt").write_text(f"The page number {i} has these words: {words}.")
+    (folder / "cut.txt.gz").write_bytes(gzip.compress(os.urandom(5000))[:3000])
+    (folder / "binary.txt").write_bytes(b"\0\1\2" * 100)
+    (folder / "latin.txt").write_bytes(("Œuvre complète et déjà vu. " * 20).encode("cp1252"))
+    tar(folder / "t.tar.gz", {"../../escape.txt": b"x", "ok.txt": b"inside the archive " * 30})
+    anything = {name: 0 if name.startswith("min") else 1e9 for name in ProseLimits.model_fields}
+    quality = QualityConfig(
+        min_characters=10, min_language_score=0.0, perplexity_drop=0.0, prose=ProseLimits(**anything)
+    )
+    source = SourceConfig(name="s", domain="web", format="text", path="*")
+    return CorpusConfig(
+        root=folder, sources=(source,), quality=quality, heldout=HeldoutConfig(min_documents=1), **changes
+    )

@@ -14,7 +14,6 @@ import zipfile
 import zlib
 from collections.abc import Iterable
 from itertools import pairwise
-from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -30,9 +29,8 @@ from altiplano.corpus.readers import raw as raw_module
 from altiplano.corpus.readers.listing import plan
 from altiplano.corpus.readers.raw import MAX_RECORD_BYTES, RawDocument
 from altiplano.errors import InputError
-from altiplano.recipe.quality import ProseLimits, QualityConfig
-from altiplano.recipe.schema import CorpusConfig, HeldoutConfig, SourceConfig
-from corpus.support import contents, split, tar, web_record
+from altiplano.recipe.schema import CorpusConfig, SourceConfig
+from corpus.support import contents, make_corpus, split, tar, web_record
 
 READERS = {
     "a.jsonl": jsonl.read, "a.warc": warc.read, "a.txt": text.read, "a.tex": arxiv.read, "a.py": code.read,
@@ -286,26 +284,6 @@ def test_parquet_with_too_long_a_text(tmp_path, monkeypatch):
     raw, bad = split(parquet.read(tmp_path / "a.parquet", "a"))
     assert [r.text for r in raw] == ["fine"] and bad[0].reason == "record above 64 MiB"
     assert raw_module.MAX_RECORD_BYTES == MAX_RECORD_BYTES
-
-
-def make_corpus(folder: Path, **changes: object) -> CorpusConfig:
-    """Twenty good pages of text and one of every kind of trouble."""
-    folder.mkdir()
-    for i in range(20):
-        words = " ".join(f"word{(i * 37 + j * j) % 1000}" for j in range(300))
-        (folder / f"good{i}.txt").write_text(f"The page number {i} has these words: {words}.")
-    (folder / "cut.txt.gz").write_bytes(gzip.compress(os.urandom(5000))[:3000])
-    (folder / "binary.txt").write_bytes(b"\0\1\2" * 100)
-    (folder / "latin.txt").write_bytes(("Œuvre complète et déjà vu. " * 20).encode("cp1252"))
-    tar(folder / "t.tar.gz", {"../../escape.txt": b"x", "ok.txt": b"inside the archive " * 30})
-    anything = {name: 0 if name.startswith("min") else 1e9 for name in ProseLimits.model_fields}
-    quality = QualityConfig(
-        min_characters=10, min_language_score=0.0, perplexity_drop=0.0, prose=ProseLimits(**anything)
-    )
-    source = SourceConfig(name="s", domain="web", format="text", path="*")
-    return CorpusConfig(
-        root=folder, sources=(source,), quality=quality, heldout=HeldoutConfig(min_documents=1), **changes
-    )
 
 
 def test_a_run_counts_them_all_and_writes_only_where_it_may(tmp_path):

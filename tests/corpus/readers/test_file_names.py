@@ -9,13 +9,12 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from test_bad_input import make_corpus
 
 from altiplano.corpus.curation import curate
 from altiplano.corpus.execution.files import read_json, write_json
 from altiplano.corpus.readers import text
 from altiplano.errors import InputError
-from corpus.support import split, web_record
+from corpus.support import make_corpus, split, web_record
 
 ODD_NAMES = (b"caf\xe9", b"caf\xe8", b"\xff\xfe", b"line\nbreak", b"\x1b[31m", "Ωmega".encode(), b"sp ace", b"'\"<&>")
 
