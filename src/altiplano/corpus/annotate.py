@@ -105,7 +105,7 @@ class Counts:
     bytes: int = 0
     lost: int = 0
     given_up_bytes: int = 0
-    """Of raw files in which nobody knows how many records there are."""
+    """Size of the raw files of a shard that was skipped: how many records they hold is unknown."""
     bad: Counter[str] = field(default_factory=Counter)
     bad_bytes: Counter[str] = field(default_factory=Counter)
     examples: dict[str, str] = field(default_factory=dict)
@@ -244,7 +244,7 @@ def measured(
 
 
 def _printable(text: str) -> str:
-    """File names may hold any bytes; those that are not UTF-8 are written ``\\udce9``, so that names stay different."""
+    """File names may hold any bytes; those that are not UTF-8 are written ``\\udce9``, so that names stay distinct."""
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 

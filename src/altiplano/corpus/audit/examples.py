@@ -1,6 +1,6 @@
-"""Text by which a person can judge a rule in a minute: some that it dropped, and what it only just kept.
+"""Examples by which a person can judge a filter: documents that it dropped, and those that it only just kept.
 
-English pages inside translated collections: ``react-de.jsonl.gz`` claims German, and most of it still is English.
+Also English pages inside translated collections: ``react-de.jsonl.gz`` declares German, and much of it is English.
 """
 
 from collections.abc import Callable
@@ -15,7 +15,7 @@ from altiplano.corpus.filters.limits import GroupLimits, limits_by_document, lim
 from altiplano.recipe.schema import CorpusConfig
 
 EXAMPLES = 3
-"""Per rule and side."""
+"""Per reason, of the dropped and of the kept."""
 
 EXCERPT = 500
 """Characters."""
@@ -34,7 +34,7 @@ def samples(
 ) -> list[dict[str, Any]]:
     """Per reason up to three dropped documents, the lowest ids first, and the three kept ones nearest to the limit.
 
-    Of a duplicate the document that was kept in its place stands on the kept side.
+    For a duplicate the kept document is the one that stayed of its cluster.
     """
     limits = limits_by_document(columns, groups)
     chosen: list[tuple[int, dict[str, Any]]] = []
@@ -64,7 +64,7 @@ def samples(
 def _rule(
     reason: str, columns: Columns, corpus: CorpusConfig, limits: Callable[[str], NDArray[np.float64]]
 ) -> Comparison | None:
-    """The rule of a reason; None for one that compares no numbers. For code the limits of code stand."""
+    """The comparison behind a reason; None for one that compares no numbers. For code the limits of code count."""
     code = columns["domain"] == "code"
     if reason == "perplexity":
         return Comparison(columns["perplexity"], _worst_kept(columns), True)
@@ -120,17 +120,17 @@ def _cells(columns: Columns, which: NDArray[np.int64], shards: list[DocumentShar
 
 
 MIN_TRANSLATED = 2
-"""Documents in the claimed language that make a claim credible: "it" in a file name may be a word."""
+"""Documents in the declared language that make it credible: "it" in a file name may be a word."""
 
 MIXED = 0.2
 """Share of English lines from which a translated page counts as partly English."""
 
 PAGES = 20
-"""Named per collection; the counts are of all."""
+"""Pages listed per collection; the counts are of all."""
 
 
 def untranslated(columns: Columns, shards: list[DocumentShard]) -> list[dict[str, Any]]:
-    """Per source and claimed language other than English: how many documents are in it, in English, or half each.
+    """Per source and declared language other than English: how many documents are in it, in English, or half each.
 
     English ones are kept as English where they are good text; copies of a page in several translations are duplicates.
     """

@@ -1,4 +1,4 @@
-"""Pairs of copies among all shards: one task per range of keys, so that memory does not grow with the corpus.
+"""Pairs of copies among all shards, by ranges of keys: a task's memory does not grow with the corpus.
 
 Each key's first document is paired with its others. Documents that share a band of their signatures are candidates:
 their whole signatures must agree well enough, so that texts that merely share a passage stay.

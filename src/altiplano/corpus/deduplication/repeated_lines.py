@@ -1,5 +1,5 @@
 """Lines that many web pages share are navigation and boilerplate (Llama 3, section 3.1.1: more than six times in 30
-million documents): they are cut out of every page, before anything is decided about it.
+million documents): they are removed from every page before it is filtered.
 """
 
 import hashlib

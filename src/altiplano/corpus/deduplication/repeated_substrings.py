@@ -1,4 +1,4 @@
-"""Stretches of text that occur again word for word (Lee et al. 2021, ExactSubstr): later copies are cut out.
+"""Substrings that occur again (Lee et al. 2021, ExactSubstr): later copies are removed.
 
 A partition of some shards is one byte string with its suffix array, in which suffixes that share their first ``least``
 bytes stand next to each other. Only the first in the partition stays.

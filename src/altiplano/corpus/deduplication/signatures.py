@@ -1,7 +1,7 @@
-"""What makes copies meet: for every document that passed the rules, 64-bit keys that it shares with its copies.
+"""For every document that passed the filters, 64-bit keys that it shares with its copies.
 
 Its exact keys are hashes of its text and, for web pages, of its address; its band keys come from its MinHash signature.
-A document whose text is already in its shard has no other keys: the first one speaks for it.
+A document whose text is already in its shard has no other keys: those of the first one stand for it.
 """
 
 from dataclasses import dataclass
@@ -43,10 +43,10 @@ class Fingerprints:
 
 
 def write_fingerprints(shard: DocumentShard, settings: DeduplicationConfig, folder: Path) -> None:
-    """Of one shard; the exact keys last."""
+    """Write the files of one shard; the exact keys last."""
     out = Fingerprints(folder, shard.number)
     columns = load_columns(shard, ["id", "text_hash", "domain", "url_hash", "reason"])
-    passed = np.flatnonzero(columns["reason"] == "")  # of an earlier run, too, what it kept
+    passed = np.flatnonzero(columns["reason"] == "")  # an earlier run's documents have its reasons
     text = text_keys(columns["text_hash"][passed])
     _, first = np.unique(text, return_index=True)
     first = passed[np.sort(first)]

@@ -64,7 +64,7 @@ class Processes:
     def _together(
         self, work: Callable[[Any], None], tasks: Iterable[Any], most: int
     ) -> Iterator[tuple[Any, Exception | None]]:
-        """At most ``most`` tasks wait or work at a time, so that millions of them cost nothing."""
+        """At most ``most`` tasks are submitted at a time: memory does not grow with their number."""
         waiting = iter(tasks)
         running: dict[Future[None], Any] = {}
         while True:

@@ -1,4 +1,4 @@
-"""DocumentShard tasks on a Ray cluster: the same functions, on every machine that sees the same files."""
+"""Shard tasks on a Ray cluster: the same functions, on every machine that sees the same files."""
 
 import os
 import socket
@@ -18,7 +18,7 @@ WAITING = 4
 
 @contextmanager
 def ray_engine(address: str | None, workers: int | None) -> Iterator[Engine]:
-    """Of the cluster at ``address``, or of one started on this machine with ``workers`` processors.
+    """The engine of the cluster at ``address``, or of one started on this machine with ``workers`` processors.
 
     Raises InputError when there is no such cluster.
     """

@@ -1,1 +1,1 @@
-"""What drops a document by its language, its heuristics, or a function of the user's."""
+"""Filters by language, by heuristics, and by functions of the caller."""

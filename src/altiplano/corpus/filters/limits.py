@@ -1,8 +1,8 @@
-"""The limits that apply to each domain × language, and why: general ones, or given way to trusted text.
+"""The limits that apply to each domain × language: general ones, or loosened to trusted text.
 
 A limit found on English web pages calls good text of other languages and kinds bad. As FineWeb-2 does, limits are
-looked up in the distribution of text that is trusted: each gives way until the share ``quality.trusted_share`` of the
-trusted documents passes it. It never becomes stricter: the trusted text of a language may be of one kind only.
+taken from the distribution of trusted text: each is loosened until the share ``quality.trusted_share`` of the trusted
+documents passes it, and never tightened, since the trusted text of a language may be of one kind only.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -18,7 +18,7 @@ from altiplano.recipe.units import Section
 Columns = Mapping[str, NDArray[Any]]
 
 MIN_TRUSTED = 30
-"""Documents of a group below which it says nothing about a limit."""
+"""Trusted documents below which a group's limits are not taken from them."""
 
 WEB_ONLY = {
     "punctuated_lines", "short_lines", "lines_per_word", "sentences", "braces", "boilerplate", "lorem_ipsum",
@@ -26,7 +26,7 @@ WEB_ONLY = {
 """C4's and FineWeb's rules, which were found on web pages."""
 
 FIRM = {"english", "lorem_ipsum", "listed_words", "personal_data"}
-"""Limits that trusted text does not move: what they count is unwanted wherever it is."""
+"""Limits that trusted text does not loosen: what they count is unwanted everywhere."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Limit:
         return self.column.replace("_", " ")
 
     def broken(self, values: NDArray[Any], limits: Any) -> NDArray[np.bool_]:
-        """Where a value is beyond its limit; NaN is beyond none."""
+        """Where a value is beyond its limit; NaN never is."""
         return values > limits if self.largest else values < limits
 
     def loosened(self, trusted: NDArray[Any], share: float) -> float:
@@ -97,7 +97,7 @@ def group_limits(columns: Columns, quality: QualityConfig, trusted: NDArray[np.b
 
 
 def limits_by_document(columns: Columns, groups: list[GroupLimits]) -> Callable[[str], NDArray[np.float64]]:
-    """A function from a column to each document's limit for it; NaN where the rule is not asked, as of code."""
+    """A function from a column to each document's limit for it; NaN where it does not apply, as to code."""
     names = np.array([f"{group.domain}.{group.language}" for group in groups] or [""])
     order = np.argsort(names)
     own = np.char.add(np.char.add(columns["domain"].astype(str), "."), columns["language"].astype(str))

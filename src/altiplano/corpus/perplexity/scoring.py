@@ -30,7 +30,7 @@ from altiplano.corpus.words import U64, mix, word_hashes
 from altiplano.recipe.quality import QualityConfig
 
 MIN_DOCUMENTS = 50
-"""Clusters in a group below which a model would measure little but its own scarcity."""
+"""Clusters in a group below which there is too little text for a model."""
 
 MODEL_BYTES = 16 * 2**20
 """Text per model: on a tenth of its data a model separates good from bad nearly as well (AUC 0.887 against 0.898)."""

@@ -2,8 +2,8 @@
 
 Checks are python-stdnum's. Ours are those that it lacks, and those in which it compares a birth date with today's: the
 same text must give the same result on every day. Sources of ours: each country's published definition of its number.
- A number whose check one random number in ten or more passes
-must have its name before it ("PESEL", "Steuer-ID", …); two letters and a letter of control need none.
+
+A number whose check one random number in ten passes must have its name before it ("PESEL", "Steuer-ID", …).
 """
 
 import re

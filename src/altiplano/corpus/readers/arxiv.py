@@ -1,6 +1,6 @@
-"""LaTeX as arXiv hands it out: single .tex files, a submission's archive, or one tar of many submissions' archives.
+"""LaTeX as arXiv distributes it: single .tex files, a submission's archive, or one tar of many submissions' archives.
 
-Files that another one brings in by ``\\input`` or ``\\include`` are joined with it; every other file is one document.
+Files that another one includes by ``\\input`` or ``\\include`` are joined with it; every other file is one document.
 """
 
 import io
@@ -19,7 +19,7 @@ INPUT = re.compile(r"(?<!\\)((?:\\\\)*+)\\(?:input|include|subfile)\s*+(?:\{([^{
 COMMENT = re.compile(r"(?<!\\)((?:\\\\)*+)%[^\n]*+")
 MAX_DEPTH = 10
 NEW_SHARE = 0.1
-"""Of a document's characters; one with fewer is an earlier one again, for another paper size."""
+"""Share of new characters; a document with fewer is another edition of an earlier one."""
 
 MAX_PROJECT_BYTES = 4 * MAX_RECORD_BYTES
 
@@ -76,12 +76,12 @@ def _text(name: str, data: bytes) -> Generator[BadRecord, None, str]:
     text, repair = decode(data)
     if repair:
         yield BadRecord(repair, name, lost=False)
-    return COMMENT.sub(r"\1%", text)  # an \input that is commented out brings nothing in
+    return COMMENT.sub(r"\1%", text)  # an \input that is commented out includes nothing
 
 
 def _documents(project: Project) -> Iterator[RawDocument | BadRecord]:
     brought = {target for name, text in project.items() for target in _inputs(project, name, text)}
-    roots = [name for name in project if name not in brought] or sorted(project)[:1]  # they may all bring in each other
+    roots = [name for name in project if name not in brought] or sorted(project)[:1]  # they may all include each other
     used: set[str] = set()
     for name in roots:
         parts = {name}

@@ -1,6 +1,5 @@
-"""Source code: a folder or an archive of projects, without what nobody wrote there and what a licence forbids.
-
-Programming languages, and what a repository holds that nobody wrote: by file name and by content.
+"""Source code: a folder or an archive of projects, without vendored, generated and minified files and data, and without
+files whose licence the recipe does not allow. Programming languages are told by file name and by content.
 """
 
 import json
@@ -158,7 +157,7 @@ def may_be_code(name: str) -> bool:
 
 
 def not_written(name: str, text: str) -> str:
-    """Why nobody wrote this file here: ``vendored``, ``generated``, ``minified``, ``data``; else empty."""
+    """Why a file is left out: ``vendored``, ``generated``, ``minified`` or ``data``; else empty."""
     if VENDORED & set(PurePosixPath(name.lower()).parts[:-1]):
         return "vendored"
     if GENERATED_NAMES.search(name) or GENERATED.search(text[:1000]):

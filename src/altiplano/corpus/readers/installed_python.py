@@ -1,4 +1,4 @@
-"""The running Python installation as a corpus: always there, offline, enough for a first run.
+"""The running Python installation as a corpus: offline, and enough for a first run.
 
 ``code``: the standard library's sources. ``reference``: the language reference's topics and the library's docstrings,
 read from the sources without importing them. ``web``: the long descriptions of the installed distributions.
@@ -43,7 +43,7 @@ def library() -> Path:
 
 
 def installation() -> dict[str, object]:
-    """What determines the harvest."""
+    """What determines the documents."""
     names = {f"{_name(d)}=={d.version}" for d in importlib.metadata.distributions() if d.metadata["Name"]}
     return {"python": platform.python_version(), "distributions": sorted(names)}
 

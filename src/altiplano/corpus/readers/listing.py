@@ -85,7 +85,7 @@ def _key(name: str) -> bytes:
 
 
 def plan(corpus: CorpusConfig) -> list[ShardTask]:
-    """DocumentShard tasks of all sources, in the recipe's order. They do not depend on how many workers there are."""
+    """Shard tasks of all sources, in the recipe's order. They do not depend on how many workers there are."""
     tasks: list[ShardTask] = []
     for source in corpus.sources:
         files = files_of(source, corpus.root)
@@ -112,7 +112,7 @@ def _batches(files: list[tuple[str, int]]) -> list[tuple[tuple[str, ...], int]]:
 
 
 def inputs(corpus: CorpusConfig) -> dict[str, Any]:
-    """Every raw input file with what tells its contents, for ``inputs.json``."""
+    """Every raw input file with what identifies its contents, for ``inputs.json``."""
     local = [source for source in corpus.sources if source.format != "python" and not is_remote(source.path)]
     listed = {source.name: files_of(source, corpus.root) for source in local}
     hashed = sum(size for files in listed.values() for _, size in files) <= HASHED_BYTES

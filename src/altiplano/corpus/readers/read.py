@@ -23,7 +23,8 @@ from altiplano.errors import InputError
 from altiplano.recipe.schema import CorpusConfig
 
 Reader = Callable[[Any], Iterable[RawDocument | BadRecord]]
-"""A caller's: a local file's path, or an object with ``open`` and ``name`` for a remote one, to its records."""
+"""From the path of a local file, or an object with ``open`` and ``name`` for a remote one, to its records. Their
+``place`` is replaced by the file's name and their number in it."""
 
 READERS = {
     "warc": warc.read,
@@ -34,7 +35,7 @@ READERS = {
     "parquet": parquet.read,
     "text": text.read,
 }
-"""By format; ``python`` and ``code`` have readers of another form."""
+"""By format; the readers of ``python`` and ``code`` take other arguments."""
 
 FORMATS = (*READERS, "code", "python")
 
@@ -82,7 +83,7 @@ def _records(task: ShardTask, name: str, readers: Mapping[str, Reader]) -> Itera
 
 
 def _from_callers_reader(reader: Reader, file: File, name: str) -> Iterator[RawDocument | BadRecord]:
-    """Its records under distinct places; what it raises costs the rest of the file."""
+    """Its records under distinct places; where it raises, the rest of the file is lost."""
     number = 0
     try:
         for number, record in enumerate(reader(file), 1):

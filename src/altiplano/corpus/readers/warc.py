@@ -13,7 +13,7 @@ from altiplano.corpus.readers.warc_records import IGNORED, Lost, Record, records
 DAMAGED = "damaged WARC"
 CUT = "cut off by the end of the file"
 PAGE_BYTES = 16 * 2**10
-"""Of an archive in which no page was found: what one takes there, about, with all that belongs to it."""
+"""Bytes that a page takes in an archive, about; used where no page was found."""
 
 META_BYTES = 4096
 META_CHARSET = re.compile(rb"<meta[^>]{0,200}?charset=[\"']?([a-zA-Z0-9_-]+)", re.IGNORECASE)
@@ -48,7 +48,7 @@ def _lost(lost: Lost, place: str, number: int, pages: int) -> BadRecord:
 
 
 def _page(record: Record, place: str) -> list[RawDocument | BadRecord]:
-    """The page, and what was mended in it; or why there is none."""
+    """The page, and what was repaired in it; or why there is none."""
     where = f"{place} {record.url}"
     kind = _media_type(record.headers.get("content-type", ""))
     if record.kind == "conversion" and kind == "text/plain":
@@ -99,14 +99,14 @@ def _media_type(value: str) -> str:
 
 
 def _family(kind: str) -> str:
-    """Few reasons, whatever servers write."""
+    """A content type as one of a few reasons, whatever servers write."""
     family = kind.partition("/")[0]
     known = family in ("text", "image", "video", "audio", "application", "font")
     return f"{family}/*" if known else "unknown"
 
 
 def _charset(declared: str, body: bytes) -> str | None:
-    """By the header, else by the first ``<meta>`` that stands in no comment."""
+    """The charset by the header, else by the first ``<meta>`` outside comments."""
     if match := HTTP_CHARSET.search(declared):
         return match[1]
     meta = META_CHARSET.search(_without_comments(body[:META_BYTES]))
