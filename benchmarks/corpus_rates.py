@@ -23,11 +23,11 @@ from typing import Any
 import altiplano
 from altiplano.corpus import curation
 from altiplano.corpus.execution import files
-from altiplano.corpus.execution.engine import InProcess
+from altiplano.corpus.execution.local import InProcess
 from altiplano.corpus.extraction.extract import extract
-from altiplano.corpus.filters import COPIES
+from altiplano.corpus.deduplication.clusters import COPIES
 from altiplano.corpus.readers.listing import plan
-from altiplano.corpus.readers.raw import Raw
+from altiplano.corpus.readers.raw import RawDocument
 from altiplano.corpus.readers.read import read
 from altiplano.recipe.load import load_recipe
 from altiplano.recipe.schema import CorpusConfig
@@ -72,7 +72,7 @@ def extraction(corpus: CorpusConfig, mode: str) -> dict[str, dict[str, float]]:
         for record in read(task):
             book["reading"] += time.process_time() - begun
             begun = time.process_time()
-            if isinstance(record, Raw):
+            if isinstance(record, RawDocument):
                 book["raw_bytes"] += record.size
                 book["text_bytes"] += len(extract(record, mode).encode())
             book["extraction"] += time.process_time() - begun

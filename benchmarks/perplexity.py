@@ -24,7 +24,7 @@ from altiplano.corpus.annotations.language import language_of
 from altiplano.corpus.extraction.html import text_of_html
 from altiplano.corpus.perplexity import model_file, ngram_model
 from altiplano.corpus.readers import warc
-from altiplano.corpus.readers.raw import Raw
+from altiplano.corpus.readers.raw import RawDocument
 from altiplano.corpus.words import word_hashes
 
 DEMANDED = 0.89
@@ -86,7 +86,7 @@ def read(corpus: Path) -> dict[str, list[tuple[str, str]]]:
     seen = set()
     for path in sorted(corpus.glob("web/*.warc.gz")):
         for page in warc.read(path, path.name):
-            if not isinstance(page, Raw):
+            if not isinstance(page, RawDocument):
                 continue
             text = text_of_html(page.text)
             if len(text) < MIN_CHARACTERS or text in seen:

@@ -30,7 +30,7 @@ def prepare(corpus: Path, folder: Path) -> Path:
 def load(way: str) -> Callable[[Path, Path], int]:
     from altiplano.corpus.extraction.html import MODES
     from altiplano.corpus.readers import warc
-    from altiplano.corpus.readers.raw import Raw
+    from altiplano.corpus.readers.raw import RawDocument
     from altiplano.tokens.shards import ShardWriter, token_dtype
     from altiplano.tokens.tokenizer import Tokenizer
 
@@ -46,7 +46,7 @@ def load(way: str) -> Callable[[Path, Path], int]:
         texts: dict[str, str] = {}
         for path in sorted((given / "web").iterdir()):
             for page in warc.read(path, path.name):
-                if isinstance(page, Raw):
+                if isinstance(page, RawDocument):
                     size += page.size
                     texts[page.place] = text_of_html(page.text)
         for name, text in filtering.texts(given / "prose.jsonl"):

@@ -34,7 +34,7 @@ def prepare(corpus: Path, folder: Path) -> Path:
 def load(way: str) -> Callable[[Path, Path], int]:
     from altiplano.corpus.extraction.html import MODES
     from altiplano.corpus.readers import warc
-    from altiplano.corpus.readers.raw import Raw
+    from altiplano.corpus.readers.raw import RawDocument
 
     text_of_html = MODES[way]
     text_of_html("<html><body><p>warm</p></body></html>")
@@ -44,7 +44,7 @@ def load(way: str) -> Callable[[Path, Path], int]:
         with output.open("w", encoding="utf-8") as lines:
             for path in sorted(given.iterdir()):
                 for page in warc.read(path, path.name):
-                    if isinstance(page, Raw):
+                    if isinstance(page, RawDocument):
                         size += page.size
                         lines.write(json.dumps({"id": page.place, "text": text_of_html(page.text)}) + "\n")
         return size

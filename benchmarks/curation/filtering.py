@@ -36,7 +36,7 @@ def prepare(corpus: Path, folder: Path) -> Path:
 
     from altiplano.corpus.extraction.extract import extract
     from altiplano.corpus.readers.listing import plan
-    from altiplano.corpus.readers.raw import Raw
+    from altiplano.corpus.readers.raw import RawDocument
     from altiplano.corpus.readers.read import read
     from altiplano.recipe.schema import CorpusConfig, SourceConfig
 
@@ -51,7 +51,7 @@ def prepare(corpus: Path, folder: Path) -> Path:
     with (given / "texts.jsonl").open("w", encoding="utf-8") as lines:
         for task in plan(CorpusConfig(root=corpus, sources=sources)):
             for record in read(task):
-                if isinstance(record, Raw) and (text := extract(record)).strip():
+                if isinstance(record, RawDocument) and (text := extract(record)).strip():
                     lines.write(json.dumps({"id": record.place, "text": text}) + "\n")
     return given
 
@@ -61,7 +61,7 @@ def load(way: str) -> Callable[[Path, Path], int]:
 
     from altiplano.corpus.annotations.language import language_of
     from altiplano.corpus.annotations.text_statistics import statistics
-    from altiplano.corpus.thresholds import limits_of
+    from altiplano.corpus.filters.limits import limits_of
     from altiplano.recipe.quality import ProseLimits
 
     wanted = {name.partition("_")[2] for name in LIMITS}

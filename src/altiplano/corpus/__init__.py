@@ -1,1 +1,1 @@
-"""Raw files to clean documents: sources, extraction, annotations, decisions, deduplication, held-out."""
+"""Raw files to clean documents: sources, extraction, annotations, filters, deduplication, held-out."""

@@ -1,4 +1,4 @@
-"""One shard task: raw files in, a table of annotated documents out. A document's fate is decided later."""
+"""One shard task: raw files in, a table of annotated documents out. Nothing is filtered here."""
 
 import hashlib
 import re
@@ -14,10 +14,11 @@ from altiplano.corpus.annotations.language import Language, declared_language, l
 from altiplano.corpus.annotations.word_lists import Listed, read_word_lists
 from altiplano.corpus.execution import files
 from altiplano.corpus.execution.time_limit import TookTooLongError, seconds_for, time_limit
+from altiplano.corpus.extensions import Extensions
 from altiplano.corpus.extraction.extract import cut, extract
 from altiplano.corpus.pii import detect
-from altiplano.corpus.readers.listing import Task
-from altiplano.corpus.readers.raw import Bad, Raw
+from altiplano.corpus.readers.listing import ShardTask
+from altiplano.corpus.readers.raw import BadRecord, RawDocument
 from altiplano.corpus.readers.read import read
 from altiplano.optional_imports import extra
 from altiplano.recipe.schema import CorpusConfig
@@ -45,6 +46,9 @@ COLUMNS = {
 """``text_hash`` is equal for texts that differ in white space only; ``document_hash`` is that of the whole document,
 which all pieces of a long one share."""
 
+RESERVED = (*COLUMNS, "perplexity", "bucket", "cluster", "keep", "reason", "split", "shard", "row")
+"""Names that no annotator may use."""
+
 
 def shard_path(folder: Path, number: int) -> Path:
     return folder / f"shard-{number:05d}.parquet"
@@ -58,29 +62,31 @@ def personal_path(folder: Path, number: int) -> Path:
     return folder / f"personal-{number:05d}.parquet"
 
 
-def annotate_shard(task: Task, corpus: CorpusConfig, salt: str, folder: Path) -> None:
-    """Writes the shard's documents, the hashes of its personal data and, last, its counts."""
+def annotate_shard(task: ShardTask, corpus: CorpusConfig, salt: str, folder: Path, extensions: Extensions) -> None:
+    """Write the shard's documents, the hashes of its personal data and, last, its counts."""
     counts = Counts(task.source.name)
     removed: list[tuple[str, str, str]] = []
-    arrow, schema = extra("pyarrow"), _schema()
-    tables = (arrow.Table.from_pylist(rows, schema) for rows in _chunks(task, corpus, salt, counts, removed))
+    arrow, schema = extra("pyarrow"), _schema(extensions)
+    chunks = _chunks(task, corpus, salt, extensions, counts, removed)
+    tables = (arrow.Table.from_pylist(rows, schema) for rows in chunks)
     files.write_tables(shard_path(folder, task.number), schema, tables)
     _write_personal(personal_path(folder, task.number), sorted(removed))
     files.write_json(counts_path(folder, task.number), counts.as_json())
 
 
-def give_up_shard(task: Task, reason: str, folder: Path) -> None:
-    """An empty shard in place of one that cannot be read, and why: it counts as a lost record."""
-    files.write_tables(shard_path(folder, task.number), _schema(), [])
+def skip_shard(task: ShardTask, reason: str, folder: Path, extensions: Extensions) -> None:
+    """Write an empty shard in place of one that cannot be read, and why: it counts as a lost record."""
+    files.write_tables(shard_path(folder, task.number), _schema(extensions), [])
     _write_personal(personal_path(folder, task.number), [])
     counts = Counts(task.source.name, given_up_bytes=task.size)
-    counts.add_bad(Bad(f"shard given up: {reason}", ", ".join(task.files)[:EXAMPLE]))
+    counts.add_bad(BadRecord(f"shard skipped: {reason}", ", ".join(task.files)[:EXAMPLE]))
     files.write_json(counts_path(folder, task.number), counts.as_json())
 
 
-def _schema() -> Any:
+def _schema(extensions: Extensions) -> Any:
     arrow = extra("pyarrow")
-    return arrow.schema([(name, getattr(arrow, kind)()) for name, kind in COLUMNS.items()])
+    kinds = COLUMNS | extensions.columns(RESERVED)
+    return arrow.schema([(name, getattr(arrow, kind)()) for name, kind in kinds.items()])
 
 
 def _write_personal(path: Path, removed: list[tuple[str, str, str]]) -> None:
@@ -99,13 +105,13 @@ class Counts:
     bytes: int = 0
     lost: int = 0
     given_up_bytes: int = 0
-    """Of raw files in which nobody knows how many records there are."""
+    """Size of the raw files of a shard that was skipped: how many records they hold is unknown."""
     bad: Counter[str] = field(default_factory=Counter)
     bad_bytes: Counter[str] = field(default_factory=Counter)
     examples: dict[str, str] = field(default_factory=dict)
     personal_data: Counter[str] = field(default_factory=Counter)
 
-    def add_bad(self, record: Bad) -> None:
+    def add_bad(self, record: BadRecord) -> None:
         self.bad[record.reason] += record.records
         self.bad_bytes[record.reason] += record.size
         if record.lost:
@@ -133,14 +139,19 @@ class Counts:
 
 
 def _chunks(
-    task: Task, corpus: CorpusConfig, salt: str, counts: Counts, removed: list[tuple[str, str, str]]
+    task: ShardTask,
+    corpus: CorpusConfig,
+    salt: str,
+    extensions: Extensions,
+    counts: Counts,
+    removed: list[tuple[str, str, str]],
 ) -> Iterator[list[dict[str, Any]]]:
     """Rows of about CHUNK_BYTES of text at a time, each ordered by id."""
     lists = word_lists(corpus)
     rows: list[dict[str, Any]] = []
     size = 0
-    for record in read(task):
-        if isinstance(record, Bad):
+    for record in read(task, extensions.readers):
+        if isinstance(record, BadRecord):
             counts.add_bad(record)
             continue
         counts.documents += 1
@@ -148,13 +159,15 @@ def _chunks(
         allowed = seconds_for(len(record.text))
         try:
             with time_limit(allowed):
-                found = _documents(record, task, corpus, lists)
+                found = _documents(record, task, corpus, lists, extensions)
         except TookTooLongError:
-            counts.add_bad(Bad(TOO_SLOW, f"{record.place}: over {allowed:.0f} s of processor time", size=record.size))
+            counts.add_bad(
+                BadRecord(TOO_SLOW, f"{record.place}: over {allowed:.0f} s of processor time", size=record.size)
+            )
             continue
         except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
-            # a text that trips a rule or a library costs itself, not its shard
-            counts.add_bad(Bad(f"cannot be annotated ({type(error).__name__})", f"{record.place}: {error}"))
+            # a document that raises is dropped alone
+            counts.add_bad(BadRecord(f"cannot be annotated ({type(error).__name__})", f"{record.place}: {error}"))
             continue
         for row, values in found:
             rows.append(row)
@@ -170,7 +183,7 @@ def _chunks(
 
 
 def _documents(
-    raw: Raw, task: Task, corpus: CorpusConfig, lists: dict[str, Listed]
+    raw: RawDocument, task: ShardTask, corpus: CorpusConfig, lists: dict[str, Listed], extensions: Extensions
 ) -> list[tuple[dict[str, Any], list[tuple[str, str]]]]:
     """The raw document's pieces (one, unless it is very long) and the personal data found in each."""
     name, domain = task.source.name, task.source.domain
@@ -197,7 +210,7 @@ def _documents(
             "english": known.english,
             "declared": declared,
             "code_language": code_language,
-            **measured(kept, known.code, code_language, lists, whole=len(pieces) == 1),
+            **measured(kept, known.code, code_language, lists, extensions, whole=len(pieces) == 1),
             "personal_data": 1000 * len(spans) / max(len(piece), 1),
             "personal_spans": len(spans),
             "document_hash": whole,
@@ -211,18 +224,27 @@ def word_lists(corpus: CorpusConfig) -> dict[str, Listed]:
     return read_word_lists({name: corpus.root / path for name, path in corpus.quality.word_lists.items()})
 
 
-def measured(text: str, language: str, code_language: str, lists: dict[str, Listed], *, whole: bool) -> dict[str, Any]:
+def measured(
+    text: str,
+    language: str,
+    code_language: str,
+    lists: dict[str, Listed],
+    extensions: Extensions,
+    *,
+    whole: bool,
+) -> dict[str, Any]:
     """The columns that follow from the text itself."""
     return {
         **text_statistics.statistics(text, language, lists.get(language) or lists.get("*")),
         **code_quality.code_quality(text, code_language, whole),
         "bytes": len(text.encode("utf-8")),
         "text_hash": _text_hash(text),
+        **extensions.annotate(text),
     }
 
 
 def _printable(text: str) -> str:
-    """File names may hold any bytes; those that are not UTF-8 are written ``\\udce9``, so that names stay different."""
+    """File names may hold any bytes; those that are not UTF-8 are written ``\\udce9``, so that names stay distinct."""
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 

@@ -1,34 +1,45 @@
-"""The curate stage on one page: from raw files to decided documents, resumable at every shard.
+"""The curate stage on one page: from raw files to training and held-out documents, resumable at every shard.
 
-Each step writes files under ``folder/steps`` that are whole or absent and depend on nothing but the recipe, the seed
-and the raw files. A run that was killed finds them and goes on; neither the engine nor the number of processes changes
-anything. What is decided about a document is computed from its columns whenever it is needed (``decided.py``); only
-what documents have to do with one another is stored.
+Each step writes files under ``folder/steps`` that are whole or absent and depend on nothing but the recipe, the seed,
+the raw files and the caller's functions. A run that was killed finds them and goes on; neither the engine nor the
+number of processes changes anything. A step adds columns to the documents' shards, which the later steps read.
 """
 
 import hashlib
 import json
 import shutil
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from altiplano.corpus import documents as cols
-from altiplano.corpus import filters
-from altiplano.corpus.annotate import annotate_shard, counts_path, give_up_shard, personal_path, shard_path
+from altiplano.corpus.annotate import (
+    COLUMNS,
+    RESERVED,
+    annotate_shard,
+    counts_path,
+    personal_path,
+    shard_path,
+    skip_shard,
+)
 from altiplano.corpus.audit.audit import audit
-from altiplano.corpus.deduplication.clusters import choose, find_clusters
-from altiplano.corpus.deduplication.repeated_text import cut_repeats
-from altiplano.corpus.documents import Shard, numbered
+from altiplano.corpus.deduplication.clusters import drop_duplicates, find_clusters
+from altiplano.corpus.deduplication.repeated_text import remove_repeated_text
+from altiplano.corpus.documents import LIGHT, DocumentShard, numbered, sample
 from altiplano.corpus.execution import files
-from altiplano.corpus.execution.engine import Engine, map_shards, open_engine
-from altiplano.corpus.filtered import Rules, decide
+from altiplano.corpus.execution.base import Engine
+from altiplano.corpus.execution.map_shards import map_shards, open_engine
+from altiplano.corpus.extensions import Annotator, Extensions, Filter
+from altiplano.corpus.filters.filter_documents import filter_documents
+from altiplano.corpus.filters.heuristics import prose_groups
+from altiplano.corpus.perplexity.ranks import drop_worst
 from altiplano.corpus.perplexity.scoring import score
 from altiplano.corpus.pii.detect import salt_of
 from altiplano.corpus.publish import part_path, publish_documents
-from altiplano.corpus.readers.listing import Task, inputs, plan
-from altiplano.corpus.splits import split
+from altiplano.corpus.readers.listing import ShardTask, inputs, plan
+from altiplano.corpus.readers.read import Reader, check_formats
+from altiplano.corpus.splits.split import split
 from altiplano.errors import InputError
 from altiplano.optional_imports import require
 from altiplano.recipe.schema import CorpusConfig
@@ -36,9 +47,6 @@ from altiplano.recipe.units import human_bytes
 
 # So many lost records never stop a run: a share means nothing in a handful.
 A_FEW = 10
-
-SAMPLE = 2000
-"""Documents per domain × language that thresholds, ranks and the audit's excerpts come from."""
 
 
 def curate(
@@ -48,68 +56,84 @@ def curate(
     workers: int | None = None,
     engine: str = "local",
     before: Path | None = None,
+    *,
+    filters: Sequence[Filter] = (),
+    annotators: Sequence[Annotator] = (),
+    readers: Mapping[str, Reader] | None = None,
 ) -> dict[str, Any]:
     """Write documents, hashes of personal data, counts, inputs and the audit into ``folder``; return counts.
 
-    ``before`` is an earlier result of this run: what it annotated in the same way is taken from it. Raises InputError,
-    naming the key, when there is nothing to read, too much of it is broken, or nothing is left.
+    ``before`` is an earlier result of this run: what it annotated in the same way is taken from it. ``filters`` are
+    asked about documents that pass the recipe's rules, ``annotators`` add columns, ``readers`` read the sources whose
+    ``format`` they are named by; all are functions of a module (``extensions.py``), and editing one counts as a change.
+
+    Raises InputError, naming the key or the function, when there is nothing to read, too much of it is broken, nothing
+    is left, or a function cannot be used.
     """
     require()
+    extensions = Extensions(tuple(filters), tuple(annotators), dict(readers or {}))
+    check_formats(corpus, extensions.readers)
+    extensions.columns(RESERVED)
     listing = inputs(corpus)
-    whole, annotation = _fingerprints(corpus, seed, listing)
+    whole, annotation = _fingerprints(corpus, seed, listing, extensions)
     steps = folder / "steps"
     if not _finished(folder, whole):
         _start_or_resume(folder, steps, whole)
         if before is not None:
             _take_annotations(before, steps, annotation)
         with open_engine(engine, workers) as opened:
-            result = _steps(corpus, seed, folder, steps, opened)
+            result = _steps(corpus, seed, folder, steps, opened, extensions)
         files.write_json(folder / "inputs.json", {"fingerprint": whole, "annotation": annotation, **listing})
         files.write_json(folder / "audit.json", result)  # last: its presence means that all is there
     shutil.rmtree(steps, ignore_errors=True)
     return _counts(files.read_json(folder / "audit.json"))
 
 
-def _steps(corpus: CorpusConfig, seed: int, folder: Path, steps: Path, engine: Engine) -> dict[str, Any]:
-    """Read, annotate, decide, publish; returns the audit."""
-    salt = salt_of(seed)
+def _steps(
+    corpus: CorpusConfig, seed: int, folder: Path, steps: Path, engine: Engine, extensions: Extensions
+) -> dict[str, Any]:
+    """Every step in order; returns the audit."""
+    quality, salt = corpus.quality, salt_of(seed)
+    shards, counted = _read_and_annotate(corpus, salt, steps, engine, extensions)
+    shards = remove_repeated_text(shards, corpus, extensions, steps, engine)
+
+    groups = prose_groups(sample("sample", shards, LIGHT, steps / "sample", engine), corpus)
+    names = [name for name in (*COLUMNS, *extensions.columns(RESERVED)) if name != "text"]
+    shards = filter_documents(shards, corpus, groups, extensions.filters, names, steps, engine)
+    shards = find_clusters(shards, _earlier(corpus, shards), corpus.deduplication, steps, engine)
+    shards = score(shards, quality, seed, steps, engine)
+    shards, ranks = drop_worst(shards, quality.perplexity_drop, steps, engine)
+    shards = drop_duplicates(shards, steps, engine)
+    shards, overlap = split(shards, corpus, steps, engine)
+
+    publish_documents(shards, folder / "documents", engine)
+    for shard in shards:
+        files.link(personal_path(steps, shard.number), part_path(folder / "personal_data", shard))
+    files.write_json(folder / "counts.json", counted)
+    parts = [replace(shard, path=part_path(folder / "documents", shard), added=()) for shard in shards]
+    return audit(parts, counted, overlap, salt, corpus, groups, ranks, steps, engine)
+
+
+def _read_and_annotate(
+    corpus: CorpusConfig, salt: str, steps: Path, engine: Engine, extensions: Extensions
+) -> tuple[list[DocumentShard], list[dict[str, Any]]]:
+    """The annotated shards, and what was read and lost for each."""
     tasks = plan(corpus)
     map_shards(
         "reading",
-        partial(annotate_shard, corpus=corpus, salt=salt, folder=steps),
+        partial(annotate_shard, corpus=corpus, salt=salt, folder=steps, extensions=extensions),
         tasks,
         lambda task: counts_path(steps, task.number),
         lambda task: task.size,
         engine,
-        partial(give_up_shard, folder=steps),
+        partial(skip_shard, folder=steps, extensions=extensions),
     )
     counted = [files.read_json(counts_path(steps, task.number)) for task in tasks]
     _check_readable(corpus, tasks, counted)
-    shards = numbered([shard_path(steps, task.number) for task in tasks])
-    shards = cut_repeats(shards, corpus, steps, engine)
-    everything = [*shards, *_earlier(corpus, shards)]
-
-    groups = filters.prose_groups(cols.sample(shards, cols.load_columns, SAMPLE), corpus)
-    rules = Rules(corpus, groups, steps)
-    rules = replace(rules, clusters=find_clusters(everything, rules, engine))
-    rules = replace(rules, scores=score(shards, rules, seed, engine))
-    ranks = filters.perplexity_ranks(
-        cols.sample(shards, partial(decide, rules=rules), SAMPLE), corpus.quality.perplexity_drop
-    )
-    rules = replace(rules, ranks=ranks)
-    rules = replace(rules, dropped_duplicates=choose(shards, rules))
-    _check_left(shards, rules)
-    parted, overlap = split(shards, rules, engine)
-
-    publish_documents(shards, rules, parted, folder / "documents", engine)
-    for shard in shards:
-        files.link(personal_path(steps, shard.number), part_path(folder / "personal_data", shard))
-    files.write_json(folder / "counts.json", counted)
-    parts = [replace(shard, path=part_path(folder / "documents", shard)) for shard in shards]
-    return audit(parts, counted, overlap, salt, corpus, groups, ranks, SAMPLE)
+    return numbered([shard_path(steps, task.number) for task in tasks]), counted
 
 
-def _earlier(corpus: CorpusConfig, shards: list[Shard]) -> list[Shard]:
+def _earlier(corpus: CorpusConfig, shards: list[DocumentShard]) -> list[DocumentShard]:
     """The documents of earlier runs. Raises InputError when a folder has none."""
     found: list[Path] = []
     for folder in corpus.deduplication.against:
@@ -120,7 +144,7 @@ def _earlier(corpus: CorpusConfig, shards: list[Shard]) -> list[Shard]:
     return numbered(found, shards[-1].first + shards[-1].rows, len(shards), earlier=True)
 
 
-def _fingerprints(corpus: CorpusConfig, seed: int, listing: dict[str, Any]) -> tuple[str, str]:
+def _fingerprints(corpus: CorpusConfig, seed: int, listing: dict[str, Any], extensions: Extensions) -> tuple[str, str]:
     """Of all that determines the result, and of all that determines the annotations; where the corpus lies does not."""
     settings: dict[str, Any] = corpus.model_dump(mode="json", exclude={"root"})
     later = ("quality", "languages", "deduplication", "heldout", "benchmarks", "max_bad_records")
@@ -130,7 +154,8 @@ def _fingerprints(corpus: CorpusConfig, seed: int, listing: dict[str, Any]) -> t
     def digest(*parts: Any) -> str:
         return hashlib.sha256(json.dumps([*parts, seed, listing], sort_keys=True).encode()).hexdigest()
 
-    return digest(settings), digest(read, sorted(cols.COLUMNS))
+    own = extensions.fingerprint(filters=True), extensions.fingerprint(filters=False)
+    return digest(settings, *own[0]), digest(read, sorted(COLUMNS), *own[1])
 
 
 def _finished(folder: Path, fingerprint: str) -> bool:
@@ -161,7 +186,7 @@ def _take_annotations(before: Path, steps: Path, annotation: str) -> None:
         files.write_json(counts_path(steps, number), counts)
 
 
-def _check_readable(corpus: CorpusConfig, tasks: list[Task], counted: list[dict[str, Any]]) -> None:
+def _check_readable(corpus: CorpusConfig, tasks: list[ShardTask], counted: list[dict[str, Any]]) -> None:
     lost, read = sum(c["lost"] for c in counted), sum(c["documents"] for c in counted)
     worst = max((bad for c in counted for bad in c["bad"]), key=lambda bad: bad["count"], default=None)
     what = f" (most often: {worst['reason']}, such as {worst['example']})" if worst else ""
@@ -171,10 +196,10 @@ def _check_readable(corpus: CorpusConfig, tasks: list[Task], counted: list[dict[
                 f"corpus.sources {source.name!r}: {source.path!r} matches no {source.format} document{what}; "
                 "check path and format"
             )
-    given_up = sum(c["given_up_bytes"] for c in counted)
-    if given_up > corpus.max_bad_records * sum(task.size for task in tasks):
+    skipped = sum(c["given_up_bytes"] for c in counted)
+    if skipped > corpus.max_bad_records * sum(task.size for task in tasks):
         raise InputError(
-            f"corpus.max_bad_records: {human_bytes(given_up)} of raw files cannot be read{what}; "
+            f"corpus.max_bad_records: {human_bytes(skipped)} of raw files cannot be read{what}; "
             "repair them or allow more"
         )
     if lost > max(A_FEW, corpus.max_bad_records * (lost + read)):
@@ -182,21 +207,6 @@ def _check_readable(corpus: CorpusConfig, tasks: list[Task], counted: list[dict[
             f"corpus.max_bad_records: {lost:,} of {lost + read:,} records cannot be read{what}; "
             "repair them or allow more"
         )
-
-
-def _check_left(shards: list[Shard], rules: Rules) -> None:
-    """Raise InputError, with the most frequent reason, when every document is dropped."""
-    reasons: dict[str, int] = {}
-    for shard in shards:
-        for reason in decide(shard, rules)["reason"].tolist():
-            if not reason:
-                return
-            reasons[reason] = reasons.get(reason, 0) + 1
-    name = max(sorted(reasons), key=lambda reason: reasons[reason])
-    raise InputError(
-        f"corpus.quality keeps none of {sum(reasons.values()):,} documents ({reasons[name]:,} dropped as {name!r}); "
-        "relax corpus.quality or corpus.languages"
-    )
 
 
 def _counts(result: dict[str, Any]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from altiplano.corpus.audit.audit import groups_of
 from altiplano.corpus.execution import files
-from altiplano.corpus.thresholds import Group
+from altiplano.corpus.filters.limits import GroupLimits
 from altiplano.errors import InputError
 from altiplano.optional_imports import extra
 from altiplano.recipe.schema import CorpusConfig
@@ -32,7 +32,7 @@ class Curated:
         return sorted((self.folder / "documents").glob("part-*.parquet"))
 
     @cached_property
-    def groups(self) -> list[Group]:
+    def groups(self) -> list[GroupLimits]:
         return groups_of(self.audit["thresholds"])
 
 

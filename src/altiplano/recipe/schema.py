@@ -15,7 +15,6 @@ from altiplano.recipe.quality import QualityConfig
 from altiplano.recipe.units import Bytes, Count, Section
 
 Domain = Literal["web", "academic", "reference", "code"]
-Format = Literal["warc", "latex", "jats", "mediawiki", "jsonl", "parquet", "text", "code", "python"]
 Fraction = Field(ge=0, le=1)
 
 
@@ -75,7 +74,10 @@ class SourceConfig(Section):
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$")
     domain: Domain
-    format: Format
+    format: str = Field(
+        pattern=r"^[a-z0-9][a-z0-9-]*$",
+        description="warc, latex, jats, mediawiki, jsonl, parquet, text, code or python, or that of a reader in Python",
+    )
     path: str = ""
     max_documents: Count | None = Field(None, gt=0)
     max_bytes: Bytes | None = Field(None, gt=0, description="stop reading this source after so much raw text")

@@ -1,1 +1,1 @@
-"""Columns added to a document. They describe; ``decisions.py`` decides."""
+"""Columns that describe a document; ``filters/`` drops documents by them."""

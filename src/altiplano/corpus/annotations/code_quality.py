@@ -19,7 +19,7 @@ GENERATED = re.compile(
     re.IGNORECASE,
 )
 HEAD = 1500
-"""Characters in which a file says that a program wrote it."""
+"""Characters at the beginning in which a file says that it is generated."""
 
 MAX_PARSED = 500_000
 """Characters of the longest Python file that is parsed."""

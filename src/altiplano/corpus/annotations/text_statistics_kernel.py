@@ -1,4 +1,4 @@
-"""The counting loops behind ``statistics.py``, in Numba: one over characters and lines, one over word n-grams."""
+"""The counting loops behind ``text_statistics.py``, in Numba: one over characters and lines, one over word n-grams."""
 
 import functools
 import unicodedata

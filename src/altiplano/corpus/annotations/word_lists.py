@@ -1,6 +1,6 @@
-"""The user's word lists (insults, adult terms, whatever a recipe wants to count), none of which is shipped here.
+"""The user's word lists, such as insults or adult terms, none of which is shipped here; and function words.
 
-A few of each language's most frequent function words: running text has some, lists and menus have none.
+Of function words each language's most frequent ones: running text has some, lists and menus have none.
 """
 
 import hashlib

@@ -1,20 +1,38 @@
-"""What happened to the raw text: the numbers behind the report's funnel, and text by which to judge each rule."""
+"""What happened to the raw text: the numbers of the report's funnel, and examples of what each filter dropped."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from math import isfinite
+from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from altiplano.corpus.audit.examples import samples, untranslated
-from altiplano.corpus.documents import LIGHT, Columns, Shard, load_columns, sample
-from altiplano.corpus.filters import STEPS, Ranks
-from altiplano.corpus.publish import DECIDED
-from altiplano.corpus.thresholds import WEB_ONLY, Group, limits_of
+from altiplano.corpus.deduplication.clusters import COPIES
+from altiplano.corpus.documents import LIGHT, SAMPLE, Columns, DocumentShard, load_columns, sample, summarise
+from altiplano.corpus.execution.base import Engine
+from altiplano.corpus.filters.heuristics import HEURISTICS, LANGUAGE_REASONS
+from altiplano.corpus.filters.limits import WEB_ONLY, GroupLimits, limits_of
+from altiplano.corpus.perplexity.ranks import Ranks
+from altiplano.corpus.publish import FILTERED
 from altiplano.recipe.schema import CorpusConfig
 
+FUNNEL = (
+    ("extracted", ("no text",)),
+    ("language", LANGUAGE_REASONS),
+    ("heuristics", HEURISTICS),
+    ("perplexity", ("perplexity",)),
+    ("exact duplicates", COPIES[:1]),
+    ("near duplicates", COPIES[1:]),
+    ("held-out overlap", ("overlaps training",)),
+    ("decontamination", ("benchmark text",)),
+)
+"""Each step and the reasons it drops documents for. Reasons of the caller's filters come after the heuristics."""
+
+KEY = ("domain", "language", "reason", "split")
 Key = tuple[str, str, str, str]
-"""Domain, language, reason, split."""
 
 
 @dataclass
@@ -25,14 +43,23 @@ class Tally:
     bytes: Counter[Key] = field(default_factory=Counter)
 
     def add(self, columns: Columns) -> None:
-        names = (columns[name].tolist() for name in ("domain", "language", "reason", "split", "bytes"))
-        for domain, language, reason, split, size in zip(*names, strict=True):
-            self.documents[domain, language, reason, split] += 1
+        """``documents`` is how many a row stands for."""
+        names = (columns[name].tolist() for name in (*KEY, "documents", "bytes"))
+        for domain, language, reason, split, documents, size in zip(*names, strict=True):
+            self.documents[domain, language, reason, split] += documents
             self.bytes[domain, language, reason, split] += size
+
+    def columns(self) -> Columns:
+        """A row per key."""
+        keys = list(self.documents)
+        found = {name: np.array([key[at] for key in keys], object) for at, name in enumerate(KEY)}
+        for name, counts in (("documents", self.documents), ("bytes", self.bytes)):
+            found[name] = np.array([counts[key] for key in keys], np.int64)
+        return found
 
     def by(self, kept: bool, *names: str) -> list[dict[str, Any]]:
         """Kept or dropped documents, summed up by some of the key's parts."""
-        places = [("domain", "language", "reason", "split").index(name) for name in names]
+        places = [KEY.index(name) for name in names]
         sums: dict[tuple[str, ...], list[int]] = {}
         for key, documents in self.documents.items():
             if (key[2] == "") == kept:
@@ -46,8 +73,11 @@ class Tally:
 
     def left(self) -> Iterator[tuple[str, Counter[str], int]]:
         """After each step: its name, documents by ``domain.language``, and bytes of text in all."""
+        known = {reason for _, reasons in FUNNEL for reason in reasons}
+        own = tuple(sorted({key[2] for key in self.documents} - known - {""}))
+        own_step = (("filters", own),) if own else ()
         gone: set[str] = set()
-        for step, reasons in (("", ()), *STEPS):
+        for step, reasons in (("", ()), *FUNNEL[:3], *own_step, *FUNNEL[3:]):
             gone.update(reasons)
             documents: Counter[str] = Counter()
             size = 0
@@ -59,39 +89,36 @@ class Tally:
 
 
 def audit(
-    parts: list[Shard],
+    parts: list[DocumentShard],
     counted: list[dict[str, Any]],
     overlap: dict[str, Any],
     salt: str,
     corpus: CorpusConfig,
-    groups: list[Group],
+    groups: list[GroupLimits],
     ranks: Mapping[str, Ranks],
-    most: int,
+    steps: Path,
+    engine: Engine,
 ) -> dict[str, Any]:
     """Of the published parts. ``counted`` are the shards' counts, ``groups`` and ``ranks`` the limits that were
-    applied; excerpts are of at most ``most`` documents of each domain × language."""
+    applied; excerpts are of at most ``SAMPLE`` documents of each domain × language."""
     raw = {"documents": sum(c["documents"] for c in counted), "bytes": sum(c["bytes"] for c in counted)}
     found: Counter[str] = Counter()
     for counts in counted:
         found.update(counts["personal_data"])
     tally = Tally()
-
-    def load(part: Shard) -> Columns:
-        columns = load_columns(part, [*LIGHT, *DECIDED])
-        tally.add(columns)
-        return columns
-
-    some = sample(parts, load, most)
-    steps = list(tally.left())
+    for counts in summarise("counts", _tally, parts, steps / "tally", engine):
+        tally.add(counts)
+    some = sample("examples", parts, [*LIGHT, *FILTERED], steps / "examples", engine)
+    left = list(tally.left())
     return {
         "raw": raw,
         # of the documents after long ones were cut, as in every other step: shares of one another make sense then
         "funnel": [
-            {"step": "read", "documents": sum(steps[0][1].values()), "bytes": raw["bytes"]},
-            *({"step": step, "documents": sum(left.values()), "bytes": size} for step, left, size in steps[1:]),
+            {"step": "read", "documents": sum(left[0][1].values()), "bytes": raw["bytes"]},
+            *({"step": step, "documents": sum(by_group.values()), "bytes": size} for step, by_group, size in left[1:]),
         ],
         "groups": [
-            {"group": group, "documents": [left[group] for _, left, _ in steps]} for group in sorted(steps[0][1])
+            {"group": group, "documents": [by_group[group] for _, by_group, _ in left]} for group in sorted(left[0][1])
         ],
         "dropped": tally.by(False, "reason", "domain", "language"),
         "kept": tally.by(True, "domain", "language", "split"),
@@ -109,12 +136,19 @@ def audit(
         "bad_records": _bad(counted),
         "heldout_overlap": overlap,
         "examples": samples(some, parts, corpus, groups),
-        "sampled": {"per_group": most, "documents": len(some["id"])},
+        "sampled": {"per_group": SAMPLE, "documents": len(some["id"])},
         "salt": salt,
     }
 
 
-def _thresholds(groups: list[Group], corpus: CorpusConfig) -> dict[str, Any]:
+def _tally(part: DocumentShard) -> Columns:
+    columns = load_columns(part, [*KEY, "bytes"])
+    tally = Tally()
+    tally.add(columns | {"documents": np.ones(part.rows, np.int64)})
+    return tally.columns()
+
+
+def _thresholds(groups: list[GroupLimits], corpus: CorpusConfig) -> dict[str, Any]:
     """The general limits, and for each domain × language its basis and those that gave way to trusted text."""
     general = {limit.column: limit for limit in limits_of(corpus.quality.prose)}
     return {
@@ -135,11 +169,11 @@ def _thresholds(groups: list[Group], corpus: CorpusConfig) -> dict[str, Any]:
     }
 
 
-def groups_of(thresholds: Mapping[str, Any]) -> list[Group]:
+def groups_of(thresholds: Mapping[str, Any]) -> list[GroupLimits]:
     """The limits that an audit's ``thresholds`` say were applied, per domain × language."""
     general = {limit["column"]: limit["limit"] for limit in thresholds["general"]}
     return [
-        Group(
+        GroupLimits(
             group["domain"],
             group["language"],
             {

@@ -1,6 +1,6 @@
-"""Text by which a person can judge a rule in a minute: some that it dropped, and what it only just kept.
+"""Examples by which a person can judge a filter: documents that it dropped, and those that it only just kept.
 
-English pages inside translated collections: ``react-de.jsonl.gz`` claims German, and most of it still is English.
+Also English pages inside translated collections: ``react-de.jsonl.gz`` declares German, and much of it is English.
 """
 
 from collections.abc import Callable
@@ -9,31 +9,32 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from altiplano.corpus.documents import Columns, Shard
+from altiplano.corpus.documents import Columns, DocumentShard, group_names
 from altiplano.corpus.execution import files
-from altiplano.corpus.filters import group_names
-from altiplano.corpus.thresholds import Group, limits_by_document, limits_of
+from altiplano.corpus.filters.limits import GroupLimits, limits_by_document, limits_of
 from altiplano.recipe.schema import CorpusConfig
 
 EXAMPLES = 3
-"""Per rule and side."""
+"""Per reason, of the dropped and of the kept."""
 
 EXCERPT = 500
 """Characters."""
 
 
-class Rule(NamedTuple):
-    """A rule that compares numbers: each document's value and limit (NaN where it is not asked)."""
+class Comparison(NamedTuple):
+    """A filter that compares numbers: each document's value and limit (NaN where it does not apply)."""
 
     values: NDArray[np.float64]
     limits: NDArray[np.float64]
     largest: bool
 
 
-def samples(columns: Columns, shards: list[Shard], corpus: CorpusConfig, groups: list[Group]) -> list[dict[str, Any]]:
+def samples(
+    columns: Columns, shards: list[DocumentShard], corpus: CorpusConfig, groups: list[GroupLimits]
+) -> list[dict[str, Any]]:
     """Per reason up to three dropped documents, the lowest ids first, and the three kept ones nearest to the limit.
 
-    Of a duplicate the document that was kept in its place stands on the kept side.
+    For a duplicate the kept document is the one that stayed of its cluster.
     """
     limits = limits_by_document(columns, groups)
     chosen: list[tuple[int, dict[str, Any]]] = []
@@ -62,17 +63,17 @@ def samples(columns: Columns, shards: list[Shard], corpus: CorpusConfig, groups:
 
 def _rule(
     reason: str, columns: Columns, corpus: CorpusConfig, limits: Callable[[str], NDArray[np.float64]]
-) -> Rule | None:
-    """The rule of a reason; None for one that compares no numbers. For code the limits of code stand."""
+) -> Comparison | None:
+    """The comparison behind a reason; None for one that compares no numbers. For code the limits of code count."""
     code = columns["domain"] == "code"
     if reason == "perplexity":
-        return Rule(columns["perplexity"], _worst_kept(columns), True)
+        return Comparison(columns["perplexity"], _worst_kept(columns), True)
     if reason == "too short":
         whole = np.full(len(code), float(corpus.quality.min_characters))
-        return Rule(columns["characters"].astype(np.float64), whole, False)
+        return Comparison(columns["characters"].astype(np.float64), whole, False)
     if reason == "language uncertain":
         least = np.where(code, np.nan, corpus.quality.min_language_score)
-        return Rule(columns["language_score"].astype(np.float64), least, False)
+        return Comparison(columns["language_score"].astype(np.float64), least, False)
     prose = next((limit for limit in limits_of(corpus.quality.prose) if limit.reason == reason), None)
     of_code = next((limit for limit in limits_of(corpus.quality.code) if limit.reason == reason), None)
     limit = prose or of_code
@@ -81,7 +82,7 @@ def _rule(
     asked = limits(limit.column)
     if of_code:
         asked = np.where(code, of_code.general, asked)
-    return Rule(columns[limit.column].astype(np.float64), asked, limit.largest)
+    return Comparison(columns[limit.column].astype(np.float64), asked, limit.largest)
 
 
 def _worst_kept(columns: Columns) -> NDArray[np.float64]:
@@ -93,20 +94,20 @@ def _worst_kept(columns: Columns) -> NDArray[np.float64]:
     return highest[number]
 
 
-def _borderline(rule: Rule, keep: NDArray[np.bool_]) -> NDArray[np.int64]:
+def _borderline(rule: Comparison, keep: NDArray[np.bool_]) -> NDArray[np.int64]:
     """The kept documents whose values come nearest to their limits."""
     asked = np.flatnonzero(keep & ~np.isnan(rule.values) & ~np.isnan(rule.limits))
     distance = np.abs(rule.limits[asked] - rule.values[asked])
     return asked[np.argsort(distance, kind="stable")][:EXAMPLES]
 
 
-def _numbers(rule: Rule | None, document: int) -> dict[str, float | None]:
+def _numbers(rule: Comparison | None, document: int) -> dict[str, float | None]:
     numbers = (rule.values[document], rule.limits[document]) if rule else (np.nan, np.nan)
     value, limit = (None if np.isnan(number) else round(float(number), 4) for number in numbers)
     return {"value": value, "limit": limit}
 
 
-def _cells(columns: Columns, which: NDArray[np.int64], shards: list[Shard]) -> dict[int, dict[str, str]]:
+def _cells(columns: Columns, which: NDArray[np.int64], shards: list[DocumentShard]) -> dict[int, dict[str, str]]:
     """Excerpt and address of each document, shard by shard."""
     found = {}
     for shard in np.unique(columns["shard"][which]):
@@ -119,17 +120,17 @@ def _cells(columns: Columns, which: NDArray[np.int64], shards: list[Shard]) -> d
 
 
 MIN_TRANSLATED = 2
-"""Documents in the claimed language that make a claim credible: "it" in a file name may be a word."""
+"""Documents in the declared language that make it credible: "it" in a file name may be a word."""
 
 MIXED = 0.2
 """Share of English lines from which a translated page counts as partly English."""
 
 PAGES = 20
-"""Named per collection; the counts are of all."""
+"""Pages listed per collection; the counts are of all."""
 
 
-def untranslated(columns: Columns, shards: list[Shard]) -> list[dict[str, Any]]:
-    """Per source and claimed language other than English: how many documents are in it, in English, or half each.
+def untranslated(columns: Columns, shards: list[DocumentShard]) -> list[dict[str, Any]]:
+    """Per source and declared language other than English: how many documents are in it, in English, or half each.
 
     English ones are kept as English where they are good text; copies of a page in several translations are duplicates.
     """
@@ -159,7 +160,7 @@ def untranslated(columns: Columns, shards: list[Shard]) -> list[dict[str, Any]]:
     return found
 
 
-def _page(columns: Columns, document: int, shards: list[Shard]) -> dict[str, str]:
+def _page(columns: Columns, document: int, shards: list[DocumentShard]) -> dict[str, str]:
     path = shards[int(columns["shard"][document])].path
     page = files.read_row(path, int(columns["row"][document]), ["text", "url"])
     return {

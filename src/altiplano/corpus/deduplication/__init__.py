@@ -1,1 +1,1 @@
-"""Duplicates: the same text, and nearly the same text."""
+"""Exact and near duplicates, repeated lines and repeated substrings."""

@@ -1,8 +1,7 @@
 """Which documents are copies of one another, and which of them stays.
 
-Memory is bounded by the documents that have copies: some 100 bytes for each.
-
-Connected components of a graph given by its edges.
+Clusters are the connected components of a graph whose edges are pairs of copies. Memory is bounded by the documents
+that have copies: some 100 bytes for each.
 """
 
 from functools import partial
@@ -13,87 +12,138 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from altiplano.corpus import filters
 from altiplano.corpus.deduplication.edges import EdgeTask, edge_tasks, write_edges
 from altiplano.corpus.deduplication.signatures import Fingerprints, write_fingerprints
-from altiplano.corpus.documents import Shard, load_columns
+from altiplano.corpus.documents import Columns, DocumentShard, add_columns, load_columns, summarise
 from altiplano.corpus.execution import files
-from altiplano.corpus.execution.engine import Engine, map_shards
-from altiplano.corpus.filtered import Rules, decide, within
+from altiplano.corpus.execution.base import Engine
+from altiplano.corpus.execution.map_shards import map_shards
+from altiplano.recipe.schema import DeduplicationConfig
 
 CLUSTER = np.dtype([("document", "<i8"), ("cluster", "S32"), ("earlier", "?")])
 """``cluster`` is the lowest id among the copies; ``earlier`` says that one of them is in an earlier run."""
 
+COPIES = ("exact duplicate", "near duplicate", "in an earlier run")
+"""Reasons."""
+
 DROPPED_DUPLICATE = np.dtype([("document", "<i8"), ("reason", "<u1")])
-"""``reason`` is a place in ``filters.COPIES``."""
+"""``reason`` is a place in COPIES."""
 
 
-def find_clusters(shards: list[Shard], rules: Rules, engine: Engine) -> Path:
-    """Write a CLUSTER record for every document that has a copy, ascending. ``shards`` include earlier runs'."""
-    path, folder, settings = rules.steps / "clusters.npy", rules.steps / "fingerprints", rules.corpus.deduplication
-    if path.exists():
-        return path
+def find_clusters(
+    shards: list[DocumentShard],
+    earlier: list[DocumentShard],
+    settings: DeduplicationConfig,
+    steps: Path,
+    engine: Engine,
+) -> list[DocumentShard]:
+    """The shards with ``cluster``: the lowest id among a document's copies, its own where it has none."""
+    path = steps / "clusters.npy"
+    if not path.exists():
+        _write_clusters([*shards, *earlier], settings, steps, engine)
+    return add_columns("clusters", partial(_clusters, path=path), shards, steps / "clusters", engine)
+
+
+def _write_clusters(shards: list[DocumentShard], settings: DeduplicationConfig, steps: Path, engine: Engine) -> None:
+    """Write a CLUSTER record for every document that has a copy, ascending."""
+    folder = steps / "fingerprints"
     map_shards(
         "fingerprints",
-        partial(write_fingerprints, rules=rules, settings=settings, folder=folder),
+        partial(write_fingerprints, settings=settings, folder=folder),
         shards,
         lambda shard: Fingerprints(folder, shard.number).exact,
         lambda shard: shard.size,
         engine,
     )
     keys = sum(_keys(Fingerprints(folder, shard.number)) for shard in shards)
-    tasks = edge_tasks(keys, rules.steps / "edges")
+    tasks = edge_tasks(keys, steps / "edges")
     work = partial(write_edges, shards=shards, folder=folder, min_similarity=settings.min_similarity)
     map_shards("duplicates", work, tasks, _path, lambda task: task.size, engine)
     edges = np.unique(np.concatenate([np.load(task.path) for task in tasks]), axis=0)
     nodes, ends = np.unique(edges, return_inverse=True)
     left, right = ends.reshape(-1, 2).T
-    ids, earlier = _ids(nodes, shards)
+    ids, earlier = _ids(nodes, shards, folder)
     order = np.lexsort((ids, ~earlier))  # a document of an earlier run comes before all of this one
     rank = np.empty(len(order), np.int64)
     rank[order] = np.arange(len(order))
     lowest = components(len(nodes), rank[left], rank[right])[rank]
     records = np.zeros(len(nodes), CLUSTER)
     records["document"], records["cluster"], records["earlier"] = nodes, ids[order][lowest], earlier[order][lowest]
-    files.save_array(path, records)
-    return path
+    files.save_array(steps / "clusters.npy", records)
 
 
-def choose(shards: list[Shard], rules: Rules) -> Path:
-    """Write a LOSER record for every copy that goes: of the survivors of a cluster only the lowest id stays."""
-    path = rules.steps / "losers.npy"
-    if path.exists():
-        return path
-    assert rules.clusters is not None
-    records = np.load(rules.clusters)
-    parts: list[dict[str, NDArray[Any]]] = []
-    for shard in shards:
-        mine = within(records, shard)
-        if len(mine):
-            columns = decide(shard, rules)
-            rows = mine["document"] - shard.first
-            names = ("id", "text_hash", "cluster", "reason")
-            parts.append({name: columns[name][rows] for name in names} | {"earlier": mine["earlier"]})
-            parts[-1]["document"] = mine["document"]
-    merged = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]} if parts else {}
-    dropped_duplicates = np.zeros(0, DROPPED_DUPLICATE)
-    if merged:
-        reasons = filters.duplicates(merged)
-        lost = np.flatnonzero(reasons != merged["reason"])
-        dropped_duplicates = np.zeros(len(lost), DROPPED_DUPLICATE)
-        dropped_duplicates["document"] = merged["document"][lost]
-        dropped_duplicates["reason"] = [filters.COPIES.index(reason) for reason in reasons[lost]]
-    files.save_array(path, dropped_duplicates)
-    return path
+def _clusters(shard: DocumentShard, path: Path) -> Columns:
+    cluster = load_columns(shard, ["id"])["id"]
+    records = _within(np.load(path, mmap_mode="r"), shard)
+    cluster[records["document"] - shard.first] = records["cluster"].astype(str)
+    return {"cluster": cluster}
 
 
-def _ids(nodes: NDArray[np.int64], shards: list[Shard]) -> tuple[NDArray[np.bytes_], NDArray[np.bool_]]:
+def drop_duplicates(shards: list[DocumentShard], steps: Path, engine: Engine) -> list[DocumentShard]:
+    """The shards with the reasons of copies: of the survivors of a cluster only the lowest id stays."""
+    path, clusters = steps / "dropped-duplicates.npy", steps / "clusters.npy"
+    if not path.exists():
+        parts = list(summarise("copies", partial(_copies, path=clusters), shards, steps / "copies", engine))
+        copies = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+        reasons = duplicates(copies)
+        lost = np.flatnonzero(reasons != copies["reason"])
+        dropped = np.zeros(len(lost), DROPPED_DUPLICATE)
+        dropped["document"] = copies["document"][lost]
+        dropped["reason"] = [COPIES.index(reason) for reason in reasons[lost]]
+        files.save_array(path, dropped)
+    return add_columns("duplicates", partial(_without_duplicates, path=path), shards, steps / "duplicates", engine)
+
+
+def _copies(shard: DocumentShard, path: Path) -> Columns:
+    """What ``duplicates`` needs to know of the documents that have copies."""
+    records = _within(np.load(path, mmap_mode="r"), shard)
+    columns = load_columns(shard, ["id", "text_hash", "cluster", "reason"])
+    rows = records["document"] - shard.first
+    return {
+        **{name: columns[name][rows] for name in ("id", "text_hash", "cluster", "reason")},
+        "document": records["document"],
+        "earlier": records["earlier"],
+    }
+
+
+def _without_duplicates(shard: DocumentShard, path: Path) -> Columns:
+    reasons = load_columns(shard, ["reason"])["reason"]
+    dropped = _within(np.load(path, mmap_mode="r"), shard)
+    reasons[dropped["document"] - shard.first] = np.array(COPIES, object)[dropped["reason"]]
+    return {"reason": reasons}
+
+
+def duplicates(columns: Columns) -> NDArray[np.object_]:
+    """The reasons of documents that have copies. Of the survivors that share a text, and then of those that share a
+    cluster, only the lowest id stays; none where an earlier run has a copy."""
+    reasons = columns["reason"].copy()
+    reasons[(reasons == "") & columns["earlier"]] = COPIES[2]
+    for key, reason in (("text_hash", COPIES[0]), ("cluster", COPIES[1])):
+        alive = np.flatnonzero(reasons == "")
+        alive = alive[np.argsort(columns["id"][alive])]
+        _, first = np.unique(columns[key][alive].astype(str), return_index=True)
+        later = np.ones(len(alive), bool)
+        later[first] = False
+        reasons[alive[later]] = reason
+    return reasons
+
+
+def _within(records: NDArray[Any], shard: DocumentShard) -> NDArray[Any]:
+    """Of records ordered by document, those of the shard."""
+    low, high = np.searchsorted(records["document"], (shard.first, shard.first + shard.rows))
+    return np.array(records[low:high])
+
+
+def _ids(
+    nodes: NDArray[np.int64], shards: list[DocumentShard], folder: Path
+) -> tuple[NDArray[np.bytes_], NDArray[np.bool_]]:
     """Ids of the documents, and whether they are of an earlier run."""
     ids, earlier = np.zeros(len(nodes), "S32"), np.zeros(len(nodes), bool)
     for shard in shards:
         low, high = np.searchsorted(nodes, (shard.first, shard.first + shard.rows))
         if high > low:
-            ids[low:high] = load_columns(shard, ["id"])["id"][nodes[low:high] - shard.first].astype("S32")
+            known = np.load(Fingerprints(folder, shard.number).ids, mmap_mode="r")
+            ids[low:high] = known[nodes[low:high] - shard.first]
             earlier[low:high] = shard.earlier
     return ids, earlier
 

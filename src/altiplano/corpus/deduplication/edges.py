@@ -1,4 +1,4 @@
-"""Pairs of copies among all shards: one task per range of keys, so that memory does not grow with the corpus.
+"""Pairs of copies among all shards, by ranges of keys: a task's memory does not grow with the corpus.
 
 Each key's first document is paired with its others. Documents that share a band of their signatures are candidates:
 their whole signatures must agree well enough, so that texts that merely share a passage stay.
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from altiplano.corpus.deduplication.signatures import Fingerprints
-from altiplano.corpus.documents import Shard
+from altiplano.corpus.documents import DocumentShard
 from altiplano.corpus.execution import files
 from altiplano.corpus.words import U64
 
@@ -45,7 +45,7 @@ def edge_tasks(keys: int, folder: Path) -> list[EdgeTask]:
     ]
 
 
-def write_edges(task: EdgeTask, shards: list[Shard], folder: Path, min_similarity: float) -> None:
+def write_edges(task: EdgeTask, shards: list[DocumentShard], folder: Path, min_similarity: float) -> None:
     """Pairs of document numbers [pairs, 2], each pair once."""
     outs = [Fingerprints(folder, shard.number) for shard in shards]
     sure = pairs(key_range([out.exact for out in outs], task))
@@ -66,7 +66,7 @@ def pairs(keyed: U64) -> Edges:
     return np.unique(np.stack((first[other], documents[other]), axis=1), axis=0)
 
 
-def confirmed(candidates: Edges, shards: list[Shard], folder: Path) -> NDArray[np.float64]:
+def confirmed(candidates: Edges, shards: list[DocumentShard], folder: Path) -> NDArray[np.float64]:
     """The share of the signature on which each pair agrees: an estimate of its Jaccard similarity."""
     starts = np.array([shard.first for shard in shards])
     share = np.zeros(len(candidates))
@@ -76,7 +76,9 @@ def confirmed(candidates: Edges, shards: list[Shard], folder: Path) -> NDArray[n
     return share
 
 
-def _signatures(documents: NDArray[np.int64], starts: NDArray[np.int64], shards: list[Shard], folder: Path) -> U64:
+def _signatures(
+    documents: NDArray[np.int64], starts: NDArray[np.int64], shards: list[DocumentShard], folder: Path
+) -> U64:
     """Signatures of the documents [documents, hashes]; only these are read."""
     place = np.searchsorted(starts, documents, side="right") - 1
     found: U64 | None = None

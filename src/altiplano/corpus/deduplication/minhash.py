@@ -13,7 +13,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from altiplano.corpus.documents import Shard, texts
+from altiplano.corpus.documents import DocumentShard, texts
 from altiplano.corpus.words import BASE, mix, ngram_hashes, word_hashes
 from altiplano.recipe.schema import DeduplicationConfig
 
@@ -21,7 +21,7 @@ Signatures = NDArray[np.uint32]
 
 
 def signatures(
-    shard: Shard, rows: NDArray[np.int64], settings: DeduplicationConfig
+    shard: DocumentShard, rows: NDArray[np.int64], settings: DeduplicationConfig
 ) -> tuple[NDArray[np.int64], Signatures]:
     """``(rows, signatures)`` of those of the given rows of a shard, ascending, that have enough words for an n-gram."""
     signed, values = sign(texts(shard, rows), settings)

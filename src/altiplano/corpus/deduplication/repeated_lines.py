@@ -1,5 +1,5 @@
 """Lines that many web pages share are navigation and boilerplate (Llama 3, section 3.1.1: more than six times in 30
-million documents): they are cut out of every page, before anything is decided about it.
+million documents): they are removed from every page before it is filtered.
 """
 
 import hashlib
@@ -10,9 +10,10 @@ from pathlib import Path
 import numpy as np
 
 from altiplano.corpus.deduplication.edges import EdgeTask, edge_tasks, key_range
-from altiplano.corpus.documents import Shard, load_columns, texts
+from altiplano.corpus.documents import DocumentShard, load_columns, texts
 from altiplano.corpus.execution import files
-from altiplano.corpus.execution.engine import Engine, map_shards
+from altiplano.corpus.execution.base import Engine
+from altiplano.corpus.execution.map_shards import map_shards
 from altiplano.corpus.words import U64
 
 BUCKET = 30_000_000
@@ -29,12 +30,12 @@ class FrequentLines:
     folder: Path
     bucket_of: dict[int, int]
 
-    def load(self, shard: Shard) -> U64:
+    def load(self, shard: DocumentShard) -> U64:
         found: U64 = np.load(self.folder / f"frequent-{self.bucket_of[shard.number]:03d}.npy")
         return found
 
 
-def find_frequent_lines(shards: list[Shard], most: int, folder: Path, engine: Engine) -> FrequentLines:
+def find_frequent_lines(shards: list[DocumentShard], most: int, folder: Path, engine: Engine) -> FrequentLines:
     """Lines that more than ``most`` web pages of a bucket have."""
     map_shards("lines", partial(_write_lines, folder=folder), shards, partial(_lines, folder), _size, engine)
     bucket_of = {shard.number: shard.first // BUCKET for shard in shards}
@@ -65,7 +66,7 @@ def line_hash(line: str) -> int:
     return int.from_bytes(hashlib.blake2b(stripped.encode(), digest_size=8).digest()) | 1
 
 
-def _write_lines(shard: Shard, folder: Path) -> None:
+def _write_lines(shard: DocumentShard, folder: Path) -> None:
     """Hashes of lines, ascending, and how many of the shard's web pages have them [2, lines]."""
     columns = load_columns(shard, ["domain"])
     rows = np.flatnonzero(columns["domain"] == "web")
@@ -83,7 +84,7 @@ def _write_frequent(task: EdgeTask, paths: list[Path], most: int) -> None:
     files.save_array(task.path, names[np.bincount(at, counts, len(names)) > most])
 
 
-def _lines(folder: Path, shard: Shard) -> Path:
+def _lines(folder: Path, shard: DocumentShard) -> Path:
     return folder / f"lines-{shard.number:05d}.npy"
 
 
@@ -91,5 +92,5 @@ def _path(task: EdgeTask) -> Path:
     return task.path
 
 
-def _size(shard: Shard) -> int:
+def _size(shard: DocumentShard) -> int:
     return shard.size

@@ -1,10 +1,9 @@
-"""Stretches of text that occur again word for word (Lee et al. 2021, ExactSubstr): later copies are cut out.
+"""Substrings that occur again (Lee et al. 2021, ExactSubstr): later copies are removed.
 
 A partition of some shards is one byte string with its suffix array, in which suffixes that share their first ``least``
 bytes stand next to each other. Only the first in the partition stays.
 """
 
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -12,9 +11,10 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from altiplano.corpus.documents import Shard, texts
+from altiplano.corpus.documents import DocumentShard, ShardBatch, batched, texts
 from altiplano.corpus.execution import files
-from altiplano.corpus.execution.engine import Engine, map_shards
+from altiplano.corpus.execution.base import Engine
+from altiplano.corpus.execution.map_shards import map_shards
 from altiplano.optional_imports import extra
 
 PARTITION_BYTES = 64 * 2**20
@@ -24,34 +24,12 @@ END = 0xFF
 """Between documents: no byte of UTF-8."""
 
 
-@dataclass(frozen=True)
-class Partition:
-    path: Path
-    shards: tuple[Shard, ...]
-    size: int
-
-
-def partitions(shards: list[Shard], folder: Path) -> list[Partition]:
-    """Consecutive shards up to PARTITION_BYTES; a larger one stands alone."""
-    groups: list[list[Shard]] = []
-    size = PARTITION_BYTES + 1
-    for shard in shards:
-        if size + shard.size > PARTITION_BYTES:
-            groups.append([])
-            size = 0
-        groups[-1].append(shard)
-        size += shard.size
-    return [
-        Partition(folder / f"repeats-{number:05d}.npy", tuple(group), sum(shard.size for shard in group))
-        for number, group in enumerate(groups)
-    ]
-
-
-def find_repeats(shards: list[Shard], least: int, folder: Path, engine: Engine) -> dict[int, Path]:
+def find_repeats(shards: list[DocumentShard], least: int, folder: Path, engine: Engine) -> dict[int, Path]:
     """Per shard the file with its copied stretches: [stretches, 3] document, first byte, byte after the last."""
-    tasks = partitions(shards, folder)
-    map_shards("repeated text", partial(_write, least=least), tasks, _path, lambda task: task.size, engine)
-    return {shard.number: task.path for task in tasks for shard in task.shards}
+    tasks = batched(shards, PARTITION_BYTES)
+    work = partial(_write, least=least, folder=folder)
+    map_shards("repeated text", work, tasks, partial(_path, folder), lambda task: task.size, engine)
+    return {shard.number: _path(folder, task) for task in tasks for shard in task.shards}
 
 
 def without(text: str, stretches: NDArray[np.int64]) -> str:
@@ -100,7 +78,7 @@ def _covered(suffixes, common, room, least):  # type: ignore[no-untyped-def]
     return covered
 
 
-def _write(task: Partition, least: int) -> None:
+def _write(task: ShardBatch, least: int, folder: Path) -> None:
     pieces, documents, starts = [], [], []
     at = 0
     for shard in task.shards:
@@ -117,8 +95,8 @@ def _write(task: Partition, least: int) -> None:
     owner = np.searchsorted(starts, begins, side="right") - 1
     offset = np.array(starts, np.int64)[owner] if len(owner) else np.zeros(0, np.int64)
     number = np.array(documents, np.int64)[owner] if len(owner) else np.zeros(0, np.int64)
-    files.save_array(task.path, np.stack((number, begins - offset, ends - offset), axis=1).astype(np.int64))
+    files.save_array(_path(folder, task), np.stack((number, begins - offset, ends - offset), axis=1).astype(np.int64))
 
 
-def _path(task: Partition) -> Path:
-    return task.path
+def _path(folder: Path, task: ShardBatch) -> Path:
+    return folder / f"repeats-{task.number:05d}.npy"

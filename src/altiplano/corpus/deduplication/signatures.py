@@ -1,7 +1,7 @@
-"""What makes copies meet: for every document that passed the rules, 64-bit keys that it shares with its copies.
+"""For every document that passed the filters, 64-bit keys that it shares with its copies.
 
 Its exact keys are hashes of its text and, for web pages, of its address; its band keys come from its MinHash signature.
-A document whose text is already in its shard has no other keys: the first one speaks for it.
+A document whose text is already in its shard has no other keys: those of the first one stand for it.
 """
 
 from dataclasses import dataclass
@@ -11,16 +11,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from altiplano.corpus.deduplication import minhash
-from altiplano.corpus.documents import Columns, Shard, load_columns
+from altiplano.corpus.documents import Columns, DocumentShard, load_columns
 from altiplano.corpus.execution import files
-from altiplano.corpus.filtered import Rules, decide
 from altiplano.corpus.words import BASE, U64, mix
 from altiplano.recipe.schema import DeduplicationConfig
 
 
 @dataclass(frozen=True)
 class Fingerprints:
-    """Files of one shard: keys ascending beside document numbers [2, keys]; signatures [rows, hashes]."""
+    """Files of one shard: keys ascending beside document numbers [2, keys]; ids [rows]; signatures
+    [rows, hashes]."""
 
     folder: Path
     number: int
@@ -34,19 +34,19 @@ class Fingerprints:
         return self.folder / f"bands-{self.number:05d}.npy"
 
     @property
+    def ids(self) -> Path:
+        return self.folder / f"ids-{self.number:05d}.npy"
+
+    @property
     def signatures(self) -> Path:
         return self.folder / f"signatures-{self.number:05d}.npy"
 
 
-def write_fingerprints(shard: Shard, rules: Rules, settings: DeduplicationConfig, folder: Path) -> None:
-    """Of one shard; the exact keys last."""
+def write_fingerprints(shard: DocumentShard, settings: DeduplicationConfig, folder: Path) -> None:
+    """Write the files of one shard; the exact keys last."""
     out = Fingerprints(folder, shard.number)
-    if shard.earlier:
-        columns = load_columns(shard, ["text_hash", "domain", "url_hash", "keep"])
-        passed = np.flatnonzero(columns["keep"])
-    else:
-        columns = decide(shard, rules)
-        passed = np.flatnonzero(columns["reason"] == "")
+    columns = load_columns(shard, ["id", "text_hash", "domain", "url_hash", "reason"])
+    passed = np.flatnonzero(columns["reason"] == "")  # an earlier run's documents have its reasons
     text = text_keys(columns["text_hash"][passed])
     _, first = np.unique(text, return_index=True)
     first = passed[np.sort(first)]
@@ -54,6 +54,7 @@ def write_fingerprints(shard: Shard, rules: Rules, settings: DeduplicationConfig
     signatures = np.zeros((shard.rows, settings.bands * settings.rows), np.uint32)
     signatures[signed] = values
     files.save_array(out.signatures, signatures)
+    files.save_array(out.ids, columns["id"].astype("S32"))
     keys = minhash.band_keys(values, settings)
     files.save_array(out.bands, _sorted(keys.reshape(-1), shard.first + np.repeat(signed, settings.bands)))
     exact, owners = [text], [passed]

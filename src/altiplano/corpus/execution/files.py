@@ -22,7 +22,7 @@ BATCH = 512
 def publish(path: Path, write: Callable[[Path], object]) -> None:
     """Let ``write`` fill a temporary file beside ``path``, then move it into place. The folder is synced too."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    # named by process: a killed run's orphan may still be writing its own
+    # named by process: a process that a killed run left behind may still be writing its own
     temporary = path.with_name(f"{path.name}.{os.getpid()}{TEMPORARY}")
     write(temporary)
     sync(temporary)
@@ -46,7 +46,7 @@ def write_table(path: Path, table: Any, row_group: int = 2048) -> None:
 
 
 def link(source: Path, path: Path) -> None:
-    """The same file under a second name, or a copy where the file system has no such thing."""
+    """A hard link, or a copy where the file system has none."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.unlink(missing_ok=True)
     try:
@@ -99,7 +99,7 @@ def save_array(path: Path, values: NDArray[Any]) -> None:
 
 
 def remove_temporaries(folder: Path) -> None:
-    """What a killed run left half written."""
+    """Remove what a killed run left half written."""
     for path in sorted(folder.rglob(f"*{TEMPORARY}")):
         path.unlink(missing_ok=True)
 

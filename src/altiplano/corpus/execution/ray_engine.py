@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from altiplano.corpus.execution.engine import Engine, TaskCrashedError
+from altiplano.corpus.execution.base import Engine, TaskCrashedError
 from altiplano.errors import InputError
 from altiplano.optional_imports import extra
 
@@ -18,7 +18,7 @@ WAITING = 4
 
 @contextmanager
 def ray_engine(address: str | None, workers: int | None) -> Iterator[Engine]:
-    """Of the cluster at ``address``, or of one started on this machine with ``workers`` processors.
+    """The engine of the cluster at ``address``, or of one started on this machine with ``workers`` processors.
 
     Raises InputError when there is no such cluster.
     """
@@ -62,7 +62,7 @@ class RayTasks:
         self.most = WAITING * max(1, int(ray.cluster_resources().get("CPU", 1)))
 
     def run(self, work: Callable[[Any], None], tasks: Iterable[Any]) -> Iterator[tuple[Any, Exception | None]]:
-        # Ray would count a task that kills its process against the cluster; we count it, and give it up.
+        # Ray would count a task that kills its process against the cluster; we count it, and skip it.
         remote = self.ray.remote(max_retries=0)(_call)
         shared = self.ray.put(work)
         waiting = iter(tasks)

@@ -1,6 +1,6 @@
-"""A limit of processor time for one document, so that one that a library takes hours for costs itself alone.
+"""A limit of processor time for one document: one that takes a library hours is dropped alone.
 
-Processor time, not time by the clock: a busy or sleeping machine changes nothing. The limits are many times what any
+Processor time, not wall time: a busy or sleeping machine changes nothing. The limits are many times what any
 document takes, because a document that one machine drops and another keeps would make their results differ.
 
 The signal is seen between two steps of Python and inside its regular expressions. A single call into a library's own
@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from types import FrameType
 
 SECONDS = 60.0
-"""For any document; compiling the statistics, once a process, is among what it must suffice for."""
+"""For any document; includes compiling the statistics, once a process."""
 
 SECONDS_PER_MB = 60.0
 """More for long ones; the slowest extraction takes about one."""

@@ -9,7 +9,7 @@ from altiplano.corpus.extraction.jats import text_of_jats
 from altiplano.corpus.extraction.latex import text_of_latex
 from altiplano.corpus.extraction.markup import text_of_asciidoc, text_of_markdown, text_of_rst
 from altiplano.corpus.extraction.mediawiki import text_of_wikitext
-from altiplano.corpus.readers.raw import Raw
+from altiplano.corpus.readers.raw import RawDocument
 
 UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufeff\ufffe\uffff\ud800-\udfff]")
 
@@ -24,7 +24,7 @@ EXTRACTORS = {
 }
 
 
-def extract(raw: Raw, mode: str = "quality") -> str:
+def extract(raw: RawDocument, mode: str = "quality") -> str:
     """NFC text with Unix line ends and without control characters. ``mode`` is ``corpus.extraction.html``."""
     if raw.markup == "html":
         text = html.MODES[mode](raw.text)

@@ -1,11 +1,10 @@
 """The main text of an HTML page, without navigation, advertisements and comments.
 
-Main text at several times trafilatura's speed: resiliparse where a page is plain prose, trafilatura elsewhere.
-
-Pages name the element with their text in few ways (schema.org's ``articleBody``, ``<article>``, the classes of content
-management systems). Rust parses the page, finds that element and writes its text without what its class or tag says is
-not text. Where no element is named, resiliparse's own rules choose; their word counts when most of it is whole
-paragraphs. Other pages, with lists, listings and little text, are the ones on which trafilatura is better.
+``quality`` mode is trafilatura. ``hybrid`` mode is several times as fast: resiliparse where a page is plain prose,
+trafilatura elsewhere. Pages mark the element with their text in few ways (schema.org's ``articleBody``, ``<article>``,
+the classes of content management systems); resiliparse writes its text without what class or tag mark as other things.
+Where no element is marked, resiliparse's own choice counts if most of it is whole paragraphs. On other pages, with
+lists, listings and little text, trafilatura is better.
 """
 
 import logging
@@ -22,7 +21,7 @@ def text_of_html(html: str) -> str:
         return ""
     try:
         text = trafilatura.extract(html, fast=True, include_comments=False, include_tables=True)
-    except (ValueError, TypeError, AttributeError, RecursionError, AssertionError):  # lxml's moods on broken pages
+    except (ValueError, TypeError, AttributeError, RecursionError, AssertionError):  # what lxml raises on broken pages
         return ""
     return text or ""
 
@@ -36,7 +35,7 @@ MODES = {"quality": text_of_html, "hybrid": fast_text_of_html}
 """Values of ``corpus.extraction.html``."""
 
 MIN_CHARACTERS = 400
-"""With less, what was named was not the main part."""
+"""Characters: an element with fewer is not the main part."""
 
 MIN_PROSE = 600
 SHORT_LINE = 80
@@ -120,7 +119,7 @@ def main_part(html: str) -> str:
 
 
 def _depth(html: str) -> int:
-    """Of the deepest element; what is never closed counts as open to the end."""
+    """Depth of the deepest element; one that is never closed counts as open to the end."""
     depth = deepest = 0
     for closes, name in TAG.findall(html):
         if name.lower() not in NEVER_DEEP:

@@ -1,16 +1,11 @@
-r"""LaTeX to text: sections and mathematics stay, comments, preamble, bibliography and figures go.
+r"""LaTeX to text: sections and mathematics stay; comments, preamble, bibliography and figures are dropped.
 
-Mathematics is kept as it is written (``$E = mc^2$``, ``\begin{equation}``): a model learns it from nowhere else.
-Section titles become Markdown headings; formatting commands leave their argument.
+Mathematics is kept as written (``$E = mc^2$``, ``\begin{equation}``). Section titles become Markdown headings, a
+formatting command is replaced by its argument. Macros that only abbreviate (``\newcommand{\R}{\mathbb{R}}``, with up to
+nine arguments) are expanded; those with an optional argument, and ``\def`` with a pattern, stay.
 
-LaTeX macros that only abbreviate: ``\\newcommand{\\R}{\\mathbb{R}}``, with up to nine arguments, are written out.
-
-A macro with an optional argument, and a ``\\def`` with a pattern, stay as they are.
-
-Searching for what closes something, in time that grows with the length of the text alone.
-
-A pattern such as ``\\[.*?\\]`` looks through the rest of the text for each opening that nothing closes; a hostile text
-of a few kilobytes then takes minutes.
+Closing delimiters are searched for in linear time: a pattern such as ``\[.*?\]`` reads the rest of the text for each
+opening that nothing closes, so that a hostile text of a few kilobytes takes minutes.
 """
 
 import re
@@ -30,7 +25,7 @@ DROPPED = re.compile(
     r"\\begin\{(?:thebibliography|figure|table|tikzpicture|comment|filecontents|picture|tabular|lstlisting)\*?\}"
 )
 OPTION = r"\[[^\]]{0,500}\]"
-"""Longer ones nobody writes; one that never closes must not be looked for to the end of the text."""
+"""Nobody writes longer ones, and the end of one that never closes must not be searched for in the whole text."""
 
 NO_TEXT = re.compile(
     r"\\(?:label|ref|eqref|cref|Cref|autoref|pageref|cite[a-z]*|index|vspace|hspace|input|include|usepackage|documentclass|"
@@ -130,10 +125,10 @@ MAX_GROUP = 1000
 """Characters between braces, of an argument or a definition."""
 
 MAX_BODY = 200
-"""Characters. Longer ones lay out pages."""
+"""Characters of a macro that abbreviates; longer ones are layout."""
 
 ROUNDS = 4
-"""Macros may use macros; four levels are enough for people, and a bound for bombs."""
+"""Levels of macros within macros: enough for real papers, and a bound on hostile ones."""
 
 GROWTH = 4
 """Times its length that a text may grow to; beyond that it stays as it was."""
@@ -155,7 +150,7 @@ PROTECTED = {
 
 
 def expand_macros(source: str) -> str:
-    """``source`` with its simple macros written out and their definitions taken away."""
+    """``source`` with its simple macros expanded and their definitions removed."""
     if not DEFINITION.search(source):
         return source
     macros: dict[str, tuple[int, str]] = {}

@@ -79,7 +79,7 @@ def text_of_asciidoc(source: str) -> str:
 
 
 def text_of_rst(source: str) -> str:
-    """Without comments, targets and directives that bring in other things; roles and links leave their text."""
+    """Without comments, targets and directives that include other things; roles and links leave their text."""
     source = source.replace("\r\n", "\n") + "\n"
     source = RST_TARGET.sub("", source)
     source = RST_DIRECTIVE.sub("\n", source)
@@ -109,7 +109,7 @@ def _outside(opening: re.Pattern[str], clean: Callable[[str], str], source: str)
 
 
 def _without(source: str, opening: str, closing: str) -> str:
-    """What stands between the two, and they themselves, taken out; in time that grows with the length alone."""
+    """The text without everything between the two and themselves, in linear time."""
     parts, at = [], 0
     while (start := source.find(opening, at)) >= 0:
         end = source.find(closing, start + len(opening))

@@ -1,7 +1,7 @@
-"""Wikitext to text: templates, references and files go; headings, lists, tables and mathematics stay readable.
+"""Wikitext to text: templates, references and files are dropped; headings, lists, tables and mathematics stay.
 
-Own rules in one pass per construct, because a full parser (mwparserfromhell) is many times slower and makes nothing of
-tables. Markup that nests (templates, tables, files) is taken out by one scan over its brackets, innermost first.
+Own rules in one pass per construct: a full parser (mwparserfromhell) is many times slower and does not convert
+tables. Markup that nests (templates, tables, files) is removed by one scan over its brackets, innermost first.
 """
 
 import html

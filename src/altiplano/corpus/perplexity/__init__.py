@@ -1,1 +1,1 @@
-"""N-gram models by which the quality of text is judged: training, files, scores."""
+"""N-gram models for the perplexity filter: training, files, scores, ranks."""

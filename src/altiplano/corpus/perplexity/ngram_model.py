@@ -170,7 +170,7 @@ def perplexities(model: Model, documents: list[U64]) -> Floats:
 
 
 def _take(column: Any, index: NDArray[np.int64]) -> Any:
-    """Values of an array, or of a quantised column of ``perplexity_file.py``."""
+    """Values of an array, or of a quantised column of ``model_file.py``."""
     return column.at(index) if hasattr(column, "at") else column[index]
 
 

@@ -13,17 +13,24 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from altiplano.corpus.documents import Columns, Shard, texts
+from altiplano.corpus.documents import (
+    Columns,
+    DocumentShard,
+    add_columns,
+    group_names,
+    load_columns,
+    summarise,
+    texts,
+)
 from altiplano.corpus.execution import files
-from altiplano.corpus.execution.engine import Engine, map_shards
-from altiplano.corpus.filtered import Rules, decide
-from altiplano.corpus.filters import group_names
+from altiplano.corpus.execution.base import Engine
+from altiplano.corpus.execution.map_shards import map_shards
 from altiplano.corpus.perplexity import model_file, ngram_model
 from altiplano.corpus.words import U64, mix, word_hashes
 from altiplano.recipe.quality import QualityConfig
 
 MIN_DOCUMENTS = 50
-"""Clusters in a group below which a model would measure little but its own scarcity."""
+"""Clusters in a group below which there is too little text for a model."""
 
 MODEL_BYTES = 16 * 2**20
 """Text per model: on a tenth of its data a model separates good from bad nearly as well (AUC 0.887 against 0.898)."""
@@ -36,54 +43,72 @@ class ModelTask:
     """Train on these rows of these shards."""
 
     path: Path
-    rows: tuple[tuple[Shard, tuple[int, ...]], ...]
+    rows: tuple[tuple[DocumentShard, tuple[int, ...]], ...]
     size: int
 
 
-@dataclass
-class Sample:
-    """The documents of one model with the lowest priorities, up to MODEL_BYTES."""
-
-    documents: NDArray[np.uint64]
-    """[4, documents]: priority, bytes, shard, row."""
-
-    def add(self, more: NDArray[np.uint64]) -> None:
-        merged = np.concatenate((self.documents, more), axis=1)
-        merged = merged[:, np.lexsort((merged[3], merged[2], merged[0]))]
-        self.documents = merged[:, np.cumsum(merged[1]) - merged[1] < MODEL_BYTES]
+NAMES = ["id", "domain", "language", "source", "bytes", "reason", "cluster"]
 
 
-def score(shards: list[Shard], rules: Rules, seed: int, engine: Engine) -> Path:
-    """Write ``scores-NNNNN.npy`` for every shard: perplexities, NaN for the dropped and for small groups."""
-    folder, settings = rules.steps / "perplexity", rules.corpus.quality
-    models = model_tasks(shards, rules, seed, folder)
-    names = frozenset(task.path.name for task in models)
+def score(
+    shards: list[DocumentShard], settings: QualityConfig, seed: int, steps: Path, engine: Engine
+) -> list[DocumentShard]:
+    """The shards with ``perplexity``: NaN for the dropped and for groups too small for a model."""
+    folder = steps / "perplexity-models"
+    models = model_tasks(shards, settings, seed, folder, engine)
     map_shards("perplexity models", partial(_train, settings=settings), models, _path, lambda task: task.size, engine)
-    work = partial(_score, rules=rules, folder=folder, models=names)
-    map_shards("perplexity", work, shards, partial(_scores, folder), lambda shard: shard.size, engine)
-    return folder
+    names = frozenset(task.path.name for task in models)
+    work = partial(_score, settings=settings, folder=folder, models=names)
+    return add_columns("perplexity", work, shards, steps / "perplexity", engine)
 
 
-def model_tasks(shards: list[Shard], rules: Rules, seed: int, folder: Path) -> list[ModelTask]:
+def model_tasks(
+    shards: list[DocumentShard], settings: QualityConfig, seed: int, folder: Path, engine: Engine
+) -> list[ModelTask]:
     """What each model is trained on. Memory is bounded by the samples of the models."""
-    samples: dict[str, Sample] = {}
+    samples: dict[str, Columns] = {}
     counts: Counter[str] = Counter()
-    for shard in shards:
-        columns = decide(shard, rules)
-        once = np.flatnonzero((columns["reason"] == "") & (columns["cluster"] == columns["id"]))
-        for name, members in _members(columns, once, rules.corpus.quality).items():
-            counts[_counted(name)] += len(members)
-            known = samples.setdefault(name, Sample(np.zeros((4, 0), np.uint64)))
-            priority = mix(_numbers(columns["id"][members]) ^ mix(np.full(len(members), seed + 1, np.uint64)))
-            size = columns["bytes"][members].astype(np.uint64)
-            place = np.full(len(members), shard.number, np.uint64)
-            known.add(np.stack((priority, size, place, members.astype(np.uint64))))
+    work = partial(_candidates, settings=settings, seed=seed)
+    for found in summarise("perplexity sample", work, shards, folder / "sample", engine):
+        for name in np.unique(found["model"].astype(str)).tolist() if len(found["model"]) else ():
+            here = {column: values[found["model"] == name] for column, values in found.items()}
+            counts[_counted(name)] += int(here["of"][0])
+            known = samples.get(name)
+            samples[name] = _lowest_priorities(
+                {column: np.concatenate((known[column], here[column])) for column in here} if known else here
+            )
     by_number = {shard.number: shard for shard in shards}
     return [
-        ModelTask(folder / name, _rows(samples[name], by_number), int(samples[name].documents[1].sum()))
+        ModelTask(folder / name, _rows(samples[name], by_number), int(samples[name]["bytes"].sum()))
         for name in sorted(samples)
         if counts[_counted(name)] >= MIN_DOCUMENTS
     ]
+
+
+def _candidates(shard: DocumentShard, settings: QualityConfig, seed: int) -> Columns:
+    """Per model the shard's documents with the lowest priorities; ``of`` is how many it could have taken."""
+    columns = load_columns(shard, NAMES)
+    once = np.flatnonzero((columns["reason"] == "") & (columns["cluster"] == columns["id"]))
+    found = []
+    for name, rows in {"": once[:0], **_members(columns, once, settings)}.items():
+        part = {
+            "model": np.full(len(rows), name, object),
+            "priority": mix(_numbers(columns["id"][rows]) ^ mix(np.full(len(rows), seed + 1, np.uint64))),
+            "bytes": columns["bytes"][rows].astype(np.int64),
+            "shard": np.full(len(rows), shard.number),
+            "row": rows,
+            "of": np.full(len(rows), len(rows)),
+        }
+        found.append(_lowest_priorities(part))
+    return {name: np.concatenate([part[name] for part in found]) for name in found[0]}
+
+
+def _lowest_priorities(columns: Columns) -> Columns:
+    """The documents of one model with the lowest priorities, up to MODEL_BYTES of text."""
+    order = np.lexsort((columns["row"], columns["shard"], columns["priority"]))
+    size = columns["bytes"][order]
+    order = order[np.cumsum(size) - size < MODEL_BYTES]
+    return {name: values[order] for name, values in columns.items()}
 
 
 def _members(columns: Columns, rows: NDArray[np.int64], settings: QualityConfig) -> dict[str, NDArray[np.int64]]:
@@ -127,8 +152,8 @@ def _numbers(ids: NDArray[np.object_]) -> U64:
     return np.array([int(value[:16], 16) for value in ids], np.uint64)
 
 
-def _rows(sample: Sample, shards: dict[int, Shard]) -> tuple[tuple[Shard, tuple[int, ...]], ...]:
-    _, _, place, row = sample.documents.astype(np.int64)
+def _rows(sample: Columns, shards: dict[int, DocumentShard]) -> tuple[tuple[DocumentShard, tuple[int, ...]], ...]:
+    place, row = sample["shard"], sample["row"]
     return tuple((shards[int(at)], tuple(sorted(row[place == at].tolist()))) for at in np.unique(place))
 
 
@@ -138,10 +163,9 @@ def _train(task: ModelTask, settings: QualityConfig) -> None:
     files.publish(task.path, lambda temporary: model_file.save(model, temporary, settings.perplexity_quantised))
 
 
-def _score(shard: Shard, rules: Rules, folder: Path, models: frozenset[str]) -> None:
-    columns = decide(shard, rules)
+def _score(shard: DocumentShard, settings: QualityConfig, folder: Path, models: frozenset[str]) -> Columns:
     scores = np.full(shard.rows, np.nan)
-    wanted = assigned(columns, models, rules.corpus.quality)
+    wanted = assigned(load_columns(shard, NAMES), models, settings)
     for name in sorted(set(wanted) - {""}):
         model = model_file.load(folder / name)
         rows = np.flatnonzero(wanted == name)
@@ -153,11 +177,7 @@ def _score(shard: Shard, rules: Rules, folder: Path, models: frozenset[str]) -> 
             if words >= BATCH_WORDS or at == len(rows) - 1:  # a batch bounds memory
                 scores[rows[begun : at + 1]] = ngram_model.perplexities(model, some)
                 some, words, begun = [], 0, at + 1
-    files.save_array(_scores(folder, shard), np.round(scores, 4))
-
-
-def _scores(folder: Path, shard: Shard) -> Path:
-    return folder / f"scores-{shard.number:05d}.npy"
+    return {"perplexity": np.round(scores, 4)}
 
 
 def _path(task: ModelTask) -> Path:

@@ -1,4 +1,4 @@
-"""Whether what looks like personal data is.
+"""Checks of candidates for personal data: which of them are real.
 
 Sources: ISO 7812 (Luhn), ISO 13616 (IBAN), IANA registries of addresses and domains, libphonenumber.
 """
@@ -28,10 +28,10 @@ DOCUMENTATION = [
 DOCUMENTATION_DOMAIN = re.compile(
     r"(?:.*\.)?(?:example\.(?:com|org|net|edu)|localhost|(?:foo|bar|domain|test)\.com)", re.IGNORECASE
 )
-"""RFC 2606 and what else documentation writes. Names under ``.example`` count: samples plant addresses there."""
+"""RFC 2606 and other names used in documentation. Names under ``.example`` count as real: the samples use them."""
 
 FICTION = re.compile(r"(?:\+?1[ .-]?)?\(?\d{3}\)?[ .-]?555[ .-]?01\d\d")
-"""Numbers that the North American plan keeps for fiction."""
+"""Numbers that the North American plan reserves for fiction."""
 
 IBAN_LENGTHS = {
     "AD": 24, "AE": 23, "AL": 28, "AT": 20, "AZ": 28, "BA": 20, "BE": 16, "BG": 22, "BH": 22, "BR": 29, "BY": 28,

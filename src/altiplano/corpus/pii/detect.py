@@ -17,7 +17,7 @@ from altiplano.corpus.pii.rules import RULES, could_hold
 from altiplano.corpus.pii.windows import merged
 
 NEAR = 300
-"""Characters; longer than any value but a private key, and its context."""
+"""Characters: more than any value but a private key has together with its context."""
 
 EDGE = 100
 """Characters at the cut end of a window, where a part of something longer could look like a value."""
@@ -86,7 +86,7 @@ def _pass(text: str, language: str) -> list[Span]:
 
 
 def redact(text: str, language: str) -> tuple[str, list[Span]]:
-    """The text with a placeholder for each span, and the spans in the original text. Done twice it changes nothing."""
+    """The text with a placeholder for each span, and the spans in the original text. Idempotent."""
     spans = find(text, language)
     parts, done = [], 0
     for span in spans:
@@ -117,5 +117,5 @@ def hash_value(kind: str, value: str, salt: str) -> str:
 
 
 def salt_of(seed: int) -> str:
-    """The run's salt. It keeps hashes of different runs apart; it is published in the audit and hence no secret."""
+    """The run's salt. It keeps hashes of different runs apart; it is published in the audit and is no secret."""
     return hashlib.sha256(f"altiplano personal data {seed}".encode()).hexdigest()[:32]

@@ -1,6 +1,6 @@
-"""Street addresses, where a street, a house number and a postal code stand together: one alone may be anything.
+"""Street addresses, and names of users in paths and profile URLs.
 
-Names of users in paths and profile addresses.
+An address is a street, a house number and a postal code together: one of them alone may be anything.
 """
 
 import re
@@ -103,7 +103,7 @@ ROLES = {
     "notifications", "account", "accounts", "sharearticle", "hostname", "target", "notes", "i", "p", "statuses",
     "demo", "sample", "temp", "tmp", "local", "lib", "bin", "src", "conda", "anaconda",
 }  # fmt: skip
-"""Roles and words of documentation that stand where a name would."""
+"""Roles and placeholders that documentation writes in place of a user's name."""
 
 
 PATH_MARKS = ("/home/", "/Users/", "\\Users\\", "Documents and Settings")

@@ -1,6 +1,6 @@
-"""Where personal data may be: a generous pattern for each kind, and what ``personal_checks.py`` says of its matches.
+"""Personal data by kind: a generous pattern, and a check of its matches in ``checks.py``.
 
-A NUL stands for something already removed and never matches.
+A NUL stands for something already removed; no pattern matches it.
 """
 
 import re
@@ -161,4 +161,4 @@ RULES: dict[str, Callable[[str, str], Places]] = {
     "phone": _phones,
     "user": _user_names,
 }
-"""In order of precedence: what one rule claims, later rules leave alone."""
+"""In order of precedence: later rules skip what an earlier one matched."""

@@ -1,4 +1,4 @@
-"""Where in a text a pattern is worth trying: near enough digits, or near a literal that every match holds.
+"""Where in a text a pattern is worth trying: near enough digits, or near a literal that every match contains.
 
 Most of a text has neither. Windows are ``(low, high)`` for ``finditer``; lookbehinds see the text before a window.
 """

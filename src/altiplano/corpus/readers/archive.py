@@ -11,10 +11,10 @@ from pathlib import PurePosixPath
 from typing import BinaryIO, cast
 
 from altiplano.corpus.readers.opening import BROKEN, File, bare, open_raw
-from altiplano.corpus.readers.raw import MAX_RECORD_BYTES, TOO_LONG, Bad
+from altiplano.corpus.readers.raw import MAX_RECORD_BYTES, TOO_LONG, BadRecord
 
 DAMAGED = (*BROKEN, tarfile.TarError, zipfile.BadZipFile, NotImplementedError)
-Member = tuple[str, bytes] | Bad
+Member = tuple[str, bytes] | BadRecord
 
 
 def is_archive(name: str) -> bool:
@@ -31,7 +31,7 @@ def members(file: File, place: str, wanted: Callable[[str], bool]) -> Iterator[M
         with open_raw(file) as stream:
             yield from unpack(stream, file.name, place, wanted)
     except DAMAGED as error:
-        yield Bad("unreadable file", f"{place}: {getattr(error, 'strerror', None) or error}")
+        yield BadRecord("unreadable file", f"{place}: {getattr(error, 'strerror', None) or error}")
 
 
 def unpack(stream: BinaryIO, name: str, place: str, wanted: Callable[[str], bool]) -> Iterator[Member]:
@@ -49,18 +49,18 @@ def unpack(stream: BinaryIO, name: str, place: str, wanted: Callable[[str], bool
                 if entry.isfile() and wanted(entry.name):
                     yield _member(entry.name, entry.size, partial(tar.extractfile, entry), place)
     except DAMAGED as error:
-        yield Bad("damaged archive, the rest is lost", f"{place}: {error}")
+        yield BadRecord("damaged archive, the rest is lost", f"{place}: {error}")
 
 
 def _member(name: str, size: int, opened: Callable[[], object], place: str) -> Member:
     path = PurePosixPath(name)
     if path.is_absolute() or ".." in path.parts or "\\" in name or "\0" in name:
-        return Bad("archive member with an unsafe path", f"{place}: {name}")
+        return BadRecord("archive member with an unsafe path", f"{place}: {name}")
     if size > MAX_RECORD_BYTES:
-        return Bad(TOO_LONG, f"{place}: {name}")
+        return BadRecord(TOO_LONG, f"{place}: {name}")
     with cast(BinaryIO, opened()) as stream:
         data = stream.read(MAX_RECORD_BYTES + 1)  # a zip's own word about its sizes is not to be trusted
-    return Bad(TOO_LONG, f"{place}: {name}") if len(data) > MAX_RECORD_BYTES else (f"{place}/{path}", data)
+    return BadRecord(TOO_LONG, f"{place}: {name}") if len(data) > MAX_RECORD_BYTES else (f"{place}/{path}", data)
 
 
 def _plain(file: File, place: str) -> Iterator[Member]:
@@ -68,9 +68,9 @@ def _plain(file: File, place: str) -> Iterator[Member]:
         with open_raw(file) as stream:
             data = stream.read(MAX_RECORD_BYTES + 1)
     except BROKEN as error:
-        yield Bad("unreadable file", f"{place}: {getattr(error, 'strerror', None) or error}")
+        yield BadRecord("unreadable file", f"{place}: {getattr(error, 'strerror', None) or error}")
         return
     if len(data) > MAX_RECORD_BYTES:
-        yield Bad(TOO_LONG, place)
+        yield BadRecord(TOO_LONG, place)
     else:
         yield place, data

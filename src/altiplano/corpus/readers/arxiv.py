@@ -1,6 +1,6 @@
-"""LaTeX as arXiv hands it out: single .tex files, a submission's archive, or one tar of many submissions' archives.
+"""LaTeX as arXiv distributes it: single .tex files, a submission's archive, or one tar of many submissions' archives.
 
-Files that another one brings in by ``\\input`` or ``\\include`` are joined with it; every other file is one document.
+Files that another one includes by ``\\input`` or ``\\include`` are joined with it; every other file is one document.
 """
 
 import io
@@ -11,7 +11,7 @@ from pathlib import PurePosixPath
 from altiplano.corpus.readers.archive import members, unpack
 from altiplano.corpus.readers.decoding import decode
 from altiplano.corpus.readers.opening import BROKEN, File, bare, decompressed
-from altiplano.corpus.readers.raw import MAX_RECORD_BYTES, Bad, Raw, left_out
+from altiplano.corpus.readers.raw import MAX_RECORD_BYTES, BadRecord, RawDocument, left_out
 
 TEX = (".tex", ".ltx", ".latex")
 PACKED = (".gz", ".tgz", ".zip", ".tar")
@@ -19,7 +19,7 @@ INPUT = re.compile(r"(?<!\\)((?:\\\\)*+)\\(?:input|include|subfile)\s*+(?:\{([^{
 COMMENT = re.compile(r"(?<!\\)((?:\\\\)*+)%[^\n]*+")
 MAX_DEPTH = 10
 NEW_SHARE = 0.1
-"""Of a document's characters; one with fewer is an earlier one again, for another paper size."""
+"""Share of new characters; a document with fewer is another edition of an earlier one."""
 
 MAX_PROJECT_BYTES = 4 * MAX_RECORD_BYTES
 
@@ -27,11 +27,11 @@ Project = dict[str, str]
 """Path within the submission → LaTeX."""
 
 
-def read(path: File, place: str) -> Iterator[Raw | Bad]:
+def read(path: File, place: str) -> Iterator[RawDocument | BadRecord]:
     project: Project = {}
     held = 0
     for member in members(path, place, lambda name: name.lower().endswith((*TEX, *PACKED))):
-        if isinstance(member, Bad):
+        if isinstance(member, BadRecord):
             yield member
             continue
         name, data = member
@@ -47,41 +47,41 @@ def read(path: File, place: str) -> Iterator[Raw | Bad]:
     yield from _documents(project)
 
 
-def _submission(name: str, data: bytes) -> Iterator[Raw | Bad]:
+def _submission(name: str, data: bytes) -> Iterator[RawDocument | BadRecord]:
     """``2401.00001.gz`` of a big tar: itself a tar, or one compressed file."""
     inner = name
     if name.lower().endswith((".gz", ".tgz")):
         try:
             data = decompressed(data, ".gz")
         except BROKEN as error:
-            yield Bad("damaged submission", f"{name}: {error}")
+            yield BadRecord("damaged submission", f"{name}: {error}")
             return
         inner = name.lower().removesuffix(".gz")
     is_tar = data[257:262] == b"ustar"
     if not is_tar and not inner.endswith(".zip"):
         if b"\\documentclass" in data or b"\\begin" in data or b"\\section" in data:
             text = yield from _text(name, data)
-            yield Raw(name, name, "latex", text, len(data))
+            yield RawDocument(name, name, "latex", text, len(data))
         return
     project: Project = {}
     for member in unpack(io.BytesIO(data), inner, name, lambda each: each.lower().endswith(TEX)):
-        if isinstance(member, Bad):
+        if isinstance(member, BadRecord):
             yield member
         else:
             project[member[0]] = yield from _text(*member)
     yield from _documents(project)
 
 
-def _text(name: str, data: bytes) -> Generator[Bad, None, str]:
+def _text(name: str, data: bytes) -> Generator[BadRecord, None, str]:
     text, repair = decode(data)
     if repair:
-        yield Bad(repair, name, lost=False)
-    return COMMENT.sub(r"\1%", text)  # an \input that is commented out brings nothing in
+        yield BadRecord(repair, name, lost=False)
+    return COMMENT.sub(r"\1%", text)  # an \input that is commented out includes nothing
 
 
-def _documents(project: Project) -> Iterator[Raw | Bad]:
+def _documents(project: Project) -> Iterator[RawDocument | BadRecord]:
     brought = {target for name, text in project.items() for target in _inputs(project, name, text)}
-    roots = [name for name in project if name not in brought] or sorted(project)[:1]  # they may all bring in each other
+    roots = [name for name in project if name not in brought] or sorted(project)[:1]  # they may all include each other
     used: set[str] = set()
     for name in roots:
         parts = {name}
@@ -90,7 +90,7 @@ def _documents(project: Project) -> Iterator[Raw | Bad]:
             yield left_out("another edition of the same text", name)
             continue
         used |= parts
-        yield Raw(name, name, "latex", text, len(text.encode("utf-8", "replace")))
+        yield RawDocument(name, name, "latex", text, len(text.encode("utf-8", "replace")))
 
 
 def _inputs(project: Project, name: str, text: str) -> Iterator[str]:

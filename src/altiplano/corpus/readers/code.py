@@ -1,6 +1,5 @@
-"""Source code: a folder or an archive of projects, without what nobody wrote there and what a licence forbids.
-
-Programming languages, and what a repository holds that nobody wrote: by file name and by content.
+"""Source code: a folder or an archive of projects, without vendored, generated and minified files and data, and without
+files whose licence the recipe does not allow. Programming languages are told by file name and by content.
 """
 
 import json
@@ -13,21 +12,21 @@ from altiplano.corpus.readers import licence
 from altiplano.corpus.readers.archive import is_archive, members
 from altiplano.corpus.readers.decoding import decode
 from altiplano.corpus.readers.opening import File
-from altiplano.corpus.readers.raw import Bad, Raw, left_out
+from altiplano.corpus.readers.raw import BadRecord, RawDocument, left_out
 
 Licences = str | tuple[str, ...]
 
 
-def read(path: File, place: str, allowed: Licences = "any") -> Iterator[Raw | Bad]:
+def read(path: File, place: str, allowed: Licences = "any") -> Iterator[RawDocument | BadRecord]:
     licences = {} if allowed == "any" else _licences(path, place)
     for member in members(path, place, may_be_code):
-        if isinstance(member, Bad):
+        if isinstance(member, BadRecord):
             yield member
             continue
         name, data = member
         if b"\0" in data:
             if language_of(name):
-                yield Bad("binary file", name)
+                yield BadRecord("binary file", name)
             continue
         text, repair = decode(data)
         language = language_of(name, text)
@@ -41,11 +40,11 @@ def read(path: File, place: str, allowed: Licences = "any") -> Iterator[Raw | Ba
             yield left_out(f"licence {found}" if found != licence.UNKNOWN else found, name)
             continue
         if repair:
-            yield Bad(repair, name, lost=False)
+            yield BadRecord(repair, name, lost=False)
         if language == "notebook":
             yield _notebook(name, text, len(data))
         else:
-            yield Raw(name, name, "code", text, len(data), language)
+            yield RawDocument(name, name, "code", text, len(data), language)
 
 
 def _licences(path: File, place: str) -> dict[str, str]:
@@ -53,7 +52,7 @@ def _licences(path: File, place: str) -> dict[str, str]:
     found: dict[str, str] = {}
     if is_archive(path.name):
         for each in members(path, place, licence.is_licence_file):
-            if not isinstance(each, Bad):
+            if not isinstance(each, BadRecord):
                 folder = str(PurePosixPath(each[0]).parent)
                 found[folder] = licence.strictest(found.get(folder, ""), licence.detect(decode(each[1])[0]))
     elif isinstance(path, Path):
@@ -80,7 +79,7 @@ def _nearest(licences: dict[str, str], name: str) -> str:
     return next((licences[str(p)] for p in PurePosixPath(name).parents if str(p) in licences), licence.UNKNOWN)
 
 
-def _notebook(name: str, text: str, size: int) -> Raw | Bad:
+def _notebook(name: str, text: str, size: int) -> RawDocument | BadRecord:
     """A Jupyter notebook as Markdown with fenced code; outputs and metadata go."""
     try:
         notebook = json.loads(text)
@@ -91,9 +90,9 @@ def _notebook(name: str, text: str, size: int) -> Raw | Bad:
             if source.strip():
                 parts.append(f"```{language}\n{source}\n```" if cell["cell_type"] == "code" else source)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        return Bad("malformed notebook", f"{name}: {error}")
+        return BadRecord("malformed notebook", f"{name}: {error}")
     body = "\n\n".join(parts).encode("utf-8", "replace").decode("utf-8")
-    return Raw(name, name, "code", body, size, language)
+    return RawDocument(name, name, "code", body, size, language)
 
 
 LANGUAGES = {
@@ -158,7 +157,7 @@ def may_be_code(name: str) -> bool:
 
 
 def not_written(name: str, text: str) -> str:
-    """Why nobody wrote this file here: ``vendored``, ``generated``, ``minified``, ``data``; else empty."""
+    """Why a file is left out: ``vendored``, ``generated``, ``minified`` or ``data``; else empty."""
     if VENDORED & set(PurePosixPath(name.lower()).parts[:-1]):
         return "vendored"
     if GENERATED_NAMES.search(name) or GENERATED.search(text[:1000]):

@@ -1,4 +1,4 @@
-"""The running Python installation as a corpus: always there, offline, enough for a first run.
+"""The running Python installation as a corpus: offline, and enough for a first run.
 
 ``code``: the standard library's sources. ``reference``: the language reference's topics and the library's docstrings,
 read from the sources without importing them. ``web``: the long descriptions of the installed distributions.
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from altiplano.corpus.readers.decoding import decode
-from altiplano.corpus.readers.raw import Bad, Raw
+from altiplano.corpus.readers.raw import BadRecord, RawDocument
 
 SKIPPED = {
     "site-packages", "dist-packages", "test", "tests", "idlelib", "lib2to3", "turtledemo", "ensurepip", "__pycache__",
@@ -43,37 +43,39 @@ def library() -> Path:
 
 
 def installation() -> dict[str, object]:
-    """What determines the harvest."""
+    """What determines the documents."""
     names = {f"{_name(d)}=={d.version}" for d in importlib.metadata.distributions() if d.metadata["Name"]}
     return {"python": platform.python_version(), "distributions": sorted(names)}
 
 
-def read(kind: str, name: str) -> Iterator[Raw | Bad]:
+def read(kind: str, name: str) -> Iterator[RawDocument | BadRecord]:
     place = f"python/{kind}/{name}"
     if kind == "web":
         text = _descriptions().get(name, "")
         if text:
-            yield Raw(place, f"https://pypi.org/project/{name}/", "text", text, len(text.encode()))
+            yield RawDocument(place, f"https://pypi.org/project/{name}/", "text", text, len(text.encode()))
         return
     try:
         data = (library() / name).read_bytes()
     except OSError as error:
-        yield Bad("unreadable file", f"{place}: {error.strerror}")
+        yield BadRecord("unreadable file", f"{place}: {error.strerror}")
         return
     text, repair = decode(data)
     if repair:
-        yield Bad(repair, place, lost=False)
+        yield BadRecord(repair, place, lost=False)
     if kind == "code":
-        yield Raw(place, place, "code", text, len(data), "python")
+        yield RawDocument(place, place, "code", text, len(data), "python")
         return
     try:
         tree = ast.parse(text)
     except (SyntaxError, ValueError, RecursionError) as error:
-        yield Bad("source that does not parse", f"{place}: {error}")
+        yield BadRecord("source that does not parse", f"{place}: {error}")
         return
     for title, body in _topics(tree) if name == TOPICS else [(name, _docstrings(tree, name))]:
         if body:
-            yield Raw(f"{place}#{title}", f"{place}#{title}", "text", body, len(body.encode("utf-8", "replace")))
+            yield RawDocument(
+                f"{place}#{title}", f"{place}#{title}", "text", body, len(body.encode("utf-8", "replace"))
+            )
 
 
 def _name(distribution: importlib.metadata.Distribution) -> str:

@@ -5,19 +5,19 @@ from collections.abc import Iterator
 from altiplano.corpus.readers.archive import members
 from altiplano.corpus.readers.decoding import decode
 from altiplano.corpus.readers.opening import File
-from altiplano.corpus.readers.raw import Bad, Raw
+from altiplano.corpus.readers.raw import BadRecord, RawDocument
 
 
-def read(path: File, place: str) -> Iterator[Raw | Bad]:
+def read(path: File, place: str) -> Iterator[RawDocument | BadRecord]:
     for member in members(path, place, lambda name: name.lower().endswith((".xml", ".nxml"))):
-        if isinstance(member, Bad):
+        if isinstance(member, BadRecord):
             yield member
             continue
         name, data = member
         if b"<article" not in data:
-            yield Bad("no <article> in the XML", name)
+            yield BadRecord("no <article> in the XML", name)
             continue
         text, repair = decode(data)
         if repair:
-            yield Bad(repair, name, lost=False)
-        yield Raw(name, name, "jats", text, len(data))
+            yield BadRecord(repair, name, lost=False)
+        yield RawDocument(name, name, "jats", text, len(data))

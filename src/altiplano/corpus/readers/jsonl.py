@@ -7,13 +7,13 @@ from typing import BinaryIO
 from altiplano.corpus.readers.decoding import decode
 from altiplano.corpus.readers.markup_kind import markup_of
 from altiplano.corpus.readers.opening import BROKEN, File, open_raw
-from altiplano.corpus.readers.raw import MAX_RECORD_BYTES, TOO_LONG, Bad, Raw
+from altiplano.corpus.readers.raw import MAX_RECORD_BYTES, TOO_LONG, BadRecord, RawDocument
 
 TEXT_KEYS = ("text", "content")
 URL_KEYS = ("url", "path", "id")
 
 
-def read(path: File, place: str) -> Iterator[Raw | Bad]:
+def read(path: File, place: str) -> Iterator[RawDocument | BadRecord]:
     number = 0
     try:
         with open_raw(path) as stream:
@@ -25,10 +25,10 @@ def read(path: File, place: str) -> Iterator[Raw | Bad]:
                         yield from _record(line, where)
                     continue
                 del line  # not two of them in memory
-                yield Bad(TOO_LONG, where)
+                yield BadRecord(TOO_LONG, where)
                 _skip_line(stream)
     except BROKEN as error:
-        yield Bad("unreadable file, the rest is lost", f"{place} after line {number}: {error}")
+        yield BadRecord("unreadable file, the rest is lost", f"{place} after line {number}: {error}")
 
 
 def _skip_line(stream: BinaryIO) -> None:
@@ -36,21 +36,21 @@ def _skip_line(stream: BinaryIO) -> None:
         pass
 
 
-def _record(line: bytes, where: str) -> Iterator[Raw | Bad]:
+def _record(line: bytes, where: str) -> Iterator[RawDocument | BadRecord]:
     text, repair = decode(line)
     try:
         record = json.loads(text)
     except (ValueError, RecursionError) as error:
-        yield Bad("malformed JSON line", f"{where}: {error}")
+        yield BadRecord("malformed JSON line", f"{where}: {error}")
         return
     if not isinstance(record, dict):
         record = {}
     body = next((record[key] for key in TEXT_KEYS if isinstance(record.get(key), str)), None)
     if body is None:
-        yield Bad('no string under "text" or "content"', where)
+        yield BadRecord('no string under "text" or "content"', where)
         return
     if repair:
-        yield Bad(repair, where, lost=False)
+        yield BadRecord(repair, where, lost=False)
     url = next((str(record[key]) for key in URL_KEYS if record.get(key)), "")
     body = body.encode("utf-8", "replace").decode("utf-8")  # a lone surrogate from \ud800 cannot be written back
-    yield Raw(where, url, markup_of(str(record.get("path") or "")), body, len(body.encode("utf-8")))
+    yield RawDocument(where, url, markup_of(str(record.get("path") or "")), body, len(body.encode("utf-8")))

@@ -1,4 +1,4 @@
-"""Which licence a repository or a file is under, told by words that only that licence's text has."""
+"""Which licence a repository or a file is under, by phrases that only that licence's text contains."""
 
 import re
 from pathlib import PurePosixPath
@@ -7,7 +7,7 @@ PERMISSIVE = (
     "MIT", "MIT-0", "Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "0BSD", "ISC", "Zlib", "Unlicense", "CC0-1.0",
     "PSF-2.0", "BSL-1.0", "PostgreSQL", "CC-BY-4.0", "WTFPL",
 )  # fmt: skip
-"""SPDX identifiers that ``licences = "permissive"`` allows: they ask for no more than to be named."""
+"""SPDX identifiers that ``licences = "permissive"`` allows: they ask for attribution at most."""
 
 UNKNOWN = "no licence found"
 NAMES = re.compile(r"^(?:licen[cs]e|copying|unlicense)(?:[-.](?:md|txt|rst|mit|apache|bsd))?$", re.IGNORECASE)

@@ -27,7 +27,7 @@ HASHED_BYTES = 4 * 2**30
 
 
 @dataclass(frozen=True)
-class Task:
+class ShardTask:
     """One unit of reading: some files of one source, and its share of the source's limits."""
 
     number: int
@@ -84,9 +84,9 @@ def _key(name: str) -> bytes:
     return hashlib.sha256(name.encode("utf-8", "surrogateescape")).digest()
 
 
-def plan(corpus: CorpusConfig) -> list[Task]:
+def plan(corpus: CorpusConfig) -> list[ShardTask]:
     """Shard tasks of all sources, in the recipe's order. They do not depend on how many workers there are."""
-    tasks: list[Task] = []
+    tasks: list[ShardTask] = []
     for source in corpus.sources:
         files = files_of(source, corpus.root)
         total = sum(size for _, size in files) or 1
@@ -96,7 +96,7 @@ def plan(corpus: CorpusConfig) -> list[Task]:
                 None if limit is None else limit * (done + size) // total - limit * done // total
                 for limit in (source.max_documents, source.max_bytes)
             ]
-            tasks.append(Task(len(tasks), source, str(corpus.root), names, size, quota[0], quota[1]))
+            tasks.append(ShardTask(len(tasks), source, str(corpus.root), names, size, quota[0], quota[1]))
             done += size
     return tasks
 
@@ -112,7 +112,7 @@ def _batches(files: list[tuple[str, int]]) -> list[tuple[tuple[str, ...], int]]:
 
 
 def inputs(corpus: CorpusConfig) -> dict[str, Any]:
-    """Every raw input file with what tells its contents, for ``inputs.json``."""
+    """Every raw input file with what identifies its contents, for ``inputs.json``."""
     local = [source for source in corpus.sources if source.format != "python" and not is_remote(source.path)]
     listed = {source.name: files_of(source, corpus.root) for source in local}
     hashed = sum(size for files in listed.values() for _, size in files) <= HASHED_BYTES

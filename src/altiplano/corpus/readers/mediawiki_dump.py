@@ -4,11 +4,11 @@ from collections.abc import Iterator
 from typing import Any
 
 from altiplano.corpus.readers.opening import BROKEN, File, open_raw
-from altiplano.corpus.readers.raw import Bad, Raw, left_out
+from altiplano.corpus.readers.raw import BadRecord, RawDocument, left_out
 from altiplano.optional_imports import extra
 
 
-def read(path: File, place: str) -> Iterator[Raw | Bad]:
+def read(path: File, place: str) -> Iterator[RawDocument | BadRecord]:
     """Redirects and pages outside the article namespace are counted, not kept.
 
     The parser holds one page; it refuses a text above 10 MB, which no wiki allows (MediaWiki's limit is 2 MiB).
@@ -28,10 +28,10 @@ def read(path: File, place: str) -> Iterator[Raw | Bad]:
                 while element.getprevious() is not None:  # iterparse keeps what it has seen, else
                     del element.getparent()[0]
     except (*BROKEN, etree.XMLSyntaxError) as error:
-        yield Bad("damaged dump, the rest is lost", f"{place} after page {number}: {error}")
+        yield BadRecord("damaged dump, the rest is lost", f"{place} after page {number}: {error}")
 
 
-def _page(page: Any, place: str, base: str) -> Raw | Bad:
+def _page(page: Any, place: str, base: str) -> RawDocument | BadRecord:
     title = page.findtext("{*}title") or ""
     if (page.findtext("{*}ns") or "0") != "0":
         return left_out("not in the article namespace", f"{place} {title}")
@@ -39,4 +39,4 @@ def _page(page: Any, place: str, base: str) -> Raw | Bad:
         return left_out("redirect", f"{place} {title}")
     text = page.findtext("{*}revision/{*}text") or ""
     url = f"{base}/{title.replace(' ', '_')}" if base else title
-    return Raw(place, url, "mediawiki", f"= {title} =\n{text}", len(text.encode("utf-8")))
+    return RawDocument(place, url, "mediawiki", f"= {title} =\n{text}", len(text.encode("utf-8")))

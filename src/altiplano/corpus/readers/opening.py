@@ -1,6 +1,6 @@
-"""Opening raw files, wherever they lie and however they are compressed, with a bound on what they may unfold to.
+"""Open raw files, local or remote and compressed or not, with a bound on what they may decompress to.
 
-Files behind URLs, listed through fsspec: a file, a folder or a glob on ``s3://``, ``gs://``, ``hf://``, ``https://``.
+Remote files are listed through fsspec: a file, a folder or a glob on ``s3://``, ``gs://``, ``hf://``, ``https://``.
 """
 
 import bz2
@@ -19,10 +19,10 @@ from altiplano.optional_imports import extra
 from altiplano.recipe.schema import SourceConfig
 
 MAX_RATIO = 300
-"""Text compresses 3 to 10 times, logs and markup up to 50; gzip cannot do more than 1,032, which only a bomb does."""
+"""Text compresses 3 to 10 times, logs and markup up to 50; gzip reaches at most 1,032, in decompression bombs."""
 
 FREE_BYTES = 256 * 2**20
-"""So much may come out of any file, however small."""
+"""Any file may decompress to this much, however small it is."""
 
 BROKEN = (OSError, EOFError, zlib.error, lzma.LZMAError, ValueError, RuntimeError)
 """What a damaged, vanishing or hostile file may raise while it is read."""
@@ -148,7 +148,7 @@ def bare(name: str) -> str:
 
 
 VERSIONS = ("ETag", "etag", "sha256", "blob_id", "generation", "mtime", "LastModified", "last_modified", "created")
-"""What file systems call the thing that changes when a file does; the first that is there counts."""
+"""Names that file systems give to a file's version; the first that is present counts."""
 
 
 def files(source: SourceConfig) -> list[tuple[str, int, str]]:

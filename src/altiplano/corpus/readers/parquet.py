@@ -4,11 +4,11 @@ from collections.abc import Iterator
 
 from altiplano.corpus.readers.jsonl import TEXT_KEYS, URL_KEYS
 from altiplano.corpus.readers.opening import BROKEN, File
-from altiplano.corpus.readers.raw import MAX_RECORD_BYTES, TOO_LONG, Bad, Raw
+from altiplano.corpus.readers.raw import MAX_RECORD_BYTES, TOO_LONG, BadRecord, RawDocument
 from altiplano.optional_imports import extra
 
 
-def read(path: File, place: str) -> Iterator[Raw | Bad]:
+def read(path: File, place: str) -> Iterator[RawDocument | BadRecord]:
     parquet = extra("pyarrow.parquet")
     number = 0
     try:
@@ -16,7 +16,7 @@ def read(path: File, place: str) -> Iterator[Raw | Bad]:
             names = file.schema_arrow.names
             key = next((name for name in TEXT_KEYS if name in names), None)
             if key is None:
-                yield Bad('no column "text" or "content"', place)
+                yield BadRecord('no column "text" or "content"', place)
                 return
             url = next((name for name in URL_KEYS if name in names), None)
             for batch in file.iter_batches(batch_size=1024, columns=[key] + ([url] if url else [])):
@@ -24,11 +24,11 @@ def read(path: File, place: str) -> Iterator[Raw | Bad]:
                     number += 1
                     yield _row(row[key], str(row[url]) if url and row[url] else "", f"{place}#{number}")
     except BROKEN as error:  # pyarrow's own errors derive from these
-        yield Bad("unreadable file, the rest is lost", f"{place} after row {number}: {error}")
+        yield BadRecord("unreadable file, the rest is lost", f"{place} after row {number}: {error}")
 
 
-def _row(text: object, url: str, where: str) -> Raw | Bad:
+def _row(text: object, url: str, where: str) -> RawDocument | BadRecord:
     if not isinstance(text, str):
-        return Bad('no string under "text" or "content"', where)
+        return BadRecord('no string under "text" or "content"', where)
     size = len(text.encode("utf-8"))
-    return Raw(where, url, "text", text, size) if size <= MAX_RECORD_BYTES else Bad(TOO_LONG, where)
+    return RawDocument(where, url, "text", text, size) if size <= MAX_RECORD_BYTES else BadRecord(TOO_LONG, where)

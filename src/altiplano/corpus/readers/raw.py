@@ -12,8 +12,11 @@ Markup = Literal["html", "latex", "jats", "mediawiki", "markdown", "asciidoc", "
 
 
 @dataclass(frozen=True)
-class Raw:
-    """One raw document. ``place`` finds it again in its source; ``size`` is its raw length in bytes."""
+class RawDocument:
+    """One raw document. ``place`` finds it again in its source; ``size`` is its raw length in bytes.
+
+    ``markup`` says how its text is extracted: ``text`` is taken as it is.
+    """
 
     place: str
     url: str
@@ -24,7 +27,7 @@ class Raw:
 
 
 @dataclass(frozen=True)
-class Bad:
+class BadRecord:
     """A record that could not be read (``lost``), or only after a repair. ``example`` says where and what.
 
     ``records`` is how many it stands for, ``size`` how many bytes of the file, where the reader knows.
@@ -37,6 +40,6 @@ class Bad:
     size: int = 0
 
 
-def left_out(why: str, example: str) -> Bad:
+def left_out(why: str, example: str) -> BadRecord:
     """A record that is whole but not wanted: counted with its reason, no loss."""
-    return Bad(f"left out: {why}", example, lost=False)
+    return BadRecord(f"left out: {why}", example, lost=False)

@@ -1,6 +1,8 @@
 """A shard task's raw documents, whatever their format."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import replace
+from typing import Any
 
 from altiplano.corpus.readers import (
     arxiv,
@@ -14,9 +16,15 @@ from altiplano.corpus.readers import (
     text,
     warc,
 )
-from altiplano.corpus.readers.listing import Task
-from altiplano.corpus.readers.opening import join
-from altiplano.corpus.readers.raw import Bad, Raw, left_out
+from altiplano.corpus.readers.listing import ShardTask
+from altiplano.corpus.readers.opening import File, join
+from altiplano.corpus.readers.raw import BadRecord, RawDocument, left_out
+from altiplano.errors import InputError
+from altiplano.recipe.schema import CorpusConfig
+
+Reader = Callable[[Any], Iterable[RawDocument | BadRecord]]
+"""From the path of a local file, or an object with ``open`` and ``name`` for a remote one, to its records. Their
+``place`` is replaced by the file's name and their number in it."""
 
 READERS = {
     "warc": warc.read,
@@ -27,15 +35,30 @@ READERS = {
     "parquet": parquet.read,
     "text": text.read,
 }
+"""By format; the readers of ``python`` and ``code`` take other arguments."""
+
+FORMATS = (*READERS, "code", "python")
 
 
-def read(task: Task) -> Iterator[Raw | Bad]:
-    """Until the task's share of the source's limits is used up."""
+def check_formats(corpus: CorpusConfig, readers: Collection[str]) -> None:
+    """Raise InputError for a source whose format neither we nor the caller's ``readers`` can read."""
+    if taken := sorted(set(readers) & set(FORMATS)):
+        raise InputError(f"readers: {taken[0]!r} is a built-in format; give your reader another name")
+    for source in corpus.sources:
+        if source.format not in (*FORMATS, *readers):
+            raise InputError(
+                f"corpus.sources {source.name!r}: format must be {', '.join(FORMATS[:-1])} or {FORMATS[-1]}, "
+                f"or that of a reader given to curate() in Python, not {source.format!r}"
+            )
+
+
+def read(task: ShardTask, readers: Mapping[str, Reader] | None = None) -> Iterator[RawDocument | BadRecord]:
+    """Until the task's share of the source's limits is used up. ``readers`` are the caller's, by format."""
     blocked = blocklist.load(task.root, task.source.blocklist) if task.source.blocklist else frozenset()
     documents = size = 0
     for name in task.files:
-        for record in _records(task, name):
-            if isinstance(record, Raw):
+        for record in _records(task, name, readers or {}):
+            if isinstance(record, RawDocument):
                 if task.max_documents is not None and documents >= task.max_documents:
                     return
                 if task.max_bytes is not None and size >= task.max_bytes:
@@ -48,10 +71,28 @@ def read(task: Task) -> Iterator[Raw | Bad]:
             yield record
 
 
-def _records(task: Task, name: str) -> Iterator[Raw | Bad]:
+def _records(task: ShardTask, name: str, readers: Mapping[str, Reader]) -> Iterator[RawDocument | BadRecord]:
     if task.source.format == "python":
         return installed_python.read(task.source.path, name)
     file = join(task.root, name)
+    if task.source.format in readers:
+        return _from_callers_reader(readers[task.source.format], file, name)
     if task.source.format == "code":
         return code.read(file, name, task.source.licences)
     return READERS[task.source.format](file, name)
+
+
+def _from_callers_reader(reader: Reader, file: File, name: str) -> Iterator[RawDocument | BadRecord]:
+    """Its records under distinct places; where it raises, the rest of the file is lost."""
+    number = 0
+    try:
+        for number, record in enumerate(reader(file), 1):
+            if isinstance(record, RawDocument):
+                yield replace(record, place=f"{name}#{number}")
+            elif isinstance(record, BadRecord):
+                yield record
+            else:
+                raise TypeError(f"a reader must yield RawDocument or BadRecord, not {type(record).__name__}")
+    except Exception as error:
+        what = f"{name} after record {number}: {type(error).__name__}: {error}"
+        yield BadRecord("unreadable file, the rest is lost", what)

@@ -1,7 +1,6 @@
-"""The bytes inside a web archive file, piece by piece; after damage in a gzip file it goes on at the next member.
+"""The decompressed bytes of a web archive file, piece by piece; after damage in a gzip file from the next member on.
 
-Web archives are packed record by record, as one gzip member each, so that one can be read without the others. That is
-also what keeps damage small: nothing after it is lost but the rest of its member.
+Each record of a web archive is a gzip member of its own, so that damage costs the rest of one member only.
 """
 
 import io

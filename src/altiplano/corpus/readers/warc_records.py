@@ -1,7 +1,7 @@
-"""WARC records, one after the other, and the stretches between them that are none.
+"""WARC records, one after the other, and the bytes between them that are none.
 
-A library would be welcome here: FastWARC ends a file at the first damage, or passes over it without a word, and warcio
-does not look for the next record either. What cannot be read is handed out with its size, so that it can be counted.
+No library does this: FastWARC ends a file at the first damage, or skips it silently, and warcio does not look for the
+next record either. What cannot be read is returned with its size, so that it can be counted.
 """
 
 import re
@@ -59,7 +59,7 @@ class Lost:
 
 
 def records(file: File) -> Iterator[Record | Lost]:
-    """All records of a web archive, plain or compressed in any way; nothing that a file holds raises an error."""
+    """All records of a web archive, plain or compressed in any way; no content of a file raises an error."""
     reader = None
     try:
         with file.open("rb") as stream:

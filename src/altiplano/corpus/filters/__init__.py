@@ -1,0 +1,1 @@
+"""Filters by language, by heuristics, and by functions of the caller."""

@@ -1,0 +1,1 @@
+"""Training and held-out documents, and the proof that they share no text."""

@@ -1,0 +1,45 @@
+"""Hostile web archives take time by their length alone."""
+
+import gzip
+import time
+
+import pytest
+
+from altiplano.corpus.readers import warc
+from corpus.readers.made_warc import CHUNKED, chunked, response, words
+
+
+def lying_records(count: int) -> bytes:
+    """Each announces nearly all that follows it, and ends nowhere near a record."""
+    return b"".join(
+        b"WARC/1.0\r\nWARC-Type: response\r\nContent-Length: %d\r\n\r\n" % max(140 * (count - i) - 77, 9) + b"x" * 90
+        for i in range(count)
+    )
+
+
+HOSTILE = {
+    "records that announce too much": lying_records,
+    "beginnings of gzip members": lambda count: gzip.compress(b"WARC/1.0\r\n") + b"\x1f\x8b\x08\0" * (20 * count),
+    "gzip members that break off": lambda count: gzip.compress(words(1, 20) * 3)[:-9] * count,
+    "empty gzip members": lambda count: gzip.compress(b"") * (4 * count),
+    "no header's end": lambda count: b"WARC/1.0\r\na: b" * (5 * count),
+    "headers alone": lambda count: b"WARC/1.0\r\n\r\n" * (5 * count),
+    "zero bytes": lambda count: b"WARC/1.0\r\nContent-Length: 0\r\n\r\n" + bytes(300 * count),
+    "chunks of one byte": lambda count: response("x", chunked(b"y" * (20 * count), 1), CHUNKED),
+    "comments": lambda count: response("x", b"<!--" * (20 * count), media="text/html"),
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_archives_take_time_by_their_length_alone(tmp_path, name):
+    for _ in range(3):
+        times = []
+        for count in (3000, 12_000):
+            path = tmp_path / f"{count}.warc"
+            path.write_bytes(HOSTILE[name](count))
+            begin = time.process_time()
+            list(warc.read(path, "a"))
+            times.append(time.process_time() - begin)
+        if times[1] < 0.2 or times[1] < 8 * times[0]:
+            return
+    pytest.fail(f"{times[0]:.3f} s, then {times[1]:.3f} s")

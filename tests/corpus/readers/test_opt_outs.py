@@ -1,0 +1,71 @@
+"""Pages that publishers reserve, and blocklists."""
+
+import json
+from collections import Counter
+
+import pytest
+
+from altiplano.corpus.readers import blocklist, warc
+from altiplano.corpus.readers.listing import inputs
+from altiplano.errors import InputError
+from corpus.support import corpus, everything, split, web_record
+
+
+def test_pages_reserved_by_their_publishers_are_counted_with_the_reason(tmp_path):
+    def page(name: str, head: bytes = b"", header: str = "text/html") -> bytes:
+        return web_record(
+            f"https://a.example/{name}", b"<html><head>" + head + b"</head><p>words</p></html>", kind=header
+        )
+
+    records = [
+        page("free", b'<meta name="robots" content="index, noarchive, noimageai">'),
+        page("meta", b'<meta content="noindex,NOAI" name=robots>'),
+        page("tdm", b"<meta name='tdm-reservation' content='1'>"),
+        page("tdm0", b"<meta name='tdm-reservation' content='0'>"),
+        page("header", header="text/html\r\nX-Robots-Tag: otherbot: noai"),
+        page("tdm-header", header="text/html\r\nTDM-Reservation: 1"),
+        page("prose", b"<title>noai explained</title>"),
+    ]
+    path = tmp_path / "a.warc.gz"
+    path.write_bytes(b"".join(records))
+    raw, bad = split(warc.read(path, "a"))
+    assert [r.url.rpartition("/")[2] for r in raw] == ["free", "tdm0", "prose"]
+    assert Counter(b.reason for b in bad) == {
+        "left out: reserved by its publisher (noai)": 2,
+        "left out: reserved by its publisher (tdm-reservation)": 2,
+    }
+    assert not any(b.lost for b in bad)
+
+
+def test_blocklist_names_domains_and_paths(tmp_path):
+    listed = "# spam\nbad.example\nhttps://www.News.example/paywall/\n\nxn--e1afmkfd.example # words\n"
+    (tmp_path / "block.txt").write_text(listed)
+    names = {
+        "https://bad.example/": True, "http://www.bad.example/x?y": True, "https://deep.er.bad.example:8080/": True,
+        "https://notbad.example/": False, "https://news.example/paywall/2024/a": True,
+        "https://news.example/paywalled": False, "https://example/": False, "https://xn--e1afmkfd.example": True,
+        "https://[broken/": False, "": False, "src/bad.example/file.c": False,
+    }  # fmt: skip
+    entries = blocklist.load(str(tmp_path), "block.txt")
+    assert {url: blocklist.is_blocked(url, entries) for url in names} == names
+    lines = "".join(json.dumps({"text": url, "url": url}) + "\n" for url in names if url)
+    (tmp_path / "a.jsonl").write_text(lines)
+    one = corpus(tmp_path, format="jsonl", path="a.jsonl", blocklist="block.txt", max_documents=4)
+    raw, bad = everything(one)
+    assert len(raw) == 4 and not any(names[r.url] for r in raw)
+    assert {b.reason for b in bad} == {"left out: on the blocklist"}
+    before = inputs(one)
+    (tmp_path / "block.txt").write_text("other.example\n")
+    assert inputs(one) != before
+    with pytest.raises(InputError, match=r"corpus\.sources\.blocklist.*gone\.txt"):
+        inputs(corpus(tmp_path, format="jsonl", path="a.jsonl", blocklist="gone.txt"))
+
+
+def test_a_large_blocklist_loads_quickly(tmp_path):
+    import time
+
+    (tmp_path / "block.txt").write_text("".join(f"site{i}.example\n" for i in range(300_000)))
+    begin = time.process_time()
+    entries = blocklist.load(str(tmp_path), "block.txt")
+    assert time.process_time() - begin < 3 and len(entries) == 300_000
+    assert blocklist.load(str(tmp_path), "block.txt") is entries
