@@ -1,6 +1,6 @@
 """Score a Hugging Face folder of a Llama model (or a run) on text files, and fit a temperature to it.
 
-python examples/score_a_model.py MODEL FILE...    (a model folder or a run; each file is a group, blank lines part documents)
+python examples/score_a_model.py MODEL FILE...    (a model folder or a run; each file is a group)
 """
 
 import sys

@@ -7,10 +7,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from altiplano.corpus.extensions import Document
+    from altiplano.corpus.readers.raw import RawDocument
     from altiplano.errors import InputError, TrainingError
     from altiplano.inference.language_model import LanguageModel
     from altiplano.library import (
         Run,
+        curate,
         evaluate,
         fit_temperature,
         generate,
@@ -31,10 +34,12 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
+    "altiplano.corpus.extensions": ("Document",),
+    "altiplano.corpus.readers.raw": ("RawDocument",),
     "altiplano.errors": ("InputError", "TrainingError"),
     "altiplano.inference.language_model": ("LanguageModel",),
     "altiplano.library": (
-        *("Run", "evaluate", "fit_temperature", "generate", "load_model", "open_run", "plan", "run"),
+        *("Run", "curate", "evaluate", "fit_temperature", "generate", "load_model", "open_run", "plan", "run"),
         *("tokenize", "train"),
     ),
     "altiplano.planning.plan": ("Plan",),
@@ -49,14 +54,17 @@ _HOME = {name: module for module, names in _HOMES.items() for name in names}
 __all__ = [
     "Callback",
     "Cluster",
+    "Document",
     "InputError",
     "LanguageModel",
     "Layout",
     "Plan",
+    "RawDocument",
     "Recipe",
     "Run",
     "TrainingError",
     "TrainingRun",
+    "curate",
     "evaluate",
     "fit_temperature",
     "generate",

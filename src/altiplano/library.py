@@ -28,6 +28,9 @@ from altiplano.training.job import Custom
 if TYPE_CHECKING:
     import pandas
 
+    from altiplano.corpus.extensions import Annotator, Extensions, Filter
+    from altiplano.corpus.readers.read import Reader
+
 CHARACTERS_TO_SHOW = 60
 """Of a text in an error."""
 
@@ -91,6 +94,29 @@ def open_run(folder: Path | str) -> Run:
     return run
 
 
+def curate(
+    recipe: Recipe,
+    workspace: Path | str | None = None,
+    *,
+    engine: str = "local",
+    filters: "Sequence[Filter]" = (),
+    annotators: "Sequence[Annotator]" = (),
+    readers: "Mapping[str, Reader] | None" = None,
+) -> Run:
+    """Raw files to filtered, deduplicated documents, with functions of your own beside the built-in ones.
+
+    ``filters`` get a ``Document`` that passed the recipe's rules and return why to drop it, or None. ``annotators`` get
+    a text and return further columns. ``readers``, by the ``format`` of a source, get a file and return its
+    ``RawDocument`` records. They are part of what identifies the result, and run in other processes: keep them in a
+    module, or guard your script with ``if __name__ == "__main__":``.
+    """
+    from altiplano.corpus.extensions import Extensions
+
+    extensions = Extensions(tuple(filters), tuple(annotators), dict(readers or {}))
+    given = extensions if filters or annotators or readers else None
+    return _run_until("curate", recipe, workspace, engine=engine, extensions=given)
+
+
 def tokenize(recipe: Recipe, workspace: Path | str | None = None) -> Run:
     """Curate the recipe's corpus unless that is up to date, then write its vocabulary and token shards."""
     return _run_until("tokenize", recipe, workspace)
@@ -135,6 +161,8 @@ def _run_until(
     layout: str = "",
     steps: int | None = None,
     custom: Custom | None = None,
+    engine: str = "local",
+    extensions: "Extensions | None" = None,
 ) -> Run:
     folder = Path(workspace) if workspace is not None else Path("runs") / recipe.name
     hardware = load_cluster(cluster) if isinstance(cluster, str) else cluster
@@ -142,7 +170,17 @@ def _run_until(
     if layout == "auto":
         chosen = best_layout(recipe, hardware)
     check_layout(chosen, recipe, hardware.device)
-    outcomes = run_until(last, recipe, hardware, chosen, folder, stop_after=steps, custom=custom)
+    outcomes = run_until(
+        last,
+        recipe,
+        hardware,
+        chosen,
+        folder,
+        stop_after=steps,
+        custom=custom,
+        engine=engine,
+        extensions=extensions,
+    )
     failed = [one for one in outcomes if not one.result.passed]
     if failed:
         raise InputError(f"the gate of {failed[0].stage} failed: {failed[0].result.message}")

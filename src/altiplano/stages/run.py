@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 import tomli_w
 
@@ -19,6 +19,9 @@ from altiplano.recipe.schema import Recipe
 from altiplano.stages import calibrate, curate, evaluate, redteam, release, tokenize, train
 from altiplano.stages.stage import Context, Outcome, is_publisher, run_stage, up_to_date
 from altiplano.training.job import Custom
+
+if TYPE_CHECKING:
+    from altiplano.corpus.extensions import Extensions
 
 SECONDS_TO_END = 30.0
 """What a killed command has started may take so long to be gone."""
@@ -40,6 +43,7 @@ def run_until(
     log_to: tuple[str, ...] = (),
     engine: str = "local",
     custom: Custom | None = None,
+    extensions: "Extensions | None" = None,
 ) -> list[Outcome]:
     """Run every stage up to ``last`` that is not up to date; ``again`` recomputes ``last`` even if it is, and begins
     any stage anew whose unfinished work was begun with other settings.
@@ -68,6 +72,7 @@ def run_until(
                 lock=lock,
                 engine=engine,
                 custom=custom,
+                extensions=extensions,
             )
             say(f"{stage.name} …")
             outcome = run_stage(stage, context, force=force and stage.name == last, begin_again=force)

@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from functools import cache
 from itertools import chain, count
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from altiplano import __version__
 from altiplano.errors import InputError
@@ -29,8 +29,12 @@ from altiplano.stages.resume import begin, wait_until_begun
 from altiplano.storage import Damaged, digest, read_checked, sync, write_checked
 from altiplano.training.job import Custom
 
+if TYPE_CHECKING:
+    from altiplano.corpus.extensions import Extensions
+
 Manifest = dict[str, Any]
 MANIFEST = "manifest.json"
+FUNCTIONS = "functions"
 
 
 @dataclass(frozen=True)
@@ -55,6 +59,8 @@ class Context:
     """Training only: tensorboard, wandb."""
     custom: Custom | None = None
     """Training only: a library user's own functions."""
+    extensions: "Extensions | None" = None
+    """Curation only: a library user's own functions."""
     lock: int | None = None
     """Descriptor of the workspace's lock, for processes that write in it: it is held as long as any of them lives."""
     engine: str = "local"
@@ -86,6 +92,8 @@ class Stage:
     """The packages whose source determines the result, such as ``corpus``."""
     sources: Callable[[Context], str] | None = None
     """A hash of what the stage reads from outside the workspace."""
+    functions: Callable[[Context], str] | None = None
+    """A hash of the source of a library user's own functions; empty without any."""
     distributed: bool = False
     """Whether the ranks of torchrun compute it together."""
     protect_partial_work: bool = False
@@ -106,12 +114,17 @@ def run_stage(stage: Stage, context: Context, *, force: bool = False, begin_agai
     ``again``: compute it even then. ``anew``: leave unfinished work that was begun with other settings, and begin.
     """
     workspace = context.workspace
-    wanted = _wanted(stage, context)
+    wanted = _wanted(stage, context, force=force)
     fingerprint = _hash(wanted)
     # Computed again it is moved aside, so only then does it not matter what it was.
     published = None if force else up_to_date(stage, context)
     if published is not None:
         return Outcome(stage.name, True, Result(published["counts"], passed=published["passed"]), published)
+    if wanted["inputs"].get(FUNCTIONS) and not _functions(stage, context):
+        raise InputError(
+            f"{workspace / stage.name} was made with functions of a Python program and is out of date: run that "
+            f"program again, or go on without them: altiplano {stage.name} RECIPE --force"
+        )
 
     if "RANK" in os.environ and not stage.distributed:
         raise InputError(
@@ -187,8 +200,15 @@ def recipe_values(recipe: Recipe, keys: tuple[str, ...]) -> dict[str, Any]:
     return chosen
 
 
-def _wanted(stage: Stage, context: Context) -> Manifest:
-    """All that determines the stage's result. Raises InputError when an earlier stage has not been run."""
+def _functions(stage: Stage, context: Context) -> str:
+    return stage.functions(context) if stage.functions is not None else ""
+
+
+def _wanted(stage: Stage, context: Context, force: bool = False) -> Manifest:
+    """All that determines the stage's result. Raises InputError when an earlier stage has not been run.
+
+    A result that was made with a library user's functions is not out of date because a command does not have them.
+    """
     inputs = {}
     for name in stage.inputs:
         manifest = _manifest_of(context.workspace, name)
@@ -197,6 +217,11 @@ def _wanted(stage: Stage, context: Context) -> Manifest:
         inputs[name] = manifest["hash"]
     if stage.sources is not None and (made := stage.sources(context)):
         inputs["sources"] = made
+    functions = _functions(stage, context)
+    if not functions and stage.functions is not None and not force:
+        functions = ((_manifest_of(context.workspace, stage.name) or {}).get("inputs") or {}).get(FUNCTIONS, "")
+    if functions:
+        inputs[FUNCTIONS] = functions
     return {
         "stage": stage.name,
         "version": code_version(stage.code),

@@ -143,7 +143,7 @@ STAGE = Stage(
     inputs=("tokenize",),
     run=run,
     code=("model", "parallel", "tokens", "training"),
-    sources=_custom_code,
+    functions=_custom_code,
     distributed=True,
     protect_partial_work=True,
 )

@@ -163,7 +163,7 @@ def components(size: int, left: NDArray[np.int64], right: NDArray[np.int64]) -> 
     return parent
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True)  # type: ignore[untyped-decorator]
 def _root(parent: Any, node: int) -> int:
     while parent[node] != node:
         parent[node] = parent[parent[node]]
@@ -171,7 +171,7 @@ def _root(parent: Any, node: int) -> int:
     return node
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True)  # type: ignore[untyped-decorator]
 def _unite(parent: Any, left: Any, right: Any) -> None:
     for edge in range(len(left)):
         one, other = _root(parent, left[edge]), _root(parent, right[edge])
