@@ -12,8 +12,8 @@ from test_bad_input import make_corpus
 from altiplano.corpus import annotate
 from altiplano.corpus.curation import curate
 from altiplano.corpus.execution import time_limit
-from altiplano.corpus.execution.files import read_json
 from altiplano.corpus.execution.time_limit import TookTooLongError, seconds_for
+from altiplano.storage import read_json
 
 
 def python_loop() -> None:

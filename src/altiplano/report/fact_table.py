@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from altiplano.recipe.units import human, human_bytes
-from altiplano.report.facts import RunFacts
+from altiplano.records import RunFacts
 from altiplano.report.formatting import MISSING, carbon, duration, energy, flops, number, percent
 
 

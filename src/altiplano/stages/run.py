@@ -18,6 +18,7 @@ from altiplano.recipe.layout import Layout, check_layout
 from altiplano.recipe.schema import Recipe
 from altiplano.stages import calibrate, curate, evaluate, redteam, release, tokenize, train
 from altiplano.stages.stage import Context, Outcome, is_publisher, run_stage, up_to_date
+from altiplano.storage import write_text
 
 SECONDS_TO_END = 30.0
 """What a killed command has started may take so long to be gone."""
@@ -49,7 +50,7 @@ def run_until(
         check_device(cluster)
     outcomes: list[Outcome] = []
     with locked(workspace) as lock:
-        (workspace / "recipe.toml").write_text(recipe_toml(recipe))
+        write_text(workspace / "recipe.toml", recipe_toml(recipe))
         for stage in STAGES:
             context = Context(
                 recipe,
@@ -80,7 +81,7 @@ def first_to_do(last: str, recipe: Recipe, cluster: Cluster, layout: Layout, wor
     names = [str(stage.name) for stage in STAGES]
     for name, stage in zip(names[: names.index(last) + 1], STAGES, strict=False):
         published = up_to_date(stage, Context(recipe, cluster, layout, workspace, workspace, {}))
-        if published is None or not published["passed"]:
+        if published is None or not published.passed:
             return name
     return ""
 
@@ -170,7 +171,7 @@ def _describe(outcome: Outcome) -> str:
     counts = "  ".join(
         f"{name} {value}" for name, value in outcome.result.counts.items() if not isinstance(value, dict)
     )
+    assert outcome.manifest is not None
     if outcome.skipped:
-        return f"up to date ({outcome.manifest['hash'][:12]})"
-    measured = outcome.manifest["measured"]
-    return f"done in {measured['wall_seconds']:.1f} s  {counts}"
+        return f"up to date ({outcome.manifest.hash[:12]})"
+    return f"done in {outcome.manifest.measured.wall_seconds:.1f} s  {counts}"

@@ -12,6 +12,7 @@ from altiplano.corpus.filters import STEPS, Ranks
 from altiplano.corpus.publish import DECIDED
 from altiplano.corpus.thresholds import WEB_ONLY, Group, limits_of
 from altiplano.recipe.schema import CorpusConfig
+from altiplano.records import Audit, Thresholds
 
 Key = tuple[str, str, str, str]
 """Domain, language, reason, split."""
@@ -67,7 +68,7 @@ def audit(
     groups: list[Group],
     ranks: Mapping[str, Ranks],
     most: int,
-) -> dict[str, Any]:
+) -> Audit:
     """Of the published parts. ``counted`` are the shards' counts, ``groups`` and ``ranks`` the limits that were
     applied; excerpts are of at most ``most`` documents of each domain × language."""
     raw = {"documents": sum(c["documents"] for c in counted), "bytes": sum(c["bytes"] for c in counted)}
@@ -83,35 +84,37 @@ def audit(
 
     some = sample(parts, load, most)
     steps = list(tally.left())
-    return {
-        "raw": raw,
-        # of the documents after long ones were cut, as in every other step: shares of one another make sense then
-        "funnel": [
-            {"step": "read", "documents": sum(steps[0][1].values()), "bytes": raw["bytes"]},
-            *({"step": step, "documents": sum(left.values()), "bytes": size} for step, left, size in steps[1:]),
-        ],
-        "groups": [
-            {"group": group, "documents": [left[group] for _, left, _ in steps]} for group in sorted(steps[0][1])
-        ],
-        "dropped": tally.by(False, "reason", "domain", "language"),
-        "kept": tally.by(True, "domain", "language", "split"),
-        "thresholds": _thresholds(groups, corpus),
-        "perplexity": {
-            name: {
-                "head": rank.head,
-                "middle": rank.middle,
-                "largest": rank.largest if isfinite(rank.largest) else None,
-            }
-            for name, rank in sorted(ranks.items())
-        },
-        "untranslated": untranslated(some, parts),
-        "personal_data": dict(sorted(found.items())),
-        "bad_records": _bad(counted),
-        "heldout_overlap": overlap,
-        "examples": samples(some, parts, corpus, groups),
-        "sampled": {"per_group": most, "documents": len(some["id"])},
-        "salt": salt,
-    }
+    return Audit.model_validate(
+        {
+            "raw": raw,
+            # of the documents after long ones were cut, as in every other step: shares of one another make sense then
+            "funnel": [
+                {"step": "read", "documents": sum(steps[0][1].values()), "bytes": raw["bytes"]},
+                *({"step": step, "documents": sum(left.values()), "bytes": size} for step, left, size in steps[1:]),
+            ],
+            "groups": [
+                {"group": group, "documents": [left[group] for _, left, _ in steps]} for group in sorted(steps[0][1])
+            ],
+            "dropped": tally.by(False, "reason", "domain", "language"),
+            "kept": tally.by(True, "domain", "language", "split"),
+            "thresholds": _thresholds(groups, corpus),
+            "perplexity": {
+                name: {
+                    "head": rank.head,
+                    "middle": rank.middle,
+                    "largest": rank.largest if isfinite(rank.largest) else None,
+                }
+                for name, rank in sorted(ranks.items())
+            },
+            "untranslated": untranslated(some, parts),
+            "personal_data": dict(sorted(found.items())),
+            "bad_records": _bad(counted),
+            "heldout_overlap": overlap,
+            "examples": samples(some, parts, corpus, groups),
+            "sampled": {"per_group": most, "documents": len(some["id"])},
+            "salt": salt,
+        }
+    )
 
 
 def _thresholds(groups: list[Group], corpus: CorpusConfig) -> dict[str, Any]:
@@ -135,22 +138,22 @@ def _thresholds(groups: list[Group], corpus: CorpusConfig) -> dict[str, Any]:
     }
 
 
-def groups_of(thresholds: Mapping[str, Any]) -> list[Group]:
+def groups_of(thresholds: Thresholds) -> list[Group]:
     """The limits that an audit's ``thresholds`` say were applied, per domain × language."""
-    general = {limit["column"]: limit["limit"] for limit in thresholds["general"]}
+    general = {limit.column: limit.limit for limit in thresholds.general}
     return [
         Group(
-            group["domain"],
-            group["language"],
+            group.domain,
+            group.language,
             {
-                column: group["limits"].get(column, limit)
+                column: group.limits.get(column, limit)
                 for column, limit in general.items()
-                if group["domain"] == "web" or column not in WEB_ONLY
+                if group.domain == "web" or column not in WEB_ONLY
             },
-            group["basis"],
-            group["trusted"],
+            group.basis,
+            group.trusted,
         )
-        for group in thresholds["groups"]
+        for group in thresholds.groups
     ]
 
 

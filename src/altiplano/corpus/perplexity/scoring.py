@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from altiplano import storage
 from altiplano.corpus.documents import Columns, Shard, texts
 from altiplano.corpus.execution import files
 from altiplano.corpus.execution.engine import Engine, map_shards
@@ -135,7 +136,7 @@ def _rows(sample: Sample, shards: dict[int, Shard]) -> tuple[tuple[Shard, tuple[
 def _train(task: ModelTask, settings: QualityConfig) -> None:
     documents = [word_hashes(text) for shard, rows in task.rows for text in texts(shard, np.array(rows))]
     model = ngram_model.train(documents, settings.perplexity_order, settings.perplexity_min_count)
-    files.publish(task.path, lambda temporary: model_file.save(model, temporary, settings.perplexity_quantised))
+    storage.publish(task.path, lambda temporary: model_file.save(model, temporary, settings.perplexity_quantised))
 
 
 def _score(shard: Shard, rules: Rules, folder: Path, models: frozenset[str]) -> None:
