@@ -90,7 +90,7 @@ def test_the_temperature_of_the_text_is_found_and_helps(model: Llama, shards: li
     assert found.after.accuracy == found.before.accuracy
     assert found.greedy_unchanged is True
     assert set(found.domains) >= {"web", "code"}
-    assert found.domains.web.temperature == pytest.approx(1.5, abs=0.25)
+    assert found.domains["web"].temperature == pytest.approx(1.5, abs=0.25)
     assert sum(group.tokens for group in found.groups.values()) == found.test.tokens
 
 

@@ -47,7 +47,7 @@ def test_every_measure_equals_its_definition(temperature: float, bins: int):
     found = summary(judged, bins)
     probabilities = ((hidden @ head.T).double() / temperature).softmax(-1).numpy()
     for name, value in numpy_reliability(probabilities, targets.numpy(), bins).items():
-        assert found[name] == pytest.approx(value, abs=2e-6), name
+        assert getattr(found, name) == pytest.approx(value, abs=2e-6), name
     assert sum(b.count for b in found.bins) == 4000
     assert [b.low for b in found.bins] == pytest.approx(np.arange(bins) / bins)
 

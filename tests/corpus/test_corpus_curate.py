@@ -144,7 +144,7 @@ SCRIPT = """
 import sys
 from pathlib import Path
 from corpus_support import samples_corpus
-from altiplano.corpus.curate import curate
+from altiplano.corpus.curation import curate
 if __name__ == "__main__":
     curate(samples_corpus(), seed=0, folder=Path(sys.argv[1]), workers=2)
 """

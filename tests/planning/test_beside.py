@@ -20,7 +20,9 @@ def test_a_faster_processor_is_planned_to_be_faster() -> None:
     assert speeds == sorted(speeds)
     plan = make_plan(recipe, cluster, Layout())
     assert speeds[1] == pytest.approx(recipe.batch.tokens / plan.seconds, rel=1e-6)
-    assert plans[1] == Planned(speeds[1], plan.fullest.total, 1.0)  # nobody states how often this machine fails
+    assert plans[1] == PlannedRun(
+        tokens_per_second=speeds[1], memory_bytes=plan.fullest.total, forward=1.0
+    )  # nobody states how often this machine fails
 
 
 def test_the_more_frequent_tier_of_checkpoints_counts() -> None:

@@ -1,5 +1,6 @@
 """What training writes: metrics, held-out scores, the ledger, incidents, what it skips, and ``run.json``."""
 
+import math
 from typing import ClassVar
 
 from pydantic import ConfigDict, Field
@@ -18,11 +19,13 @@ class StepMetrics(Record):
     gradient_norm: Measured = Field(description="Of all parameters together, before clipping")
     learning_rate: float = Field(description="Of this step")
     skipped: bool = Field(default=False, description="The step's update was left out")
-    seconds: float = Field(description="Wall-clock of the step, waiting for data included")
-    data_seconds: float = Field(description="Of these, waiting for data")
-    tokens_per_second: float = Field(description="Of all devices together")
-    mfu: Measured = Field(description="Model FLOPs utilisation: share of the peak of all devices")
-    memory_bytes: int = Field(description="Peak of the first process: allocated on a GPU, resident on a CPU")
+    seconds: float = Field(default=0.0, description="Wall-clock of the step, waiting for data included")
+    data_seconds: float = Field(default=0.0, description="Of these, waiting for data")
+    tokens_per_second: Measured = Field(default_factory=lambda: math.nan, description="Of all devices together")
+    mfu: Measured = Field(
+        default_factory=lambda: math.nan, description="Model FLOPs utilisation: share of the peak of all devices"
+    )
+    memory_bytes: int = Field(default=0, description="Peak of the first process: allocated on a GPU, resident on a CPU")
     spike: bool = Field(default=False, description="Loss or gradient norm was far above what the run showed lately")
     spent: dict[str, float] = Field(
         default_factory=dict, description="Seconds per bucket of the ledger since the step before"

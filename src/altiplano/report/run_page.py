@@ -122,9 +122,9 @@ def headlines(records: Records, facts: RunFacts) -> list[Headline]:
         # One batch is noisy; a twentieth of a short run is not yet another loss.
         losses = [line.loss for line in records.metrics if math.isfinite(line.loss)]
         recent = losses[-max(1, min(20, len(losses) // 20)) :]
-        loss = sum(recent) / len(recent)
         found.append(Headline("training tokens", human(last.tokens), f"{number(last.step)} steps"))
-        found.append(Headline("training loss", f"{loss:.3f}", f"from {losses[0]:.3f}"))
+        if recent:
+            found.append(Headline("training loss", f"{sum(recent) / len(recent):.3f}", f"from {losses[0]:.3f}"))
     bits = [line.total.bits_per_byte for line in records.heldout]
     if bits:
         found.append(Headline("held-out bits per byte", f"{bits[-1]:.3f}", f"from {bits[0]:.3f}"))
