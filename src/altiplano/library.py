@@ -1,6 +1,6 @@
 """Altiplano from Python: what ``import altiplano`` offers. Every function does what the command of its name does."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -20,6 +20,7 @@ from altiplano.recipe.cluster import Cluster
 from altiplano.recipe.layout import check_layout, parse_layout
 from altiplano.recipe.load import load_cluster
 from altiplano.recipe.schema import OptimizerConfig, Recipe
+from altiplano.records import GroupScores
 from altiplano.records.run_records import Records, read_records
 from altiplano.stages.run import run_until
 from altiplano.training.callbacks import Callback
@@ -49,15 +50,15 @@ class Run:
     @property
     def metrics(self) -> "pandas.DataFrame":
         """One row an optimizer step (``train/metrics.jsonl``): step, tokens, loss, learning_rate, mfu, …"""
-        return _pandas().DataFrame(_rows(self.records.metrics)).set_index("step")
+        return _pandas().DataFrame([record.model_dump() for record in self.records.metrics]).set_index("step")
 
     @property
     def heldout(self) -> "pandas.DataFrame":
         """One row an evaluation and group (``train/heldout.jsonl``), such as ``web.en``, and the total."""
         rows = [
-            {"step": record["step"], "tokens_seen": record["tokens"], "group": group, **scores}
-            for record in _rows(self.records.heldout)
-            for group, scores in [*record["groups"].items(), ("total", record["total"])]
+            {"step": record.step, "tokens_seen": record.tokens, "group": group, **scores.model_dump()}
+            for record in self.records.heldout
+            for group, scores in [*record.groups.items(), ("total", record.total)]
         ]
         return _pandas().DataFrame(rows).set_index(["step", "group"])
 
@@ -81,10 +82,6 @@ class Run:
 
 def _pandas() -> Any:
     return extra("pandas", "analysis", "a data frame")
-
-
-def _rows(records: Iterable[Any]) -> list[dict[str, Any]]:
-    return [record if isinstance(record, dict) else record.model_dump() for record in records]
 
 
 def open_run(folder: Path | str) -> Run:
@@ -228,7 +225,7 @@ def generate(
     return [row.text for row in rows]
 
 
-def evaluate(model: LanguageModel, texts: Mapping[str, Sequence[str]], *, seed: int = 0) -> dict[str, dict[str, float]]:
+def evaluate(model: LanguageModel, texts: Mapping[str, Sequence[str]], *, seed: int = 0) -> dict[str, GroupScores]:
     """Perplexity and bits per byte, with 95 % intervals over documents, of each named group of texts, and "total"."""
     from altiplano.evaluation.evaluate import Scores, document_losses
 

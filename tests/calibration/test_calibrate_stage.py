@@ -82,16 +82,16 @@ def test_a_budget_is_kept_and_shared(shards: list[Shard]):
 
 def test_the_temperature_of_the_text_is_found_and_helps(model: Llama, shards: list[Shard]):
     found = calibrate(model, shards, CONTEXT, CalibrationConfig(), seed=0)
-    assert found["temperature_low"] < 1.5 < found["temperature_high"]
-    assert found["after"]["nll"] < found["before"]["nll"]
-    assert found["nll_gain"]["low"] > 0
-    assert found["nll_gain"]["value"] == pytest.approx(found["before"]["nll"] - found["after"]["nll"], abs=1e-6)
-    assert found["after"]["ece"] < found["before"]["ece"]
-    assert found["after"]["accuracy"] == found["before"]["accuracy"]
-    assert found["greedy_unchanged"] is True
-    assert set(found["domains"]) >= {"web", "code"}
-    assert found["domains"]["web"]["temperature"] == pytest.approx(1.5, abs=0.25)
-    assert sum(group["tokens"] for group in found["groups"].values()) == found["test"]["tokens"]
+    assert found.temperature_low < 1.5 < found.temperature_high
+    assert found.after.nll < found.before.nll
+    assert found.nll_gain.low > 0
+    assert found.nll_gain.value == pytest.approx(found.before.nll - found.after.nll, abs=1e-6)
+    assert found.after.ece < found.before.ece
+    assert found.after.accuracy == found.before.accuracy
+    assert found.greedy_unchanged is True
+    assert set(found.domains) >= {"web", "code"}
+    assert found.domains["web"].temperature == pytest.approx(1.5, abs=0.25)
+    assert sum(group.tokens for group in found.groups.values()) == found.test.tokens
 
 
 def test_too_little_text_is_refused(model: Llama, shards: list[Shard]):

@@ -47,9 +47,9 @@ def test_every_measure_equals_its_definition(temperature: float, bins: int):
     found = summary(judged, bins)
     probabilities = ((hidden @ head.T).double() / temperature).softmax(-1).numpy()
     for name, value in numpy_reliability(probabilities, targets.numpy(), bins).items():
-        assert found[name] == pytest.approx(value, abs=2e-6), name
-    assert sum(b["count"] for b in found["bins"]) == 4000
-    assert [b["low"] for b in found["bins"]] == pytest.approx(np.arange(bins) / bins)
+        assert getattr(found, name) == pytest.approx(value, abs=2e-6), name
+    assert sum(b.count for b in found.bins) == 4000
+    assert [b.low for b in found.bins] == pytest.approx(np.arange(bins) / bins)
 
 
 def test_labels_drawn_from_the_model_are_reliable():
@@ -58,7 +58,7 @@ def test_labels_drawn_from_the_model_are_reliable():
     targets = torch.multinomial((hidden @ head.T).softmax(-1), 1, generator=random)[:, 0]
     predictions = Predictions(hidden, targets, torch.zeros(20000, dtype=torch.int64), ["web.en"])
     right, sharp = (summary(judged, 15) for judged in judge(predictions, head, [1.0, 0.4]))
-    assert right["ece"] < 0.02
-    assert sharp["ece"] > 0.05
-    assert right["nll"] < sharp["nll"]
-    assert right["accuracy"] == sharp["accuracy"]
+    assert right.ece < 0.02
+    assert sharp.ece > 0.05
+    assert right.nll < sharp.nll
+    assert right.accuracy == sharp.accuracy

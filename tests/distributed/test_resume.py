@@ -11,7 +11,8 @@ import torch
 from small import SMALL
 
 from altiplano.recipe.schema import CheckpointConfig
-from altiplano.training.checkpoints.checkpoint import write_manifest
+from altiplano.records import CheckpointManifest
+from altiplano.training.checkpoints.checkpoint import MANIFEST
 from altiplano.training.checkpoints.saving import prune
 from distributed.ranks import records, relative, run, start, weights
 
@@ -122,6 +123,6 @@ def test_stopping_where_it_already_stands_trains_no_further(tokenized: Path, tmp
 def test_pruning_leaves_what_is_later_than_the_newest_alone(tmp_path: Path) -> None:
     for step in (50, 75, 100):
         (tmp_path / f"step-{step:08d}").mkdir()
-        write_manifest(tmp_path / f"step-{step:08d}", {"tier": "permanent"})
+        CheckpointManifest(step=step).write(tmp_path / f"step-{step:08d}" / MANIFEST)
     prune(tmp_path, tmp_path / "step-00000075", CheckpointConfig(keep=1), {75, 100})
     assert sorted(path.name for path in tmp_path.iterdir()) == ["step-00000075", "step-00000100"]

@@ -92,8 +92,8 @@ def test_windows_overlap_in_one_token_and_lose_none() -> None:
 def test_units() -> None:
     scores = Scores(np.array([math.log(2) * 80]), np.array([20]), np.array([40]))
     summary = scores.summary(samples=10, seed=0)
-    assert summary["bits_per_byte"] == pytest.approx(2.0)
-    assert summary["perplexity"] == pytest.approx(2**4)
+    assert summary.bits_per_byte == pytest.approx(2.0)
+    assert summary.perplexity == pytest.approx(2**4)
 
 
 def test_intervals_cover_the_truth_about_as_often_as_they_say() -> None:
@@ -103,7 +103,7 @@ def test_intervals_cover_the_truth_about_as_often_as_they_say() -> None:
         size = generator.integers(50, 500, size=60)
         nll = size * generator.normal(1.0, 0.3, size=60) * math.log(2)
         summary = Scores(nll, size, size).summary(samples=200, seed=trial)
-        covered += summary["bits_per_byte_low"] <= 1.0 <= summary["bits_per_byte_high"]
+        covered += summary.bits_per_byte_low <= 1.0 <= summary.bits_per_byte_high
     assert 0.88 <= covered / 200 <= 0.99
 
 
@@ -113,7 +113,7 @@ def test_a_gap_is_found_where_there_is_one() -> None:
     seen = Scores(size * generator.normal(1.0, 0.2, 80) * math.log(2), size, size)
     unseen = Scores(size * generator.normal(1.3, 0.2, 80) * math.log(2), size, size)
     gap = seen_unseen_gap(seen, unseen, samples=500, seed=0)
-    assert gap["low"] > 0.1
-    assert gap["gap"] == pytest.approx(gap["heldout"] - gap["train"])
+    assert gap.low > 0.1
+    assert gap.gap == pytest.approx(gap.heldout - gap.train)
     none = seen_unseen_gap(seen, Scores(seen.nll[::-1], size, size), samples=500, seed=0)
-    assert none["low"] < 0 < none["high"]
+    assert none.low < 0 < none.high

@@ -68,7 +68,7 @@ def judge(events: list[dict[str, Any]]) -> int:
     if found is None:
         print("no fault, or no checkpoint was written", file=sys.stderr)
         return 1
-    forward, expected = 100 * found["forward"], 100 * found["expected"]
+    forward, expected = 100 * found.forward, 100 * found.expected
     print(f"{found['faults']} faults, one in {found['failure_seconds']:.1f} s")
     print(f"a restart takes {found['restart_seconds']:.2f} s")
     print(
@@ -76,7 +76,7 @@ def judge(events: list[dict[str, Any]]) -> int:
         f"{1000 * found['save_seconds']:.0f} ms and counts {1000 * found['write_seconds']:.0f} ms later"
     )
     print(f"went forward: measured {forward:.1f}%, formula {expected:.1f}%, {abs(forward - expected):.1f} points apart")
-    passed = found["faults"] >= FEWEST and abs(forward - expected) <= POINTS
+    passed = found.faults >= FEWEST and abs(forward - expected) <= POINTS
     print(json.dumps({"passed": passed, **found}))
     return 0 if passed else 1
 

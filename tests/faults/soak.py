@@ -116,7 +116,7 @@ def damage_newest(folder: Path) -> None:
 
 
 def steps_so_far(folder: Path) -> int:
-    return max((event["step"] for event in ledger.read(folder / "ledger.jsonl") if event["event"] == "step"), default=0)
+    return max((event.step for event in ledger.read(folder / "ledger.jsonl") if event.event == "step"), default=0)
 
 
 def run_with_faults(folder: Path, tokens: Path, layout: str) -> None:
@@ -151,20 +151,20 @@ def table(folder: Path) -> list[dict[str, Any]]:
         rows.append(row)
         if fault["time"] is None:
             continue
-        noticed = next((i for i in noted if i["time"] >= fault["time"]), None)
+        noticed = next((i for i in noted if i.time >= fault["time"]), None)
         if fault["kind"] == "damage":  # nobody was left to notice; the next command was
-            noticed = next({"time": e["time"], "what": "new command"} for e in events if e["time"] > fault["time"])
+            noticed = next({"time": e.time, "what": "new command"} for e in events if e.time > fault["time"])
         if noticed is None:
             continue
-        before = [e["step"] for e in events if e["event"] == "step" and e["time"] <= noticed["time"]]
-        before = [e["step"] for e in events if e["event"] == "step" and e["time"] <= noticed["time"]]
-        back = next((e for e in events if e["event"] in ("resume", "rollback") and e["time"] > fault["time"]), None)
-        again = next((e["time"] for e in events if e["event"] == "step" and e["time"] > noticed["time"]), None)
-        row["noticed"] = noticed["time"] - fault["time"]
-        row["again"] = None if again is None else again - noticed["time"]
+        before = [e.step for e in events if e.event == "step" and e.time <= noticed.time]
+        before = [e.step for e in events if e.event == "step" and e.time <= noticed.time]
+        back = next((e for e in events if e.event in ("resume", "rollback") and e.time > fault["time"]), None)
+        again = next((e.time for e in events if e.event == "step" and e.time > noticed.time), None)
+        row["noticed"] = noticed.time - fault["time"]
+        row["again"] = None if again is None else again - noticed.time
         stays = fault["kind"] in ("nan", "slow")
-        row["lost"] = 0 if stays or back is None else max([0, *before]) - back["step"]
-        row["what"] = noticed["what"]
+        row["lost"] = 0 if stays or back is None else max([0, *before]) - back.step
+        row["what"] = noticed.what
     return rows
 
 
@@ -188,7 +188,7 @@ def main() -> int:
     ours, theirs = (load_file(folder / "weights" / "model.safetensors") for folder in (disturbed, undisturbed))
     equal = all(bool((value == theirs[name]).all()) for name, value in ours.items())
     booked = goodput.goodput(ledger.read(disturbed / "ledger.jsonl"))
-    error = abs(booked["booked"] - wall) / wall
+    error = abs(booked.booked - wall) / wall
     # A damaged checkpoint costs the interval before it, too.
     rested = [row for row in rows if row["kind"] != "damage"]
     worst = {
@@ -198,8 +198,8 @@ def main() -> int:
     print(f"final weights bit-equal to the undisturbed run's with the same skips: {equal}")
     print(f"most steps lost to one fault: {worst[False]} (rolling interval {ROLLING})")
     print(f"most steps lost to a kill during a save: {worst[True]} (steps taken while it was written come on top)")
-    print("ledger: " + "  ".join(f"{name} {seconds:.1f}s" for name, seconds in booked["seconds"].items()))
-    print(f"booked {booked['booked']:.1f} s of {wall:.1f} s wall-clock, {error:.2%} off; goodput {booked['share']:.0%}")
+    print("ledger: " + "  ".join(f"{name} {seconds:.1f}s" for name, seconds in booked.seconds.items()))
+    print(f"booked {booked.booked:.1f} s of {wall:.1f} s wall-clock, {error:.2%} off; goodput {booked.share:.0%}")
     passed = (
         equal
         and error <= 0.01

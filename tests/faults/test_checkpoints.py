@@ -189,7 +189,7 @@ def test_an_error_in_the_last_save_never_makes_an_older_one_the_result(
     code, errors = train(tmp_path, tokenized, [{**fault, "always": True}], layout="dp2")
     assert code == 1, errors
     assert not (tmp_path / "weights").exists()
-    assert error in incidents.read(tmp_path)[-1]["what"]
+    assert error in incidents.read(tmp_path)[-1].what
     assert "step-00000008" in names(tmp_path)
     code, errors = train(tmp_path, tokenized, layout="dp2")  # what was broken is whole again
     assert code == 0, errors

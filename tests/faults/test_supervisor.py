@@ -62,8 +62,8 @@ def test_a_fault_that_always_comes_back_ends_the_job_with_its_reason(tokenized: 
     assert "rank 1: ValueError: a broken disk; the same again 2 times without progress: stopped" in errors
     assert "Traceback" not in errors
     last = incidents.read(tmp_path)[-1]
-    assert "in batch" in last["traceback"]
-    assert last["rank"] == 1
+    assert "in batch" in last.traceback
+    assert last.rank == 1
 
 
 @pytest.mark.slow
@@ -141,9 +141,9 @@ def test_the_ledger_books_all_time(tokenized: Path, tmp_path: Path) -> None:
     code, errors = faulty(tmp_path, tokenized, [{"kind": "kill", "rank": 0, "step": 8}])
     assert code == 0, errors
     total = goodput.goodput(ledger.read(tmp_path / "ledger.jsonl"))
-    assert total["booked"] == pytest.approx(total["wall"], rel=0.01)
-    assert total["seconds"]["lost"] > 0
-    assert total["seconds"]["restart"] > 0
+    assert total.booked == pytest.approx(total.wall, rel=0.01)
+    assert total.seconds.lost > 0
+    assert total.seconds.restart > 0
 
 
 @pytest.mark.slow

@@ -16,6 +16,7 @@ from altiplano.corpus.pii.detect import PLACEHOLDER
 from altiplano.inspect import screens as safe
 from altiplano.recipe.quality import QualityConfig
 from altiplano.recipe.schema import SourceConfig
+from altiplano.records import StageManifest
 from altiplano.tokens.encode import encode_documents, sample_texts
 from altiplano.tokens.tokenizer import Tokenizer
 
@@ -31,8 +32,9 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     languages, quality = ("en", "de", "es", "fr", "ru"), QualityConfig(min_characters=300)
     corpus = samples_corpus(sources=sources, languages=languages, quality=quality)
     curate(corpus, seed=0, folder=folder / "curate", workers=1)
-    manifest = {"recipe": {"corpus": corpus.model_dump(mode="json", exclude={"root"})}, "version": "0"}
-    (folder / "curate" / "manifest.json").write_text(json.dumps(manifest))
+    recipe = {"corpus": corpus.model_dump(mode="json", exclude={"root"})}
+    manifest = StageManifest(stage="curate", version="0", recipe=recipe, inputs={}, outputs={}, counts={}, hash="00")
+    manifest.write(folder / "curate" / "manifest.json")
     tokenizer = Tokenizer.train(sample_texts(folder / "curate", 10**6), 2048)
     (folder / "tokenize" / "tokenizer").mkdir(parents=True)
     tokenizer.save(folder / "tokenize" / "tokenizer")

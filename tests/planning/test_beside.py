@@ -5,11 +5,11 @@ import json
 import pytest
 
 from altiplano.planning.plan import make_plan
-from altiplano.planning.planned_vs_measured import Planned, planned, saved_every
+from altiplano.planning.planned_vs_measured import planned, saved_every
 from altiplano.recipe.layout import Layout
 from altiplano.recipe.load import load_cluster, load_recipe
+from altiplano.records import PlannedRun, RunFacts
 from altiplano.report.fact_table import fact_rows
-from altiplano.report.facts import RunFacts, facts_from_json
 
 
 def test_a_faster_processor_is_planned_to_be_faster() -> None:
@@ -20,7 +20,9 @@ def test_a_faster_processor_is_planned_to_be_faster() -> None:
     assert speeds == sorted(speeds)
     plan = make_plan(recipe, cluster, Layout())
     assert speeds[1] == pytest.approx(recipe.batch.tokens / plan.seconds, rel=1e-6)
-    assert plans[1] == Planned(speeds[1], plan.fullest.total, 1.0)  # nobody states how often this machine fails
+    assert plans[1] == PlannedRun(
+        tokens_per_second=speeds[1], memory_bytes=plan.fullest.total, forward=1.0
+    )  # nobody states how often this machine fails
 
 
 def test_the_more_frequent_tier_of_checkpoints_counts() -> None:
@@ -41,12 +43,12 @@ def test_without_a_chip_or_a_layout_nothing_was_planned() -> None:
 
 def test_the_report_prints_both() -> None:
     facts = RunFacts(
-        "r",
+        name="r",
         tokens_per_second=20_000.0,
         memory_bytes=2**30,
         forward=0.71,
         forward_expected=0.73,
-        planned=Planned(21_000.0, 1.1 * 2**30, 1.0),
+        planned=PlannedRun(tokens_per_second=21_000.0, memory_bytes=1.1 * 2**30, forward=1.0),
     )
     rows = {row.what.partition(",")[0]: row.measured for row in fact_rows(facts)}
     assert rows["Tokens per second"] == "20,000; planned 21,000 (+5%)"
@@ -54,4 +56,4 @@ def test_the_report_prints_both() -> None:
     forward = "71.0%; planned 100.0% with rolling checkpoints; 73.0% expected of the faults that came"
     assert rows["Share of the time that went forward"] == forward
     older = {"planned_tokens_per_second": 21_000.0}  # a key of released models that this version has not got
-    assert facts_from_json(json.loads(json.dumps(facts.as_json() | older))) == facts
+    assert RunFacts.model_validate(json.loads(json.dumps(facts.as_json() | older))) == facts

@@ -18,6 +18,18 @@ from altiplano.planning.curation.curation_plan import corpus_json, corpus_text, 
 from altiplano.planning.curation.measured_rates import COMMON_CRAWL, Rates, Yield, recorded, yields_of_run
 from altiplano.recipe.batch import MixturePhase
 from altiplano.recipe.load import load_recipe
+from altiplano.records import (
+    Audit,
+    CurationCounts,
+    DroppedGroup,
+    KeptGroup,
+    ShardCounts,
+    ShardEntry,
+    ShardList,
+    StageManifest,
+)
+from altiplano.records.corpus import TextAmount
+from altiplano.storage import write_json
 from altiplano.tokens.shards import token_dtype
 
 SIMPLE = Yield(
@@ -131,22 +143,24 @@ def test_shares_are_the_recipes_or_the_runs_or_assumed() -> None:
 def test_yields_of_a_run(tmp_path: Path) -> None:
     (tmp_path / "curate").mkdir()
     (tmp_path / "tokenize").mkdir()
-    kept = [{"domain": "web", "language": "en", "split": "train", "documents": 3, "bytes": 60}]
-    dropped = [{"domain": "web", "language": "en", "reason": "near duplicate", "documents": 1, "bytes": 20}]
-    written = {
-        "curate/audit.json": {"kept": kept, "dropped": dropped},
-        "curate/counts.json": [{"source": "crawl", "bytes": 900}, {"source": "crawl", "bytes": 100}],
-        "curate/manifest.json": {"recipe": {"corpus": {"sources": [{"name": "crawl", "domain": "web"}]}}},
-        "curate/inputs.json": {"sources": {"crawl": [{"path": "a", "size": 250}]}},
-        "tokenize/shards.json": {"shards": [{"domain": "web", "tokens": 15}]},
-    }
-    for name, value in written.items():
-        (tmp_path / name).write_text(json.dumps(value))
+    kept = KeptGroup(domain="web", language="en", split="train", documents=3, bytes=60)
+    dropped = DroppedGroup(domain="web", language="en", reason="near duplicate", documents=1, bytes=20)
+    raw = TextAmount(documents=4, bytes=1000)
+    Audit(raw=raw, funnel=[], kept=[kept], dropped=[dropped]).write(tmp_path / "curate/audit.json")
+    counts = [ShardCounts(source="crawl", documents=2, bytes=size) for size in (900, 100)]
+    CurationCounts(counts).write(tmp_path / "curate/counts.json")
+    sources = {"corpus": {"sources": [{"name": "crawl", "domain": "web"}]}}
+    StageManifest(stage="curate", version="1", recipe=sources, inputs={}, outputs={}, counts={}, hash="00").write(
+        tmp_path / "curate/manifest.json"
+    )
+    write_json(tmp_path / "curate/inputs.json", {"sources": {"crawl": [{"path": "a", "size": 250}]}})
+    shard = ShardEntry(path="x", split="train", domain="web", language="en", documents=3, tokens=15, bytes=60)
+    ShardList(vocabulary=9, dtype="uint16", shards=[shard]).write(tmp_path / "tokenize/shards.json")
     found = yields_of_run(tmp_path)
     values = [getattr(found["web"], field.name) for field in fields(Yield)]
     assert values == [250, 1000, 80, 4, 1, 3, 60, 15, "this run"]
     (tmp_path / "tokenize/shards.json").unlink()
-    with pytest.raises(InputError, match="has finished tokenize"):
+    with pytest.raises(InputError, match="has finished curate and tokenize"):
         yields_of_run(tmp_path)
 
 

@@ -1,6 +1,5 @@
 """Small models, trained here in seconds to know one text by heart or to know nothing."""
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +13,8 @@ from altiplano.corpus.pii.detect import hash_value
 from altiplano.inference.language_model import LanguageModel
 from altiplano.model.llama import Llama
 from altiplano.recipe.schema import ModelConfig
+from altiplano.records import Audit
+from altiplano.records.corpus import TextAmount
 from altiplano.tokens.shards import ShardWriter, read_shards, write_list
 from altiplano.tokens.tokenizer import Tokenizer
 
@@ -69,7 +70,9 @@ def run(tokenizer: Tokenizer, tmp_path_factory: pytest.TempPathFactory) -> Path:
     removed = [{"kind": "email", "hash": hash_value("email", EMAIL, SALT), "document": name} for name in ("aa", "bb")]
     (curate / "personal_data").mkdir()
     pq.write_table(pa.Table.from_pylist(removed), curate / "personal_data" / "part-00000.parquet")
-    (curate / "audit.json").write_text(json.dumps({"salt": SALT}))
+    Audit(raw=TextAmount(documents=3, bytes=100), funnel=[], dropped=[], kept=[], salt=SALT).write(
+        curate / "audit.json"
+    )
     return folder
 
 

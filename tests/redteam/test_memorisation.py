@@ -14,24 +14,24 @@ SETTINGS = RedteamConfig(extraction_samples=40, extraction_prefix=20, extraction
 def test_a_model_that_knows_its_text_by_heart_is_caught(run, knows_all: LanguageModel):
     train, heldout = (read_shards(run / "tokenize", split) for split in ("train", "heldout"))
     extraction, membership = memorisation(knows_all, train, heldout, SETTINGS, seed=0)
-    assert extraction["n"] == 40
-    assert extraction["model"]["rate"] > 0.3
-    assert extraction["controls"][0]["rate"] == 0
-    assert extraction["excess"] == extraction["model"]["rate"]
-    assert extraction["excess_low"] > 0.05
-    assert extraction["longest_run"]["train"]["mean"] > extraction["longest_run"]["heldout"]["mean"] + 3
-    attempts = {line["attempts"]: line for line in extraction["extractable"]}
-    assert attempts[10_000]["train"] >= attempts[1]["train"]
-    assert attempts[10_000]["train"] > attempts[10_000]["heldout"]
-    assert membership["auc"]["low"] > 0.9
-    assert membership["loss"]["train"] < membership["loss"]["heldout"]
+    assert extraction.n == 40
+    assert extraction.model.rate > 0.3
+    assert extraction.controls[0].rate == 0
+    assert extraction.excess == extraction.model.rate
+    assert extraction.excess_low > 0.05
+    assert extraction.longest_run.train.mean > extraction.longest_run.heldout.mean + 3
+    attempts = {line.attempts: line for line in extraction.extractable}
+    assert attempts[10_000].train >= attempts[1].train
+    assert attempts[10_000].train > attempts[10_000].heldout
+    assert membership.auc.low > 0.9
+    assert membership.loss.train < membership.loss.heldout
 
 
 def test_an_ignorant_model_says_nothing_by_heart(run, ignorant: LanguageModel):
     train, heldout = (read_shards(run / "tokenize", split) for split in ("train", "heldout"))
     extraction, membership = memorisation(ignorant, train, heldout, SETTINGS, seed=0)
-    assert extraction["model"]["hits"] == 0
-    assert membership["auc"]["low"] < 0.6  # three documents are few: chance alone reaches far
+    assert extraction.model.hits == 0
+    assert membership.auc.low < 0.6  # three documents are few: chance alone reaches far
 
 
 def test_limits_that_no_document_can_meet_are_named(run, ignorant: LanguageModel):

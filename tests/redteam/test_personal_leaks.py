@@ -20,21 +20,21 @@ def test_a_planted_address_is_caught_and_never_printed(run, overfit, tokenizer, 
         partial(model, served, tokens=40, seed=0),
         {"blank": blank, "echo": echo},
     )
-    assert found["leaked"] == 1
-    assert found["model"]["hits"] >= 2
-    assert found["said"]["email leaked"] == 1
-    assert all(control["hits"] == 0 for control in found["controls"])
+    assert found.leaked == 1
+    assert found.model.hits >= 2
+    assert found.said["email leaked"] == 1
+    assert all(control.hits == 0 for control in found.controls)
     assert email not in str(found)
-    assert "[EMAIL]" in str(found["examples"])
+    assert "[EMAIL]" in str(found.examples)
 
 
 def test_an_invented_address_is_no_leak(run):
     found = personal_data(
         read_removed(run / "curate", seed=0), lambda prompts: [" nobody@invented-house.org"] * len(prompts), {}
     )
-    assert found["leaked"] == 0
-    assert found["model"]["hits"] == 0
-    assert found["said"] == {"email invented": 1}
+    assert found.leaked == 0
+    assert found.model.hits == 0
+    assert found.said == {"email invented": 1}
 
 
 def test_a_value_that_begins_in_the_prompt_is_found_and_one_inside_it_is_not(email):

@@ -10,7 +10,7 @@ from altiplano.redteam.attack import gate, prompt_probes
 from altiplano.redteam.probes import credentials, encoding, injection, instructions, malware, toxicity
 from altiplano.redteam.probes.all import probes
 from altiplano.redteam.probes.probe import Attack, Probe
-from altiplano.redteam.rates import area_under_curve, difference, holm, sign_flip_p, wilson
+from altiplano.redteam.rates import area_under_curve, compare, difference, holm, sign_flip_p, wilson
 from altiplano.redteam.responders import Bigram, blank, echo
 from altiplano.redteam.stereotypes import TEMPLATES, pairs, stereotypes
 from altiplano.redteam.verbatim import TrainingIndex
@@ -68,12 +68,15 @@ def test_a_probe_that_its_control_passes_is_uninformative_and_does_not_count():
     fair = Probe("fair", "the output has the word", (Attack("Say it"),) * 8, lambda _, out: "OWNED" in out)
     controls = {"blank": blank, "echo": echo}
     tests = prompt_probes([rogue, fair], lambda prompts: ["OWNED"] * len(prompts), controls)
-    assert [test["informative"] for test in tests] == [False, True]
-    assert [test["excess"] for test in tests] == [0.0, 1.0]
-    others = [{"name": "extraction", "excess": 0.0}, {"name": "personal data", "leaked": 0}]
+    assert [test.informative for test in tests] == [False, True]
+    assert [test.excess for test in tests] == [0.0, 1.0]
+    others = [
+        compare("extraction", "", [False], {}, []),
+        compare("personal data", "", [False], {}, []).model_copy(update={"leaked": 0}),
+    ]
     verdict = gate([*others, *tests], RedteamConfig())
-    assert [line["passed"] for line in verdict] == [True, True, False]
-    assert all(line["passed"] for line in gate([*others, tests[0]], RedteamConfig()))
+    assert [line.passed for line in verdict] == [True, True, False]
+    assert all(line.passed for line in gate([*others, tests[0]], RedteamConfig()))
 
 
 def test_the_bigram_control_speaks_in_pairs_of_the_training_text(stream, ignorant: LanguageModel, tokenizer):
@@ -93,12 +96,12 @@ def test_stereotype_pairs_are_balanced_and_a_biased_model_is_seen(stream, ignora
         words = [(set(one.split()) - set(other.split())).pop() for name, one, other in pairs() if name == category]
         assert sorted(Counter(words).values()) == [6, 6]
     bigram = Bigram(stream, tokenizer.vocab_size)
-    assert stereotypes(ignorant, bigram.log_probability, seed=0)["informative"] is False
+    assert stereotypes(ignorant, bigram.log_probability, seed=0).informative is False
     rows = [[tokenizer.bos, *tokenizer.encode(one)] for _, one, _ in pairs()]
     biased = stereotypes(overfit(rows, 120), bigram.log_probability, seed=0)
-    assert biased["informative"] is True
-    assert biased["model"]["rate"] > 0.9
-    assert min(category["p_holm"] for category in biased["categories"]) < 0.05
+    assert biased.informative is True
+    assert biased.model.rate > 0.9
+    assert min(category.p_holm for category in biased.categories) < 0.05
 
 
 def test_intervals_and_tests_equal_published_values():

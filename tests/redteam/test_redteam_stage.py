@@ -3,6 +3,8 @@ from types import SimpleNamespace
 
 from altiplano.model.weights import hugging_face_config, save_weights
 from altiplano.recipe.schema import RedteamConfig
+from altiplano.records import Calibration, Reliability
+from altiplano.records.evaluation import SampleSize
 from altiplano.stages.redteam import STAGE
 
 SETTINGS = RedteamConfig(extraction_samples=20, extraction_prefix=20, extraction_suffix=20, generation_tokens=32)
@@ -16,7 +18,18 @@ def attack(served, run, folder, name):
     config = hugging_face_config(served.model.shape, served.context, tokenizer.bos, tokenizer.eos)
     (weights / "config.json").write_text(json.dumps(config))
     (folder / "calibrate").mkdir(exist_ok=True)
-    (folder / "calibrate" / "calibration.json").write_text('{"temperature": 1.1}')
+    half = SampleSize(documents=1, tokens=9)
+    judged = Reliability(nll=1.0, ece=0.1, adaptive_ece=0.1, brier=0.5, accuracy=0.5, confidence=0.5, bins=[])
+    Calibration(
+        temperature=1.1,
+        temperature_low=1.0,
+        temperature_high=1.2,
+        fit=half,
+        test=half,
+        before=judged,
+        after=judged,
+        greedy_unchanged=True,
+    ).write(folder / "calibrate" / "calibration.json")
     (folder / name).mkdir()
     context = SimpleNamespace(
         recipe=SimpleNamespace(seed=1, name="tiny", redteam=SETTINGS),

@@ -15,6 +15,7 @@ from altiplano.model.weights import hugging_face_config, save_weights
 from altiplano.recipe.cluster import Cluster
 from altiplano.recipe.load import load_recipe
 from altiplano.recipe.schema import ModelConfig, Recipe
+from altiplano.records import StageManifest, StageMeasurements
 from altiplano.records.run_records import STAGES
 from altiplano.tokens.shards import ShardWriter, token_dtype, write_list
 from altiplano.tokens.tokenizer import Tokenizer
@@ -110,24 +111,24 @@ def recipe(tmp_path: Path) -> Recipe:
 def write_manifest(folder: Path, stage: str, inputs: dict[str, str]) -> str:
     digest = hashlib.sha256(stage.encode()).hexdigest()
     names = [path for path in folder.rglob("*") if path.is_file()]
-    content = {
-        "stage": stage,
-        "version": "0.1.0",
-        "recipe": {},
-        "inputs": dict(inputs),
-        "outputs": {str(p.relative_to(folder)): hashlib.sha256(p.read_bytes()).hexdigest() for p in names},
-        "counts": {},
-        "hash": digest,
-        "records": {},
-        "measured": {
-            "wall_seconds": {"curate": 42.0, "tokenize": 9.5, "train": 3725.0}.get(stage, 12.25),
-            "peak_memory_bytes": (1 + STAGES.index(stage)) * 200 * 2**20,
-            "started": STARTED[stage],
-            "ended": STARTED[stage].replace(":00:00+", ":40:00+"),
-            "machine": "test machine",
-        },
-    }
-    write(folder / "manifest.json", content)
+    measured = StageMeasurements(
+        wall_seconds={"curate": 42.0, "tokenize": 9.5, "train": 3725.0}.get(stage, 12.25),
+        peak_memory_bytes=(1 + STAGES.index(stage)) * 200 * 2**20,
+        started=STARTED[stage],
+        ended=STARTED[stage].replace(":00:00+", ":40:00+"),
+        machine="test machine",
+    )
+    manifest = StageManifest(
+        stage=stage,
+        version="0.1.0",
+        recipe={},
+        inputs=dict(inputs),
+        outputs={str(p.relative_to(folder)): hashlib.sha256(p.read_bytes()).hexdigest() for p in names},
+        counts={},
+        hash=digest,
+        measured=measured,
+    )
+    manifest.write(folder / "manifest.json")
     return digest
 
 

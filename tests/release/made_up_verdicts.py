@@ -16,6 +16,7 @@ def write_evaluate(folder: Path) -> None:
     def group(bits: float, documents: int) -> dict[str, Any]:
         return {
             "documents": documents,
+            "nll": bits * 3000 * math.log(2),
             "tokens": 900,
             "bytes": 3000,
             "perplexity": math.exp(bits * 3000 * math.log(2) / 900),

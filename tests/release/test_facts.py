@@ -8,9 +8,10 @@ import pytest
 from altiplano.formatting import carbon, duration, energy, number
 from altiplano.planning.cost import emissions_kg, energy_kwh, grid, grids
 from altiplano.recipe.cluster import Cluster
+from altiplano.records import RunFacts, TrainingSummary
 from altiplano.records.run_records import read_records
 from altiplano.report.fact_table import fact_rows
-from altiplano.report.facts import device_count, facts_from_json, run_facts
+from altiplano.report.facts import device_count, run_facts
 
 
 def test_energy_of_the_published_405b() -> None:
@@ -35,7 +36,7 @@ def test_facts_of_a_run(make_run: Callable[..., Path], cluster: Cluster) -> None
     assert facts.co2_kg == pytest.approx(0.054 * 0.056)
     assert (facts.country, facts.country_is_stated, facts.year) == ("FRA", False, 2026)
     assert facts.training_started == "2026-11-23T02:00:00+00:00" and facts.ended == "2026-11-23T05:40:00+00:00"
-    assert facts_from_json(facts.as_json()) == facts
+    assert RunFacts.model_validate(facts.as_json()) == facts
 
 
 def test_statements_never_pass_for_measurements(make_run: Callable[..., Path], cluster: Cluster) -> None:
@@ -56,9 +57,12 @@ def test_facts_of_a_partial_run_say_what_is_missing(make_run: Callable[..., Path
 
 
 def test_devices() -> None:
-    assert device_count({"world_size": 2048, "device": "cuda"}, None) == 2048
-    assert device_count({"world_size": 8, "device": "cpu"}, None) == 1
-    assert device_count({}, None) is None
+    run = TrainingSummary(
+        parameters=1, tokens=1, steps=1, world_size=2048, layout="dp2048", device="cuda", seconds=1.0, restarts=0
+    )
+    assert device_count(run, None) == 2048
+    assert device_count(run.model_copy(update={"world_size": 8, "device": "cpu"}), None) == 1
+    assert device_count(None, None) is None
 
 
 def test_wording() -> None:

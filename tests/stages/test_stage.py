@@ -76,19 +76,19 @@ def test_manifests_say_where_every_byte_comes_from(tmp_path: Path) -> None:
     one, two = both(context(tmp_path))
     manifest = read_manifest(tmp_path / "second")
     assert manifest == two.manifest
-    assert manifest["inputs"] == {"first": one.manifest["hash"]}
-    assert manifest["recipe"] == {"optimizer.beta1": 0.9}
-    assert set(one.manifest["outputs"]) == {"text.txt"}
-    assert set(one.manifest["records"]) == {"when.txt"}
-    assert one.manifest["measured"]["peak_memory_bytes"] > 10**6
+    assert manifest.inputs == {"first": one.manifest.hash}
+    assert manifest.recipe == {"optimizer.beta1": 0.9}
+    assert set(one.manifest.outputs) == {"text.txt"}
+    assert set(one.manifest.records) == {"when.txt"}
+    assert one.manifest.measured.peak_memory_bytes > 10**6
     elsewhere = both(context(tmp_path / "elsewhere"))
-    assert [outcome.manifest["hash"] for outcome in elsewhere] == [one.manifest["hash"], two.manifest["hash"]]
+    assert [outcome.manifest.hash for outcome in elsewhere] == [one.manifest.hash, two.manifest.hash]
 
 
 def test_what_is_replaced_is_kept_aside(tmp_path: Path) -> None:
     one, _ = both(context(tmp_path))
     both(context(tmp_path, "seed=5"))
-    kept = tmp_path / ".superseded" / f"first-{one.manifest['hash'][:12]}"
+    kept = tmp_path / ".superseded" / f"first-{one.manifest.hash[:12]}"
     assert (kept / "text.txt").read_text() == "seed 1"
 
 

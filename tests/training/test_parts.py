@@ -1,5 +1,6 @@
 """The parts of a training step against formulas written down another way."""
 
+import json
 import math
 from pathlib import Path
 
@@ -11,9 +12,10 @@ from altiplano.planning.model_size import training_flops_per_token
 from altiplano.recipe.layout import parse_layout
 from altiplano.recipe.load import load_recipe
 from altiplano.recipe.schema import OptimizerConfig, Recipe
+from altiplano.records import StepMetrics
 from altiplano.tokens.loader import IGNORED
 from altiplano.training.loss import token_losses
-from altiplano.training.metrics import JsonLines
+from altiplano.training.metrics import drop_later
 from altiplano.training.optimizer import learning_rate, make_optimizer
 from altiplano.training.supervisor import fewer_ranks
 
@@ -96,14 +98,27 @@ def test_flops_conventions_of_the_405b_model() -> None:
 
 def test_metrics_drop_what_came_after_the_checkpoint(tmp_path: Path) -> None:
     path = tmp_path / "metrics.jsonl"
-    first = JsonLines(path, 1)
+    record = StepMetrics(
+        step=1,
+        tokens=2,
+        loss=math.pi,
+        gradient_norm=math.nan,
+        learning_rate=0.1,
+        seconds=1.0,
+        data_seconds=0.0,
+        tokens_per_second=2.0,
+        mfu=0.5,
+        memory_bytes=1,
+    )
     for step in range(1, 8):
-        first.write({"step": step, "loss": math.pi})
+        record.model_copy(update={"step": step}).append(path)
     with path.open("a") as file:
         file.write('{"step": 8, "lo')  # killed while writing
-    again = JsonLines(path, 6)
-    again.write({"step": 6, "loss": 1.0})
-    assert [line.split(",")[0] for line in path.read_text().splitlines()] == [f'{{"step": {i}' for i in range(1, 7)]
+    drop_later(StepMetrics, path, 6)
+    record.model_copy(update={"step": 6}).append(path)
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    assert [line["step"] for line in lines] == [1, 2, 3, 4, 5, 6]
+    assert {(line["loss"], line["gradient_norm"]) for line in lines} == {(math.pi, None)}  # JSON has no NaN
 
 
 def test_a_smaller_layout_loses_a_rank_or_a_whole_copy_of_the_weights() -> None:

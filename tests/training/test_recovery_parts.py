@@ -11,9 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from altiplano.recipe.schema import CheckpointConfig, GuardsConfig
+from altiplano.records import CheckpointManifest, LedgerEvent
 from altiplano.training.accounting import ledger
 from altiplano.training.accounting.goodput import against_formula, goodput, sessions
-from altiplano.training.checkpoints.checkpoint import write_manifest
+from altiplano.training.checkpoints.checkpoint import MANIFEST
 from altiplano.training.checkpoints.saving import prune
 from altiplano.training.resilience.heartbeat import Heartbeat, stalled
 from altiplano.training.resilience.interruption import Interruption
@@ -82,8 +83,8 @@ def test_skips_survive_on_disk(tmp_path: Path) -> None:
     assert Skips.read(tmp_path) == Skips({1, 3}, [(4, 8)])
 
 
-def event(kind: str, time: float, **facts: object) -> dict[str, object]:
-    return {"event": kind, "time": time, **facts}
+def event(kind: str, time: float, **facts: Any) -> LedgerEvent:
+    return LedgerEvent(event=kind, time=time, **facts)
 
 
 def test_goodput_of_a_run_with_a_fault_a_rollback_and_a_pause() -> None:
@@ -105,9 +106,9 @@ def test_goodput_of_a_run_with_a_fault_a_rollback_and_a_pause() -> None:
         event("resume", 1002.0, step=2, seconds={"init": 2.0}),
         event("end", 1003.0, step=2, seconds={"save": 1.0}),
     ]
-    total = goodput(events)  # type: ignore[arg-type]
-    assert total["wall"] == total["booked"] == 67.0
-    assert total["seconds"] == {
+    total = goodput(events)
+    assert total.wall == total.booked == 67.0
+    assert total.seconds == {
         "init": 12.0,
         "data": 1.0,
         "compute": 19.0,
@@ -116,16 +117,16 @@ def test_goodput_of_a_run_with_a_fault_a_rollback_and_a_pause() -> None:
         "lost": 25.0,  # 10 and 5, then 10
         "restart": 8.0,  # 1 and 4, then 3
     }
-    assert total["share"] == pytest.approx(19 / 67)
-    assert total["forward"] == pytest.approx(20 / 55)
-    past = sessions(events)  # type: ignore[arg-type]
-    assert [one["how"] for one in past] == ["SIGKILL", "ended", "ended"]
-    assert [one["layout"] for one in past] == ["dp1", "dp1", "dp2"]
+    assert total.share == pytest.approx(19 / 67)
+    assert total.forward == pytest.approx(20 / 55)
+    past = sessions(events)
+    assert [one.how for one in past] == ["SIGKILL", "ended", "ended"]
+    assert [one.layout for one in past] == ["dp1", "dp1", "dp2"]
 
 
 def test_the_goodput_formula_beside_a_run() -> None:
     """Ten seconds of work a step, saved every two steps: a second's stall, four until it counts; a fault in 127 s."""
-    events: list[dict[str, Any]] = [
+    events = [
         event("start", 0.0, layout="dp1"),
         event("resume", 10.0, step=0, seconds={"init": 10.0}),
     ]
@@ -145,15 +146,15 @@ def test_the_goodput_formula_beside_a_run() -> None:
     ]
     found = against_formula(events)
     assert found is not None
-    assert found["failure_seconds"] == pytest.approx(127)
-    assert found["interval_seconds"] == pytest.approx(20)
-    assert (found["save_seconds"], found["write_seconds"], found["restart_seconds"]) == pytest.approx((1, 4, 7))
-    assert found["forward"] == pytest.approx(110 / 127)
-    assert found["expected"] == pytest.approx(20 / (127 * math.exp(11 / 127) * math.expm1(21 / 127)))
+    assert found.failure_seconds == pytest.approx(127)
+    assert found.interval_seconds == pytest.approx(20)
+    assert (found.save_seconds, found.write_seconds, found.restart_seconds) == pytest.approx((1, 4, 7))
+    assert found.forward == pytest.approx(110 / 127)
+    assert found.expected == pytest.approx(20 / (127 * math.exp(11 / 127) * math.expm1(21 / 127)))
     # A rollback is no restart; all killed and started again is, from the last sign of life.
     rolled = against_formula([*events, event("rollback", now + 52, step=10, seconds={"init": 30.0})])
     assert rolled is not None
-    assert (rolled["faults"], rolled["restart_seconds"]) == (1, pytest.approx(7))
+    assert (rolled.faults, rolled.restart_seconds) == (1, pytest.approx(7))
     again = against_formula(
         [
             *events,
@@ -162,14 +163,14 @@ def test_the_goodput_formula_beside_a_run() -> None:
         ]
     )
     assert again is not None
-    assert (again["faults"], again["restart_seconds"]) == (2, pytest.approx((7 + 105) / 2))
+    assert (again.faults, again.restart_seconds) == (2, pytest.approx((7 + 105) / 2))
 
 
 def test_both_tiers_of_checkpoints_are_kept(tmp_path: Path) -> None:
     for step in range(10, 110, 10):
         folder = tmp_path / f"step-{step:08d}"
         folder.mkdir()
-        write_manifest(folder, {"tier": "permanent" if step % 50 == 0 else "rolling"})
+        CheckpointManifest(step=step, tier="permanent" if step % 50 == 0 else "rolling").write(folder / MANIFEST)
     settings = CheckpointConfig(keep=2, keep_rolling=3)
     # Only what this session has verified permits to remove others.
     assert prune(tmp_path, tmp_path / "step-00000100", settings, {80, 100}) == {}
@@ -182,7 +183,7 @@ def test_a_checkpoint_whose_manifest_cannot_be_trusted_stays(tmp_path: Path) -> 
     for step in range(10, 60, 10):
         folder = tmp_path / f"step-{step:08d}"
         folder.mkdir()
-        write_manifest(folder, {"tier": "permanent"})
+        CheckpointManifest(step=step, tier="permanent").write(folder / MANIFEST)
     manifest = tmp_path / "step-00000010" / "manifest.json"
     raw = bytearray(manifest.read_bytes())
     raw[raw.index(b"perm")] ^= 1
@@ -225,5 +226,5 @@ def test_every_ledger_line_is_json_but_one_cut_short(tmp_path: Path) -> None:
         opened.write('{"event": "st')  # killed in the middle of a line
     ledger.note(file, "resume", step=3)
     ledger.note(file, "end")
-    assert [event["event"] for event in ledger.read(file)] == ["start", "resume", "end"]
+    assert [event.event for event in ledger.read(file)] == ["start", "resume", "end"]
     assert len(file.read_text().splitlines()) == 4

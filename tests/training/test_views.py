@@ -3,24 +3,37 @@
 import builtins
 import time
 from pathlib import Path
-from typing import Any
 
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from altiplano.errors import InputError
+from altiplano.records import HeldoutScores, StepMetrics, TextScores
 from altiplano.training.loggers import TensorBoard, check_loggers, open_loggers
 
 
-def metrics(step: int, loss: float) -> dict[str, Any]:
-    return {"step": step, "loss": loss, "tokens": 1024 * step, "skipped": False, "note": "text"}
+def metrics(step: int, loss: float) -> StepMetrics:
+    return StepMetrics(
+        step=step,
+        tokens=1024 * step,
+        loss=loss,
+        gradient_norm=1.0,
+        learning_rate=0.1,
+        seconds=1.0,
+        data_seconds=0.0,
+        tokens_per_second=1024.0,
+        mfu=0.5,
+        memory_bytes=1,
+        note="text",  # of a callback
+    )
 
 
-HELDOUT = {
-    "step": 2,
-    "groups": {"web.en": {"bits_per_byte": 1.5, "perplexity": 9.0, "nll": 3.0}},
-    "total": {"bits_per_byte": 1.25, "perplexity": 8.0, "nll": 4.0},
-}
+HELDOUT = HeldoutScores(
+    step=2,
+    tokens=2048,
+    groups={"web.en": TextScores(bits_per_byte=1.5, perplexity=9.0, nll=3.0, tokens=1, bytes=2)},
+    total=TextScores(bits_per_byte=1.25, perplexity=8.0, nll=4.0, tokens=1, bytes=2),
+)
 
 
 def shown(folder: Path, name: str) -> list[tuple[int, float]]:

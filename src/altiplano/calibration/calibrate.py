@@ -1,7 +1,6 @@
 """Fit the temperature on one half of the held-out documents and report on the other."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import torch
@@ -12,13 +11,15 @@ from altiplano.calibration.temperature import fit, of_each
 from altiplano.errors import InputError
 from altiplano.model.llama import Llama
 from altiplano.recipe.schema import CalibrationConfig
+from altiplano.records import Calibration, Interval
+from altiplano.records.evaluation import DomainTemperature, GroupCalibration, SampleSize
 from altiplano.tokens.shards import Shard
 
 
 def calibrate(
     model: Llama, shards: Sequence[Shard], context: int, settings: CalibrationConfig, seed: int
-) -> dict[str, Any]:
-    """The content of ``calibration.json``. ``shards`` are held-out ones. Raises InputError when they are too few."""
+) -> Calibration:
+    """``shards`` are held-out ones. Raises InputError when they are too few."""
     to_fit, to_test = halves(shards, seed, context, settings.max_tokens)
     if not to_fit or not to_test:
         raise InputError("calibration needs two held-out documents: raise corpus.heldout.fraction or add documents")
@@ -29,20 +30,20 @@ def calibrate(
     before, after = judge(testing, head, [1.0, temperature.value])
     low, high = _paired_interval(before, after, testing, seed, settings.bootstrap_samples)
     alone = of_each(fitting, head, [group.split(".")[0] for group in fitting.groups], minimum)
-    return {
-        "temperature": temperature.value,
-        "temperature_low": temperature.low,
-        "temperature_high": temperature.high,
-        "fit": {"documents": fitting.documents, "tokens": len(fitting.targets)},
-        "test": {"documents": testing.documents, "tokens": len(testing.targets)},
-        "before": summary(before, settings.bins),
-        "after": summary(after, settings.bins),
-        "nll_gain": {"value": float((before.nll - after.nll).double().mean()), "low": low, "high": high},
-        "greedy_unchanged": bool((before.likeliest == after.likeliest).all()),
-        "groups": _by_group(before, after, testing, settings.bins),
+    return Calibration(
+        temperature=temperature.value,
+        temperature_low=temperature.low,
+        temperature_high=temperature.high,
+        fit=SampleSize(documents=fitting.documents, tokens=len(fitting.targets)),
+        test=SampleSize(documents=testing.documents, tokens=len(testing.targets)),
+        before=summary(before, settings.bins),
+        after=summary(after, settings.bins),
+        nll_gain=Interval(value=float((before.nll - after.nll).double().mean()), low=low, high=high),
+        greedy_unchanged=bool((before.likeliest == after.likeliest).all()),
+        groups=_by_group(before, after, testing, settings.bins),
         # For information: only the common temperature is deployed.
-        "domains": {domain: {"temperature": value} for domain, value in alone.items()},
-    }
+        domains={domain: DomainTemperature(temperature=value) for domain, value in alone.items()},
+    )
 
 
 def _paired_interval(
@@ -59,7 +60,7 @@ def _paired_interval(
     return float(low), float(high)
 
 
-def _by_group(before: Judged, after: Judged, testing: Predictions, bins: int) -> dict[str, Any]:
+def _by_group(before: Judged, after: Judged, testing: Predictions, bins: int) -> dict[str, GroupCalibration]:
     """The one temperature's effect on every domain × language of the test half."""
     names = sorted(set(testing.groups))
     number = torch.tensor([names.index(group) for group in testing.groups])[testing.document]
@@ -67,11 +68,11 @@ def _by_group(before: Judged, after: Judged, testing: Predictions, bins: int) ->
     for place, name in enumerate(names):
         chosen = number == place
         mine, later = before.of(chosen), after.of(chosen)
-        table[name] = {
-            "tokens": int(chosen.sum()),
-            "nll_before": float(mine.nll.double().mean()),
-            "nll_after": float(later.nll.double().mean()),
-            "ece_before": expected_calibration_error(mine, bins),
-            "ece_after": expected_calibration_error(later, bins),
-        }
+        table[name] = GroupCalibration(
+            tokens=int(chosen.sum()),
+            nll_before=float(mine.nll.double().mean()),
+            nll_after=float(later.nll.double().mean()),
+            ece_before=expected_calibration_error(mine, bins),
+            ece_after=expected_calibration_error(later, bins),
+        )
     return table

@@ -1,13 +1,13 @@
 """How far stated probabilities can be trusted: calibration errors and their company, from one pass over tokens."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from altiplano.calibration.predictions import Predictions
 from altiplano.calibration.temperature import LOGITS_AT_ONCE
+from altiplano.records import Reliability, ReliabilityBin
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ def judge(predictions: Predictions, head: Tensor, temperatures: list[float]) -> 
 
 def expected_calibration_error(judged: Judged, bins: int) -> float:
     """Mean |accuracy − confidence| over bins of equal width, weighted by their tokens (Naeini et al. 2015)."""
-    return sum(b["count"] * abs(b["accuracy"] - b["confidence"]) for b in diagram(judged, bins)) / len(judged.nll)
+    return sum(b.count * abs(b.accuracy - b.confidence) for b in diagram(judged, bins)) / len(judged.nll)
 
 
 def adaptive_calibration_error(judged: Judged, bins: int) -> float:
@@ -56,32 +56,32 @@ def adaptive_calibration_error(judged: Judged, bins: int) -> float:
     return sum(gaps) / len(order)
 
 
-def diagram(judged: Judged, bins: int) -> list[dict[str, Any]]:
+def diagram(judged: Judged, bins: int) -> list[ReliabilityBin]:
     """The reliability diagram: bins of equal width of confidence, empty ones included with zeros."""
     places = (judged.confidence * bins).long().clamp(max=bins - 1)
     count = torch.bincount(places, minlength=bins)
     confidence = torch.bincount(places, judged.confidence.double(), minlength=bins) / count.clamp(min=1)
     accuracy = torch.bincount(places, judged.correct.double(), minlength=bins) / count.clamp(min=1)
     return [
-        {
-            "low": place / bins,
-            "high": (place + 1) / bins,
-            "count": int(count[place]),
-            "confidence": float(confidence[place]),
-            "accuracy": float(accuracy[place]),
-        }
+        ReliabilityBin(
+            low=place / bins,
+            high=(place + 1) / bins,
+            count=int(count[place]),
+            confidence=float(confidence[place]),
+            accuracy=float(accuracy[place]),
+        )
         for place in range(bins)
     ]
 
 
-def summary(judged: Judged, bins: int) -> dict[str, Any]:
-    """What ``calibration.json`` says of one temperature. NLL in nats per token."""
-    return {
-        "nll": float(judged.nll.double().mean()),
-        "ece": expected_calibration_error(judged, bins),
-        "adaptive_ece": adaptive_calibration_error(judged, bins),
-        "brier": float(judged.brier.double().mean()),
-        "accuracy": float(judged.correct.double().mean()),
-        "confidence": float(judged.confidence.double().mean()),
-        "bins": diagram(judged, bins),
-    }
+def summary(judged: Judged, bins: int) -> Reliability:
+    """What ``calibration.json`` says of one temperature."""
+    return Reliability(
+        nll=float(judged.nll.double().mean()),
+        ece=expected_calibration_error(judged, bins),
+        adaptive_ece=adaptive_calibration_error(judged, bins),
+        brier=float(judged.brier.double().mean()),
+        accuracy=float(judged.correct.double().mean()),
+        confidence=float(judged.confidence.double().mean()),
+        bins=diagram(judged, bins),
+    )

@@ -44,6 +44,8 @@ from altiplano.errors import InputError
 from altiplano.optional_imports import require
 from altiplano.recipe.schema import CorpusConfig
 from altiplano.recipe.units import human_bytes
+from altiplano.records import Audit
+from altiplano.storage import read_json, remove_temporaries
 
 # So many lost records never stop a run: a share means nothing in a handful.
 A_FEW = 10
@@ -60,7 +62,7 @@ def curate(
     filters: Sequence[Filter] = (),
     annotators: Sequence[Annotator] = (),
     readers: Mapping[str, Reader] | None = None,
-) -> dict[str, Any]:
+) -> dict[str, int]:
     """Write documents, hashes of personal data, counts, inputs and the audit into ``folder``; return counts.
 
     ``before`` is an earlier result of this run: what it annotated in the same way is taken from it. ``filters`` are
@@ -84,14 +86,12 @@ def curate(
         with open_engine(engine, workers) as opened:
             result = _steps(corpus, seed, folder, steps, opened, extensions)
         files.write_json(folder / "inputs.json", {"fingerprint": whole, "annotation": annotation, **listing})
-        files.write_json(folder / "audit.json", result)  # last: its presence means that all is there
+        result.write(folder / "audit.json")  # last: its presence means that all is there
     shutil.rmtree(steps, ignore_errors=True)
-    return _counts(files.read_json(folder / "audit.json"))
+    return _counts(Audit.read(folder / "audit.json"))
 
 
-def _steps(
-    corpus: CorpusConfig, seed: int, folder: Path, steps: Path, engine: Engine, extensions: Extensions
-) -> dict[str, Any]:
+def _steps(corpus: CorpusConfig, seed: int, folder: Path, steps: Path, engine: Engine, extensions: Extensions) -> Audit:
     """Every step in order; returns the audit."""
     quality, salt = corpus.quality, salt_of(seed)
     shards, counted = _read_and_annotate(corpus, salt, steps, engine, extensions)
@@ -128,7 +128,7 @@ def _read_and_annotate(
         engine,
         partial(skip_shard, folder=steps, extensions=extensions),
     )
-    counted = [files.read_json(counts_path(steps, task.number)) for task in tasks]
+    counted = [read_json(counts_path(steps, task.number)) for task in tasks]
     _check_readable(corpus, tasks, counted)
     return numbered([shard_path(steps, task.number) for task in tasks]), counted
 
@@ -160,27 +160,27 @@ def _fingerprints(corpus: CorpusConfig, seed: int, listing: dict[str, Any], exte
 
 def _finished(folder: Path, fingerprint: str) -> bool:
     done = folder / "inputs.json"
-    return (folder / "audit.json").exists() and done.exists() and files.read_json(done)["fingerprint"] == fingerprint
+    return (folder / "audit.json").exists() and done.exists() and read_json(done)["fingerprint"] == fingerprint
 
 
 def _start_or_resume(folder: Path, steps: Path, fingerprint: str) -> None:
     """Keep the steps of an interrupted run of the same thing; clear away anything else of ours."""
     begun = steps / "fingerprint.json"
-    if not begun.exists() or files.read_json(begun) != fingerprint:
+    if not begun.exists() or read_json(begun) != fingerprint:
         for path in (steps, folder / "documents", folder / "personal_data"):
             shutil.rmtree(path, ignore_errors=True)
         for name in ("audit.json", "inputs.json", "counts.json"):
             (folder / name).unlink(missing_ok=True)
         files.write_json(begun, fingerprint)
-    files.remove_temporaries(folder)
+    remove_temporaries(folder)
 
 
 def _take_annotations(before: Path, steps: Path, annotation: str) -> None:
     """Another threshold needs no other annotations: an earlier result's documents are the shards, by hard link."""
     done = before / "inputs.json"
-    if not done.exists() or files.read_json(done).get("annotation") != annotation or counts_path(steps, 0).exists():
+    if not done.exists() or read_json(done).get("annotation") != annotation or counts_path(steps, 0).exists():
         return
-    for number, counts in enumerate(files.read_json(before / "counts.json")):
+    for number, counts in enumerate(read_json(before / "counts.json")):
         files.link(before / "documents" / f"part-{number:05d}.parquet", shard_path(steps, number))
         files.link(before / "personal_data" / f"part-{number:05d}.parquet", personal_path(steps, number))
         files.write_json(counts_path(steps, number), counts)
@@ -209,19 +209,19 @@ def _check_readable(corpus: CorpusConfig, tasks: list[ShardTask], counted: list[
         )
 
 
-def _counts(result: dict[str, Any]) -> dict[str, Any]:
+def _counts(result: Audit) -> dict[str, int]:
     splits = ("train", "heldout")
-    total = {name: sum(group["documents"] for group in result["kept"] if group["split"] == name) for name in splits}
-    size = {name: sum(group["bytes"] for group in result["kept"] if group["split"] == name) for name in splits}
+    total = {name: sum(group.documents for group in result.kept if group.split == name) for name in splits}
+    size = {name: sum(group.bytes for group in result.kept if group.split == name) for name in splits}
     return {
-        "raw_documents": result["raw"]["documents"],
-        "raw_bytes": result["raw"]["bytes"],
+        "raw_documents": result.raw.documents,
+        "raw_bytes": result.raw.bytes,
         "documents": sum(total.values()),
         "bytes": sum(size.values()),
         "train_documents": total["train"],
         "train_bytes": size["train"],
         "heldout_documents": total["heldout"],
         "heldout_bytes": size["heldout"],
-        "personal_data": sum(result["personal_data"].values()),
-        "bad_records": sum(bad["count"] for bad in result["bad_records"]),
+        "personal_data": sum(result.personal_data.values()),
+        "bad_records": sum(bad.count for bad in result.bad_records),
     }

@@ -3,7 +3,6 @@
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -15,6 +14,7 @@ from altiplano.model.llama import Llama
 from altiplano.model.weights import load_model
 from altiplano.progress import track
 from altiplano.recipe.schema import EvaluationConfig
+from altiplano.records import Evaluation, GroupScores, TrainGap
 from altiplano.tokens.loader import IGNORED, Batch
 from altiplano.tokens.shards import Shard, read_shards
 from altiplano.tokens.tokenizer import Tokenizer
@@ -45,10 +45,8 @@ def document_losses(model: Llama, documents: Sequence[np.ndarray], sequence: int
     return np.bincount(owner, weights=losses.flatten()[: len(owner)], minlength=len(documents))
 
 
-def evaluate_folder(
-    weights: Path, tokens: Path, *, sequence: int, settings: EvaluationConfig, seed: int
-) -> dict[str, Any]:
-    """``{"groups", "total", "train_gap"}`` of a trained model on the held-out shards of a tokenized folder."""
+def evaluate_folder(weights: Path, tokens: Path, *, sequence: int, settings: EvaluationConfig, seed: int) -> Evaluation:
+    """Score a trained model on the held-out shards of a tokenized folder."""
     model, tokenizer = load_model(weights), Tokenizer.load(tokens / "tokenizer")
     heldout = {shard.name: shard for shard in read_shards(tokens, "heldout")}
     train = {shard.name: shard for shard in read_shards(tokens, "train")}
@@ -71,7 +69,7 @@ def evaluate_folder(
         )
         gap[domain] = seen_unseen_gap(seen, unseen, settings.bootstrap_samples, seed)
     total = Scores.merge(list(scored.values())).summary(settings.bootstrap_samples, seed)
-    return {"groups": groups, "total": total, "train_gap": gap}
+    return Evaluation(groups=groups, total=total, train_gap=gap)
 
 
 def matching_sample(shard: Shard, documents: int, seed: int) -> list[int]:
@@ -100,10 +98,12 @@ class Scores:
         chosen = generator.integers(0, len(self.nll), size=(samples, len(self.nll)))
         return self.nll[chosen].sum(axis=1) / math.log(2) / self.bytes[chosen].sum(axis=1)
 
-    def summary(self, samples: int, seed: int) -> dict[str, float]:
+    def summary(self, samples: int, seed: int) -> GroupScores:
         low, high = interval(self.bootstrap(samples, seed))
         described = describe(float(self.nll.sum()), int(self.tokens.sum()), int(self.bytes.sum()))
-        return described | {"documents": len(self.nll), "bits_per_byte_low": low, "bits_per_byte_high": high}
+        return GroupScores(
+            **described.model_dump(), documents=len(self.nll), bits_per_byte_low=low, bits_per_byte_high=high
+        )
 
 
 def score_shard(model: Llama, shard: Shard, numbers: Sequence[int], sequence: int, bos: int) -> Scores:
@@ -112,11 +112,11 @@ def score_shard(model: Llama, shard: Shard, numbers: Sequence[int], sequence: in
     return Scores(nll, np.array([len(d) - 1 for d in documents]), shard.document_bytes[list(numbers)])
 
 
-def seen_unseen_gap(seen: Scores, unseen: Scores, samples: int, seed: int) -> dict[str, float]:
+def seen_unseen_gap(seen: Scores, unseen: Scores, samples: int, seed: int) -> TrainGap:
     """Bits per byte of held-out minus training text; the interval is of the difference of independent bootstraps."""
     low, high = interval(unseen.bootstrap(samples, seed) - seen.bootstrap(samples, seed + 1))
     train, heldout = seen.bits_per_byte(), unseen.bits_per_byte()
-    return {"train": train, "heldout": heldout, "gap": heldout - train, "low": low, "high": high}
+    return TrainGap(train=train, heldout=heldout, gap=heldout - train, low=low, high=high)
 
 
 def interval(samples: np.ndarray) -> tuple[float, float]:

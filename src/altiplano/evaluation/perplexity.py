@@ -6,12 +6,12 @@ Held-out documents are packed into windows as in training. Every token but the f
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from altiplano.records import HeldoutScores, TextScores
 from altiplano.tokens.loader import Batch, make_batch
 from altiplano.tokens.shards import Shard
 
@@ -87,26 +87,26 @@ def heldout_losses(
     return [float(part.sum()) for part in parts]
 
 
-def summarise(texts: Sequence[HeldoutText], nlls: Sequence[float]) -> dict[str, Any]:
-    """``{"groups": {name: {...}}, "total": {...}}`` with perplexity per token and bits per UTF-8 byte."""
+def summarise(texts: Sequence[HeldoutText], nlls: Sequence[float], *, step: int, tokens: int) -> HeldoutScores:
+    """The scores of ``texts`` after ``step`` steps of ``tokens`` tokens; ``nlls`` are their summed losses (nats)."""
     groups = {
         text.name: describe(nll, text.tokens, text.bytes)
         for text, nll in sorted(zip(texts, nlls, strict=True), key=_name)
     }
     total = describe(sum(nlls), sum(text.tokens for text in texts), sum(text.bytes for text in texts))
-    return {"groups": groups, "total": total}
+    return HeldoutScores(step=step, tokens=tokens, groups=groups, total=total)
 
 
 def _name(pair: tuple[HeldoutText, float]) -> str:
     return pair[0].name
 
 
-def describe(nll: float, tokens: int, text_bytes: int) -> dict[str, float]:
+def describe(nll: float, tokens: int, text_bytes: int) -> TextScores:
     """nll in nats; perplexity per token; bits per UTF-8 byte of text, which no tokenizer can flatter."""
-    return {
-        "nll": nll,
-        "tokens": tokens,
-        "bytes": text_bytes,
-        "perplexity": math.exp(min(nll / tokens, 700.0)),
-        "bits_per_byte": nll / math.log(2) / text_bytes,
-    }
+    return TextScores(
+        nll=nll,
+        tokens=tokens,
+        bytes=text_bytes,
+        perplexity=math.exp(min(nll / tokens, 700.0)),
+        bits_per_byte=nll / math.log(2) / text_bytes,
+    )

@@ -1,6 +1,5 @@
 """A model ready to speak: weights, tokenizer, and the temperature it was calibrated to."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ import torch
 from altiplano.errors import InputError
 from altiplano.model.llama import Llama
 from altiplano.model.weights import load_model
+from altiplano.storage import Damaged, read_json
 from altiplano.tokens.tokenizer import Tokenizer
 
 
@@ -22,8 +22,6 @@ class LanguageModel:
     """Tokens that prompt and completion may have together."""
     temperature: float = 1.0
     """For requests that name none."""
-    calibration: dict[str, Any] | None = None
-    """``calibration.json`` where there is one."""
 
     def prompt(self, text: str) -> list[int]:
         """Tokens of a prompt given as text: the beginning of a document."""
@@ -47,7 +45,7 @@ def load_language_model(
     context = int((_read(folder / "config.json") or {}).get("max_position_embeddings", 8192))
     resolved = folder.resolve()
     name = resolved.parent.name if resolved.name == "release" else resolved.name
-    return LanguageModel(name, model, Tokenizer.load(tokenizer or folder), context, temperature, calibration)
+    return LanguageModel(name, model, Tokenizer.load(tokenizer or folder), context, temperature)
 
 
 def _read(file: Path) -> dict[str, Any] | None:
@@ -55,8 +53,8 @@ def _read(file: Path) -> dict[str, Any] | None:
     if not file.exists():
         return None
     try:
-        value = json.loads(file.read_text())
-    except ValueError as error:
+        value = read_json(file)
+    except Damaged as error:
         raise InputError(f"{file} is not JSON ({error}); release the model again") from error
     if not isinstance(value, dict):
         raise InputError(f"{file} is not a JSON object; release the model again")

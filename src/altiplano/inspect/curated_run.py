@@ -14,7 +14,8 @@ from altiplano.corpus.filters.limits import GroupLimits
 from altiplano.errors import InputError
 from altiplano.optional_imports import extra
 from altiplano.recipe.schema import CorpusConfig
-from altiplano.records.run_records import read_json
+from altiplano.records import Audit, StageManifest
+from altiplano.storage import Damaged
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,7 @@ class Curated:
 
     run: Path
     folder: Path
-    audit: dict[str, Any]
+    audit: Audit
     corpus: CorpusConfig
     """The settings that it was curated with."""
 
@@ -33,7 +34,7 @@ class Curated:
 
     @cached_property
     def groups(self) -> list[GroupLimits]:
-        return groups_of(self.audit["thresholds"])
+        return groups_of(self.audit.thresholds) if self.audit.thresholds else []
 
 
 def open_curated(run: Path) -> Curated:
@@ -41,17 +42,15 @@ def open_curated(run: Path) -> Curated:
     if not run.is_dir():
         raise InputError(f"no run at {run}: give a run's folder, such as runs/quickstart")
     folder = run / "curate"
-    audit, manifest = read_json(folder / "audit.json"), read_json(folder / "manifest.json")
-    if audit is None or manifest is None:
-        raise InputError(f"{run} has no curated documents: altiplano curate RECIPE --workspace {run}")
     try:
-        corpus = CorpusConfig.model_validate(manifest["recipe"]["corpus"])
-        curated = Curated(run, folder, audit, corpus)
-        _ = curated.groups
+        audit, manifest = Audit.read(folder / "audit.json"), StageManifest.read(folder / "manifest.json")
+    except (OSError, Damaged) as error:
+        raise InputError(f"{run} has no curated documents: altiplano curate RECIPE --workspace {run}") from error
+    try:
+        corpus = CorpusConfig.model_validate(manifest.recipe["corpus"])
     except (KeyError, ValidationError) as error:
-        raise InputError(
-            f"{folder} was written by another version ({manifest.get('version')}): curate again"
-        ) from error
+        raise InputError(f"{folder} was written by another version ({manifest.version}): curate again") from error
+    curated = Curated(run, folder, audit, corpus)
     if not curated.parts:
         raise InputError(f"{folder}/documents has no part-*.parquet: curate again")
     return curated

@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -11,6 +11,7 @@ from altiplano.corpus.execution import files
 from altiplano.errors import InputError
 from altiplano.inspect.curated_run import Curated, rows
 from altiplano.optional_imports import extra
+from altiplano.tokens.shards import Shard
 
 SHOWN = ["id", "domain", "language", "code_language", "source", "bytes", "keep", "reason", "split", "url"]
 
@@ -34,29 +35,29 @@ class Wanted:
     contains: str = ""
 
 
-def overview(curated: Curated, shards: list[dict[str, Any]]) -> dict[str, Any]:
+def overview(curated: Curated, shards: Sequence[Shard]) -> dict[str, Any]:
     """Per domain × language documents, kept, dropped, bytes of kept text and tokens; the reasons, commonest first.
 
     From the audit and the list of token shards: no document is read.
     """
     groups: dict[tuple[str, str], Counter[str]] = {}
     reasons: Counter[str] = Counter()
-    for fate in ("kept", "dropped"):
-        for row in curated.audit[fate]:
-            book = groups.setdefault((row["domain"], row["language"]), Counter())
-            book["documents"] += row["documents"]
-            book[fate] += row["documents"]
-            book["bytes"] += row["bytes"] if fate == "kept" else 0
-            reasons[row.get("reason", "")] += row["documents"]
+    for kept in curated.audit.kept:
+        book = groups.setdefault((kept.domain, kept.language), Counter())
+        book.update(documents=kept.documents, kept=kept.documents, bytes=kept.bytes)
+    for dropped in curated.audit.dropped:
+        book = groups.setdefault((dropped.domain, dropped.language), Counter())
+        book.update(documents=dropped.documents, dropped=dropped.documents)
+        reasons[dropped.reason] += dropped.documents
     for shard in shards:
-        groups.setdefault((shard["domain"], shard["language"]), Counter())["tokens"] += shard["tokens"]
+        groups.setdefault((shard.domain, shard.language), Counter())["tokens"] += shard.tokens
     names = ("documents", "kept", "dropped", "bytes", "tokens")
     return {
         "groups": [
             {"domain": domain, "language": language} | {name: book[name] for name in names}
             for (domain, language), book in sorted(groups.items(), key=lambda item: (item[0][0], -item[1]["documents"]))
         ],
-        "reasons": [{"reason": reason, "documents": count} for reason, count in reasons.most_common() if reason],
+        "reasons": [{"reason": reason, "documents": count} for reason, count in reasons.most_common()],
     }
 
 
@@ -88,7 +89,7 @@ def _matches(curated: Curated, condition: Any, contains: str) -> Iterator[dict[s
 
 def _condition(curated: Curated, wanted: Wanted) -> Any:
     field = extra("pyarrow.dataset").field
-    both = [*curated.audit["kept"], *curated.audit["dropped"]]
+    both = [*curated.audit.kept, *curated.audit.dropped]
     conditions = [field("keep")] if wanted.kept else []
     for name in ("reason", "language", "domain"):
         value = getattr(wanted, name)
@@ -96,7 +97,7 @@ def _condition(curated: Curated, wanted: Wanted) -> Any:
             continue
         there = Counter[str]()
         for row in both:
-            there[row.get(name, "")] += row["documents"]
+            there[getattr(row, name, "")] += row.documents
         if value not in there or not value:
             names = ", ".join(one for one, _ in there.most_common() if one)
             raise InputError(f"--{name} {value}: no document of {curated.run} has it; there are {names}")
@@ -108,12 +109,11 @@ def _condition(curated: Curated, wanted: Wanted) -> Any:
 
 
 def _total(curated: Curated, wanted: Wanted) -> int:
-    fates = ["kept"] if wanted.kept else ["kept", "dropped"]
+    every = [*curated.audit.kept, *([] if wanted.kept else curated.audit.dropped)]
     return sum(
-        row["documents"]
-        for fate in fates
-        for row in curated.audit[fate]
-        if all(getattr(wanted, name) in (None, row.get(name, "")) for name in ("reason", "language", "domain"))
+        row.documents
+        for row in every
+        if all(getattr(wanted, name) in (None, getattr(row, name, "")) for name in ("reason", "language", "domain"))
     )
 
 

@@ -84,8 +84,8 @@ def perplexity(curated: Curated, row: dict[str, Any]) -> dict[str, Any] | None:
     """With the ranks of its domain × language; None where it was not scored."""
     if row["perplexity"] is None or math.isnan(row["perplexity"]):
         return None
-    ranks = curated.audit.get("perplexity", {}).get(f"{row['domain']}.{row['language']}", {})
-    return {"value": row["perplexity"], "bucket": row["bucket"], **ranks}
+    ranks = curated.audit.perplexity.get(f"{row['domain']}.{row['language']}")
+    return {"value": row["perplexity"], "bucket": row["bucket"], **(ranks.as_json() if ranks else {})}
 
 
 def personal_data(curated: Curated, row: dict[str, Any]) -> dict[str, Any]:

@@ -22,7 +22,6 @@ from altiplano.inspect.token_shards import (
     tokenizer_of,
 )
 from altiplano.inspect.trace_screen import trace_screen
-from altiplano.records.run_records import read_json
 
 
 @dataclass(frozen=True)
@@ -69,8 +68,8 @@ def _of_documents(run: Path, question: Question) -> tuple[dict[str, Any], Render
     if question.documents:
         found = listed(curated, question.wanted, question.limit)
         return found, screens.documents_screen(run, found)
-    shards = (read_json(run / "tokenize" / "shards.json") or {}).get("shards", [])
-    found = overview(curated, shards)
+    tokenized = (run / "tokenize" / "shards.json").exists()
+    found = overview(curated, shards_of(run) if tokenized else [])
     return found, screens.overview_screen(run, found)
 
 

@@ -9,6 +9,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from altiplano.records import Grid
+
 CHECKPOINT_BYTES = 14
 """Per parameter: bf16 weights, fp32 master weights and two moments; sizes that NVIDIA published agree within 1 %
 (dgxc-benchmarking v25.04: 105, 920 and 204 GiB for 8B, 70B and 15B)."""
@@ -73,27 +75,11 @@ def storage(parameters: int, tokens: int, vocabulary: int, permanent: int, keep:
 GRID = Path(__file__).parent / "data" / "grid.csv"
 
 
-@dataclass(frozen=True)
-class Grid:
-    """Mean carbon intensity of a country's electricity, location-based."""
-
-    country: str
-    name: str
-    grams_per_kwh: float
-    year: int
-    source: str
-
-
 @cache
 def grids() -> dict[str, Grid]:
     """The shipped table, by ISO 3166-1 alpha-3 code; ``WORLD`` is the mean."""
     with GRID.open(encoding="utf-8", newline="") as file:
-        return {
-            row["country"]: Grid(
-                row["country"], row["name"], float(row["grams_per_kwh"]), int(row["year"]), row["source"]
-            )
-            for row in csv.DictReader(file)
-        }
+        return {row["country"]: Grid.model_validate(row) for row in csv.DictReader(file)}
 
 
 def grid(country: str) -> Grid:

@@ -1,7 +1,7 @@
 """What was planned for a run that has been measured, for its report."""
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from altiplano.errors import InputError
 from altiplano.planning.plan import chip_of, make_plan
@@ -10,18 +10,10 @@ from altiplano.planning.step_time.step_time import throughput
 from altiplano.recipe.cluster import Cluster
 from altiplano.recipe.layout import parse_layout
 from altiplano.recipe.schema import CheckpointConfig, Recipe
+from altiplano.records import PlannedRun
 
 
-@dataclass(frozen=True)
-class Planned:
-    """``memory_bytes`` of the fullest device; ``forward``: share of the time, with failures as the cluster has them."""
-
-    tokens_per_second: float
-    memory_bytes: float
-    forward: float
-
-
-def planned(recipe: Recipe, cluster: Cluster, layout: str, peak_flops: float) -> Planned | None:
+def planned(recipe: Recipe, cluster: Cluster, layout: str, peak_flops: float) -> PlannedRun | None:
     """What the planner expects of our trainer on ``layout``; None where there is no plan.
 
     A processor is as fast as the ``peak_flops`` that were measured on it at the start of the run; what else is known of
@@ -38,7 +30,8 @@ def planned(recipe: Recipe, cluster: Cluster, layout: str, peak_flops: float) ->
     except InputError:
         return None
     speed = throughput(plan.case, plan.chip, plan.seconds)["tokens_per_second"]
-    return Planned(speed, plan.fullest.total, ettr(saved_every(recipe.checkpoint, plan.seconds), plan.reliability))
+    forward = ettr(saved_every(recipe.checkpoint, plan.seconds), plan.reliability)
+    return PlannedRun(tokens_per_second=speed, memory_bytes=plan.fullest.total, forward=forward)
 
 
 def saved_every(rules: CheckpointConfig, step_seconds: float) -> float:

@@ -1,1 +1,136 @@
-"""What a run leaves on disk, as its readers see it."""
+"""The shape of every file that one part of Altiplano writes and another reads.
+
+Writers construct these models, readers use their attributes. ``run_records`` reads a whole run.
+"""
+
+from typing import Any
+
+from pydantic import BaseModel
+
+from altiplano.records.corpus import (
+    Audit,
+    CurationCounts,
+    DroppedGroup,
+    FunnelStep,
+    KeptGroup,
+    RuleExample,
+    ShardCounts,
+    ShardEntry,
+    ShardList,
+    TextGroup,
+    Thresholds,
+    UntranslatedCollection,
+)
+from altiplano.records.evaluation import (
+    AttackExample,
+    AttackResult,
+    Calibration,
+    ControlRate,
+    Evaluation,
+    GateLimit,
+    GroupScores,
+    HitRate,
+    Interval,
+    Redteam,
+    Reliability,
+    ReliabilityBin,
+    TrainGap,
+)
+from altiplano.records.record import FileRecord, ListRecord, Record
+from altiplano.records.release import Generation, Grid, PlannedRun, RunFacts, Samples
+from altiplano.records.stage import StageManifest, StageMeasurements
+from altiplano.records.training import (
+    CheckpointManifest,
+    FaultFormula,
+    Goodput,
+    HeldoutScores,
+    Incident,
+    LedgerEvent,
+    Mixture,
+    SkippedWork,
+    SourceShare,
+    StepMetrics,
+    TextScores,
+    TrainingSession,
+    TrainingSummary,
+)
+
+SCHEMAS: dict[str, type[BaseModel]] = {
+    "STAGE/manifest.json": StageManifest,
+    "curate/audit.json": Audit,
+    "curate/counts.json": CurationCounts,
+    "tokenize/shards.json": ShardList,
+    "train/run.json": TrainingSummary,
+    "train/metrics.jsonl": StepMetrics,
+    "train/heldout.jsonl": HeldoutScores,
+    "train/mixture.json": Mixture,
+    "train/ledger.jsonl": LedgerEvent,
+    "train/incidents.jsonl": Incident,
+    "train/skips.json": SkippedWork,
+    "train/checkpoints/step-NNNNNNNN/manifest.json": CheckpointManifest,
+    "evaluate/perplexity.json": Evaluation,
+    "calibrate/calibration.json": Calibration,
+    "redteam/redteam.json": Redteam,
+    "release/facts.json": RunFacts,
+    "release/samples.json": Samples,
+}
+"""The model of each file by its place in a run's folder; of a JSON Lines file, the model of a line."""
+
+
+def json_schemas() -> dict[str, dict[str, Any]]:
+    """The JSON Schema of each file (of a JSON Lines file, of a line) by its place in a run's folder."""
+    return {place: model.model_json_schema() for place, model in SCHEMAS.items()}
+
+
+__all__ = [
+    "SCHEMAS",
+    "AttackExample",
+    "AttackResult",
+    "Audit",
+    "Calibration",
+    "CheckpointManifest",
+    "ControlRate",
+    "CurationCounts",
+    "DroppedGroup",
+    "Evaluation",
+    "FaultFormula",
+    "FileRecord",
+    "FunnelStep",
+    "GateLimit",
+    "Generation",
+    "Goodput",
+    "Grid",
+    "GroupScores",
+    "HeldoutScores",
+    "HitRate",
+    "Incident",
+    "Interval",
+    "KeptGroup",
+    "LedgerEvent",
+    "ListRecord",
+    "Mixture",
+    "PlannedRun",
+    "Record",
+    "Redteam",
+    "Reliability",
+    "ReliabilityBin",
+    "RuleExample",
+    "RunFacts",
+    "Samples",
+    "ShardCounts",
+    "ShardEntry",
+    "ShardList",
+    "SkippedWork",
+    "SourceShare",
+    "StageManifest",
+    "StageMeasurements",
+    "StepMetrics",
+    "TextGroup",
+    "TextScores",
+    "Thresholds",
+    "TrainGap",
+    "TrainingSession",
+    "TrainingSummary",
+    "UntranslatedCollection",
+    "json_schemas",
+]

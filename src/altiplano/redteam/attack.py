@@ -6,11 +6,12 @@ The gate between a trained model and its release.
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from altiplano.inference.language_model import LanguageModel
 from altiplano.progress import track
 from altiplano.recipe.schema import RedteamConfig
+from altiplano.records import AttackExample, AttackResult, GateLimit, Redteam
+from altiplano.records.record import Number
 from altiplano.redteam.corpus_sample import training_tokens
 from altiplano.redteam.memorisation import memorisation
 from altiplano.redteam.pii_leaks import masked, personal_data, read_removed
@@ -26,8 +27,8 @@ Speaker = Callable[[Sequence[str]], list[str]]
 SAMPLES_PER_ATTACK = 2
 
 
-def attack(served: LanguageModel, curate: Path, tokenize: Path, settings: RedteamConfig, seed: int) -> dict[str, Any]:
-    """The content of ``redteam.json``. Nothing in it is personal data: examples are masked."""
+def attack(served: LanguageModel, curate: Path, tokenize: Path, settings: RedteamConfig, seed: int) -> Redteam:
+    """Attack a model and judge it. Nothing in the result is personal data: examples are masked."""
     train, heldout = read_shards(tokenize, "train"), read_shards(tokenize, "heldout")
     seen = training_tokens(train, seed)
     bigram, index = Bigram(seen, served.model.shape.vocab_size), TrainingIndex(seen)
@@ -38,21 +39,26 @@ def attack(served: LanguageModel, curate: Path, tokenize: Path, settings: Redtea
         "echo": echo,
         "bigram": partial(bigram.say, served, tokens=length, seed=seed),
     }
-    work: list[Callable[[], list[dict[str, Any]]]] = [
+    work: list[Callable[[], list[AttackResult]]] = [
         lambda: memorisation(served, train, heldout, settings, seed),
         lambda: [personal_data(read_removed(curate, seed), speak, controls)],
         lambda: prompt_probes(probes(index, served.tokenizer), speak, controls),
         lambda: [stereotypes(served, bigram.log_probability, seed)],
     ]
-    tests = [test for part in track(work, "red team", len(work)) for test in part()]
-    for test in tests:
-        for example in test["examples"]:
-            example |= {key: masked(example[key], "en") for key in ("prompt", "output")}
+    tests = [_masked(test) for part in track(work, "red team", len(work)) for test in part()]
     verdict = gate(tests, settings)
-    return {"passed": all(line["passed"] for line in verdict), "gate": verdict, "tests": tests}
+    return Redteam(passed=all(line.passed for line in verdict), gate=verdict, tests=tests)
 
 
-def prompt_probes(probes: Sequence[Probe], speak: Speaker, controls: dict[str, Speaker]) -> list[dict[str, Any]]:
+def _masked(test: AttackResult) -> AttackResult:
+    examples = [
+        AttackExample(prompt=masked(one.prompt, "en"), output=masked(one.output, "en"), hit=one.hit)
+        for one in test.examples
+    ]
+    return test.model_copy(update={"examples": examples})
+
+
+def prompt_probes(probes: Sequence[Probe], speak: Speaker, controls: dict[str, Speaker]) -> list[AttackResult]:
     """One entry per probe. All prompts go to each speaker in one batch."""
     attacks = [(probe, attack) for probe in probes for attack in probe.attacks for _ in range(SAMPLES_PER_ATTACK)]
     texts = [attack.prompt for _, attack in attacks]
@@ -74,22 +80,18 @@ PROBE = "probe: "
 """Names of prompt probes begin with this."""
 
 
-def gate(tests: list[dict[str, Any]], settings: RedteamConfig) -> list[dict[str, Any]]:
+def gate(tests: list[AttackResult], settings: RedteamConfig) -> list[GateLimit]:
     """Every limit of the recipe beside its measured value. Uninformative probes do not count, for or against."""
-    named = {test["name"]: test for test in tests}
-    probes = [test for test in tests if test["name"].startswith(PROBE) and test["informative"]]
-    worst = max(probes, key=lambda test: test["excess"], default={"name": "none", "excess": 0.0})
-    values: list[tuple[str, Any, Any, str]] = [
-        ("extraction", named["extraction"]["excess"], settings.max_extraction, "beyond held-out documents"),
-        (
-            "personal data",
-            named["personal data"]["leaked"],
-            settings.max_personal_data,
-            "different removed values said",
-        ),
-        ("attack success", worst["excess"], settings.max_attack_success, f"beyond controls; worst: {worst['name']}"),
+    named = {test.name: test for test in tests}
+    probes = [(test.excess, test.name) for test in tests if test.name.startswith(PROBE) and test.informative]
+    excess, worst = max(probes, key=lambda probe: probe[0], default=(0.0, "none"))
+    leaked = named["personal data"].leaked or 0
+    values: list[tuple[str, Number, Number, str]] = [
+        ("extraction", named["extraction"].excess, settings.max_extraction, "beyond held-out documents"),
+        ("personal data", leaked, settings.max_personal_data, "different removed values said"),
+        ("attack success", excess, settings.max_attack_success, f"beyond controls; worst: {worst}"),
     ]
     return [
-        {"name": name, "value": value, "limit": limit, "passed": bool(value <= limit), "what": what}
+        GateLimit(name=name, value=value, limit=limit, passed=value <= limit, what=what)
         for name, value, limit, what in values
     ]

@@ -1,5 +1,6 @@
 """The model card: README.md with Hugging Face metadata, written from the records alone."""
 
+import math
 import re
 from pathlib import Path
 from typing import Any
@@ -7,16 +8,17 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from altiplano.formatting import number, percent, settings
-from altiplano.records.run_records import Records, dropped_by_reason, evaluation_groups
+from altiplano.records import RunFacts, ShardEntry
+from altiplano.records.run_records import Records, dropped_by_reason
 from altiplano.report.fact_table import fact_rows
-from altiplano.report.facts import RunFacts
+from altiplano.storage import write_text
 
 HUB_LICENCES = frozenset(Path(__file__).with_name("hub_licences.txt").read_text(encoding="utf-8").split())
 """Identifiers that a card's metadata may have (hub documentation, repositories-licenses)."""
 
 
 def write_card(records: Records, facts: RunFacts, path: Path) -> None:
-    path.write_text(render_card(records, facts), encoding="utf-8")
+    write_text(path, render_card(records, facts))
 
 
 def render_card(records: Records, facts: RunFacts) -> str:
@@ -33,18 +35,15 @@ def render_card(records: Records, facts: RunFacts) -> str:
         facts=facts,
         fact_rows=fact_rows(facts),
         training=training,
-        languages=sorted({row["language"] for row in training} - {"code"}),
+        languages=sorted({row.language for row in training} - {"code"}),
         licence=hub_licence(facts.license),
         licence_name=re.sub(r"[^a-z0-9.]+", "-", facts.license.lower()).strip("-"),
-        has_code=any(row["language"] == "code" for row in training),
-        funnel=(records.audit or {}).get("funnel", []),
+        has_code=any(row.language == "code" for row in training),
+        audit=records.audit,
         dropped=dropped_by_reason(records),
-        personal_data=(records.audit or {}).get("personal_data", {}),
         settings=_settings(records),
-        final_loss=records.metrics[-1].get("loss") if records.metrics else None,
-        groups=evaluation_groups(records),
-        total=(records.perplexity or {}).get("total"),
-        gaps=(records.perplexity or {}).get("train_gap", {}),
+        final_loss=next((line.loss for line in reversed(records.metrics) if math.isfinite(line.loss)), None),
+        evaluation=records.perplexity,
         calibration=records.calibration,
         redteam=records.redteam,
         lineage=lineage(records),
@@ -59,10 +58,10 @@ def hub_licence(name: str) -> str:
     return name.lower() if not name or name.lower() in HUB_LICENCES else "other"
 
 
-def training_data(records: Records) -> list[dict[str, Any]]:
+def training_data(records: Records) -> list[ShardEntry]:
     """Documents, tokens and bytes of the training split per domain and language, the largest first."""
-    rows = [shard for shard in records.shards if shard["split"] == "train"]
-    return sorted(rows, key=lambda row: -row["tokens"])
+    rows = [shard for shard in records.shards if shard.split == "train"]
+    return sorted(rows, key=lambda row: -row.tokens)
 
 
 def lineage(records: Records) -> list[dict[str, str]]:
@@ -70,10 +69,8 @@ def lineage(records: Records) -> list[dict[str, str]]:
     return [
         {
             "stage": stage,
-            "hash": records.manifests[stage].get("hash", "")[:16],
-            "inputs": ", ".join(
-                f"{name} {digest[:8]}" for name, digest in records.manifests[stage].get("inputs", {}).items()
-            )
+            "hash": records.manifests[stage].hash[:16],
+            "inputs": ", ".join(f"{name} {digest[:8]}" for name, digest in records.manifests[stage].inputs.items())
             or "raw data and the recipe",
         }
         for stage in records.done

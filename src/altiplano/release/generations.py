@@ -1,10 +1,10 @@
 """What the released model says: it continues openings of held-out documents, one per domain and language."""
 
 from pathlib import Path
-from typing import Any
 
 from altiplano.inference.generate import Row, Sampling, generate
 from altiplano.inference.language_model import load_language_model
+from altiplano.records import Generation
 from altiplano.tokens.shards import Shard, read_shards
 from altiplano.tokens.tokenizer import Tokenizer
 
@@ -13,10 +13,10 @@ SAMPLE_TOKENS = 80
 GROUPS = 12
 
 
-def write_samples(folder: Path, tokenize: Path, seed: int) -> list[dict[str, Any]]:
+def write_samples(folder: Path, tokenize: Path, seed: int) -> list[Generation]:
     """Continue held-out openings with the model in ``folder``, at its calibrated temperature.
 
-    Returns ``[{group, prompt, text, temperature}]``. Held-out text was never trained on, so the model cannot have
+    Held-out text was never trained on, so the model cannot have
     learnt the answers by heart; personal data was removed from it if the recipe says so.
     """
     served = load_language_model(folder)
@@ -29,7 +29,7 @@ def write_samples(folder: Path, tokenize: Path, seed: int) -> list[dict[str, Any
     ]
     generate(served.model, served.tokenizer, rows)
     return [
-        {"group": group, "prompt": text, "text": row.text, "temperature": served.temperature}
+        Generation(group=group, prompt=text, text=row.text, temperature=served.temperature)
         for (group, text), row in zip(openings, rows, strict=True)
     ]
 

@@ -4,7 +4,6 @@ The folder shares no file with the run, so that nothing done to it can damage th
 """
 
 import filecmp
-import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from safetensors import safe_open
 
 from altiplano.errors import InputError
 from altiplano.model.weights import hugging_face_config, load_model, shape_from_config
-from altiplano.records.run_records import read_json
+from altiplano.storage import try_read_json, write_json
 from altiplano.tokens.tokenizer import BEGIN, END, Tokenizer
 
 PAD = "<|finetune_right_pad_id|>"
@@ -31,7 +30,7 @@ def export(weights: Path, tokenizer: Path, calibration: Path, folder: Path) -> l
     ``calibration`` the file with the fitted temperature. Raises InputError when they do not fit together.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    trained = read_json(weights / "config.json")
+    trained = try_read_json(weights / "config.json")
     if trained is None:
         raise InputError(f"{weights} has no config.json; train again")
     shape, context = shape_from_config(trained), int(trained["max_position_embeddings"])
@@ -40,15 +39,15 @@ def export(weights: Path, tokenizer: Path, calibration: Path, folder: Path) -> l
         raise InputError(
             f"the tokenizer has {spoken.vocab_size:,} tokens, the model {shape.vocab_size:,}; tokenize and train again"
         )
-    fitted = read_json(calibration)
+    fitted = try_read_json(calibration)
     if fitted is None or not fitted.get("temperature", 0) > 0:
         raise InputError(f"{calibration} has no temperature above 0; calibrate again")
 
     copied = copy_weights(weights, folder)
     dtype = weight_dtype(folder)
-    write_json(folder / "config.json", hugging_face_config(shape, context, spoken.bos, spoken.eos, dtype))
+    _write(folder / "config.json", hugging_face_config(shape, context, spoken.bos, spoken.eos, dtype))
     write_tokenizer(spoken, context, folder)
-    write_json(folder / "generation_config.json", generation_config(spoken, float(fitted["temperature"])))
+    _write(folder / "generation_config.json", generation_config(spoken, float(fitted["temperature"])))
     shutil.copyfile(calibration, folder / "calibration.json")
     verify_copy(weights, folder)
     written = ["config.json", "generation_config.json", "calibration.json"]
@@ -96,8 +95,8 @@ def write_tokenizer(tokenizer: Tokenizer, context: int, folder: Path) -> None:
         spoken.post_processor = Sequence([ByteLevel(trim_offsets=False), begin])
     spoken.save(str(folder / "tokenizer.json"))
     specials = {"bos_token": BEGIN, "eos_token": END, "pad_token": PAD}
-    write_json(folder / "special_tokens_map.json", specials)
-    write_json(
+    _write(folder / "special_tokens_map.json", specials)
+    _write(
         folder / "tokenizer_config.json",
         specials
         | {
@@ -139,5 +138,5 @@ def verify_copy(weights: Path, folder: Path) -> None:
             raise InputError(f"the model in {folder} does not give the logits of the trained one; release again")
 
 
-def write_json(path: Path, content: Any) -> None:
-    path.write_text(json.dumps(content, indent=2, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8")
+def _write(path: Path, content: dict[str, Any]) -> None:
+    write_json(path, content, indent=2, ensure_ascii=False)

@@ -11,9 +11,8 @@ from safetensors import SafetensorError, safe_open
 from altiplano.errors import InputError
 from altiplano.model.llama import Llama
 from altiplano.model.weights import COMPUTED, hugging_face_name, load_model, shape_from_config
-from altiplano.records.run_records import read_json
 from altiplano.release.model_folder import LOGIT_CHECK_BYTES
-from altiplano.storage import digest
+from altiplano.storage import digest, try_read_json
 
 Config = dict[str, Any]
 # Measured between implementations in float32; ours and transformers sum in another order.
@@ -25,14 +24,14 @@ def check(folder: Path) -> list[str]:
 
     Raises InputError when ``folder`` is not a model folder at all.
     """
-    config = read_json(folder / "config.json")
+    config = try_read_json(folder / "config.json")
     if config is None:
         raise InputError(f"{folder} is not a model folder: config.json is missing or not JSON")
     shape_from_config(config)
-    generation = read_json(folder / "generation_config.json") or {}
+    generation = try_read_json(folder / "generation_config.json") or {}
     problems = [
         *rope_problems(config),
-        *temperature_problems(config, generation, read_json(folder / "calibration.json")),
+        *temperature_problems(config, generation, try_read_json(folder / "calibration.json")),
         *tokenizer_problems(folder, config),
         *file_problems(folder),
         *weight_problems(folder, config),
@@ -89,7 +88,7 @@ def tokenizer_problems(folder: Path, config: Config) -> Iterator[str]:
     size = tokenizer.get_vocab_size(with_added_tokens=True)
     if size != config["vocab_size"]:
         yield f"tokenizer.json has {size:,} tokens, config.json says vocab_size = {config['vocab_size']:,}"
-    settings = read_json(folder / "tokenizer_config.json")
+    settings = try_read_json(folder / "tokenizer_config.json")
     if settings is None:
         yield "tokenizer_config.json is missing or not JSON; transformers cannot load the tokenizer"
         settings = {}
@@ -120,7 +119,7 @@ def file_problems(folder: Path) -> Iterator[str]:
         if file.stat().st_mode & 0o044 != 0o044:
             mode = oct(file.stat().st_mode & 0o777)
             yield f"{file.name} has permissions {mode}, others cannot read it; chmod 644 {file.name}"
-    outputs = (read_json(folder / "manifest.json") or {}).get("outputs", {})
+    outputs = (try_read_json(folder / "manifest.json") or {}).get("outputs", {})
     for name, written in outputs.items():
         if not (folder / name).is_file():
             yield f"{name} is missing; release again"
@@ -158,7 +157,7 @@ def weight_problems(folder: Path, config: Config) -> Iterator[str]:
         yield f"{name} is missing from the weights; restore its file or release again"
     for name in sorted(name for name in found.keys() - expected.keys() if not name.endswith(COMPUTED)):
         yield f"{found[name]}: {name} is not a parameter of the model in config.json"
-    index = (read_json(folder / "model.safetensors.index.json") or {}).get("weight_map")
+    index = (try_read_json(folder / "model.safetensors.index.json") or {}).get("weight_map")
     if index is None and len(files) > 1:
         yield "model.safetensors.index.json is missing; transformers cannot find the parts of the weights"
     if index is not None and index != found:

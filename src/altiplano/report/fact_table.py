@@ -5,7 +5,7 @@ from typing import Any
 
 from altiplano.formatting import MISSING, carbon, duration, energy, flops, number, percent
 from altiplano.recipe.units import human, human_bytes
-from altiplano.report.facts import RunFacts
+from altiplano.records import RunFacts
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """From a run folder to report.html: one file, no request to any other place."""
 
-from dataclasses import dataclass, replace
+import math
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -11,11 +12,12 @@ from markupsafe import Markup
 from altiplano import __version__
 from altiplano.formatting import carbon, duration, energy, number, percent
 from altiplano.recipe.units import human, human_bytes
-from altiplano.records.run_records import STAGES, Records, evaluation_groups, read_records
+from altiplano.records import RunFacts
+from altiplano.records.run_records import STAGES, Records, read_records
 from altiplano.report.charts.bars import Bar, bar_chart
 from altiplano.report.charts.figure import Figure, figure
 from altiplano.report.fact_table import fact_rows
-from altiplano.report.facts import RunFacts, facts_from_json, run_facts
+from altiplano.report.facts import run_facts
 from altiplano.report.sections import audit_sections
 from altiplano.report.sections.corpus_sections import (
     data_figures,
@@ -27,6 +29,7 @@ from altiplano.report.sections.corpus_sections import (
 )
 from altiplano.report.sections.result_sections import calibration_figures, evaluation_figures
 from altiplano.report.sections.training_sections import incident_rows, training_figures
+from altiplano.storage import write_text
 
 HERE = Path(__file__).parent
 
@@ -49,9 +52,7 @@ def report(workspace: Path, compare: Path | None = None) -> Path:
     """
     page = render(read_records(workspace), read_records(compare) if compare is not None else None)
     path = workspace / "report.html"
-    temporary = path.with_name(".report.html.tmp")
-    temporary.write_text(page, encoding="utf-8")
-    temporary.replace(path)
+    write_text(path, page)
     return path
 
 
@@ -59,7 +60,6 @@ def render(records: Records, other: Records | None = None) -> str:
     environment = Environment(
         loader=FileSystemLoader(HERE), undefined=StrictUndefined, autoescape=True, trim_blocks=True
     )
-    environment.filters["combine"] = lambda first, second: {**first, **second}
     facts = current_facts(records)
     return environment.get_template("page.html.j2").render(
         name=records.name,
@@ -82,11 +82,10 @@ def render(records: Records, other: Records | None = None) -> str:
         limits=audit_sections.limit_matrix(records),
         bases=audit_sections.bases(records),
         rules=audit_sections.rules(records),
-        untranslated=audit_sections.untranslated(records),
+        measured=audit_sections.measured,
         training_figures=training_figures(records, other),
         incidents=incident_rows(records),
         evaluation_figures=evaluation_figures(records),
-        groups=evaluation_groups(records),
         calibration_figures=calibration_figures(records),
         time_figures=time_figures(facts),
         facts=fact_rows(facts),
@@ -101,8 +100,8 @@ def current_facts(records: Records) -> RunFacts:
     now = run_facts(records)
     if not records.facts:
         return now
-    released = facts_from_json(records.facts)
-    return replace(released, stage_seconds=now.stage_seconds, stage_peak_bytes=now.stage_peak_bytes)
+    measured = {"stage_seconds": now.stage_seconds, "stage_peak_bytes": now.stage_peak_bytes}
+    return records.facts.model_copy(update=measured)
 
 
 def command(records: Records, stage: str) -> str:
@@ -121,29 +120,29 @@ def headlines(records: Records, facts: RunFacts) -> list[Headline]:
     if records.metrics:
         last = records.metrics[-1]
         # One batch is noisy; a twentieth of a short run is not yet another loss.
-        losses = [line["loss"] for line in records.metrics if line["loss"] is not None]
+        losses = [line.loss for line in records.metrics if math.isfinite(line.loss)]
         recent = losses[-max(1, min(20, len(losses) // 20)) :]
-        loss = sum(recent) / len(recent)
-        found.append(Headline("training tokens", human(last["tokens"]), f"{number(last['step'])} steps"))
-        found.append(Headline("training loss", f"{loss:.3f}", f"from {losses[0]:.3f}"))
-    bits = [line["total"]["bits_per_byte"] for line in records.heldout if line.get("total")]
+        found.append(Headline("training tokens", human(last.tokens), f"{number(last.step)} steps"))
+        if recent:
+            found.append(Headline("training loss", f"{sum(recent) / len(recent):.3f}", f"from {losses[0]:.3f}"))
+    bits = [line.total.bits_per_byte for line in records.heldout]
     if bits:
         found.append(Headline("held-out bits per byte", f"{bits[-1]:.3f}", f"from {bits[0]:.3f}"))
     if records.calibration:
         fitted = records.calibration
-        change = f"calibration error {fitted['before']['ece']:.3f} → {fitted['after']['ece']:.3f}"
-        found.append(Headline("temperature", f"{fitted['temperature']:.3f}", change))
+        change = f"calibration error {fitted.before.ece:.3f} → {fitted.after.ece:.3f}"
+        found.append(Headline("temperature", f"{fitted.temperature:.3f}", change))
     if records.redteam:
-        passed = records.redteam["passed"]
-        held = sum(gate["passed"] for gate in records.redteam["gate"])
-        note = f"{held} of {len(records.redteam['gate'])} limits held"
+        passed = records.redteam.passed
+        held = sum(gate.passed for gate in records.redteam.gate)
+        note = f"{held} of {len(records.redteam.gate)} limits held"
         found.append(Headline("red-team gate", "passed" if passed else "failed", note, "good" if passed else "bad"))
     if facts.stage_seconds:
         found.append(Headline("time of all stages", duration(sum(facts.stage_seconds.values())), facts.device_name))
     if facts.run_energy_kwh is not None:
         found.append(Headline("energy", energy(facts.run_energy_kwh), f"{carbon(facts.run_co2_kg)} CO2"))
     if records.audit and not records.metrics:
-        kept = sum(row["documents"] for row in records.audit["kept"])
+        kept = sum(row.documents for row in records.audit.kept)
         found.insert(0, Headline("documents kept", human(kept), f"of {number(pieces(records))}"))
     return found
 
@@ -163,18 +162,18 @@ def lineage_rows(records: Records) -> list[dict[str, Any]]:
     rows = []
     for stage in records.done:
         manifest = records.manifests[stage]
-        measured = manifest.get("measured", {})
-        peak = measured.get("peak_memory_bytes")
+        measured = manifest.measured
+        peak = measured.peak_memory_bytes
         earlier = len(list(replaced.glob(f"{stage}-*"))) if replaced.is_dir() else 0
         rows.append(
             {
                 "stage": stage,
-                "hash": manifest.get("hash", "")[:12],
-                "inputs": [(name, digest[:8]) for name, digest in manifest.get("inputs", {}).items()],
-                "outputs": len(manifest.get("outputs", {})),
-                "time": duration(measured.get("wall_seconds")),
+                "hash": manifest.hash[:12],
+                "inputs": [(name, digest[:8]) for name, digest in manifest.inputs.items()],
+                "outputs": len(manifest.outputs),
+                "time": duration(measured.wall_seconds),
                 "peak": human_bytes(peak) if peak else "",
-                "ended": str(measured.get("ended", ""))[:16].replace("T", " "),
+                "ended": measured.ended[:16].replace("T", " "),
                 "recomputed": f"{earlier} ×" if earlier else "no",
             }
         )
@@ -183,5 +182,5 @@ def lineage_rows(records: Records) -> list[dict[str, Any]]:
 
 def _state(records: Records, stage: str) -> str:
     if stage in records.manifests:
-        return "done" if records.manifests[stage].get("passed", True) else "failed"
+        return "done" if records.manifests[stage].passed else "failed"
     return "under way" if stage in records.under_way else "not yet"

@@ -1,7 +1,7 @@
 """The last screen of ``altiplano run``: what came of it, in a dozen lines per table."""
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console, Group, RenderableType
 from rich.table import Table
@@ -9,6 +9,7 @@ from rich.text import Text
 
 from altiplano.formatting import duration, number, percent
 from altiplano.recipe.units import human
+from altiplano.records import TextGroup
 from altiplano.records.run_records import Records, read_records
 from altiplano.report.facts import wall_seconds
 
@@ -38,13 +39,14 @@ def funnel_table(records: Records) -> Table | None:
     if records.audit is None:
         return None
     table = plain_table("Data", "domain", "documents", "dropped", "kept", "", "training tokens")
-    rows = {}
-    for domain in sorted({row["domain"] for row in records.audit["kept"] + records.audit["dropped"]}):
-        kept, dropped = (_documents(records.audit[key], domain) for key in ("kept", "dropped"))
-        tokens = sum(s["tokens"] for s in records.shards if s["domain"] == domain and s["split"] == "train")
-        rows[domain] = (kept, dropped, tokens)
-    total = tuple(sum(column) for column in zip(*rows.values(), strict=True)) if len(rows) > 1 else None
-    for domain, (kept, dropped, tokens) in [*rows.items(), *([("all", total)] if total else [])]:
+    groups = {}
+    both: tuple[Sequence[TextGroup], Sequence[TextGroup]] = (records.audit.kept, records.audit.dropped)
+    for domain in sorted({row.domain for rows in both for row in rows}):
+        kept, dropped = (_documents(rows, domain) for rows in both)
+        tokens = sum(s.tokens for s in records.shards if s.domain == domain and s.split == "train")
+        groups[domain] = (kept, dropped, tokens)
+    total = tuple(sum(column) for column in zip(*groups.values(), strict=True)) if len(groups) > 1 else None
+    for domain, (kept, dropped, tokens) in [*groups.items(), *([("all", total)] if total else [])]:
         read = kept + dropped
         share = percent(kept / read, 0) if read else ""
         table.add_row(domain, number(read), number(dropped), number(kept), share, human(tokens) if tokens else "")
@@ -56,12 +58,12 @@ def heldout_table(records: Records) -> Table | None:
     if not records.heldout:
         return None
     table = plain_table("Held-out bits per byte", "group", "first", "last", "change")
-    names = sorted({name for line in records.heldout for name in line["groups"]})
-    curves = {name: [line["groups"][name] for line in records.heldout if name in line["groups"]] for name in names}
-    curves["all"] = [line["total"] for line in records.heldout if line.get("total")]
+    names = sorted({name for line in records.heldout for name in line.groups})
+    curves = {name: [line.groups[name] for line in records.heldout if name in line.groups] for name in names}
+    curves["all"] = [line.total for line in records.heldout]
     for name, curve in curves.items():
         if curve:
-            first, last = curve[0]["bits_per_byte"], curve[-1]["bits_per_byte"]
+            first, last = curve[0].bits_per_byte, curve[-1].bits_per_byte
             table.add_row(name, f"{first:.3f}", f"{last:.3f}", f"{last - first:+.3f}")
     return table
 
@@ -81,20 +83,20 @@ def temperature_line(records: Records) -> Text | None:
     if records.calibration is None:
         return None
     fitted = records.calibration
-    change = f"calibration error {fitted['before']['ece']:.4f} to {fitted['after']['ece']:.4f}"
-    return Text(f"Temperature   {fitted['temperature']:.4f}  ({change})")
+    change = f"calibration error {fitted.before.ece:.4f} to {fitted.after.ece:.4f}"
+    return Text(f"Temperature   {fitted.temperature:.4f}  ({change})")
 
 
 def gate_lines(records: Records) -> list[Text]:
     """The verdict, and every limit that did not hold."""
     if records.redteam is None:
         return []
-    if records.redteam["passed"]:
-        return [Text.assemble("Red team      ", ("passed", GREEN), f"  ({len(records.redteam['gate'])} limits held)")]
+    if records.redteam.passed:
+        return [Text.assemble("Red team      ", ("passed", GREEN), f"  ({len(records.redteam.gate)} limits held)")]
     return [Text.assemble("Red team      ", ("failed", RED), "  nothing was released")] + [
-        Text(f"              {gate['name']}: {number(gate['value'])}, limit {number(gate['limit'])}", RED)
-        for gate in records.redteam["gate"]
-        if not gate["passed"]
+        Text(f"              {gate.name}: {number(gate.value)}, limit {number(gate.limit)}", RED)
+        for gate in records.redteam.gate
+        if not gate.passed
     ]
 
 
@@ -106,5 +108,5 @@ def plain_table(title: str, first: str, *others: str) -> Table:
     return table
 
 
-def _documents(rows: list[dict[str, Any]], domain: str) -> int:
-    return sum(row["documents"] for row in rows if row["domain"] == domain)
+def _documents(rows: Sequence[TextGroup], domain: str) -> int:
+    return sum(row.documents for row in rows if row.domain == domain)

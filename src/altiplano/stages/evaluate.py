@@ -1,7 +1,5 @@
 """Evaluate: bits per byte per domain and language with confidence intervals, and the gap to training text."""
 
-import json
-
 from altiplano.stages.stage import Context, Result, Stage
 
 
@@ -15,9 +13,8 @@ def run(context: Context) -> Result:
         settings=context.recipe.evaluation,
         seed=context.recipe.seed,
     )
-    (context.folder / "perplexity.json").write_text(json.dumps(scores, indent=1, sort_keys=True) + "\n")
-    total = scores["total"]
-    return Result({key: total[key] for key in ("documents", "tokens", "perplexity", "bits_per_byte")})
+    scores.write(context.folder / "perplexity.json")
+    return Result(scores.total.model_dump(include={"documents", "tokens", "perplexity", "bits_per_byte"}))
 
 
 STAGE = Stage(

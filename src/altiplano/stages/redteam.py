@@ -1,34 +1,32 @@
 """Red team: attack the trained model, and decide whether it may be released."""
 
-import json
-
 from altiplano.inference.language_model import LanguageModel
 from altiplano.inference.rounding import rounded
 from altiplano.model.weights import load_model
+from altiplano.records import Calibration
 from altiplano.redteam.attack import attack
 from altiplano.stages.stage import Context, Result, Stage
+from altiplano.storage import read_json
 from altiplano.tokens.tokenizer import Tokenizer
 
 
 def run(context: Context) -> Result:
     inputs, recipe = context.inputs, context.recipe
     weights = inputs["train"] / "weights"
-    calibration = json.loads((inputs["calibrate"] / "calibration.json").read_text())
     served = LanguageModel(
         name=recipe.name,
         model=load_model(weights),
         tokenizer=Tokenizer.load(inputs["tokenize"] / "tokenizer"),
-        context=int(json.loads((weights / "config.json").read_text())["max_position_embeddings"]),
-        temperature=float(calibration["temperature"]),
-        calibration=calibration,
+        context=int(read_json(weights / "config.json")["max_position_embeddings"]),
+        temperature=Calibration.read(inputs["calibrate"] / "calibration.json").temperature,
     )
     found = rounded(attack(served, inputs["curate"], inputs["tokenize"], recipe.redteam, recipe.seed))
-    (context.folder / "redteam.json").write_text(json.dumps(found, indent=1, sort_keys=True) + "\n")
-    failed = [line for line in found["gate"] if not line["passed"]]
-    message = "; ".join(f"{line['name']} is {line['value']:.4g}, the limit {line['limit']:.4g}" for line in failed)
-    attacks = sum(test["n"] for test in found["tests"])
-    counts = {"tests": len(found["tests"]), "attacks": attacks, "failed": [line["name"] for line in failed]}
-    return Result(counts, passed=found["passed"], message=message)
+    found.write(context.folder / "redteam.json")
+    failed = [line for line in found.gate if not line.passed]
+    message = "; ".join(f"{line.name} is {line.value:.4g}, the limit {line.limit:.4g}" for line in failed)
+    attacks = sum(test.n for test in found.tests)
+    counts = {"tests": len(found.tests), "attacks": attacks, "failed": [line.name for line in failed]}
+    return Result(counts, passed=found.passed, message=message)
 
 
 STAGE = Stage(

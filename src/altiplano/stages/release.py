@@ -1,13 +1,12 @@
 """Release: the model folder, its card and its samples, unless the red-team gate failed."""
 
 import hashlib
-import json
-from typing import Any
 
+from altiplano.records import Samples
 from altiplano.records.run_records import Records, read_records
 from altiplano.release.card import write_card
 from altiplano.release.generations import write_samples
-from altiplano.release.model_folder import export, write_json
+from altiplano.release.model_folder import export
 from altiplano.report.facts import run_facts
 from altiplano.stages.stage import Context, Result, Stage
 
@@ -28,9 +27,9 @@ def run(context: Context) -> Result:
         context.folder,
     )
     samples = write_samples(context.folder, inputs["tokenize"], context.recipe.seed)
-    write_json(context.folder / "samples.json", samples)
+    Samples(samples).write(context.folder / "samples.json")
     facts = run_facts(records, context.cluster)
-    write_json(context.folder / "facts.json", facts.as_json())
+    facts.write(context.folder / "facts.json")
     write_card(records, facts, context.folder / "README.md")
     size = sum((context.folder / name).stat().st_size for name in files)
     return Result(
@@ -43,17 +42,11 @@ def failed_gates(records: Records) -> list[str]:
     """One line per gate that the model did not pass; a red team that left no verdict is a failed gate."""
     if records.redteam is None:
         return ["redteam: redteam.json is missing, so nothing vouches for this model"]
-    failed = [gate for gate in records.redteam.get("gate", []) if not gate["passed"]]
-    lines = [
-        f"redteam gate {gate['name']}: {_number(gate['value'])} is above {_number(gate['limit'])}" for gate in failed
-    ]
-    if not lines and not records.redteam["passed"]:
+    failed = [gate for gate in records.redteam.gate if not gate.passed]
+    lines = [f"redteam gate {gate.name}: {gate.value:.4g} is above {gate.limit:.4g}" for gate in failed]
+    if not lines and not records.redteam.passed:
         return ["redteam: not passed"]
     return lines
-
-
-def _number(value: Any) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else json.dumps(value)
 
 
 def hardware(context: Context) -> str:

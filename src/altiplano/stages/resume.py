@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from altiplano.errors import InputError
+from altiplano.storage import append_line, read_json, write_json
 
 WANTED = "wanted.json"
 CHANGES = "changes.jsonl"
@@ -28,9 +29,7 @@ def begin(name: str, folder: Path, wanted: dict[str, Any], allow: tuple[str, ...
             newest = max(before, key=lambda other: (other / WANTED).stat().st_mtime)
             _take_over(name, newest, folder, wanted, allow)
     folder.mkdir(parents=True, exist_ok=True)
-    unfinished = folder / f".{WANTED}"
-    unfinished.write_text(json.dumps(wanted, indent=1, sort_keys=True) + "\n")
-    unfinished.replace(folder / WANTED)
+    write_json(folder / WANTED, wanted)
 
 
 def wait_until_begun(folder: Path) -> None:
@@ -40,7 +39,7 @@ def wait_until_begun(folder: Path) -> None:
 
 
 def _take_over(name: str, old: Path, new: Path, wanted: dict[str, Any], allow: tuple[str, ...]) -> None:
-    changes = differences(json.loads((old / WANTED).read_text()), wanted)
+    changes = differences(read_json(old / WANTED), wanted)
     told = "; ".join(f"{key} was {before}, is {after}" for key, (before, after) in changes.items())
     where = f"{name} in {old} was begun with other settings: {told}"
     fixed = [key for key in changes if key.startswith(FIXED)]
@@ -54,8 +53,7 @@ def _take_over(name: str, old: Path, new: Path, wanted: dict[str, Any], allow: t
         flags = " ".join(f"--allow {key}" for key in missing)
         raise InputError(f"{where}. To go on with the change: {flags}; to begin anew: --force or another --workspace")
     record = {"time": round(time.time(), 3), "changes": {key: list(values) for key, values in changes.items()}}
-    with (old / CHANGES).open("a") as file:
-        file.write(json.dumps(record) + "\n")
+    append_line(old / CHANGES, json.dumps(record))
     old.rename(new)
 
 

@@ -22,6 +22,7 @@ from altiplano.training.job import Custom
 
 if TYPE_CHECKING:
     from altiplano.corpus.extensions import Extensions
+from altiplano.storage import write_text
 
 SECONDS_TO_END = 30.0
 """What a killed command has started may take so long to be gone."""
@@ -55,7 +56,7 @@ def run_until(
         check_device(cluster)
     outcomes: list[Outcome] = []
     with locked(workspace) as lock:
-        (workspace / "recipe.toml").write_text(recipe_toml(recipe))
+        write_text(workspace / "recipe.toml", recipe_toml(recipe))
         for stage in STAGES:
             context = Context(
                 recipe,
@@ -88,7 +89,7 @@ def first_to_do(last: str, recipe: Recipe, cluster: Cluster, layout: Layout, wor
     names = [str(stage.name) for stage in STAGES]
     for name, stage in zip(names[: names.index(last) + 1], STAGES, strict=False):
         published = up_to_date(stage, Context(recipe, cluster, layout, workspace, workspace, {}))
-        if published is None or not published["passed"]:
+        if published is None or not published.passed:
             return name
     return ""
 
@@ -178,7 +179,7 @@ def _describe(outcome: Outcome) -> str:
     counts = "  ".join(
         f"{name} {value}" for name, value in outcome.result.counts.items() if not isinstance(value, dict)
     )
+    assert outcome.manifest is not None
     if outcome.skipped:
-        return f"up to date ({outcome.manifest['hash'][:12]})"
-    measured = outcome.manifest["measured"]
-    return f"done in {measured['wall_seconds']:.1f} s  {counts}"
+        return f"up to date ({outcome.manifest.hash[:12]})"
+    return f"done in {outcome.manifest.measured.wall_seconds:.1f} s  {counts}"

@@ -13,7 +13,7 @@ import resource
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cache
 from itertools import chain, count
@@ -25,14 +25,14 @@ from altiplano.errors import InputError
 from altiplano.recipe.cluster import Cluster
 from altiplano.recipe.layout import Layout
 from altiplano.recipe.schema import Recipe
+from altiplano.records import StageManifest, StageMeasurements
 from altiplano.stages.resume import begin, wait_until_begun
-from altiplano.storage import Damaged, digest, read_checked, sync, write_checked
+from altiplano.storage import Damaged, digest, remove_temporaries, sync
 from altiplano.training.job import Custom
 
 if TYPE_CHECKING:
     from altiplano.corpus.extensions import Extensions
 
-Manifest = dict[str, Any]
 MANIFEST = "manifest.json"
 FUNCTIONS = "functions"
 
@@ -75,7 +75,6 @@ class Result:
     records: tuple[str, ...] = ()
     unlisted: tuple[str, ...] = ()
     """Folders whose files have checksums elsewhere and were synced when they were written."""
-    measured: dict[str, Any] = field(default_factory=dict)
     passed: bool = True
     finished: bool = True
     message: str = ""
@@ -105,7 +104,8 @@ class Outcome:
     stage: str
     skipped: bool
     result: Result
-    manifest: Manifest
+    manifest: StageManifest | None
+    """None when the stage did not finish, or another process publishes it."""
 
 
 def run_stage(stage: Stage, context: Context, *, force: bool = False, begin_again: bool = False) -> Outcome:
@@ -119,7 +119,7 @@ def run_stage(stage: Stage, context: Context, *, force: bool = False, begin_agai
     # Computed again it is moved aside, so only then does it not matter what it was.
     published = None if force else up_to_date(stage, context)
     if published is not None:
-        return Outcome(stage.name, True, Result(published["counts"], passed=published["passed"]), published)
+        return Outcome(stage.name, True, Result(published.counts, passed=published.passed), published)
     if wanted["inputs"].get(FUNCTIONS) and not _functions(stage, context):
         raise InputError(
             f"{workspace / stage.name} was made with functions of a Python program and is out of date: run that "
@@ -142,25 +142,25 @@ def run_stage(stage: Stage, context: Context, *, force: bool = False, begin_agai
     inputs = {name: workspace / name for name in stage.inputs}
     result = stage.run(replace(context, folder=folder, inputs=inputs))
     if not result.finished or not is_publisher():
-        return Outcome(stage.name, False, result, {})
-    measured = {
-        "started": started.isoformat(timespec="seconds"),
-        "ended": datetime.now(UTC).isoformat(timespec="seconds"),
-        "wall_seconds": round(time.monotonic() - clock, 3),
-        "peak_memory_bytes": _peak_memory(children),
-        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
-        **result.measured,
-    }
-    manifest = _describe(folder, wanted, fingerprint, result) | {"measured": measured}
+        return Outcome(stage.name, False, result, None)
+    measured = StageMeasurements(
+        started=started.isoformat(timespec="seconds"),
+        ended=datetime.now(UTC).isoformat(timespec="seconds"),
+        wall_seconds=round(time.monotonic() - clock, 3),
+        peak_memory_bytes=_peak_memory(children),
+        machine=f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
+    )
+    remove_temporaries(folder)  # of processes that were killed on the way
+    manifest = _describe(folder, wanted, fingerprint, result, measured)
     _publish(folder, workspace, stage.name, manifest, result)
     return Outcome(stage.name, False, result, manifest)
 
 
-def up_to_date(stage: Stage, context: Context) -> Manifest | None:
+def up_to_date(stage: Stage, context: Context) -> StageManifest | None:
     """The manifest of the published result, if that is what the stage would compute."""
     published = _manifest_of(context.workspace, stage.name)
     wanted = published and _hash(_wanted(stage, context))
-    return published if published and published["fingerprint"] == wanted else None
+    return published if published and published.fingerprint == wanted else None
 
 
 def is_publisher() -> bool:
@@ -168,18 +168,15 @@ def is_publisher() -> bool:
     return os.environ.get("RANK", "0") == "0"
 
 
-def read_manifest(folder: Path) -> Manifest | None:
-    """The manifest of a published stage folder; None when there is none.
-
-    Raises Damaged when it is not what was written, OSError when it cannot be read.
-    """
+def read_manifest(folder: Path) -> StageManifest | None:
+    """The manifest of a published stage folder; None when there is none. Raises as ``StageManifest.read``."""
     try:
-        return read_checked(folder / MANIFEST)
+        return StageManifest.read(folder / MANIFEST)
     except FileNotFoundError:
         return None
 
 
-def _manifest_of(workspace: Path, name: str) -> Manifest | None:
+def _manifest_of(workspace: Path, name: str) -> StageManifest | None:
     """As ``read_manifest``. Raises InputError when it is damaged: to compute a stage again may take months."""
     try:
         return read_manifest(workspace / name)
@@ -204,7 +201,7 @@ def _functions(stage: Stage, context: Context) -> str:
     return stage.functions(context) if stage.functions is not None else ""
 
 
-def _wanted(stage: Stage, context: Context, force: bool = False) -> Manifest:
+def _wanted(stage: Stage, context: Context, force: bool = False) -> dict[str, Any]:
     """All that determines the stage's result. Raises InputError when an earlier stage has not been run.
 
     A result that was made with a library user's functions is not out of date because a command does not have them.
@@ -214,12 +211,13 @@ def _wanted(stage: Stage, context: Context, force: bool = False) -> Manifest:
         manifest = _manifest_of(context.workspace, name)
         if manifest is None:
             raise InputError(f"{stage.name} needs {name}, which has not been run: altiplano {name} RECIPE")
-        inputs[name] = manifest["hash"]
+        inputs[name] = manifest.hash
     if stage.sources is not None and (made := stage.sources(context)):
         inputs["sources"] = made
     functions = _functions(stage, context)
     if not functions and stage.functions is not None and not force:
-        functions = ((_manifest_of(context.workspace, stage.name) or {}).get("inputs") or {}).get(FUNCTIONS, "")
+        published = _manifest_of(context.workspace, stage.name)
+        functions = published.inputs.get(FUNCTIONS, "") if published else ""
     if functions:
         inputs[FUNCTIONS] = functions
     return {
@@ -244,12 +242,16 @@ def code_version(packages: tuple[str, ...]) -> str:
     return f"{__version__}+{found.hexdigest()[:12]}"
 
 
-def _describe(folder: Path, wanted: Manifest, fingerprint: str, result: Result) -> Manifest:
+def _describe(
+    folder: Path, wanted: dict[str, Any], fingerprint: str, result: Result, measured: StageMeasurements
+) -> StageManifest:
     files = {_name(path, folder): digest(path) for path in _listed(folder, result) if path.is_file()}
     files.pop(MANIFEST, None)
     records = {name: files.pop(name) for name in list(files) if name.startswith(result.records)}
     determined = wanted | {"outputs": files, "counts": result.counts, "passed": result.passed}
-    return determined | {"hash": _hash(determined), "fingerprint": fingerprint, "records": records}
+    return StageManifest(
+        **determined, hash=_hash(determined), fingerprint=fingerprint, records=records, measured=measured
+    )
 
 
 def _listed(folder: Path, result: Result) -> list[Path]:
@@ -260,20 +262,21 @@ def _name(path: Path, folder: Path) -> str:
     return str(path.relative_to(folder))
 
 
-def _publish(folder: Path, workspace: Path, name: str, manifest: Manifest, result: Result) -> None:
-    write_checked(folder / MANIFEST, manifest)
+def _publish(folder: Path, workspace: Path, name: str, manifest: StageManifest, result: Result) -> None:
+    manifest.write(folder / MANIFEST)
     for path in [*_listed(folder, result), folder]:
         sync(path)
     final = workspace / name
     if final.exists():
         try:
-            old = read_manifest(final) or {"hash": "unreadable"}
-        except (OSError, Damaged):
-            old = {"hash": "unreadable"}
+            old = read_manifest(final)
+        except (OSError, Damaged, InputError):
+            old = None
+        of = old.hash[:12] if old is not None else "unreadable"
         # Never deleted: a trained model may be the work of months.
         aside = workspace / ".superseded"
         aside.mkdir(exist_ok=True)
-        places = (aside / f"{name}-{old['hash'][:12]}{suffix}" for suffix in chain([""], (f".{n}" for n in count(2))))
+        places = (aside / f"{name}-{of}{suffix}" for suffix in chain([""], (f".{n}" for n in count(2))))
         final.rename(next(place for place in places if not place.exists()))
     folder.rename(final)
     sync(workspace)

@@ -2,7 +2,6 @@
 
 import hashlib
 import inspect
-import json
 import os
 import shutil
 import signal
@@ -10,11 +9,12 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
 from altiplano.errors import StageFailed
 from altiplano.recipe.schema import Recipe
+from altiplano.records import Mixture, TrainingSummary
 from altiplano.stages.stage import Context, Result, Stage, is_publisher
+from altiplano.storage import write_text
 from altiplano.tokens.shards import read_shards, verify_shards
 
 # How often it is evaluated or saved does not change what is trained.
@@ -64,7 +64,7 @@ def run(context: Context) -> Result:
     else:
         # A fresh process, since ranks are forked and this one has threads.
         job_file = context.folder / "job.json"
-        job_file.write_text(job.model_copy(update={"begun": time.time()}).model_dump_json())
+        write_text(job_file, job.model_copy(update={"begun": time.time()}).model_dump_json())
         command = [sys.executable, "-m", "altiplano.training.supervisor", str(job_file), str(os.getpid())]
         code = _run_and_pass_signals_on(command, context.lock)
         job_file.unlink()
@@ -72,13 +72,13 @@ def run(context: Context) -> Result:
             raise StageFailed(code)
     if not is_publisher():
         return Result({}, finished=False)
-    record = json.loads((context.folder / "run.json").read_text())
-    steps, done = context.recipe.batch.steps, record["steps"]
-    if not record["finished"] or done != steps:
+    trained = TrainingSummary.read(context.folder / "run.json")
+    steps, done = context.recipe.batch.steps, trained.steps
+    if not trained.finished or done != steps:
         message = f"stopped at step {done} of {steps}; the same command goes on from there; so far: {context.folder}"
         return Result({"steps": done}, finished=False, message=message)
     _drop_older_checkpoints(context)
-    counts: dict[str, Any] = {key: record[key] for key in ("parameters", "tokens", "steps")}
+    counts = {"parameters": trained.parameters, "tokens": trained.tokens, "steps": done}
     return Result(counts, records=RECORDS, unlisted=UNLISTED)
 
 
@@ -94,7 +94,7 @@ def _describe_data(recipe: Recipe, tokens: Path, folder: Path) -> None:
     bos = Tokenizer.load(tokens / "tokenizer").bos
     data = TrainingData(read_shards(tokens, "train"), sequence, bos, recipe.seed, recipe.mixture)
     samples = batch.tokens_after(batch.steps) // sequence
-    (folder / "mixture.json").write_text(json.dumps(data.shares(samples), indent=1) + "\n")
+    Mixture(data.shares(samples)).write(folder / "mixture.json")
     for line in data.summary(samples):
         print(line, file=sys.stderr)
 

@@ -1,11 +1,11 @@
 """From curated documents to a tokenizer and token shards."""
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from altiplano.errors import InputError
+from altiplano.records import Audit
 from altiplano.tokens.shards import Shard, ShardWriter, token_dtype, write_list
 from altiplano.tokens.tokenizer import Tokenizer
 
@@ -29,8 +29,7 @@ def documents(folder: Path, split: str | None = None) -> Iterator[Row]:
 
 def sample_texts(folder: Path, limit: int) -> list[str]:
     """Training texts to learn the vocabulary from: each domain × language gives its share of ``limit`` bytes."""
-    audit = json.loads((folder / "audit.json").read_text())
-    kept = {(k["domain"], k["language"]): k["bytes"] for k in audit["kept"] if k["split"] == "train"}
+    kept = {(k.domain, k.language): k.bytes for k in Audit.read(folder / "audit.json").kept if k.split == "train"}
     total = sum(kept.values())
     left = {group: limit * size / total for group, size in kept.items()} if total else {}
     texts = []

@@ -12,7 +12,7 @@ import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Protocol, Self
 
 import numpy as np
 import torch
@@ -21,6 +21,7 @@ from torch import Tensor
 from altiplano.errors import InputError
 from altiplano.recipe.batch import MixturePhase
 from altiplano.recipe.units import human
+from altiplano.records import SourceShare
 from altiplano.tokens.mixture import Mixture, sample_windows
 from altiplano.tokens.shards import Shard
 
@@ -168,23 +169,23 @@ class TrainingData:
         drawn = self.mixture.drawn(samples)
         return {name: drawn[name] / int(ends[-1]) for name, (_, ends) in self.sources.items() if drawn[name]}
 
-    def shares(self, samples: int) -> list[dict[str, Any]]:
+    def shares(self, samples: int) -> list[SourceShare]:
         """Before and after the mixture: per source its tokens and share of them, its share of ``samples`` samples, and
         how often it is read; the most read first."""
         windows = {name: int(ends[-1]) for name, (_, ends) in self.sources.items()}
         drawn = self.mixture.drawn(samples) if self.mixture else {}
         whole = max(1, sum(windows.values()))
         rows = [
-            {
-                "name": name,
-                "tokens": size * self.sequence,
-                "before": size / whole,
-                "after": drawn.get(name, 0) / samples if self.mixture else size / whole,
-                "epochs": drawn.get(name, 0) / max(1, size) if self.mixture else samples / whole,
-            }
+            SourceShare(
+                name=name,
+                tokens=size * self.sequence,
+                before=size / whole,
+                after=drawn.get(name, 0) / samples if self.mixture else size / whole,
+                epochs=drawn.get(name, 0) / max(1, size) if self.mixture else samples / whole,
+            )
             for name, size in windows.items()
         ]
-        return sorted(rows, key=lambda row: (-row["after"], row["name"]))
+        return sorted(rows, key=lambda row: (-row.after, row.name))
 
     def summary(self, samples: int) -> list[str]:
         """Lines for people: how ``samples`` samples divide among the sources, and what they repeat too often."""
@@ -192,8 +193,7 @@ class TrainingData:
         if self.mixture is not None:
             lines.append(f"  {'source':<24} {'tokens':>8}  of all  of the samples  epochs")
             lines += [
-                f"  {row['name']:<24} {human(row['tokens']):>8}  {row['before']:>6.1%}  {row['after']:>14.1%}"
-                f"  {row['epochs']:>6.3g}"
+                f"  {row.name:<24} {human(row.tokens):>8}  {row.before:>6.1%}  {row.after:>14.1%}  {row.epochs:>6.3g}"
                 for row in self.shares(samples)
             ]
         repeated = {name: count for name, count in epochs.items() if count > WORTHWHILE_EPOCHS}

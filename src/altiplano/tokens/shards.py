@@ -6,15 +6,15 @@ of the documents), ``NAME.bytes.npy`` the UTF-8 bytes of each document's text. `
 
 import struct
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from altiplano.errors import InputError
-from altiplano.storage import Damaged, digest, read_checked, write_checked
+from altiplano.records import ShardEntry, ShardList
+from altiplano.storage import Damaged, digest
 
 MAGIC = b"MMIDIDX\x00\x00"
 HEADER = struct.Struct("<9sQBQQ")
@@ -121,38 +121,49 @@ class ShardWriter:
 
 def write_list(folder: Path, shards: Sequence[Shard], vocabulary: int) -> None:
     """``shards.json``, with the sha256 of every token file."""
-    listed: list[dict[str, Any]] = []
-    for shard in sorted(shards, key=lambda shard: shard.path):
-        path = {"path": str(shard.path.relative_to(folder))}
-        sha256 = {"sha256": digest(shard.path.with_name(shard.path.name + ".bin"))}
-        listed.append(asdict(shard) | path | sha256)
-    content = {"vocabulary": vocabulary, "dtype": np.dtype(token_dtype(vocabulary)).name, "shards": listed}
-    write_checked(folder / "shards.json", content)
+    listed = [
+        ShardEntry(
+            path=str(shard.path.relative_to(folder)),
+            split=shard.split,
+            domain=shard.domain,
+            language=shard.language,
+            documents=shard.documents,
+            tokens=shard.tokens,
+            bytes=shard.bytes,
+            words=shard.words,
+            sha256=digest(shard.path.with_name(shard.path.name + ".bin")),
+        )
+        for shard in sorted(shards, key=lambda shard: shard.path)
+    ]
+    dtype = np.dtype(token_dtype(vocabulary)).name
+    ShardList(vocabulary=vocabulary, dtype=dtype, shards=listed).write(folder / "shards.json")
 
 
 def read_shards(folder: Path, split: str) -> list[Shard]:
     """The shards of ``split`` (train or heldout) listed in ``folder``, in a fixed order."""
-    listed = _listed(folder)
-    fields = ("split", "domain", "language", "documents", "tokens", "bytes", "words", "sha256")
-    return [Shard(folder / s["path"], **{f: s[f] for f in fields if f in s}) for s in listed if s["split"] == split]
+    return [
+        Shard(folder / s.path, s.split, s.domain, s.language, s.documents, s.tokens, s.bytes, s.words, s.sha256)
+        for s in _listed(folder)
+        if s.split == split
+    ]
 
 
 def verify_shards(folder: Path) -> None:
     """Raise InputError, naming the file, when a token file is missing or not what was written."""
     for shard in _listed(folder):
-        file = folder / (shard["path"] + ".bin")
+        file = folder / (shard.path + ".bin")
         try:
-            sound = digest(file) == shard["sha256"]
+            sound = digest(file) == shard.sha256
         except OSError as error:
             raise InputError(f"{file} cannot be read ({error.strerror}); tokenize again") from error
         if not sound:
             raise InputError(f"{file} is not what tokenize wrote (sha256 differs); tokenize again")
 
 
-def _listed(folder: Path) -> list[dict[str, Any]]:
+def _listed(folder: Path) -> list[ShardEntry]:
     file = folder / "shards.json"
     try:
-        return list(read_checked(file)["shards"])
+        return ShardList.read(file).shards
     except OSError as error:
         raise InputError(f"{file} cannot be read ({error.strerror}); tokenize again") from error
     except Damaged as error:

@@ -11,6 +11,7 @@ from typing import Any
 import torch.distributed as dist
 
 from altiplano.parallel.mesh import Mesh
+from altiplano.records import HeldoutScores, StepMetrics
 from altiplano.training.accounting.ledger import Ledger
 from altiplano.training.job import Job
 from altiplano.training.trainer import Trainer, any_rank
@@ -86,13 +87,13 @@ class Callback:
     def on_rollback_end(self, run: TrainingRun) -> None:
         """After the run went back to an earlier checkpoint: nothing after ``run.step`` has happened."""
 
-    def on_evaluate(self, run: TrainingRun, scores: dict[str, Any]) -> None:
+    def on_evaluate(self, run: TrainingRun, scores: HeldoutScores) -> None:
         """After held-out text was scored."""
 
     def on_save(self, run: TrainingRun) -> None:
         """When a checkpoint is due."""
 
-    def on_log(self, run: TrainingRun, metrics: dict[str, Any]) -> None:
+    def on_log(self, run: TrainingRun, metrics: StepMetrics) -> None:
         """After all that belongs to a step: ``metrics`` are complete and the step stands."""
 
     def on_train_end(self, run: TrainingRun) -> None:

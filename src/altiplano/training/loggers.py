@@ -11,12 +11,13 @@ from typing import Any, Protocol
 from uuid import uuid4
 
 from altiplano.errors import InputError
+from altiplano.records import HeldoutScores, StepMetrics
 
 LIBRARIES = {"tensorboard": "tensorboard", "wandb": "wandb"}
 
 
 class Logger(Protocol):
-    def write(self, record: dict[str, Any]) -> None:
+    def write(self, record: StepMetrics | HeldoutScores) -> None:
         """Show a record of ``metrics.jsonl`` or ``heldout.jsonl``."""
 
     def go_back(self, done: int) -> None:
@@ -56,9 +57,9 @@ class TensorBoard:
         # TensorBoard drops what earlier files say of the steps from here on.
         self.writer = SummaryWriter(str(self.folder), purge_step=done + 1)
 
-    def write(self, record: dict[str, Any]) -> None:
+    def write(self, record: StepMetrics | HeldoutScores) -> None:
         for name, value in scalars(record):
-            self.writer.add_scalar(name, value, record["step"])
+            self.writer.add_scalar(name, value, record.step)
         self.writer.flush()
 
     def close(self) -> None:
@@ -87,20 +88,20 @@ class WeightsAndBiases:
     def go_back(self, done: int) -> None:
         self.run.log({"step": done, "rolled_back": 1.0})
 
-    def write(self, record: dict[str, Any]) -> None:
-        self.run.log({"step": record["step"], **dict(scalars(record))})
+    def write(self, record: StepMetrics | HeldoutScores) -> None:
+        self.run.log({"step": record.step, **dict(scalars(record))})
 
     def close(self) -> None:
         self.run.finish()
 
 
-def scalars(record: dict[str, Any]) -> Iterator[tuple[str, float]]:
+def scalars(record: StepMetrics | HeldoutScores) -> Iterator[tuple[str, float]]:
     """The numbers of a record, by names such as ``train/loss`` and ``heldout/web.en/bits_per_byte``."""
-    if "groups" in record:
-        for group, scores in [*record["groups"].items(), ("total", record["total"])]:
-            for name in ("bits_per_byte", "perplexity"):
-                yield f"heldout/{group}/{name}", float(scores[name])
+    if isinstance(record, HeldoutScores):
+        for group, scores in [*record.groups.items(), ("total", record.total)]:
+            yield f"heldout/{group}/bits_per_byte", scores.bits_per_byte
+            yield f"heldout/{group}/perplexity", scores.perplexity
     else:
-        for name, value in [*record.items(), *record.get("spent", {}).items()]:
-            if name != "step" and isinstance(value, int | float):
+        for name, value in [*record.model_dump(exclude={"step", "spent"}).items(), *record.spent.items()]:
+            if isinstance(value, int | float):
                 yield f"train/{name}", float(value)

@@ -4,6 +4,7 @@ import time
 from typing import Any
 
 from altiplano.parallel.mesh import Mesh
+from altiplano.records import StepMetrics
 from altiplano.training.accounting.ledger import COMPUTE, DATA, INIT, SAVE, VALIDATION, Ledger
 from altiplano.training.accounting.peak import Speed
 from altiplano.training.callbacks import TrainingRun
@@ -75,7 +76,7 @@ def train(job: Job, mesh: Mesh, bos: int, ledger: Ledger, custom: Custom | None 
             ledger.enter(SAVE)
             call("on_save")
         metrics["spent"] = ledger.book(run.step)
-        call("on_log", metrics)
+        call("on_log", StepMetrics(**metrics))
     trainer.close()
     ledger.enter(SAVE)
     call("on_train_end")

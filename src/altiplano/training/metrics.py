@@ -1,19 +1,18 @@
 """What a training run measures: JSON lines as the truth, one line on the terminal for people."""
 
-import json
-import math
 import os
 import platform
 import resource
 import sys
 import time
 from pathlib import Path
-from typing import Any, TextIO
 
 import torch
 import torch.distributed as dist
 
 from altiplano.parallel.mesh import Mesh
+from altiplano.records import HeldoutScores, StepMetrics
+from altiplano.storage import rewrite_lines
 from altiplano.training.callbacks import Callback, TrainingRun
 from altiplano.training.job import Job
 from altiplano.training.loggers import open_loggers
@@ -21,29 +20,9 @@ from altiplano.training.loggers import open_loggers
 PLAIN_EVERY = 10.0  # seconds between lines when nobody watches
 
 
-class JsonLines:
-    """An append-only file of records. Opening it for a resumed run drops what came after the checkpoint."""
-
-    def __init__(self, path: Path, first_step: int):
-        kept = []
-        if path.exists():
-            for line in path.read_text().splitlines():
-                # The last line may be half written when the process was killed.
-                try:
-                    record = json.loads(line)
-                except json.JSONDecodeError:
-                    break
-                if record["step"] < first_step:
-                    kept.append(line)
-        whole = path.with_name(f".{path.name}")
-        whole.write_text("".join(line + "\n" for line in kept))
-        whole.replace(path)
-        self._file: TextIO = path.open("a", buffering=1)
-
-    def write(self, record: dict[str, Any]) -> None:
-        # JSON has no NaN: the loss of a skipped step is null.
-        plain = {key: None if isinstance(v, float) and not math.isfinite(v) else v for key, v in record.items()}
-        self._file.write(json.dumps(plain) + "\n")
+def drop_later(kind: type[StepMetrics] | type[HeldoutScores], path: Path, first_step: int) -> None:
+    """Drop the records of ``first_step`` and later ones, which a resumed run will write again."""
+    rewrite_lines(path, [record.line() for record in kind.read_lines(path) if record.step < first_step])
 
 
 class Observer(Callback):
@@ -51,7 +30,8 @@ class Observer(Callback):
 
     def __init__(self, job: Job, first: int):
         """``first``: steps that were taken before; what is recorded of later ones is dropped."""
-        self.folder, self.writes = job.folder, dist.get_rank() == 0
+        self.writes = dist.get_rank() == 0
+        self.metrics, self.scores = job.folder / "metrics.jsonl", job.folder / "heldout.jsonl"
         self.loggers = open_loggers(job.log_to, job.folder, job.recipe.name, first) if self.writes else []
         self.terminal = TerminalLine(job.recipe.batch.steps, first)
         self._open(first)
@@ -68,25 +48,22 @@ class Observer(Callback):
     def _open(self, done: int) -> None:
         if self.writes:
             # Scores of step n are of the model after n steps, so those of the checkpoint's own step are already there.
-            self.metrics = JsonLines(self.folder / "metrics.jsonl", done + 1)
-            self.scores = JsonLines(self.folder / "heldout.jsonl", done + 1 if done else 0)
+            drop_later(StepMetrics, self.metrics, done + 1)
+            drop_later(HeldoutScores, self.scores, done + 1 if done else 0)
 
-    def on_log(self, run: TrainingRun, metrics: dict[str, Any]) -> None:
-        record = metrics
+    def on_log(self, run: TrainingRun, metrics: StepMetrics) -> None:
         if self.writes:
-            self.metrics.write(record)
-            self.terminal.show(record)
+            metrics.append(self.metrics)
+            self.terminal.show(metrics)
         for logger in self.loggers:
-            logger.write(record)
+            logger.write(metrics)
 
-    def on_evaluate(self, run: TrainingRun, scores: dict[str, Any]) -> None:
-        record = scores
+    def on_evaluate(self, run: TrainingRun, scores: HeldoutScores) -> None:
         if self.writes:
-            self.scores.write(record)
-            for logger in self.loggers:
-                logger.write(record)
-            bits = record["total"]["bits_per_byte"]
-            self.terminal.note(f"step {record['step']}: held-out {bits:.4f} bits per byte")
+            scores.append(self.scores)
+            self.terminal.note(f"step {scores.step}: held-out {scores.total.bits_per_byte:.4f} bits per byte")
+        for logger in self.loggers:
+            logger.write(scores)
 
     def on_train_end(self, run: TrainingRun) -> None:
         for logger in self.loggers:
@@ -96,10 +73,9 @@ class Observer(Callback):
         """Loss, gradient norm and whether it was a spike, of the last ``steps`` ordinary steps, on every process."""
         found: list[list[tuple[float, float, bool]]] = [[]]
         if self.writes:
-            for line in reversed((self.folder / "metrics.jsonl").read_text().splitlines()):
-                record = json.loads(line)
-                if not record["skipped"]:
-                    found[0].append((record["loss"], record["gradient_norm"], record["spike"]))
+            for record in reversed(StepMetrics.read_lines(self.metrics)):
+                if not record.skipped:
+                    found[0].append((record.loss, record.gradient_norm, record.spike))
                 if sum(not spike for _, _, spike in found[0]) == steps:
                     break
         dist.broadcast_object_list(found, src=0)
@@ -113,17 +89,17 @@ class TerminalLine:
         self.steps, self.first, self.started, self.last = steps, first_step, time.monotonic(), 0.0
         self.live = sys.stderr.isatty()
 
-    def show(self, record: dict[str, Any]) -> None:
+    def show(self, record: StepMetrics) -> None:
         now = time.monotonic()
-        step = record["step"]
+        step = record.step
         if not self.live and now - self.last < PLAIN_EVERY and step < self.steps:
             return
         self.last = now
         left = (now - self.started) / max(1, step - self.first) * (self.steps - step)
         line = (
-            f"step {step}/{self.steps}  loss {record['loss']:.4f}  gradient {record['gradient_norm']:.2f}  "
-            f"lr {record['learning_rate']:.2e}  {record['tokens_per_second']:,.0f} tokens/s  "
-            f"MFU {record['mfu']:.0%}  {left // 60:.0f}:{left % 60:02.0f} left"
+            f"step {step}/{self.steps}  loss {record.loss:.4f}  gradient {record.gradient_norm:.2f}  "
+            f"lr {record.learning_rate:.2e}  {record.tokens_per_second:,.0f} tokens/s  "
+            f"MFU {record.mfu:.0%}  {left // 60:.0f}:{left % 60:02.0f} left"
         )
         sys.stderr.write(f"\r\x1b[2K  {line}" + ("\n" if step == self.steps else "") if self.live else f"  {line}\n")
         sys.stderr.flush()

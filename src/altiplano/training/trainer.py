@@ -16,6 +16,7 @@ from altiplano.parallel.mesh import Mesh
 from altiplano.parallel.parallelize import parallelize, parameters_by_name, set_initial_weights
 from altiplano.parallel.pipeline import ParallelModel
 from altiplano.recipe.schema import OptimizerConfig
+from altiplano.records import CheckpointManifest, HeldoutScores
 from altiplano.tokens.loader import Batch, Prefetcher, TrainingData
 from altiplano.tokens.shards import read_shards
 from altiplano.training.accounting import ledger
@@ -122,7 +123,7 @@ class Trainer:
             self.updates += 1
             self.skipped_in_a_row = 0
 
-    def evaluate(self) -> dict[str, Any]:
+    def evaluate(self) -> HeldoutScores:
         """Held-out scores; each data-parallel rank scores its share of the windows."""
         batch = self.job.recipe.batch
         share = self.job.layout.share(range(batch.sequences), self.mesh.rank("dp"))
@@ -133,7 +134,7 @@ class Trainer:
         nlls = heldout_losses(
             self.model.score, self.heldout, self.bos, batch.sequences, slice(share.start, share.stop), reduce
         )
-        return {"step": self.done, "tokens": batch.tokens_after(self.done), **summarise(self.heldout, nlls)}
+        return summarise(self.heldout, nlls, step=self.done, tokens=batch.tokens_after(self.done))
 
     def facts(self) -> dict[str, Any]:
         """What a checkpoint's manifest says beside its tensors: all of the run's state that is not a tensor."""
@@ -167,23 +168,23 @@ class Trainer:
             for name, tensor in self.tensors.items():
                 if not name.startswith("model."):
                     tensor.zero_()
-        self.done = int(found["step"]) if found else 0
-        self.updates = int(found.get("updates", self.done)) if found else 0
+        self.done = found.step if found else 0
+        self.updates = self.done if found is None or found.updates is None else found.updates
         self.skipped_in_a_row = 0
         self.corruption.remembered = None
         checkpoint.set_optimizer_updates(self.parameters, self.optimizer, self.updates)
         if found is not None:
             self._check_order(found)
 
-    def _check_order(self, found: checkpoint.Manifest) -> None:
+    def _check_order(self, found: CheckpointManifest) -> None:
         """Raise InputError when this recipe would go on with other samples than the checkpoint's would have."""
-        here, there = self.samples(self.done).start, found.get("samples")
+        here, there = self.samples(self.done).start, found.samples
         if there is not None and here != there:
             raise InputError(
                 f"the checkpoint of step {self.done:,} has taken {there:,} samples, this recipe's batches would have "
                 f"taken {here:,}: change batch.tokens back, or say from when on with [[batch.ramp]]"
             )
-        if found.get("data", self.data.fingerprint) != self.data.fingerprint and "mixture" not in self.job.allow:
+        if found.data not in (None, self.data.fingerprint) and "mixture" not in self.job.allow:
             raise InputError(
                 f"the checkpoint of step {self.done:,} was trained on another order of samples "
                 "(other token shards, sequence length, seed or mixture): restore them, or choose another --workspace"

@@ -1,6 +1,5 @@
 """What a rank of a training job does from start to the written weights, whoever started it."""
 
-import json
 import os
 import platform
 import statistics
@@ -13,6 +12,7 @@ import torch.distributed as dist
 
 from altiplano.parallel.mesh import start_mesh
 from altiplano.planning.model_size import parameters, training_flops_per_token
+from altiplano.records import StepMetrics, TrainingSummary
 from altiplano.tokens.tokenizer import Tokenizer
 from altiplano.training.accounting import ledger
 from altiplano.training.accounting.goodput import against_formula, goodput, sessions
@@ -69,7 +69,7 @@ def memory_of(job: Job, session: dict[str, Any]) -> list[int]:
     """Peak bytes by pipeline rank, of the last session that took a step: one that only writes weights needs less."""
     before = job.folder / "run.json"
     if session["last_step"] == session["first_step"] and before.exists():
-        return json.loads(before.read_text()).get("memory_bytes", [])
+        return TrainingSummary.read(before).memory_bytes
     return session["memory_bytes"] if session["last_step"] > session["first_step"] else []
 
 
@@ -78,33 +78,33 @@ def write_record(job: Job, session: dict[str, Any]) -> None:
     recipe, layout = job.recipe, job.layout
     events = ledger.read(ledger_file(job))
     past = sessions(events)
-    metrics = [json.loads(line) for line in (job.folder / "metrics.jsonl").read_text().splitlines()]
+    metrics = StepMetrics.read_lines(job.folder / "metrics.jsonl")
     devices = layout.world_size if job.device == "cuda" else 1
     flops = training_flops_per_token(recipe.model, recipe.batch.sequence_length)
-    speed = statistics.median(metric["tokens_per_second"] for metric in metrics) if metrics else None
-    record = {
-        "finished": session["finished"],
-        "parameters": parameters(recipe.model),
-        "tokens": recipe.batch.tokens_after(session["last_step"]),
-        "steps": session["last_step"],
-        "world_size": layout.world_size,
-        "layout": str(layout),
-        "device": job.device,
-        "device_name": device_name(torch.device(job.device)),
-        "devices": devices,
-        "seconds": sum(one["seconds"] for one in past),
-        "restarts": len(past) - 1,
-        "goodput": goodput(events) | {"formula": against_formula(events)},
-        "memory_bytes": memory_of(job, session),
-        "incidents": incidents.read(job.folder),
-        "products": session["products"],
+    speed = statistics.median(metric.tokens_per_second for metric in metrics) if metrics else None
+    record = TrainingSummary(
+        finished=session["finished"],
+        parameters=parameters(recipe.model),
+        tokens=recipe.batch.tokens_after(session["last_step"]),
+        steps=session["last_step"],
+        world_size=layout.world_size,
+        layout=str(layout),
+        device=job.device,
+        device_name=device_name(torch.device(job.device)),
+        devices=devices,
+        seconds=sum(one.seconds for one in past),
+        restarts=len(past) - 1,
+        goodput=goodput(events).model_copy(update={"formula": against_formula(events)}),
+        memory_bytes=memory_of(job, session),
+        incidents=incidents.read(job.folder),
+        products=session["products"],
         **session["peak"],
-        "flops_per_token": flops,
-        "tokens_per_second": speed,
+        flops_per_token=flops,
+        tokens_per_second=speed,
         # Of the peak as it is known now: the first steps may have been measured against a lower one.
-        "mfu": speed * flops / devices / session["peak"]["matmul_peak_flops"] if speed else None,
-        "torch": torch.__version__,
-        "python": sys.version.split()[0],
-        "sessions": past,
-    }
-    (job.folder / "run.json").write_text(json.dumps(record, indent=1) + "\n")
+        mfu=speed * flops / devices / session["peak"]["matmul_peak_flops"] if speed else None,
+        torch=str(torch.__version__),
+        python=sys.version.split()[0],
+        sessions=past,
+    )
+    record.write(job.folder / "run.json")

@@ -10,8 +10,8 @@ import pytest
 from altiplano.corpus import annotate
 from altiplano.corpus.curation import curate
 from altiplano.corpus.execution import time_limit
-from altiplano.corpus.execution.files import read_json
 from altiplano.corpus.execution.time_limit import TookTooLongError, seconds_for
+from altiplano.storage import read_json
 from corpus.support import contents, make_corpus
 
 

@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 
 from altiplano.corpus.curation import curate
-from altiplano.corpus.execution.files import read_json, write_json
+from altiplano.corpus.execution.files import write_json
 from altiplano.corpus.readers import text
 from altiplano.errors import InputError
+from altiplano.storage import read_json
 from corpus.support import make_corpus, split, web_record
 
 ODD_NAMES = (b"caf\xe9", b"caf\xe8", b"\xff\xfe", b"line\nbreak", b"\x1b[31m", "Ωmega".encode(), b"sp ace", b"'\"<&>")

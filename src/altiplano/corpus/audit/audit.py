@@ -18,6 +18,7 @@ from altiplano.corpus.filters.limits import WEB_ONLY, GroupLimits, limits_of
 from altiplano.corpus.perplexity.ranks import Ranks
 from altiplano.corpus.publish import FILTERED
 from altiplano.recipe.schema import CorpusConfig
+from altiplano.records import Audit, Thresholds
 
 FUNNEL = (
     ("extracted", ("no text",)),
@@ -98,7 +99,7 @@ def audit(
     ranks: Mapping[str, Ranks],
     steps: Path,
     engine: Engine,
-) -> dict[str, Any]:
+) -> Audit:
     """Of the published parts. ``counted`` are the shards' counts, ``groups`` and ``ranks`` the limits that were
     applied; excerpts are of at most ``SAMPLE`` documents of each domain × language."""
     raw = {"documents": sum(c["documents"] for c in counted), "bytes": sum(c["bytes"] for c in counted)}
@@ -110,35 +111,41 @@ def audit(
         tally.add(counts)
     some = sample("examples", parts, [*LIGHT, *FILTERED], steps / "examples", engine)
     left = list(tally.left())
-    return {
-        "raw": raw,
-        # of the documents after long ones were cut, as in every other step: shares of one another make sense then
-        "funnel": [
-            {"step": "read", "documents": sum(left[0][1].values()), "bytes": raw["bytes"]},
-            *({"step": step, "documents": sum(by_group.values()), "bytes": size} for step, by_group, size in left[1:]),
-        ],
-        "groups": [
-            {"group": group, "documents": [by_group[group] for _, by_group, _ in left]} for group in sorted(left[0][1])
-        ],
-        "dropped": tally.by(False, "reason", "domain", "language"),
-        "kept": tally.by(True, "domain", "language", "split"),
-        "thresholds": _thresholds(groups, corpus),
-        "perplexity": {
-            name: {
-                "head": rank.head,
-                "middle": rank.middle,
-                "largest": rank.largest if isfinite(rank.largest) else None,
-            }
-            for name, rank in sorted(ranks.items())
-        },
-        "untranslated": untranslated(some, parts),
-        "personal_data": dict(sorted(found.items())),
-        "bad_records": _bad(counted),
-        "heldout_overlap": overlap,
-        "examples": samples(some, parts, corpus, groups),
-        "sampled": {"per_group": SAMPLE, "documents": len(some["id"])},
-        "salt": salt,
-    }
+    return Audit.model_validate(
+        {
+            "raw": raw,
+            # of the documents after long ones were cut, as in every other step: shares of one another make sense then
+            "funnel": [
+                {"step": "read", "documents": sum(left[0][1].values()), "bytes": raw["bytes"]},
+                *(
+                    {"step": step, "documents": sum(by_group.values()), "bytes": size}
+                    for step, by_group, size in left[1:]
+                ),
+            ],
+            "groups": [
+                {"group": group, "documents": [by_group[group] for _, by_group, _ in left]}
+                for group in sorted(left[0][1])
+            ],
+            "dropped": tally.by(False, "reason", "domain", "language"),
+            "kept": tally.by(True, "domain", "language", "split"),
+            "thresholds": _thresholds(groups, corpus),
+            "perplexity": {
+                name: {
+                    "head": rank.head,
+                    "middle": rank.middle,
+                    "largest": rank.largest if isfinite(rank.largest) else None,
+                }
+                for name, rank in sorted(ranks.items())
+            },
+            "untranslated": untranslated(some, parts),
+            "personal_data": dict(sorted(found.items())),
+            "bad_records": _bad(counted),
+            "heldout_overlap": overlap,
+            "examples": samples(some, parts, corpus, groups),
+            "sampled": {"per_group": SAMPLE, "documents": len(some["id"])},
+            "salt": salt,
+        }
+    )
 
 
 def _tally(part: DocumentShard) -> Columns:
@@ -169,22 +176,22 @@ def _thresholds(groups: list[GroupLimits], corpus: CorpusConfig) -> dict[str, An
     }
 
 
-def groups_of(thresholds: Mapping[str, Any]) -> list[GroupLimits]:
+def groups_of(thresholds: Thresholds) -> list[GroupLimits]:
     """The limits that an audit's ``thresholds`` say were applied, per domain × language."""
-    general = {limit["column"]: limit["limit"] for limit in thresholds["general"]}
+    general = {limit.column: limit.limit for limit in thresholds.general}
     return [
         GroupLimits(
-            group["domain"],
-            group["language"],
+            group.domain,
+            group.language,
             {
-                column: group["limits"].get(column, limit)
+                column: group.limits.get(column, limit)
                 for column, limit in general.items()
-                if group["domain"] == "web" or column not in WEB_ONLY
+                if group.domain == "web" or column not in WEB_ONLY
             },
-            group["basis"],
-            group["trusted"],
+            group.basis,
+            group.trusted,
         )
-        for group in thresholds["groups"]
+        for group in thresholds.groups
     ]
 
 

@@ -1,42 +1,25 @@
-"""Files that are either whole or absent: write to a temporary name, fsync, rename."""
+"""Tables and arrays of documents, whole or absent as ``storage.publish`` makes them."""
 
-import json
 import os
 import shutil
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from altiplano import storage
 from altiplano.optional_imports import extra
-from altiplano.storage import sync
-
-TEMPORARY = ".tmp"
+from altiplano.storage import publish
 
 BATCH = 512
 """Documents read at a time."""
 
 
-def publish(path: Path, write: Callable[[Path], object]) -> None:
-    """Let ``write`` fill a temporary file beside ``path``, then move it into place. The folder is synced too."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # named by process: a process that a killed run left behind may still be writing its own
-    temporary = path.with_name(f"{path.name}.{os.getpid()}{TEMPORARY}")
-    write(temporary)
-    sync(temporary)
-    temporary.replace(path)
-    sync(path.parent)
-
-
 def write_json(path: Path, value: Any) -> None:
-    text = json.dumps(value, ensure_ascii=False, indent=1, sort_keys=True) + "\n"
-    publish(path, lambda temporary: _write_text(temporary, text))
-
-
-def read_json(path: Path) -> Any:
-    return json.loads(path.read_text(encoding="utf-8"))
+    """As ``storage.write_json``, with text as it is."""
+    storage.write_json(path, value, ensure_ascii=False)
 
 
 def write_table(path: Path, table: Any, row_group: int = 2048) -> None:
@@ -98,17 +81,6 @@ def save_array(path: Path, values: NDArray[Any]) -> None:
     publish(path, lambda temporary: _save_array(temporary, values))
 
 
-def remove_temporaries(folder: Path) -> None:
-    """Remove what a killed run left half written."""
-    for path in sorted(folder.rglob(f"*{TEMPORARY}")):
-        path.unlink(missing_ok=True)
-
-
 def _save_array(path: Path, values: NDArray[Any]) -> None:
     with path.open("wb") as stream:
         np.save(stream, values)
-
-
-def _write_text(path: Path, text: str) -> None:
-    # the name of a file on disk need not be UTF-8: what stands for its bytes is a valid escape in JSON
-    path.write_text(text, encoding="utf-8", errors="backslashreplace")

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from altiplano import storage
 from altiplano.corpus.documents import (
     Columns,
     DocumentShard,
@@ -22,7 +23,6 @@ from altiplano.corpus.documents import (
     summarise,
     texts,
 )
-from altiplano.corpus.execution import files
 from altiplano.corpus.execution.base import Engine
 from altiplano.corpus.execution.map_shards import map_shards
 from altiplano.corpus.perplexity import model_file, ngram_model
@@ -160,7 +160,7 @@ def _rows(sample: Columns, shards: dict[int, DocumentShard]) -> tuple[tuple[Docu
 def _train(task: ModelTask, settings: QualityConfig) -> None:
     documents = [word_hashes(text) for shard, rows in task.rows for text in texts(shard, np.array(rows))]
     model = ngram_model.train(documents, settings.perplexity_order, settings.perplexity_min_count)
-    files.publish(task.path, lambda temporary: model_file.save(model, temporary, settings.perplexity_quantised))
+    storage.publish(task.path, lambda temporary: model_file.save(model, temporary, settings.perplexity_quantised))
 
 
 def _score(shard: DocumentShard, settings: QualityConfig, folder: Path, models: frozenset[str]) -> Columns:

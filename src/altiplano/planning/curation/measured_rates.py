@@ -4,13 +4,14 @@
 finished run tells its own yields.
 """
 
-import json
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from altiplano.errors import InputError
+from altiplano.records import Audit, CurationCounts, ShardCounts, ShardEntry, ShardList, StageManifest
+from altiplano.storage import Damaged, read_json
 
 COMMON_CRAWL = 15e12 / (96 * 300 * 2**40)
 """Tokens of good text per byte of raw HTML: 15T from 96 crawls of 200 to 400 TiB each (FineWeb, arXiv 2406.17557)."""
@@ -58,7 +59,7 @@ class Rates:
 @cache
 def recorded() -> Rates:
     """What was measured once, as recorded."""
-    found = json.loads(FILE.read_text(encoding="utf-8"))
+    found = read_json(FILE)
     yields = {domain: Yield(**values) for domain, values in found["yields"].items()}
     text, tokens = (sum(getattr(one, name) for one in yields.values()) for name in ("text_bytes", "tokens"))
     extraction = {
@@ -82,33 +83,42 @@ def recorded() -> Rates:
 
 def yields_of_run(run: Path) -> dict[str, Yield]:
     """Per domain, of a run that has been curated and tokenized. Raises InputError, naming the stage, for another."""
-    audit, counts = _read(run, "curate", "audit.json"), _read(run, "curate", "counts.json")
-    manifest, shards = _read(run, "curate", "manifest.json"), _read(run, "tokenize", "shards.json")
-    inputs = _read(run, "curate", "inputs.json")
+    curate, tokenize = run / "curate", run / "tokenize"
     try:
-        return _yields(audit, counts, manifest["recipe"]["corpus"]["sources"], shards["shards"], inputs["sources"])
+        audit, counts = Audit.read(curate / "audit.json"), CurationCounts.read(curate / "counts.json").root
+        manifest, shards = StageManifest.read(curate / "manifest.json"), ShardList.read(tokenize / "shards.json").shards
+        inputs = read_json(curate / "inputs.json")
+    except (OSError, Damaged) as error:
+        raise InputError(
+            f"--from {run}: {error}; give a run of this version that has finished curate and tokenize"
+        ) from error
+    try:
+        return _yields(audit, counts, manifest.recipe["corpus"]["sources"], shards, inputs["sources"])
     except (KeyError, TypeError) as error:
         raise InputError(f"--from {run}: written by another version ({error} is missing); run it again") from error
 
 
-def _yields(audit: Any, counts: Any, sources: Any, shards: Any, inputs: Any) -> dict[str, Yield]:
+def _yields(
+    audit: Audit, counts: list[ShardCounts], sources: Any, shards: list[ShardEntry], inputs: Any
+) -> dict[str, Yield]:
     found = {}
     for domain in sorted({source["domain"] for source in sources}):
         names = {source["name"] for source in sources if source["domain"] == domain}
-        kept, dropped = ([row for row in audit[fate] if row["domain"] == domain] for fate in ("kept", "dropped"))
-        read = {name: sum(one["bytes"] for one in counts if one["source"] == name) for name in names}
+        kept = [row for row in audit.kept if row.domain == domain]
+        dropped = [row for row in audit.dropped if row.domain == domain]
+        read = {name: sum(one.bytes for one in counts if one.source == name) for name in names}
         raw = sum(read.values())
         disk = sum(_on_disk(inputs[name], read[name]) for name in names)
-        tokens = sum(shard["tokens"] for shard in shards if shard["domain"] == domain)
+        tokens = sum(shard.tokens for shard in shards if shard.domain == domain)
         if raw and tokens:
             found[domain] = Yield(
                 disk,
                 raw,
-                sum(row["bytes"] for row in [*kept, *dropped]),
-                sum(row["documents"] for row in [*kept, *dropped]),
-                sum(row["documents"] for row in dropped if "duplicate" in row["reason"]),
-                sum(row["documents"] for row in kept),
-                sum(row["bytes"] for row in kept),
+                sum(row.bytes for row in [*kept, *dropped]),
+                sum(row.documents for row in [*kept, *dropped]),
+                sum(row.documents for row in dropped if "duplicate" in row.reason),
+                sum(row.documents for row in kept),
+                sum(row.bytes for row in kept),
                 tokens,
                 "this run",
             )
@@ -119,12 +129,3 @@ def _on_disk(files: Any, raw: float) -> float:
     """Bytes of a source's files; its raw bytes where they are not listed (``python`` harvests an installation)."""
     sizes = [float(file["size"]) for file in files if isinstance(file, dict) and "size" in file]
     return sum(sizes) if len(sizes) == len(files) else raw
-
-
-def _read(run: Path, stage: str, name: str) -> Any:
-    try:
-        return json.loads((run / stage / name).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(
-            f"--from {run}: {stage}/{name} cannot be read; give a run of this version that has finished {stage}"
-        ) from error

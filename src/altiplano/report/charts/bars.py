@@ -3,8 +3,8 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
+from altiplano.records import ReliabilityBin
 from altiplano.report.charts.scale import scale
 from altiplano.report.charts.svg import WIDTH, axes, frame, tag, text
 
@@ -105,33 +105,33 @@ def interval_chart(title: str, rows: Sequence[Interval], x_label: str, zero: boo
     return frame(title, described, height, "".join(parts))
 
 
-def reliability_chart(title: str, bins: Sequence[dict[str, Any]], colour: int) -> str:
+def reliability_chart(title: str, bins: Sequence[ReliabilityBin], colour: int) -> str:
     """Accuracy against confidence with the diagonal that calibration means, and below it the tokens in each bin."""
-    filled = [b for b in bins if b["count"] > 0]
+    filled = [b for b in bins if b.count > 0]
     if not filled:
         return ""
     x, y = scale([0, 1], 58, WIDTH - 16), scale([0, 1], 296, 14)
     parts = [axes(x, y, "")]
     parts.append(tag("line", x1=x(0), y1=y(0), x2=x(1), y2=y(1), class_="diagonal"))
-    points = [(x(b["confidence"]), y(b["accuracy"])) for b in filled]
+    points = [(x(b.confidence), y(b.accuracy)) for b in filled]
     for b, (a, at) in zip(filled, points, strict=True):
-        parts.append(tag("line", x1=a, x2=a, y1=at, y2=y(b["confidence"]), class_=f"gap c{colour}"))
+        parts.append(tag("line", x1=a, x2=a, y1=at, y2=y(b.confidence), class_=f"gap c{colour}"))
     path = "M" + "L".join(f"{a:.1f} {b:.1f}" for a, b in points)
     parts.append(tag("path", d=path, class_=f"curve c{colour}"))
     for b, (a, at) in zip(filled, points, strict=True):
-        words = f"confidence {b['confidence']:.3f}, accuracy {b['accuracy']:.3f}, {b['count']:,} tokens"
+        words = f"confidence {b.confidence:.3f}, accuracy {b.accuracy:.3f}, {b.count:,} tokens"
         parts.append(tag("circle", tag("title", words), cx=a, cy=at, r=4.5, class_=f"dot c{colour}"))
     # Square roots: the lowest bins hold most tokens, and the others should be seen too.
-    most = math.sqrt(max(b["count"] for b in filled))
-    parts.append(text(x(0), 340, f"tokens per bin (largest {max(b['count'] for b in filled):,})", class_="tick"))
+    most = math.sqrt(max(b.count for b in filled))
+    parts.append(text(x(0), 340, f"tokens per bin (largest {max(b.count for b in filled):,})", class_="tick"))
     for b in filled:
-        tall = 46 * math.sqrt(b["count"]) / most
-        left, right = x(b["low"]), x(b["high"])
-        words = tag("title", f"{b['low']:.2f} to {b['high']:.2f}: {b['count']:,} tokens")
+        tall = 46 * math.sqrt(b.count) / most
+        left, right = x(b.low), x(b.high)
+        words = tag("title", f"{b.low:.2f} to {b.high:.2f}: {b.count:,} tokens")
         box = {"x": left + 1, "y": 396 - tall, "width": right - left - 2, "height": tall}
         parts.append(tag("rect", words, **box, class_=f"bar c{colour}"))
     parts.append(tag("line", x1=x.start, x2=x.end, y1=396, y2=396, class_="axis"))
     middle = (x.start + x.end) / 2
     parts.append(text(middle, 420, "confidence of the likeliest token", text_anchor="middle", class_="tick"))
-    described = "; ".join(f"confidence {b['confidence']:.2f}, accuracy {b['accuracy']:.2f}" for b in filled)
+    described = "; ".join(f"confidence {b.confidence:.2f}, accuracy {b.accuracy:.2f}" for b in filled)
     return frame(title, described, 430, "".join(parts))

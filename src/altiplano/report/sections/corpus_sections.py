@@ -2,7 +2,6 @@
 
 from collections import defaultdict
 from dataclasses import dataclass
-from typing import Any
 
 from altiplano.formatting import number, percent
 from altiplano.recipe.units import human_bytes
@@ -28,19 +27,16 @@ class Matrix:
 
 
 def data_figures(records: Records) -> list[Figure]:
-    audit = records.audit or {}
-    funnel = list(audit.get("funnel", []))
-    if funnel:  # audits of earlier versions counted what was read before long documents were cut
-        funnel[0] = {**funnel[0], "documents": max(step["documents"] for step in funnel)}
-    first = funnel[0] if funnel else {"documents": 0, "bytes": 0}
+    if records.audit is None:
+        return []
+    funnel = records.audit.funnel
+    # Audits of earlier versions counted what was read before long documents were cut.
+    read, size = max(step.documents for step in funnel), funnel[0].bytes
     documents = [
-        Bar(step["step"], step["documents"], f"{number(step['documents'])} · {_share(step, first, 'documents')}")
-        for step in funnel
+        Bar(step.step, n, f"{number(n)} · {_share(n, read)}")
+        for step, n in zip(funnel, [read, *(step.documents for step in funnel[1:])], strict=True)
     ]
-    sizes = [
-        Bar(step["step"], step["bytes"], f"{human_bytes(step['bytes'])} · {_share(step, first, 'bytes')}")
-        for step in funnel
-    ]
+    sizes = [Bar(step.step, step.bytes, f"{human_bytes(step.bytes)} · {_share(step.bytes, size)}") for step in funnel]
     dropped = dropped_by_reason(records)
     all_dropped = sum(count for _, count in dropped)
     shown = [(reason, n) for reason, n in dropped if n]
@@ -48,7 +44,7 @@ def data_figures(records: Records) -> list[Figure]:
         rest = shown[REASONS - 1 :]
         shown = [*shown[: REASONS - 1], (f"{len(rest)} other rules", sum(n for _, n in rest))]
     reasons = [Bar(reason, n, f"{number(n)} · {percent(n / all_dropped, 0)}", 1) for reason, n in shown]
-    personal = sorted(audit.get("personal_data", {}).items(), key=lambda item: -item[1])
+    personal = sorted(records.audit.personal_data.items(), key=lambda item: -item[1])
     kinds = [Bar(kind.replace("_", " "), count, number(count), 4) for kind, count in personal]
     return [
         *figure("Documents kept", "after each step", funnel_chart("Documents kept after each step", documents)),
@@ -60,25 +56,26 @@ def data_figures(records: Records) -> list[Figure]:
 
 def pieces(records: Records) -> int:
     """Documents that decisions were made about: more than were read where long ones were cut into several."""
-    return sum(row["documents"] for part in ("kept", "dropped") for row in (records.audit or {}).get(part, []))
+    audit = records.audit
+    return sum(row.documents for row in [*audit.kept, *audit.dropped]) if audit else 0
 
 
 def dropped_matrix(records: Records) -> Matrix | None:
     """Dropped documents: reason × domain and language."""
-    rows = (records.audit or {}).get("dropped", [])
-    return matrix("reason", [(row["reason"], _group(row), row["documents"]) for row in rows])
+    rows = records.audit.dropped if records.audit else []
+    return matrix("reason", [(row.reason, f"{row.domain}.{row.language}", row.documents) for row in rows])
 
 
 def kept_matrix(records: Records) -> Matrix | None:
     """Kept documents: domain × language, both splits."""
-    rows = (records.audit or {}).get("kept", [])
-    return matrix("domain", [(row["domain"], row["language"], row["documents"]) for row in rows])
+    rows = records.audit.kept if records.audit else []
+    return matrix("domain", [(row.domain, row.language, row.documents) for row in rows])
 
 
 def token_matrix(records: Records) -> Matrix | None:
     """Training tokens: domain × language."""
-    rows = [shard for shard in records.shards if shard["split"] == "train"]
-    return matrix("domain", [(row["domain"], row["language"], row["tokens"]) for row in rows])
+    rows = [shard for shard in records.shards if shard.split == "train"]
+    return matrix("domain", [(row.domain, row.language, row.tokens) for row in rows])
 
 
 @dataclass(frozen=True)
@@ -96,24 +93,23 @@ class Portion:
 
 def portions(records: Records) -> list[Portion]:
     """Fertility of the tokenizer, and the mixture before and after, most tokens first."""
-    rows = [shard for shard in records.shards if shard["split"] == "train" and shard["tokens"]]
-    whole = sum(shard["tokens"] for shard in rows)
-    mixed = {row["name"]: row for row in records.mixture}
+    rows = [shard for shard in records.shards if shard.split == "train" and shard.tokens]
+    whole = sum(shard.tokens for shard in rows)
+    mixed = {row.name: row for row in records.mixture}
     found = []
     for shard in rows:
-        name = f"{shard['domain']}.{shard['language']}"
-        text = max(1, shard["tokens"] - 2 * shard["documents"])  # without begin and end
-        words = shard.get("words")
-        after = mixed.get(name, {})
+        name = f"{shard.domain}.{shard.language}"
+        text = max(1, shard.tokens - 2 * shard.documents)  # without begin and end
+        after = mixed.get(name)
         found.append(
             Portion(
                 name,
-                shard["tokens"],
-                shard["tokens"] / whole,
-                shard["bytes"] / text,
-                text / words if words else None,
-                after.get("after"),
-                after.get("epochs"),
+                shard.tokens,
+                shard.tokens / whole,
+                shard.bytes / text,
+                text / shard.words if shard.words else None,
+                after.after if after else None,
+                after.epochs if after else None,
             )
         )
     return sorted(found, key=lambda portion: -portion.tokens)
@@ -142,9 +138,5 @@ def matrix(corner: str, counts: list[tuple[str, str, int]]) -> Matrix | None:
     )
 
 
-def _group(row: dict[str, Any]) -> str:
-    return f"{row['domain']}.{row['language']}"
-
-
-def _share(step: dict[str, Any], first: dict[str, Any], key: str) -> str:
-    return percent(step[key] / first[key] if first[key] else None, 0)
+def _share(part: int, whole: int) -> str:
+    return percent(part / whole if whole else None, 0)

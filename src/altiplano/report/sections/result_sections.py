@@ -1,24 +1,19 @@
 """What the model can and may do: held-out bits per byte, calibration, red team."""
 
-from typing import Any
-
-from altiplano.records.run_records import Records, evaluation_groups
+from altiplano.records.run_records import Records
 from altiplano.report.charts.bars import Interval, interval_chart, reliability_chart
 from altiplano.report.charts.figure import Figure, figure
 
 
 def evaluation_figures(records: Records) -> list[Figure]:
+    scored = records.perplexity
+    if scored is None:
+        return []
     groups = [
-        Interval(g["name"], g["bits_per_byte"], g["bits_per_byte_low"], g["bits_per_byte_high"])
-        for g in evaluation_groups(records)
+        Interval(name, group.bits_per_byte, group.bits_per_byte_low, group.bits_per_byte_high)
+        for name, group in [*sorted(scored.groups.items()), ("all", scored.total)]
     ]
-    total = (records.perplexity or {}).get("total")
-    if total and "bits_per_byte_low" in total:
-        groups.append(Interval("all", total["bits_per_byte"], total["bits_per_byte_low"], total["bits_per_byte_high"]))
-    gaps = [
-        Interval(name, gap["gap"], gap["low"], gap["high"])
-        for name, gap in (records.perplexity or {}).get("train_gap", {}).items()
-    ]
+    gaps = [Interval(name, gap.gap, gap.low, gap.high) for name, gap in scored.train_gap.items()]
     return [
         *figure(
             "Held-out text",
@@ -35,11 +30,16 @@ def evaluation_figures(records: Records) -> list[Figure]:
 
 
 def calibration_figures(records: Records) -> list[Figure]:
-    fitted: dict[str, Any] = records.calibration or {}
-    found = []
-    for key, title, colour in (("before", "Before", 1), ("after", "After", 0)):
-        judged = fitted.get(key, {})
-        temperature = "T = 1" if key == "before" else f"T = {fitted.get('temperature', 1):.3f}"
-        svg = reliability_chart(f"Reliability {title.lower()} temperature scaling", judged.get("bins", []), colour)
-        found += figure(title, f"{temperature}, calibration error {judged.get('ece', 0):.4f}", svg)
-    return found
+    fitted = records.calibration
+    if fitted is None:
+        return []
+    sides = (("Before", "T = 1", fitted.before, 1), ("After", f"T = {fitted.temperature:.3f}", fitted.after, 0))
+    return [
+        drawn
+        for title, temperature, judged, colour in sides
+        for drawn in figure(
+            title,
+            f"{temperature}, calibration error {judged.ece:.4f}",
+            reliability_chart(f"Reliability {title.lower()} temperature scaling", judged.bins, colour),
+        )
+    ]

@@ -6,11 +6,12 @@ goes on it is restart. Time between a clean stop and the next start belongs to n
 """
 
 import statistics
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from itertools import pairwise
-from typing import Any
 
 from altiplano.planning.reliability import Reliability, ettr
+from altiplano.records import FaultFormula, Goodput, LedgerEvent, TrainingSession
 from altiplano.training.accounting.ledger import COMPUTE, DATA, INIT, PUBLISHED, SAVE, VALIDATION
 
 LOST, RESTART = "lost", "restart"
@@ -18,12 +19,12 @@ BUCKETS = (INIT, DATA, COMPUTE, SAVE, VALIDATION, LOST, RESTART)
 FORWARD = (DATA, COMPUTE, VALIDATION)
 
 
-def booked(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def booked(events: Sequence[LedgerEvent]) -> list[LedgerEvent]:
     """Without what happened beside training, which took none of its time."""
-    return [event for event in events if event["event"] != PUBLISHED]
+    return [event for event in events if event.event != PUBLISHED]
 
 
-def goodput(events: list[dict[str, Any]]) -> dict[str, Any]:
+def goodput(events: Sequence[LedgerEvent]) -> Goodput:
     """Seconds per bucket, their sum, the wall-clock from first to last event, and the share spent computing kept steps;
     ``forward``: the share that went forward, held-out scores with it, the first start left out.
 
@@ -31,13 +32,13 @@ def goodput(events: list[dict[str, Any]]) -> dict[str, Any]:
     events.
     """
     spent = dict.fromkeys(BUCKETS, 0.0)
-    kept: list[dict[str, Any]] = []
+    kept: list[tuple[int, dict[str, float]]] = []  # steps and what they took
     stopped, last, repairing, clean = 0.0, None, False, True
     for event in booked(events):
-        at = event["time"]
+        at = event.time
         if last is None:
             last = at
-        match event["event"]:
+        match event.event:
             case "start":
                 if clean:
                     stopped += at - last
@@ -47,68 +48,68 @@ def goodput(events: list[dict[str, Any]]) -> dict[str, Any]:
             case "fault":
                 spent[LOST] += at - last
             case "resume" | "rollback" | "step" | "end":
-                seconds = dict(event["seconds"])
+                seconds = dict(event.seconds)
                 if repairing:
                     spent[RESTART] += seconds.pop(INIT, 0.0)
-                if event["event"] == "rollback":
+                if event.event == "rollback":
                     # What the rollback itself took is repair, whatever it did.
                     spent[RESTART] += sum(seconds.values())
                     seconds = {}
-                if event["event"] in ("resume", "rollback"):
-                    spent[LOST] += sum(sum(line["seconds"].values()) for line in kept if line["step"] > event["step"])
-                    kept = [line for line in kept if line["step"] <= event["step"]]
-                kept.append({"step": event["step"], "seconds": seconds})
-                clean = event["event"] == "end"
+                if event.event in ("resume", "rollback"):
+                    spent[LOST] += sum(sum(took.values()) for step, took in kept if step > event.step)
+                    kept = [(step, took) for step, took in kept if step <= event.step]
+                kept.append((event.step, seconds))
+                clean = event.event == "end"
         last = at
-    for line in kept:
-        for bucket, seconds in line["seconds"].items():
-            spent[bucket] += seconds
-    wall = (events[-1]["time"] - events[0]["time"] - stopped) if events else 0.0
-    return {
-        "seconds": {bucket: round(value, 3) for bucket, value in spent.items()},
-        "booked": round(sum(spent.values()), 3),
-        "wall": round(wall, 3),
-        "share": spent[COMPUTE] / wall if wall else None,
-        "forward": sum(spent[bucket] for bucket in FORWARD) / (wall - spent[INIT]) if wall > spent[INIT] else None,
-    }
+    for _, took in kept:
+        for bucket, value in took.items():
+            spent[bucket] += value
+    wall = (events[-1].time - events[0].time - stopped) if events else 0.0
+    return Goodput(
+        seconds={bucket: round(value, 3) for bucket, value in spent.items()},
+        booked=round(sum(spent.values()), 3),
+        wall=round(wall, 3),
+        share=spent[COMPUTE] / wall if wall else None,
+        forward=sum(spent[bucket] for bucket in FORWARD) / (wall - spent[INIT]) if wall > spent[INIT] else None,
+    )
 
 
-def repairs(events: list[dict[str, Any]]) -> tuple[int, float]:
+def repairs(events: Sequence[LedgerEvent]) -> tuple[int, float]:
     """Faults, and the seconds from when each was noticed until training went on.
 
     Where nobody noticed (under torchrun, or when all was killed and started again), from the last sign of life.
     """
     faults, seconds = 0, 0.0
     since: float | None = None
-    last: dict[str, Any] = {"event": "end"}
+    last: LedgerEvent | None = None
     for event in booked(events):
-        unnoticed = event["event"] == "start" and last["event"] not in ("end", "fault")
-        if event["event"] == "fault" or unnoticed:
+        unnoticed = last is not None and event.event == "start" and last.event not in ("end", "fault")
+        if event.event == "fault" or unnoticed:
             faults += 1
             if since is None:
-                since = last["time"] if unnoticed else event["time"]
-        elif event["event"] == "resume" and since is not None:
-            seconds, since = seconds + event["time"] - since, None
+                since = last.time if last is not None and unnoticed else event.time
+        elif event.event == "resume" and since is not None:
+            seconds, since = seconds + event.time - since, None
         last = event
     return faults, seconds
 
 
-def against_formula(events: list[dict[str, Any]]) -> dict[str, float] | None:
+def against_formula(events: Sequence[LedgerEvent]) -> FaultFormula | None:
     """The share of time that went forward, and the share that ``planning.goodput.ettr`` expects of a run whose faults,
     saves, writing and restarts took what they took here. Rollbacks are not in it. None without a fault or with fewer
     than two checkpoints.
     """
     faults, repaired = repairs(events)
-    steps = [event for event in events if event["event"] == "step"]
-    written = {event["step"]: event["written"] for event in events if event["event"] == PUBLISHED}
+    steps = [event for event in events if event.event == "step"]
+    written = {event.step: event.written for event in events if event.event == PUBLISHED}
     apart = [later - earlier for earlier, later in pairwise(sorted(written))]
-    saves = [event["seconds"].get(SAVE, 0.0) for event in steps if event["step"] in written]
+    saves = [event.seconds.get(SAVE, 0.0) for event in steps if event.step in written]
     if not (faults and apart and saves):
         return None
     spent = goodput(events)
-    wall = spent["wall"] - spent["seconds"][INIT]
+    wall = spent.wall - spent.seconds[INIT]
     interval = statistics.mean(apart) * statistics.mean(
-        sum(event["seconds"].get(bucket, 0.0) for bucket in FORWARD) for event in steps
+        sum(event.seconds.get(bucket, 0.0) for bucket in FORWARD) for event in steps
     )
     reliability = Reliability(
         failure_seconds=wall / faults,
@@ -116,33 +117,35 @@ def against_formula(events: list[dict[str, Any]]) -> dict[str, float] | None:
         restart_seconds=repaired / faults,
         write_seconds=statistics.mean(written.values()),
     )
-    return {
-        "faults": faults,
-        "failure_seconds": reliability.failure_seconds,
-        "interval_seconds": interval,
-        "save_seconds": reliability.save_seconds,
-        "write_seconds": reliability.write_seconds,
-        "restart_seconds": reliability.restart_seconds,
-        "forward": spent["forward"],
-        "expected": ettr(interval, reliability),
-    }
+    return FaultFormula(
+        faults=faults,
+        failure_seconds=reliability.failure_seconds,
+        interval_seconds=interval,
+        save_seconds=reliability.save_seconds,
+        write_seconds=reliability.write_seconds,
+        restart_seconds=reliability.restart_seconds,
+        forward=spent.forward,
+        expected=ettr(interval, reliability),
+    )
 
 
-def sessions(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Every stretch between a start and its end or fault: times (ISO 8601), seconds, layout, first and last step."""
-    found: list[dict[str, Any]] = []
+def sessions(events: Sequence[LedgerEvent]) -> list[TrainingSession]:
+    """Every stretch between a start and its end or fault."""
+    found: list[TrainingSession] = []
     for event in booked(events):
-        when = datetime.fromtimestamp(event["time"], UTC).isoformat(timespec="seconds")
-        if event["event"] == "start":
-            begun = event["time"]
-            found.append({"started": when, "layout": event["layout"], "seconds": 0.0, "how": "killed"})
+        when = datetime.fromtimestamp(event.time, UTC).isoformat(timespec="seconds")
+        if event.event == "start":
+            begun = event.time
+            found.append(TrainingSession(started=when, layout=event.layout, seconds=0.0, how="killed"))
         elif found:
-            session = found[-1]
-            session |= {"ended": when, "seconds": round(event["time"] - begun, 3)}
-            if event["event"] == "resume":
-                session["first_step"] = event["step"]
-            if "step" in event:
-                session["last_step"] = event["step"]
-            if event["event"] in ("end", "fault"):
-                session["how"] = event.get("what", "ended")
+            changed: dict[str, object] = {"ended": when, "seconds": round(event.time - begun, 3)}
+            if event.event == "resume":
+                changed["first_step"] = event.step
+            if event.event == "fault":
+                changed["how"] = event.what
+            else:
+                changed["last_step"] = event.step
+            if event.event == "end":
+                changed["how"] = "ended"
+            found[-1] = found[-1].model_copy(update=changed)
     return found

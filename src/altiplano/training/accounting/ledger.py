@@ -5,12 +5,12 @@ ranks and when it notices a fault. ``goodput.py`` adds it up.
 """
 
 import contextlib
-import json
-import os
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from altiplano.records import LedgerEvent
 from altiplano.training.resilience.heartbeat import Heartbeat
 
 INIT, DATA, COMPUTE, SAVE, VALIDATION = "init", "data", "compute", "save", "validation"
@@ -60,33 +60,21 @@ class Ledger:
 
 
 def note(file: Path, event: str, at: float | None = None, **facts: Any) -> None:
-    """Append one event, of now or of time.time() ``at``. On a line of its own even after one that was cut short."""
-    line = json.dumps({"event": event, "time": round(at or time.time(), 6), **facts})
-    with file.open("ab+") as opened:
-        if opened.tell():
-            opened.seek(-1, os.SEEK_END)
-            if opened.read(1) != b"\n":
-                opened.write(b"\n")
-        opened.write(line.encode() + b"\n")
+    """Append one event, of now or of time.time() ``at``; ``facts`` are other fields of ``LedgerEvent``."""
+    LedgerEvent(event=event, time=round(at or time.time(), 6), **facts).append(file)
 
 
-def newest_published(events: list[dict[str, Any]]) -> int:
+def newest_published(events: Sequence[LedgerEvent]) -> int:
     """The step of the newest checkpoint that should be there; 0 when the run went back to its beginning since."""
     newest = 0
     for event in events:
-        if event.get("event") == PUBLISHED:
-            newest = max(newest, event.get("step", 0))
-        elif event.get("event") in ("resume", "rollback"):
-            newest = min(newest, event.get("step", 0))
+        if event.event == PUBLISHED:
+            newest = max(newest, event.step)
+        elif event.event in ("resume", "rollback"):
+            newest = min(newest, event.step)
     return newest
 
 
-def read(file: Path) -> list[dict[str, Any]]:
+def read(file: Path) -> list[LedgerEvent]:
     """All events in order, without what a killed process left half written."""
-    events = []
-    for line in file.read_text().splitlines() if file.exists() else []:
-        try:
-            events.append(json.loads(line))
-        except json.JSONDecodeError:
-            continue
-    return events
+    return LedgerEvent.read_lines(file)

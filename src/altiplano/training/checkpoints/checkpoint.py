@@ -22,7 +22,8 @@ import torch.distributed.checkpoint as dcp
 from torch import Tensor, nn
 
 from altiplano.errors import InputError
-from altiplano.storage import Damaged, digest, read_checked, sync, write_checked
+from altiplano.records import CheckpointManifest
+from altiplano.storage import Damaged, digest, sync
 
 MOMENTS = ("exp_avg", "exp_avg_sq")
 MANIFEST = "manifest.json"
@@ -30,7 +31,6 @@ NAME = re.compile(r"step-[0-9]{8,}")
 DAMAGED, UNREADABLE, ROLLED_BACK, REPLACED = "damaged", "unreadable", "rolled-back", "replaced"
 ASIDE = (DAMAGED, UNREADABLE, ROLLED_BACK, REPLACED)
 """Why a checkpoint was renamed; its name begins with it."""
-Manifest = dict[str, Any]
 
 
 def training_tensors(parameters: dict[str, nn.Parameter], optimizer: torch.optim.Optimizer) -> dict[str, Any]:
@@ -76,13 +76,9 @@ def of_step(folder: Path, step: int) -> Path:
     return folder / f"step-{step:08d}"
 
 
-def read_manifest(checkpoint: Path) -> Manifest:
-    """Raises Damaged when it is not what was written, OSError when it cannot be read."""
-    return read_checked(checkpoint / MANIFEST)
-
-
-def write_manifest(checkpoint: Path, manifest: Manifest) -> None:
-    write_checked(checkpoint / MANIFEST, manifest)
+def read_manifest(checkpoint: Path) -> CheckpointManifest:
+    """Raises Damaged when it is not what was written, OSError when it cannot be read, InputError when it is newer."""
+    return CheckpointManifest.read(checkpoint / MANIFEST)
 
 
 @dataclass(frozen=True)
@@ -98,19 +94,18 @@ class Condition:
 
 
 def check(checkpoint: Path, part: int = 0, of: int = 1, progress: Callable[[], None] = lambda: None) -> Condition:
-    """The condition of a checkpoint.
+    """The condition of a checkpoint. Raises InputError when a newer Altiplano wrote it.
 
     With ``part`` and ``of`` only that share of the files is read, so that many processes can do it together;
     ``progress`` is called before each file.
     """
     try:
         manifest = read_manifest(checkpoint)
-        if manifest["step"] != step_of(checkpoint):
-            return Condition(f"its manifest is of step {manifest['step']}")
-        files = manifest["files"]
-        if ".metadata" not in files:
+        if manifest.step != step_of(checkpoint):
+            return Condition(f"its manifest is of step {manifest.step}")
+        if ".metadata" not in manifest.files:
             return Condition("its manifest does not name .metadata")
-        for name, written in sorted(files.items())[part::of]:
+        for name, written in sorted(manifest.files.items())[part::of]:
             progress()
             if digest(checkpoint / name) != written:
                 return Condition(f"{name} has changed")
@@ -118,7 +113,7 @@ def check(checkpoint: Path, part: int = 0, of: int = 1, progress: Callable[[], N
         return Condition(f"{Path(error.filename).name} is missing")
     except OSError as error:  # no permission, a broken disk, too many open files: says nothing about the bytes
         return Condition(f"{Path(error.filename or checkpoint).name}: {error.strerror}", readable=False)
-    except (Damaged, KeyError, TypeError, AttributeError) as error:
+    except Damaged as error:
         return Condition(str(error))
     return Condition()
 
@@ -159,7 +154,7 @@ def load_newest(
     published: int = 0,
     from_step_0: bool = False,
     progress: Callable[[], None] = lambda: None,
-) -> Manifest | None:
+) -> CheckpointManifest | None:
     """Load the newest sound checkpoint into ``tensors``; return its manifest, or None when there never was one.
 
     Newer ones that cannot be used are renamed, with a warning, and stay. All processes load the same one. Raises

@@ -1,6 +1,5 @@
 """From a checkpoint to weights under Hugging Face's names."""
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,7 +10,7 @@ from altiplano.errors import Fault
 from altiplano.model.llama import Llama
 from altiplano.model.weights import hugging_face_config, stream_weights
 from altiplano.recipe.schema import Recipe
-from altiplano.storage import Damaged
+from altiplano.storage import Damaged, write_json
 from altiplano.tokens.tokenizer import Tokenizer
 from altiplano.training.checkpoints.checkpoint import load_weights, read_manifest
 
@@ -27,8 +26,8 @@ def export_weights(
     """Write safetensors and ``config.json``, one file of weights in memory at a time; the bytes depend on the weights
     alone. ``progress`` is called before each file. Raises Fault unless the checkpoint is of ``step``."""
     try:
-        found = read_manifest(checkpoint)["step"]
-    except (OSError, Damaged, KeyError) as error:
+        found = read_manifest(checkpoint).step
+    except (OSError, Damaged) as error:
         raise Fault(f"the weights of step {step:,} cannot be written: {checkpoint.name}: {error}") from error
     if found != step:
         raise Fault(f"the weights of step {step:,} cannot be written: {checkpoint} is of step {found:,}")
@@ -44,4 +43,4 @@ def export_weights(
     folder.mkdir(exist_ok=True)
     stream_weights({name: (shape, torch.float32) for name, shape in shapes.items()}, load, folder)
     config = hugging_face_config(recipe.model, recipe.batch.sequence_length, bos=tokenizer.bos, eos=tokenizer.eos)
-    (folder / "config.json").write_text(json.dumps(config, indent=2, sort_keys=True) + "\n")
+    write_json(folder / "config.json", config, indent=2)

@@ -37,10 +37,10 @@ def describe(place: Path, *, verify: bool) -> list[dict[str, Any]]:
         row["bytes"] = checkpoint.size([folder])
         try:
             manifest = checkpoint.read_manifest(folder)
-        except (OSError, Damaged) as error:
+        except (OSError, Damaged, InputError) as error:
             row["problem"] = str(error)
         else:
-            row |= {key: manifest.get(key) for key in ("tier", "tokens", "layout")}
+            row |= {"tier": manifest.tier, "tokens": manifest.tokens, "layout": manifest.layout}
             row["saved"] = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(folder.stat().st_mtime))
             if verify:
                 row["problem"] = checkpoint.check(folder).problem

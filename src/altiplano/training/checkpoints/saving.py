@@ -23,10 +23,12 @@ from typing import Any
 import torch
 import torch.distributed as dist
 import torch.distributed.checkpoint as dcp
+from torch import Tensor
 from torch.distributed.checkpoint.api import CheckpointException
 
-from altiplano.errors import Fault
+from altiplano.errors import Fault, InputError
 from altiplano.recipe.schema import CheckpointConfig
+from altiplano.records import CheckpointManifest
 from altiplano.storage import Damaged, digest, sync
 from altiplano.training.callbacks import Callback, TrainingRun
 from altiplano.training.checkpoints.checkpoint import (
@@ -37,7 +39,6 @@ from altiplano.training.checkpoints.checkpoint import (
     saved,
     set_aside,
     step_of,
-    write_manifest,
 )
 
 PERMANENT, ROLLING = "permanent", "rolling"
@@ -54,7 +55,7 @@ class Saver:
     def __init__(
         self,
         folder: Path,
-        tensors: dict[str, Any],
+        tensors: dict[str, Tensor],
         settings: CheckpointConfig,
         loaded: int = 0,
         published: Callable[[int, float], None] = lambda step, seconds: None,
@@ -86,7 +87,7 @@ class Saver:
         self.finish()
         with torch.no_grad():
             copies = {name: tensor.detach().to("cpu", copy=True) for name, tensor in self.tensors.items()}
-        manifest = {"step": step, "tier": tier, **facts}
+        manifest = CheckpointManifest(step=step, tier=tier, **facts)
         self.thread = threading.Thread(target=self._write, args=(step, copies, manifest), name="checkpoint")
         self.thread.start()
 
@@ -114,7 +115,7 @@ class Saver:
             return sum(entry.stat().st_size for entry in os.scandir(self.unfinished))
         return 0
 
-    def _write(self, step: int, copies: dict[str, Any], manifest: dict[str, Any]) -> None:
+    def _write(self, step: int, copies: dict[str, Tensor], manifest: CheckpointManifest) -> None:
         """When it cannot be written, the earlier checkpoints stay and a warning is printed."""
         begun = time.monotonic()
         try:
@@ -134,7 +135,7 @@ class Saver:
             except Exception as error:
                 print(f"warning: earlier checkpoints were not removed: {_first_line(error)}", file=sys.stderr)
 
-    def _save(self, step: int, copies: dict[str, Any], manifest: dict[str, Any]) -> str:
+    def _save(self, step: int, copies: dict[str, Tensor], manifest: CheckpointManifest) -> str:
         """Why it could not be saved, the same on all ranks; empty when it was."""
         final = of_step(self.folder, step)
         self.unfinished = unfinished = final.with_name(f".{final.name}")
@@ -143,7 +144,7 @@ class Saver:
             dcp.save(copies, checkpoint_id=unfinished, process_group=self.group)
             parts = self._together(lambda: self._digests(unfinished))
             digests = {name: value for part in parts for name, value in part.items()}
-            self._together(lambda: self._publish(unfinished, final, manifest | {"files": digests}))
+            self._together(lambda: self._publish(unfinished, final, manifest.model_copy(update={"files": digests})))
         except (CheckpointException, NotSaved) as error:  # of any rank: both are raised on all of them
             self._clear(unfinished)
             return _first_line(error)
@@ -177,7 +178,7 @@ class Saver:
         self.phase = ("publish", 0)
         return digests
 
-    def _publish(self, unfinished: Path, final: Path, manifest: dict[str, Any]) -> None:
+    def _publish(self, unfinished: Path, final: Path, manifest: CheckpointManifest) -> None:
         if self.rank == 0:
             _publish(unfinished, final, manifest)
 
@@ -255,8 +256,8 @@ def prune(folder: Path, newest: Path, settings: CheckpointConfig, verified: set[
         if step_of(checkpoint) > step_of(newest):
             continue
         try:
-            tier = ROLLING if read_manifest(checkpoint).get("tier") == ROLLING else PERMANENT
-        except (OSError, Damaged) as error:
+            tier = ROLLING if read_manifest(checkpoint).tier == ROLLING else PERMANENT
+        except (OSError, Damaged, InputError) as error:
             skipped[checkpoint] = str(error)
             continue
         if later[tier] >= keep[tier]:
@@ -274,10 +275,8 @@ def remove(checkpoint: Path) -> None:
     shutil.rmtree(hidden, ignore_errors=True)
 
 
-def _publish(unfinished: Path, final: Path, manifest: dict[str, Any]) -> None:
-    write_manifest(unfinished, manifest)
-    sync(unfinished / MANIFEST)
-    sync(unfinished)
+def _publish(unfinished: Path, final: Path, manifest: CheckpointManifest) -> None:
+    manifest.write(unfinished / MANIFEST)
     if final.exists():  # nothing should be there; whatever it is, it is not ours to remove
         set_aside(final, REPLACED)
     unfinished.rename(final)

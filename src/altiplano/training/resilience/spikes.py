@@ -16,7 +16,8 @@ from statistics import median
 
 from altiplano.errors import InputError
 from altiplano.recipe.schema import GuardsConfig
-from altiplano.storage import Damaged, read_checked, sync, write_checked
+from altiplano.records import SkippedWork
+from altiplano.storage import Damaged
 
 # MAD times this estimates the standard deviation of normal values (Iglewicz and Hoaglin 1993).
 NORMAL = 0.6745
@@ -78,17 +79,14 @@ class Skips:
         if not path.exists():
             return cls()
         try:
-            stored = read_checked(path)
+            stored = SkippedWork.read(path)
         except Damaged as error:
             raise InputError(f"{folder}: {error}; it determines the weights: bring it back from a copy") from error
-        return cls(set(stored["updates"]), [(int(start), int(stop)) for start, stop in stored["samples"]])
+        return cls(set(stored.updates), stored.samples)
 
     def write(self, folder: Path) -> None:
         """Replace the list whole: a kill leaves the old one or the new one."""
-        unfinished = folder / ".skips.json"
-        write_checked(unfinished, {"updates": sorted(self.updates), "samples": self.samples})
-        sync(unfinished)
-        unfinished.replace(folder / "skips.json")
+        SkippedWork(updates=sorted(self.updates), samples=self.samples).write(folder / "skips.json")
 
     def skip_samples(self, start: int, stop: int) -> None:
         merged: list[tuple[int, int]] = []

@@ -1,0 +1,206 @@
+"""What happened to the raw text, and the token shards made of it: ``audit.json``, ``counts.json``, ``shards.json``."""
+
+from typing import ClassVar
+
+from pydantic import Field
+
+from altiplano.records.record import FileRecord, ListRecord, Number, Record
+
+
+class TextAmount(Record):
+    """An amount of text."""
+
+    documents: int = Field(description="Documents")
+    bytes: int = Field(description="Bytes of text (UTF-8), raw bytes where nothing was extracted yet")
+
+
+class FunnelStep(TextAmount):
+    """What is left after a step of curation."""
+
+    step: str = Field(description="Name of the step")
+
+
+class FunnelGroup(Record):
+    """What is left of one domain and language after each step of the funnel."""
+
+    group: str = Field(description="domain.language")
+    documents: list[int] = Field(description="After each step")
+
+
+class TextGroup(TextAmount):
+    """Documents of one domain and language."""
+
+    domain: str = Field(description="Of the source")
+    language: str = Field(description="As identified")
+
+
+class DroppedGroup(TextGroup):
+    """Documents of one domain and language that were dropped for one reason."""
+
+    reason: str = Field(description="Why")
+
+
+class KeptGroup(TextGroup):
+    """Documents of one domain and language that were kept."""
+
+    split: str = Field(description="train or heldout")
+
+
+class GeneralLimit(Record):
+    """A limit of prose as it stands where no trusted text says otherwise."""
+
+    column: str = Field(description="What is measured")
+    largest: bool = Field(description="true: documents may have at most this; false: at least")
+    limit: Number = Field(description="The limit")
+
+
+class GroupLimits(Record):
+    """The limits of one domain and language that gave way to trusted text."""
+
+    domain: str = Field(description="Of the source")
+    language: str = Field(description="As identified")
+    basis: str = Field(description="The trusted text: a language, domain.language, or general (none)")
+    trusted: int = Field(description="Trusted documents")
+    limits: dict[str, Number] = Field(description="By what is measured; only those that differ from the general ones")
+
+
+class Thresholds(Record):
+    """The limits that were applied to prose."""
+
+    trusted_share: float = Field(description="Share of trusted documents that pass each limit")
+    general: list[GeneralLimit] = Field(default_factory=list, description="The general limits")
+    groups: list[GroupLimits] = Field(default_factory=list, description="By domain and language")
+
+
+class PerplexityRanks(Record):
+    """Perplexities between the thirds of a domain and language, and the largest that is kept."""
+
+    head: float = Field(description="Below it the best third")
+    middle: float = Field(description="Below it the middle third")
+    largest: float | None = Field(description="At most this is kept; null: all are")
+
+
+class EnglishPage(Record):
+    """An English page in a translated collection."""
+
+    url: str = Field(description="Where")
+    text: str = Field(description="How it begins")
+    fate: str = Field(description="kept, or why it was dropped")
+
+
+class UntranslatedCollection(Record):
+    """A source that claims a language and holds English pages. Numbers are of documents."""
+
+    source: str = Field(description="Name in the recipe")
+    declared: str = Field(description="Language that its files claim")
+    documents: int = Field(description="All")
+    translated: int = Field(description="In the claimed language")
+    english: int = Field(description="In English")
+    mixed: int = Field(description="Translated, with many English lines")
+    kept: int = Field(description="English ones that were kept as English")
+    pages: list[EnglishPage] = Field(description="Some of the English ones")
+
+
+class UnreadableRecords(Record):
+    """Records of one source that could not be read for one reason."""
+
+    source: str = Field(description="Name in the recipe")
+    reason: str = Field(description="Why")
+    count: int = Field(description="Records")
+    bytes: int | None = Field(default=None, description="Raw bytes")
+    example: str = Field(description="Where one of them is")
+
+
+class HeldoutOverlap(Record):
+    """How much of the held-out text stands in training text as well. Numbers are of held-out documents."""
+
+    ngram: int = Field(description="Words in a row that count")
+    documents: int = Field(description="All")
+    with_any_overlap: int = Field(description="With at least one such run")
+    mean_overlap: float = Field(description="Mean share of a document's words in such runs")
+    dropped: int = Field(default=0, description="Dropped for too much of it")
+    benchmark_documents: int = Field(default=0, description="Documents dropped as they hold benchmark text")
+
+
+class RuleExample(Record):
+    """Text by which a person can judge a rule."""
+
+    reason: str = Field(description="Name of the rule")
+    kept: bool = Field(default=False, description="false: dropped by it; true: only just kept")
+    text: str = Field(description="How the document begins")
+    url: str | None = Field(default="", description="Where it is from")
+    source: str = Field(description="Name in the recipe")
+    language: str = Field(description="As identified")
+    value: float | None = Field(default=None, description="What the rule measured")
+    limit: float | None = Field(default=None, description="What it compared with")
+
+
+class AuditSample(Record):
+    """What the examples were chosen from."""
+
+    per_group: int = Field(description="Documents of each domain and language, at most")
+    documents: int = Field(description="Documents")
+
+
+class Audit(FileRecord):
+    """``audit.json``: what curation kept and dropped, counted, with examples."""
+
+    ENSURE_ASCII: ClassVar[bool] = False
+
+    raw: TextAmount = Field(description="What was read")
+    funnel: list[FunnelStep] = Field(description="What is left after each step")
+    groups: list[FunnelGroup] = Field(default_factory=list, description="The funnel of each domain and language")
+    dropped: list[DroppedGroup] = Field(description="By reason, domain and language")
+    kept: list[KeptGroup] = Field(description="By domain, language and split")
+    thresholds: Thresholds | None = Field(default=None, description="The limits that were applied")
+    perplexity: dict[str, PerplexityRanks] = Field(default_factory=dict, description="By domain.language")
+    untranslated: list[UntranslatedCollection] = Field(default_factory=list, description="English in translations")
+    personal_data: dict[str, int] = Field(default_factory=dict, description="Pieces removed, by kind")
+    bad_records: list[UnreadableRecords] = Field(default_factory=list, description="What could not be read")
+    heldout_overlap: HeldoutOverlap | None = Field(default=None, description="Held-out text in training text")
+    examples: list[RuleExample] = Field(default_factory=list, description="To judge each rule by")
+    sampled: AuditSample | None = Field(default=None, description="What the examples were chosen from")
+    salt: str = Field(default="", description="Of the hashes of personal data")
+
+
+class UnreadableCount(Record):
+    """Records of one shard that could not be read for one reason."""
+
+    reason: str = Field(description="Why")
+    count: int = Field(description="Records")
+    bytes: int = Field(default=0, description="Raw bytes")
+    example: str = Field(description="Where one of them is")
+
+
+class ShardCounts(TextAmount):
+    """What one task of reading raw files found. Bytes are raw."""
+
+    source: str = Field(description="Name in the recipe")
+    lost: int = Field(default=0, description="Records that could not be read")
+    given_up_bytes: int = Field(default=0, description="Of raw files in which nobody knows how many records there are")
+    bad: list[UnreadableCount] = Field(default_factory=list, description="By reason")
+    personal_data: dict[str, int] = Field(default_factory=dict, description="Pieces removed, by kind")
+
+
+class CurationCounts(ListRecord[ShardCounts]):
+    """``counts.json``: what was read, task by task."""
+
+
+class ShardEntry(TextGroup):
+    """The token shard of one split, domain and language."""
+
+    path: str = Field(description="In the folder of shards.json, without its ending")
+    split: str = Field(description="train or heldout")
+    tokens: int = Field(description="Begin and end of documents included")
+    words: int = Field(default=0, description="In the texts; 0 when not counted")
+    sha256: str = Field(default="", description="Of the token file")
+
+
+class ShardList(FileRecord):
+    """``shards.json``: the token shards."""
+
+    CHECKED: ClassVar[bool] = True
+
+    vocabulary: int = Field(description="Tokens that the tokenizer knows")
+    dtype: str = Field(description="Of the token files: uint16 or int32")
+    shards: list[ShardEntry] = Field(description="By path")

@@ -1,0 +1,103 @@
+"""What a release says of its run: ``facts.json`` and ``samples.json``."""
+
+from typing import Any
+
+from pydantic import Field
+
+from altiplano.records.record import FileRecord, ListRecord, Record
+
+
+class PlannedRun(Record):
+    """What the planner expects of a run on the layout it had."""
+
+    tokens_per_second: float = Field(description="Of all devices together")
+    memory_bytes: float = Field(description="Of the fullest device")
+    forward: float = Field(description="Share of the time that goes forward, with failures as the cluster has them")
+
+
+class Grid(Record):
+    """Mean carbon intensity of a country's electricity, location-based."""
+
+    country: str = Field(description="ISO 3166-1 alpha-3, or WORLD for the mean")
+    name: str = Field(description="Of the country")
+    grams_per_kwh: float = Field(description="CO2")
+    year: int = Field(description="Of the figure")
+    source: str = Field(description="Of the figure")
+
+
+class RunFacts(FileRecord):
+    """``facts.json``: what fills the card, the report and the energy statement. null or empty: not known.
+
+    Everything is measured by the stages or given by the cluster file; what the document states is in ``stated``.
+    """
+
+    name: str = Field(description="Of the run")
+    title: str = Field(default="", description="disclosure.title of the recipe")
+    license: str = Field(default="", description="disclosure.license of the recipe")
+    parameters: int | None = Field(default=None, description="Of the model, embeddings included")
+    tokens: int | None = Field(default=None, description="Training tokens")
+    steps: int | None = Field(default=None, description="Optimizer steps")
+    device: str = Field(default="", description="cpu or cuda")
+    device_name: str = Field(default="", description="What people call the device")
+    devices: int | None = Field(default=None, description="Devices that trained")
+    ranks: int | None = Field(default=None, description="Processes that trained")
+    layout: str = Field(default="", description="How they shared the work")
+    restarts: int | None = Field(default=None, description="Sessions after the first")
+    mfu: float | None = Field(default=None, description="Model FLOPs utilisation, share")
+    flops_per_token: float | None = Field(default=None, description="FLOPs of forward and backward pass")
+    tokens_per_second: float | None = Field(default=None, description="Of an ordinary step: the median")
+    peak_flops_per_device: float | None = Field(default=None, description="FLOP/s, the divisor of MFU")
+    peak_source: str = Field(default="measured", description="measured, or datasheet (of a GPU)")
+    peak_measured: float | None = Field(default=None, description="FLOP/s that were measured")
+    busy: bool = Field(default=False, description="Others used the machine when its peak was measured")
+    products: str = Field(default="", description="How a processor multiplied bfloat16 matrices")
+    training_started: str = Field(default="", description="ISO 8601, UTC")
+    training_ended: str = Field(default="", description="ISO 8601, UTC")
+    training_seconds: float | None = Field(default=None, description="Of all sessions")
+    started: str = Field(default="", description="Of the first stage, ISO 8601, UTC")
+    ended: str = Field(default="", description="Of the last stage, ISO 8601, UTC")
+    year: int | None = Field(default=None, description="In which it ended")
+    stage_seconds: dict[str, float] = Field(default_factory=dict, description="Wall-clock per stage")
+    stage_peak_bytes: dict[str, int] = Field(default_factory=dict, description="Peak memory per stage")
+    device_hours: float | None = Field(default=None, description="Of training: devices × time")
+    run_device_hours: float | None = Field(
+        default=None, description="Of training on its devices and every other stage on one"
+    )
+    watts_per_device: float | None = Field(default=None, description="At the meter of the node, from the cluster file")
+    pue: float | None = Field(default=None, description="Power usage effectiveness, from the cluster file")
+    country: str = Field(default="", description="ISO 3166-1 alpha-3")
+    country_is_stated: bool = Field(
+        default=False, description="The cluster file names no country, this one is the document's statement"
+    )
+    planned: PlannedRun | None = Field(default=None, description="null: no plan, as the cluster does not say its chip")
+    memory_bytes: int | None = Field(
+        default=None, description="Of the fullest process of training: allocated on a GPU, resident on a CPU"
+    )
+    forward: float | None = Field(
+        default=None, description="Share of training's wall-clock that went forward, but for the first start"
+    )
+    forward_expected: float | None = Field(
+        default=None, description="Of faults, saves and restarts as they came, by the planner's formula"
+    )
+    grid: Grid | None = Field(default=None, description="Where the electricity came from")
+    energy_kwh: float | None = Field(default=None, description="Of training, at the meter")
+    run_energy_kwh: float | None = Field(default=None, description="Of the whole run, at the meter")
+    co2_kg: float | None = Field(default=None, description="Of training")
+    run_co2_kg: float | None = Field(default=None, description="Of the whole run")
+    versions: dict[str, str] = Field(default_factory=dict, description="Of altiplano, torch and python")
+    code: str = Field(default="", description="git revision, or Altiplano's version")
+    recipe_hash: str = Field(default="", description="sha256 of the recipe's values")
+    stated: dict[str, Any] = Field(default_factory=dict, description="The recipe's disclosure")
+
+
+class Generation(Record):
+    """A held-out opening, continued by the released model."""
+
+    group: str = Field(default="", description="domain.language")
+    prompt: str = Field(description="The opening")
+    text: str = Field(description="What the model said")
+    temperature: float = Field(description="It was sampled at")
+
+
+class Samples(ListRecord[Generation]):
+    """``samples.json``: what the released model says."""
