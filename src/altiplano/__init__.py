@@ -6,6 +6,8 @@ Names are imported when they are first used, so that ``import altiplano`` takes 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from altiplano.version import __version__ as __version__
+
 if TYPE_CHECKING:
     from altiplano.corpus.extensions import Document
     from altiplano.corpus.readers.raw import RawDocument
@@ -30,8 +32,6 @@ if TYPE_CHECKING:
     from altiplano.recipe.load import load_cluster, load_recipe
     from altiplano.recipe.schema import Recipe
     from altiplano.training.callbacks import Callback, TrainingRun
-
-__version__ = "0.1.0"
 
 _HOMES = {
     "altiplano.corpus.extensions": ("Document",),

@@ -23,8 +23,7 @@ from altiplano.recipe.schema import OptimizerConfig, Recipe
 from altiplano.records import GroupScores
 from altiplano.records.run_records import Records, read_records
 from altiplano.stages.run import run_until
-from altiplano.training.callbacks import Callback
-from altiplano.training.job import Custom
+from altiplano.training.callbacks import Callback, Custom
 
 if TYPE_CHECKING:
     import pandas

@@ -5,10 +5,10 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 
-from altiplano import __version__
 from altiplano.cli import checkpoint, doctor, generate, inspect, launch, plan, recipe, rehearse, report, serve, stages
 from altiplano.cli.common import GO_ON, complain
 from altiplano.errors import INTERRUPTED, InputError, StageFailed, TrainingError, explain_os_error
+from altiplano.version import __version__
 
 # Before torch starts its threads: idle ones sleep instead of spinning. Measured on two cores, that costs nothing when
 # the machine is free and saves up to nine tenths of the time when it is busy.

@@ -12,13 +12,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from altiplano import __version__
 from altiplano.planning.cost import emissions_kg, energy_kwh, grid
 from altiplano.planning.planned_vs_measured import planned
 from altiplano.recipe.cluster import Cluster
 from altiplano.recipe.schema import Recipe
 from altiplano.records import RunFacts, TrainingSummary
 from altiplano.records.run_records import Records
+from altiplano.version import __version__
 
 
 def run_facts(records: Records, cluster: Cluster | None = None) -> RunFacts:

@@ -7,7 +7,6 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from altiplano import __version__
 from altiplano.formatting import energy, estimate, span
 from altiplano.planning.consistency.advice import advice
 from altiplano.planning.consistency.contradictions import contradictions
@@ -26,6 +25,7 @@ from altiplano.report.charts.lines import Line, line_chart
 from altiplano.report.charts.plan_charts import Part, Point, point_chart, stacked_chart, timeline_chart, waterfall_chart
 from altiplano.report.run_page import HERE as REPORT
 from altiplano.report.run_page import Headline
+from altiplano.version import __version__
 
 HERE = Path(__file__).parent
 COLOURS = {"weights": 0, "gradients": 1, "optimizer": 2, "gathered": 6, "norms": 3, "attention": 4, "mlp": 5}

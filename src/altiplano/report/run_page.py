@@ -9,7 +9,6 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from altiplano import __version__
 from altiplano.formatting import carbon, duration, energy, number, percent
 from altiplano.recipe.units import human, human_bytes
 from altiplano.records import RunFacts
@@ -30,6 +29,7 @@ from altiplano.report.sections.corpus_sections import (
 from altiplano.report.sections.result_sections import calibration_figures, evaluation_figures
 from altiplano.report.sections.training_sections import incident_rows, training_figures
 from altiplano.storage import write_text
+from altiplano.version import __version__
 
 HERE = Path(__file__).parent
 

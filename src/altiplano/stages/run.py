@@ -18,7 +18,7 @@ from altiplano.recipe.layout import Layout, check_layout
 from altiplano.recipe.schema import Recipe
 from altiplano.stages import calibrate, curate, evaluate, redteam, release, tokenize, train
 from altiplano.stages.stage import Context, Outcome, is_publisher, run_stage, up_to_date
-from altiplano.training.job import Custom
+from altiplano.training.callbacks import Custom
 
 if TYPE_CHECKING:
     from altiplano.corpus.extensions import Extensions

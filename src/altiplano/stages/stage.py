@@ -20,7 +20,6 @@ from itertools import chain, count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from altiplano import __version__
 from altiplano.errors import InputError
 from altiplano.recipe.cluster import Cluster
 from altiplano.recipe.layout import Layout
@@ -28,7 +27,8 @@ from altiplano.recipe.schema import Recipe
 from altiplano.records import StageManifest, StageMeasurements
 from altiplano.stages.resume import begin, wait_until_begun
 from altiplano.storage import Damaged, digest, remove_temporaries, sync
-from altiplano.training.job import Custom
+from altiplano.training.callbacks import Custom
+from altiplano.version import __version__
 
 if TYPE_CHECKING:
     from altiplano.corpus.extensions import Extensions

@@ -5,15 +5,18 @@ What only one process knows (a signal, a clock) it asks for through ``TrainingRu
 processes agree before anything is done.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch.distributed as dist
 
 from altiplano.parallel.mesh import Mesh
+from altiplano.parallel.pipeline import TokenLosses
 from altiplano.records import HeldoutScores, StepMetrics
 from altiplano.training.accounting.ledger import Ledger
 from altiplano.training.job import Job
+from altiplano.training.optimizer import Schedule
 from altiplano.training.trainer import Trainer, any_rank
 
 
@@ -98,3 +101,15 @@ class Callback:
 
     def on_train_end(self, run: TrainingRun) -> None:
         """After the last step of this session."""
+
+
+@dataclass(frozen=True)
+class Custom:
+    """Functions of a program that uses Altiplano as a library: a job file cannot carry them."""
+
+    callbacks: Sequence[Callback] = ()
+    loss: TokenLosses | None = None
+    """Of logits [rows, tokens, vocabulary] and targets [rows, tokens] to losses [rows, tokens]; targets of -100 must
+    lose nothing. Held-out text is scored by cross-entropy whatever this is."""
+    schedule: Schedule | None = None
+    """Of a step (from 0), the number of steps and the recipe's section to a learning rate."""

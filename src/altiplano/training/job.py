@@ -1,19 +1,13 @@
 """A training job as the train stage hands it over: everything that a rank needs to know."""
 
 import os
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pydantic import BaseModel
-from torch import Tensor
 
 from altiplano.recipe.layout import Layout
-from altiplano.recipe.schema import OptimizerConfig, Recipe
-
-if TYPE_CHECKING:
-    from altiplano.training.callbacks import Callback
+from altiplano.recipe.schema import Recipe
 
 
 class Job(BaseModel):
@@ -49,15 +43,3 @@ class Job(BaseModel):
 
     def facts(self) -> dict[str, Any]:
         return {"layout": str(self.layout), "world_size": self.layout.world_size, "attempt": self.attempt}
-
-
-@dataclass(frozen=True)
-class Custom:
-    """Functions of a program that uses Altiplano as a library: a job file cannot carry them."""
-
-    callbacks: "Sequence[Callback]" = ()
-    loss: Callable[[Tensor, Tensor], Tensor] | None = None
-    """Of logits [rows, tokens, vocabulary] and targets [rows, tokens] to losses [rows, tokens]; targets of -100 must
-    lose nothing. Held-out text is scored by cross-entropy whatever this is."""
-    schedule: Callable[[int, int, OptimizerConfig], float] | None = None
-    """Of a step (from 0), the number of steps and the recipe's section to a learning rate."""

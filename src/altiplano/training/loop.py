@@ -7,10 +7,11 @@ from altiplano.parallel.mesh import Mesh
 from altiplano.records import StepMetrics
 from altiplano.training.accounting.ledger import COMPUTE, DATA, INIT, SAVE, VALIDATION, Ledger
 from altiplano.training.accounting.peak import Speed
-from altiplano.training.callbacks import TrainingRun
+from altiplano.training.callbacks import Custom, TrainingRun
 from altiplano.training.checkpoints.saving import SaveCheckpoints
-from altiplano.training.job import Custom, Job
+from altiplano.training.job import Job
 from altiplano.training.metrics import Observer, memory_by_pipeline_rank
+from altiplano.training.optimizer import learning_rate
 from altiplano.training.profiling import Profiler
 from altiplano.training.resilience.interruption import Interruption
 from altiplano.training.resilience.rollback import RollBackSpikes, roll_back
@@ -27,7 +28,7 @@ def train(job: Job, mesh: Mesh, bos: int, ledger: Ledger, custom: Custom | None 
     """
     recipe, custom = job.recipe, custom or Custom()
     interruption = Interruption()
-    trainer = prepare(job, mesh, bos, ledger.progress, custom)
+    trainer = prepare(job, mesh, bos, ledger.progress, custom.loss, custom.schedule or learning_rate)
     steps = recipe.batch.steps
     run = TrainingRun(job, mesh, trainer, ledger, trainer.done, min(steps, job.stop_after or steps))
     observer = Observer(job, trainer.done)

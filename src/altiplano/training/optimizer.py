@@ -5,7 +5,7 @@ Gradient clipping by the norm of the whole model's gradient, whatever the layout
 
 import logging
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +13,9 @@ from torch.distributed.tensor import DTensor
 
 from altiplano.parallel.mesh import Mesh
 from altiplano.recipe.schema import OptimizerConfig
+
+Schedule = Callable[[int, int, OptimizerConfig], float]
+"""Of a step (from 0), the number of steps and the recipe's section to a learning rate."""
 
 
 def make_optimizer(parameters: Mapping[str, nn.Parameter], settings: OptimizerConfig) -> torch.optim.AdamW:

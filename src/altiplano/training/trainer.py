@@ -14,16 +14,15 @@ from altiplano.errors import InputError, TrainingError
 from altiplano.evaluation.perplexity import HeldoutText, heldout_losses, heldout_text, summarise
 from altiplano.parallel.mesh import Mesh
 from altiplano.parallel.parallelize import parallelize, parameters_by_name, set_initial_weights
-from altiplano.parallel.pipeline import ParallelModel
-from altiplano.recipe.schema import OptimizerConfig
+from altiplano.parallel.pipeline import ParallelModel, TokenLosses
 from altiplano.records import CheckpointManifest, HeldoutScores
 from altiplano.tokens.loader import Batch, Prefetcher, TrainingData
 from altiplano.tokens.shards import read_shards
 from altiplano.training.accounting import ledger
 from altiplano.training.checkpoints import checkpoint
-from altiplano.training.job import Custom, Job
+from altiplano.training.job import Job
 from altiplano.training.loss import token_losses
-from altiplano.training.optimizer import clip_gradient, learning_rate, make_optimizer
+from altiplano.training.optimizer import Schedule, clip_gradient, learning_rate, make_optimizer
 from altiplano.training.resilience import incidents
 from altiplano.training.resilience.corruption import CorruptionSearch
 from altiplano.training.resilience.spikes import Skips
@@ -51,7 +50,7 @@ class Trainer:
     ready: Prefetcher | None = None
     progress: Callable[[], None] = lambda: None
     """Called whenever something that takes long gets on."""
-    schedule: Callable[[int, int, OptimizerConfig], float] = learning_rate
+    schedule: Schedule = learning_rate
 
     def samples(self, step: int) -> range:
         """Places in the order of samples that step number ``step`` (from 0) takes."""
@@ -192,11 +191,16 @@ class Trainer:
 
 
 def prepare(
-    job: Job, mesh: Mesh, bos: int, progress: Callable[[], None] = lambda: None, custom: Custom | None = None
+    job: Job,
+    mesh: Mesh,
+    bos: int,
+    progress: Callable[[], None] = lambda: None,
+    loss: TokenLosses | None = None,
+    schedule: Schedule = learning_rate,
 ) -> Trainer:
     """Data, model and optimizer, as at the start or as in the newest sound checkpoint in the job's folder."""
-    recipe, custom = job.recipe, custom or Custom()
-    if custom.loss is not None and job.layout.tp > 1:
+    recipe = job.recipe
+    if loss is not None and job.layout.tp > 1:
         raise InputError(f"layout {job.layout}: a loss of your own needs tp = 1, as it sees logits of every token")
     sequence = recipe.batch.sequence_length
     data = TrainingData(read_shards(job.tokens, "train"), sequence, bos, recipe.seed, recipe.mixture)
@@ -208,8 +212,8 @@ def prepare(
         raise InputError(f"{job.tokens} has no held-out shards: tokenize a corpus with held-out documents")
     model = parallelize(recipe, job.layout, mesh, token_losses(mesh.group("tp")))
     model.progress = progress
-    if custom.loss is not None:
-        model.training_losses = custom.loss
+    if loss is not None:
+        model.training_losses = loss
     parameters = parameters_by_name(model.parts)
     optimizer = make_optimizer(parameters, recipe.optimizer)
     tensors = checkpoint.training_tensors(parameters, optimizer)
@@ -226,7 +230,7 @@ def prepare(
         skips=Skips.read(job.folder),
         corruption=CorruptionSearch(parameters, dist.new_group(backend="gloo")),
         progress=progress,
-        schedule=custom.schedule or learning_rate,
+        schedule=schedule,
     )
     trainer.load()
     return trainer

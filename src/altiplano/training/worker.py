@@ -17,9 +17,10 @@ from altiplano.tokens.tokenizer import Tokenizer
 from altiplano.training.accounting import ledger
 from altiplano.training.accounting.goodput import against_formula, goodput, sessions
 from altiplano.training.accounting.hardware import keep_freed_memory
+from altiplano.training.callbacks import Custom
 from altiplano.training.checkpoints import checkpoint
 from altiplano.training.checkpoints.final_weights import export_weights
-from altiplano.training.job import Custom, Job
+from altiplano.training.job import Job
 from altiplano.training.loop import train
 from altiplano.training.metrics import device_name
 from altiplano.training.resilience import incidents
