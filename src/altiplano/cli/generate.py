@@ -1,10 +1,12 @@
 """``altiplano generate``: a prompt and its continuation."""
 
 import argparse
+import codecs
 import sys
 from pathlib import Path
 
 from altiplano.cli.common import Commands, add_command
+from altiplano.errors import InputError
 
 
 def add(commands: Commands) -> None:
@@ -29,16 +31,33 @@ def add(commands: Commands) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    from altiplano.inference.streaming import generate_text as stream
+    """Print the prompt and what the model makes of it, as it comes."""
+    from altiplano.inference.generate import Row, Sampling, stream
+    from altiplano.inference.language_model import load_language_model
 
     prompt = sys.stdin.read() if options.prompt is None else options.prompt
-    stream(
-        options.model,
-        prompt,
-        max_tokens=options.tokens,
-        temperature=options.temperature,
-        top_p=options.top_p,
-        top_k=options.top_k,
-        seed=options.seed,
-    )
+    if options.tokens < 1:
+        raise InputError(f"--tokens {options.tokens}: give a number above 0")
+    if options.temperature is not None and options.temperature < 0:
+        raise InputError(f"--temperature {options.temperature}: 0 is greedy, higher is more random")
+    if not 0 < options.top_p <= 1:
+        raise InputError(f"--top-p {options.top_p}: give a share of the probability, above 0 and at most 1")
+    if options.top_k < 0:
+        raise InputError(f"--top-k {options.top_k}: give a number of tokens, or 0 for all")
+    served = load_language_model(options.model)
+    tokens = served.prompt(prompt)
+    if len(tokens) + options.tokens > served.context:
+        raise InputError(
+            f"the prompt has {len(tokens):,} tokens and --tokens asks for {options.tokens:,} more: "
+            f"this model's context is {served.context:,}"
+        )
+    chosen = served.temperature if options.temperature is None else options.temperature
+    row = Row(tokens, Sampling(options.tokens, chosen, options.top_k, options.top_p, options.seed))
+    sys.stdout.write(prompt)
+    decoder, written = codecs.getincrementaldecoder("utf-8")("replace"), 0
+    for _ in stream(served.model, served.tokenizer, [row]):
+        sys.stdout.write(decoder.decode(row.said[written:], final=bool(row.finish)))
+        sys.stdout.flush()
+        written = len(row.said)
+    sys.stdout.write("\n")
     return 0
