@@ -61,6 +61,10 @@ def run(context: Context) -> Result:
         from altiplano.training.worker import run_job
 
         run_job(job, context.custom)
+        if "RANK" not in os.environ:  # a library user's process goes on, and may train again
+            import torch.distributed as dist
+
+            dist.destroy_process_group()
     else:
         # A fresh process, since ranks are forked and this one has threads.
         job_file = context.folder / "job.json"
