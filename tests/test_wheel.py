@@ -13,7 +13,7 @@ pytest.importorskip("hatchling", reason="hatchling is not installed")
 ROOT = Path(__file__).parents[1]
 WITHOUT_EXTRAS = """
 import sys
-from altiplano.corpus.extras import CURATION
+from altiplano.optional_imports import CURATION
 
 class Absent:
     def find_spec(self, name, path=None, target=None):
