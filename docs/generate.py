@@ -90,7 +90,8 @@ def command_line() -> str:
         "Generated from the argument parser: the same text as `altiplano COMMAND --help`.",
         "| command | what it does |\n|---|---|\n"
         + "\n".join(f"| [`{name}`](#altiplano-{name}) | {cell(helps[name])} |" for name in commands.choices),
-        "Exit status: 0 done; 1 a gate failed, something does not fit, or work cannot go on; 2 bad input; 130 interrupted.",
+        "Exit status: 0 done; 1 a gate failed, something does not fit, or work cannot continue; 2 bad input; "
+        "130 interrupted.",
     ]
     for name, sub in commands.choices.items():
         out += list(command(name, sub))
@@ -98,7 +99,7 @@ def command_line() -> str:
 
 
 def command(name: str, sub: argparse.ArgumentParser) -> Iterator[str]:
-    formatter = argparse.HelpFormatter(sub.prog, width=96)
+    formatter = argparse.HelpFormatter(sub.prog, width=80)
     formatter.add_usage(sub.usage, sub._actions, sub._mutually_exclusive_groups, prefix="")
     yield f"## altiplano {name}"
     yield sub.description or ""
@@ -145,10 +146,10 @@ def recipe_keys() -> str:
     notes = key_notes()
     out = [
         "# Recipe keys",
-        "Generated from the schema in `altiplano.recipe`. A recipe is one TOML file; `altiplano recipe show RECIPE` prints "
-        "one with every default, `altiplano recipe validate RECIPE` checks it. Unknown keys are errors.",
-        "**Counts** are written `4096`, `16M`, `16Mi` or `15T` (K, M, B or G, T, P; with `i` powers of 1,024), **sizes** "
-        "`10MB` or `8 GiB`. *Elsewhere* names the same setting in Hugging Face transformers (`LlamaConfig`, "
+        "Generated from the schema in `altiplano.recipe`. A recipe is one TOML file; `altiplano recipe show RECIPE` "
+        "prints one with every default, `altiplano recipe validate RECIPE` checks it. Unknown keys are errors.",
+        "**Counts** are written `4096`, `16M`, `16Mi` or `15T` (K, M, B or G, T, P; with `i` powers of 1,024), "
+        "**sizes** `10MB` or `8 GiB`. *Elsewhere* names the same setting in Hugging Face transformers (`LlamaConfig`, "
         "`TrainingArguments`), torchtitan or datatrove, or says why there is none. What determines neither weights nor "
         "samples (how the model is laid out over devices) is in the [cluster file](cluster.md).",
     ]
@@ -162,8 +163,9 @@ def cluster_keys() -> str:
     notes = key_notes()
     out = [
         "# Cluster keys",
-        "Generated from the schema in `altiplano.recipe`. A cluster file describes hardware, the layout that is used on it, "
-        "what a plan assumes of the site, and how jobs are started. Three come along: `laptop`, `h100-8`, `h100-2048`.",
+        "Generated from the schema in `altiplano.recipe`. A cluster file describes hardware, the layout that is used "
+        "on it, what a plan assumes of the site, and how jobs are started. Three are shipped: `laptop`, `h100-8`, "
+        "`h100-2048`.",
     ]
     out += [one for title, model in sections(Cluster) for one in section(title, model, notes, "cluster.")]
     return "\n\n".join(out) + "\n"
@@ -207,7 +209,9 @@ def section(title: str, model: type[BaseModel], notes: dict[str, dict[str, str]]
         unit = f" Unit: {note['unit']}." if "unit" in note else ""
         like = f"<br>*Elsewhere:* {note['like']}" if "like" in note else ""
         kind = f"`{name}`<br><small>{cell(kind_of(field))}</small>"
-        rows.append(f'| <span id="{full}"></span>{kind} | {default_of(field)} | {cell(description)}{unit}{cell(like)} |')
+        rows.append(
+            f'| <span id="{full}"></span>{kind} | {default_of(field)} | {cell(description)}{unit}{cell(like)} |'
+        )
     yield "\n".join(rows)
 
 
@@ -275,7 +279,7 @@ def default_of(field: FieldInfo) -> str:
         is_size = type_name(field.annotation, field.metadata) == "size" and value % 2**20 == 0
         return f"`{human_bytes(value)}`" if is_size else f"{value:,}"
     if isinstance(value, float):
-        return f"{value:,.0f}" if value >= 1000 else f"{value:g}"
+        return f"{value:,.0f}" if value >= 1000 else re.sub(r"e-0+", "e-", f"{value:g}")
     if isinstance(value, tuple | list):
         return f"`{list(value)}`"
     return f"`{value}`"
@@ -311,7 +315,7 @@ def record(name: str, model: type[BaseModel], level: int = 3, seen: tuple[type, 
         description = cell(sentence(field.description or ""))
         rows.append(f"| `{field.alias or key}` | {cell(shape_name(field.annotation))} | {description} |")
     yield "\n".join(rows)
-    for key, one in dict((pair[1], pair) for pair in inside).values():
+    for key, one in {pair[1]: pair for pair in inside}.values():
         yield from record(f"{name}: {key}", one, level + 1, (*seen, model, one))
 
 

@@ -34,7 +34,7 @@ MENTION = re.compile(rf"\baltiplano (?:{'|'.join(subcommands())})\b")
 
 
 def documented() -> list[Printed]:
-    """Of README and its like, the documentation and the model card's template. A command outside code is an error there."""
+    """Of README, documentation and the model card's template. A command outside code is an error there."""
     found = []
     files = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md")]
     files += [*sorted((ROOT / "docs").rglob("*.md")), ROOT / "src/altiplano/release/card.md.j2"]
