@@ -13,7 +13,7 @@ FAST := $(addprefix --ignore=tests/, distributed faults launch rehearsal stages 
 .PHONY: help run test test-fast test-slow contract soak benchmark rehearse slurm lint docs clean
 
 help:  ## this list
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | awk -F '\t' '{ printf "make %-10s %s\n", $$1, $$2 }'
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | awk -F '\t' '{ printf "make %-10s # %s\n", $$1, $$2 }'
 
 run: $(READY)  ## the quickstart recipe, from raw text to a released model (two to four minutes)
 	$(BIN)/altiplano run recipes/quickstart.toml

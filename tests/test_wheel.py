@@ -55,6 +55,16 @@ def test_the_wheel_has_recipes_clusters_and_every_sample(installed):
         assert tracked and tracked <= there
 
 
+def test_the_wheel_has_every_file_of_the_package(installed):
+    """Templates, styles, scripts, data tables and the marker of typed packages, not only Python."""
+    package = ROOT / "src/altiplano"
+    ours = {p.relative_to(package) for p in package.rglob("*") if p.is_file() and "__pycache__" not in p.parts}
+    there = {p.relative_to(installed / "altiplano") for p in (installed / "altiplano").rglob("*") if p.is_file()}
+    assert ours <= there
+    kinds = {path.suffix for path in ours}
+    assert {".py", ".j2", ".jinja", ".css", ".js", ".toml", ".csv", ".json", ".txt"} <= kinds
+
+
 def test_the_quickstart_finds_its_samples_outside_a_checkout(installed, tmp_path):
     found = run(installed, tmp_path, "-m", "altiplano", "recipe", "show", "quickstart")
     assert found.returncode == 0, found.stderr
