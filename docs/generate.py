@@ -259,7 +259,7 @@ def type_name(annotation: Any, metadata: list[Any] | None = None) -> str:
         return f"list of {type_name(arguments[0])}"
     if origin is dict:
         return f"table of {type_name(arguments[1])}"
-    names = {int: "integer", float: "number", str: "string", bool: "true or false", Path: "path"}
+    names = {Any: "any", int: "integer", float: "number", str: "string", bool: "true or false", Path: "path"}
     return names.get(annotation, getattr(annotation, "__name__", str(annotation)))
 
 
@@ -303,20 +303,30 @@ def file_formats() -> str:
     return SCHEMA_BLOCK.sub(lambda _: tables, text)
 
 
-def record(name: str, model: type[BaseModel], level: int = 3, seen: tuple[type, ...] = ()) -> Iterator[str]:
-    """A file's keys, and those of the objects inside it."""
-    yield f"{'#' * level} `{name}`"
-    if model.__doc__ and model.__doc__ != BaseModel.__doc__:
-        yield inspect.cleandoc(model.__doc__).replace("``", "`")
+def record(place: str, model: type[BaseModel]) -> Iterator[str]:
+    """A file's keys, and those of the objects inside it. ``calibrate/calibration.json`` has the anchor of its name."""
+    anchor = place.rpartition("/")[2].replace(".", "")
+    yield f"### `{place}` {{ #{place.replace('/', '-') if anchor == 'manifestjson' else anchor} }}"
+    yield from shape("", model, ())
+
+
+def shape(path: str, model: type[BaseModel], above: tuple[type, ...]) -> Iterator[str]:
+    described = model.__doc__ and model.__doc__ != BaseModel.__doc__
+    text = inspect.cleandoc(model.__doc__ or "").replace("``", "`") if described else ""
+    yield f"**`{path}`** {text}".strip() if path else text
+    inside: dict[type[BaseModel], str] = {}
     rows = ["| key | type | meaning |", "|---|---|---|"]
-    inside: list[tuple[str, type[BaseModel]]] = []
     for key, field in model.model_fields.items():
-        inside += [(key, one) for one in models_in(field.annotation) if one not in seen]
+        named = "each" if key == "root" else field.alias or key
+        for one in models_in(field.annotation):
+            inside.setdefault(one, f"{path}.{named}".lstrip("."))
         description = cell(sentence(field.description or ""))
-        rows.append(f"| `{field.alias or key}` | {cell(shape_name(field.annotation))} | {description} |")
-    yield "\n".join(rows)
-    for key, one in {pair[1]: pair for pair in inside}.values():
-        yield from record(f"{name}: {key}", one, level + 1, (*seen, model, one))
+        rows.append(f"| `{named}` | {cell(shape_name(field.annotation))} | {description} |")
+    if "root" not in model.model_fields:
+        yield "\n".join(rows)
+    for one, place in inside.items():
+        if one not in (*above, model):
+            yield from shape(place, one, (*above, model))
 
 
 def shape_name(annotation: Any) -> str:

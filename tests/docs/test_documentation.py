@@ -80,7 +80,11 @@ def test_file_formats_follow_the_schemas_where_there_are_any(
 
     monkeypatch.setattr(records, "SCHEMAS", {"score.json": Score}, raising=False)
     text = generate.file_formats()
-    assert "### `score.json`" in text and "| `value` | number or null | nats per token. |" in text
+    assert (
+        "### `score.json` { #scorejson }" in text
+        and "**`groups`**" in text
+        and "| `value` | number or null | nats per token. |" in text
+    )
     assert "| `groups` | object: string → object | by domain. |" in text and "lower end" in text
     monkeypatch.delattr(records, "SCHEMAS")
     assert "### perplexity.json" in generate.file_formats()
