@@ -1,56 +1,62 @@
-# make run     the main job: the quickstart recipe, from raw text to a released model (two to four minutes)
-# make test    lint, types, layer rules and all tests
-# make test-slow  the tests that take half a minute or more each: faults under torchrun, a full disk at other sizes, … (five minutes)
-# make contract  every layout against one process in float64, float32 and bfloat16: a table (ten minutes)
-# make soak    one training run with every kind of fault in it, compared with an undisturbed one; and one under random kills,
-#              whose goodput is compared with the planner's formula (six minutes)
-# make benchmark  reading, training and layouts beside their peers, on a machine with nothing else to do (a quarter of an hour)
-# make rehearse  one step of the source recipe as ranks of 2,048 would take it, beside the plan (two minutes)
-# make slurm   the rendered job under a real SLURM on this machine alone: needs root, slurm-wlm and munge (four minutes)
-# make lint    ruff, mypy, import-linter
-# make clean   remove the virtual environment and all runs
+# `make` lists the targets: the comment beside each is its description.
 PYTHON ?= python3
 BIN := .venv/bin
-# What a run needs, and what development needs beside it.
+# What a run needs, and what development and the documentation need beside it.
 READY := .venv/ready
 DEV := .venv/ready-for-development
+DOCS := .venv/ready-for-docs
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt
+# Tests that start processes, train for long, or read a large corpus are not in the fast selection.
+FAST := $(addprefix --ignore=tests/, distributed faults launch rehearsal stages corpus inference release training docs \
+	test_printed_commands.py test_wheel.py)
 
-.PHONY: run test test-slow contract soak benchmark rehearse slurm lint clean
+.PHONY: help run test test-fast test-slow contract soak benchmark rehearse slurm lint docs clean
 
-run: $(READY)
+help:  ## this list
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | awk -F '\t' '{ printf "make %-10s # %s\n", $$1, $$2 }'
+
+run: $(READY)  ## the quickstart recipe, from raw text to a released model (two to four minutes)
 	$(BIN)/altiplano run recipes/quickstart.toml
 
-test: lint
+test: lint  ## lint, types, import rules and all tests but the slow ones (11 minutes on two cores)
 	$(BIN)/pytest -n 2 --dist worksteal
 
-test-slow: $(DEV)
+test-fast: $(DEV)  ## the tests to run after every change (under two minutes on two cores)
+	$(BIN)/pytest -n 2 --dist worksteal $(FAST)
+
+test-slow: $(DEV)  ## tests of half a minute or more each: faults under torchrun, a full disk, … (5 minutes)
 	$(BIN)/pytest -n 2 --dist worksteal -m slow
 
-soak: $(DEV)
+contract: $(DEV)  ## every layout against one process in float64, float32 and bfloat16: a table (10 minutes)
+	cd tests && ../$(BIN)/python -m distributed.contract
+
+soak: $(DEV)  ## training with every kind of fault beside an undisturbed run, and goodput under random kills (6 minutes)
 	PYTHONPATH=tests $(BIN)/python tests/faults/soak.py
 	PYTHONPATH=tests $(BIN)/python tests/faults/goodput_soak.py
 
-contract: $(DEV)
-	cd tests && ../$(BIN)/python -m distributed.contract
-
-benchmark: $(DEV)
+benchmark: $(DEV)  ## reading, training and layouts beside other projects, on an idle machine (15 minutes)
 	$(BIN)/python benchmarks/loader.py
 	$(BIN)/python benchmarks/training.py
 	$(BIN)/python benchmarks/layouts.py
 	$(BIN)/python benchmarks/planner.py
 
-rehearse: $(READY)
+rehearse: $(READY)  ## one step of the 405B recipe as ranks of 2,048 would take it, beside the plan (2 minutes)
 	$(BIN)/altiplano rehearse llama-3.1-405b --cluster h100-2048
 
-slurm: $(DEV)
+slurm: $(DEV)  ## the rendered job under a real SLURM on this machine: needs root, slurm-wlm and munge (4 minutes)
 	PYTHONPATH=tests $(BIN)/python tests/launch/real_slurm.py --limit
 
-lint: $(DEV)
+lint: $(DEV)  ## ruff, mypy, import rules
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+docs: $(DOCS)  ## the documentation, into site/index.html; warnings are errors
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
+clean:  ## remove the virtual environment, all runs, caches and site/
+	rm -rf .venv runs site .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
@@ -61,5 +67,6 @@ $(DEV): $(READY)
 	$(INSTALL) -e ".[dev]"
 	touch $(DEV)
 
-clean:
-	rm -rf .venv runs .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+$(DOCS): $(READY)
+	$(INSTALL) -e ".[docs]"
+	touch $(DOCS)

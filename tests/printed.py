@@ -11,7 +11,7 @@ from altiplano.cli import parser
 
 ROOT = Path(__file__).parents[1]
 PROGRAMS = r"(?:altiplano|make|python|torchrun|curl|pip|lm_eval|vllm|ray)\b(?!-)"
-FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+FENCE = re.compile(r"^ *``` ?(\w*)[^\n]*\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
 CODE = re.compile(r"`([^`\n]+(?:\n[^`\n]+)?)`")
 
 
@@ -34,9 +34,12 @@ MENTION = re.compile(rf"\baltiplano (?:{'|'.join(subcommands())})\b")
 
 
 def documented() -> list[Printed]:
-    """Of the README, the documentation and the model card's template. A command outside code is an error there."""
+    """Of README, documentation and the model card's template. A command outside code is an error there."""
     found = []
-    for file in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "src/altiplano/release/card.md.j2"]:
+    files = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md")]
+    files += [*sorted((ROOT / "docs").rglob("*.md")), ROOT / "src/altiplano/release/card.md.j2"]
+    for file in files:
+        place = file.relative_to(ROOT).as_posix()
         text = file.read_text(encoding="utf-8")
         here = []
         for language, block in FENCE.findall(text):
@@ -47,8 +50,8 @@ def documented() -> list[Printed]:
         here += [" ".join(code.split()) for code in CODE.findall(FENCE.sub("", text))]
         here = [one for one in here if re.match(PROGRAMS, one)]
         mentions = len(MENTION.findall(text))
-        assert sum(len(MENTION.findall(one)) for one in here) == mentions, f"{file.name}: a command outside code"
-        found += [Printed(one, file.name) for one in here]
+        assert sum(len(MENTION.findall(one)) for one in here) == mentions, f"{place}: a command outside code"
+        found += [Printed(one, place) for one in here]
     return found
 
 
@@ -69,8 +72,9 @@ def advised() -> list[Printed]:
     """Of messages and hints in the source, of templates, and of comments in recipes, cluster files and the Makefile."""
     found = []
     for file in sorted((ROOT / "src").rglob("*.py")):
-        texts = [] if file.name == "cli.py" else strings(ast.parse(file.read_text(encoding="utf-8")))  # that is help
-        for text in texts:
+        if file.relative_to(ROOT / "src/altiplano").parts[0] in ("cli", "cli.py"):
+            continue  # that is help
+        for text in strings(ast.parse(file.read_text(encoding="utf-8"))):
             found += [Printed(one, file.name) for one in commands_in_prose(text)]
     others = [*(ROOT / "src").rglob("*.j2"), *(ROOT / "src").rglob("*.jinja"), *(ROOT / "src").rglob("*.toml")]
     others += [*(ROOT / "recipes").glob("*.toml"), *(ROOT / "clusters").glob("*.toml"), ROOT / "Makefile"]

@@ -58,12 +58,12 @@ def begin(*_: Any, **__: Any) -> None:
 
 
 @pytest.fixture(scope="session")
-def house(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder like the repository's, in which recipes/quickstart.toml is tiny and has been run to the end. Built once
     (a minute), and copied for every process of the tests, since two commands cannot work in one run."""
-    mine, base = tmp_path_factory.mktemp("house"), tmp_path_factory.getbasetemp()
-    first = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "first-house"
-    with (first.parent / "first-house.lock").open("w") as lock:
+    mine, base = tmp_path_factory.mktemp("checkout"), tmp_path_factory.getbasetemp()
+    first = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "first-checkout"
+    with (first.parent / "first-checkout.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not first.exists():
             build(first)
@@ -86,7 +86,7 @@ def build(folder: Path) -> None:
     run_python(folder, "-m", "altiplano", "run", "recipes/quickstart.toml")
     for other in ("a", "b", "small", "sample"):
         (folder / "runs" / other).symlink_to("quickstart")
-    launch = re.search(r"```toml\n(\[launch\].*?)```", (ROOT / "docs/launch.md").read_text(), re.DOTALL)
+    launch = re.search(r"```toml\n(\[launch\].*?)```", (ROOT / "docs/guides/launch.md").read_text(), re.DOTALL)
     assert launch is not None
     site = (
         (ROOT / "clusters/h100-8.toml")
@@ -118,24 +118,24 @@ def run_python(folder: Path, *arguments: str) -> str:
 
 
 @pytest.fixture
-def prepared(house: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """In the house, with work that takes minutes, or a GPU, replaced by ``begin``."""
+def prepared(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """In that folder, with work that takes minutes, or a GPU, replaced by ``begin``."""
     import altiplano.stages.run as stages
 
     real = stages.run_stage
 
     def run_stage(stage: Any, context: Any, **options: Any) -> Any:
-        at_home = context.workspace == Path("runs/quickstart") and context.engine == "local"
-        return real(stage, context, **options) if at_home else begin()
+        is_built = context.workspace == Path("runs/quickstart") and context.engine == "local"
+        return real(stage, context, **options) if is_built else begin()
 
-    monkeypatch.chdir(house)
+    monkeypatch.chdir(checkout)
     monkeypatch.setattr("altiplano.stages.run.run_stage", run_stage)
     monkeypatch.setattr("altiplano.stages.run.check_device", lambda cluster: None)
     monkeypatch.setattr("altiplano.rehearsal.rehearse.run_rank", begin)
     monkeypatch.setattr("altiplano.training.accounting.hardware.hardware_file", begin)
     monkeypatch.setattr("altiplano.launch.submit.shutil", SimpleNamespace(which=str))
     monkeypatch.setattr("altiplano.launch.submit.subprocess", SimpleNamespace(run=begin))
-    return house
+    return checkout
 
 
 @pytest.mark.parametrize("text", COMMANDS, ids=lambda text: re.sub(r"[^ -~]", "", text)[:90])
@@ -279,7 +279,7 @@ def test_nothing_is_exempt_that_is_not_printed() -> None:
 
 
 def test_a_new_command_cannot_escape() -> None:
-    """The README's road, every subcommand's help and the false ones of the past are among what is found."""
+    """The README's table, every subcommand's help and the false ones of the past are among what is found."""
     texts = " ".join(COMMANDS)
     for name in subcommands():
         assert f"altiplano {name}" in texts, name

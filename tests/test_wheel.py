@@ -13,7 +13,7 @@ pytest.importorskip("hatchling", reason="hatchling is not installed")
 ROOT = Path(__file__).parents[1]
 WITHOUT_EXTRAS = """
 import sys
-from altiplano.corpus.extras import CURATION
+from altiplano.optional_imports import CURATION
 
 class Absent:
     def find_spec(self, name, path=None, target=None):
@@ -53,6 +53,16 @@ def test_the_wheel_has_recipes_clusters_and_every_sample(installed):
             p.relative_to(installed / "altiplano").as_posix() for p in (installed / "altiplano" / folder).rglob("*")
         }
         assert tracked and tracked <= there
+
+
+def test_the_wheel_has_every_file_of_the_package(installed):
+    """Templates, styles, scripts, data tables and the marker of typed packages, not only Python."""
+    package = ROOT / "src/altiplano"
+    ours = {p.relative_to(package) for p in package.rglob("*") if p.is_file() and "__pycache__" not in p.parts}
+    there = {p.relative_to(installed / "altiplano") for p in (installed / "altiplano").rglob("*") if p.is_file()}
+    assert ours <= there
+    kinds = {path.suffix for path in ours}
+    assert {".py", ".j2", ".jinja", ".css", ".js", ".toml", ".csv", ".json", ".txt"} <= kinds
 
 
 def test_the_quickstart_finds_its_samples_outside_a_checkout(installed, tmp_path):

@@ -62,7 +62,7 @@ def test_json_has_the_documented_keys(capsys: pytest.CaptureFixture[str]) -> Non
     ].keys()
     assert sum(plan["step_time"]["parts"].values()) == pytest.approx(plan["step_time"]["seconds"], rel=1e-9)
     assert plan["layout"]["devices"] == 2048
-    documented = Path(__file__).parents[2].joinpath("docs/plan.md").read_text()
+    documented = Path(__file__).parents[2].joinpath("docs/reference/json-output.md").read_text()
     for key in plan:
         assert f"`{key}`" in documented, key
 

@@ -101,7 +101,7 @@ def _row(what: str, planned: int, measured: int, agrees: bool) -> str:
 
 
 def as_json(done: list[Comparison], recipe: Recipe, cluster: Cluster, layout: Layout) -> dict[str, Any]:
-    """Keys as in docs/rehearse.md."""
+    """Keys as in docs/reference/json-output.md."""
     return {
         "recipe": recipe.name,
         "cluster": cluster.name,

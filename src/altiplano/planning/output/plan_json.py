@@ -12,7 +12,7 @@ from altiplano.planning.step_time.step_time import throughput
 
 
 def describe(plan: Plan) -> dict[str, Any]:
-    """The plan as JSON; keys are documented in docs/plan.md."""
+    """The plan as JSON; keys are documented in docs/reference/json-output.md."""
     rate = throughput(plan.case, plan.chip, plan.seconds)
     error = plan.uncertainty
     parallelism = plan.case.parallelism

@@ -33,7 +33,7 @@ class Column:
 
 
 def plan_json(plan: Plan) -> dict[str, Any]:
-    """The plan, what contradicts it and what would mend that; docs/plan.md has the keys."""
+    """The plan, what contradicts it and what would mend that; docs/reference/json-output.md has the keys."""
     return {
         **describe(plan),
         "contradictions": [one.json() for one in contradictions(plan)],
