@@ -25,6 +25,7 @@ from altiplano.corpus import curation
 from altiplano.corpus.deduplication.clusters import COPIES
 from altiplano.corpus.execution import files
 from altiplano.corpus.execution.local import InProcess
+from altiplano.corpus.extensions import Extensions
 from altiplano.corpus.extraction.extract import extract
 from altiplano.corpus.readers.listing import plan
 from altiplano.corpus.readers.raw import RawDocument
@@ -36,15 +37,33 @@ from altiplano.tokens.tokenizer import Tokenizer
 
 STEPS = {
     "annotate_shard": "read",
+    "_sample": "fingerprints",
+    "_filter": "fingerprints",
     "write_fingerprints": "fingerprints",
     "write_edges": "duplicates",
+    "_clusters": "duplicates",
+    "_copies": "duplicates",
+    "_without_duplicates": "duplicates",
+    "_candidates": "models",
     "_train": "models",
     "_score": "perplexity",
-    "_write": "publish",
+    "_rank": "perplexity",
+    "_places": "split",
+    "_part": "split",
     "_write_held": "split",
     "_write_seen": "split",
+    "_drop": "split",
+    "_write": "publish",
+    "_tally": "publish",
 }
 """The step that a task's function belongs to."""
+
+
+def name_of(work: Any) -> str:
+    """Of the function that a task calls; a step that writes columns is wrapped in one that stores them."""
+    while isinstance(work, partial):
+        work = work.keywords.get("work", work.func)
+    return str(work.__name__)
 
 
 class Booked(InProcess):
@@ -54,7 +73,7 @@ class Booked(InProcess):
         self.seconds: Counter[str] = Counter()
 
     def run(self, work: Callable[[Any], None], tasks: Iterable[Any]) -> Iterator[tuple[Any, Exception | None]]:
-        name = STEPS[work.func.__name__ if isinstance(work, partial) else work.__name__]
+        name = STEPS[name_of(work)]
         for task in tasks:
             begun = time.process_time()
             outcome = list(super().run(work, [task]))
@@ -85,7 +104,7 @@ def measure(corpus: CorpusConfig, vocabulary: int, sample_bytes: int, folder: Pa
     few = tuple(source.model_copy(update={"max_documents": 30}) for source in corpus.sources)
     curation.curate(corpus.model_copy(update={"sources": few}), 0, folder / "warm", workers=1)
     engine, steps, done = Booked(), folder / "curate" / "steps", folder / "curate"
-    audit = curation._steps(corpus, 0, done, steps, engine)
+    audit = curation._steps(corpus, 0, done, steps, engine, Extensions())
     files.write_json(done / "audit.json", audit)
     modes = {mode: extraction(corpus, mode) for mode in ("quality", "hybrid")}
     used = modes[corpus.extraction.html]
@@ -134,7 +153,8 @@ def parent_rate(corpus: CorpusConfig, folder: Path) -> float:
         sources = [s.model_copy(update={"name": f"{s.name}-{n}"}) for n in range(times) for s in some]
         engine, done = Booked(), folder / f"{times}"
         begun = time.process_time()
-        audit = curation._steps(corpus.model_copy(update={"sources": tuple(sources)}), 0, done, done / "steps", engine)
+        several = corpus.model_copy(update={"sources": tuple(sources)})
+        audit = curation._steps(several, 0, done, done / "steps", engine, Extensions())
         seen.append((time.process_time() - begun - engine.seconds.total(), audit["raw"]["documents"]))
     (less, few), (more, many) = seen
     return (more - less) / (many - few)

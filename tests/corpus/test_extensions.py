@@ -103,6 +103,14 @@ def test_functions_that_fail_are_named(tmp_path):
         curate(corpus, 0, tmp_path / "out", workers=1, annotators=[user_functions.fails_on_long_texts])
 
 
+def test_a_document_on_which_an_annotator_fails_is_dropped_alone(tmp_path):
+    curate(notes(tmp_path), 0, tmp_path / "out", workers=1, annotators=[user_functions.other_columns])
+    (bad,) = audit_of(tmp_path / "out")["bad_records"]
+    assert bad["count"] == sum("bridge" in essay for essay in essays("en"))
+    assert "annotator other_columns: ValueError: columns are {'half': 'string'}" in bad["example"]
+    assert {row["half"] for row in documents(tmp_path / "out")} == {0.5}
+
+
 def test_an_edited_filter_is_not_done_already(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(str(tmp_path))
     module = tmp_path / "edited_filter.py"

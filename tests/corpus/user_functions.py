@@ -29,6 +29,10 @@ def fails_on_long_texts(text: str) -> dict[str, float]:
     return {"half": 0.5}
 
 
+def other_columns(text: str) -> dict[str, float | str]:
+    return {"half": "none"} if "bridge" in text else {"half": 0.5}
+
+
 def fails(document: Document) -> str | None:
     raise KeyError("nothing there")
 

@@ -50,6 +50,12 @@ RESERVED = (*COLUMNS, "perplexity", "bucket", "cluster", "keep", "reason", "spli
 """Names that no annotator may use."""
 
 
+def column_types(extensions: Extensions) -> dict[str, str]:
+    """Columns of a shard and their Arrow types, with those of the caller's annotators. Raises InputError for a name
+    that is taken."""
+    return COLUMNS | extensions.columns(RESERVED)
+
+
 def shard_path(folder: Path, number: int) -> Path:
     return folder / f"shard-{number:05d}.parquet"
 
@@ -85,8 +91,7 @@ def skip_shard(task: ShardTask, reason: str, folder: Path, extensions: Extension
 
 def _schema(extensions: Extensions) -> Any:
     arrow = extra("pyarrow")
-    kinds = COLUMNS | extensions.columns(RESERVED)
-    return arrow.schema([(name, getattr(arrow, kind)()) for name, kind in kinds.items()])
+    return arrow.schema([(name, getattr(arrow, kind)()) for name, kind in column_types(extensions).items()])
 
 
 def _write_personal(path: Path, removed: list[tuple[str, str, str]]) -> None:

@@ -16,8 +16,8 @@ from typing import Any
 
 from altiplano.corpus.annotate import (
     COLUMNS,
-    RESERVED,
     annotate_shard,
+    column_types,
     counts_path,
     personal_path,
     shard_path,
@@ -75,7 +75,7 @@ def curate(
     require()
     extensions = Extensions(tuple(filters), tuple(annotators), dict(readers or {}))
     check_formats(corpus, extensions.readers)
-    extensions.columns(RESERVED)
+    column_types(extensions)
     listing = inputs(corpus)
     whole, annotation = _fingerprints(corpus, seed, listing, extensions)
     steps = folder / "steps"
@@ -98,7 +98,7 @@ def _steps(corpus: CorpusConfig, seed: int, folder: Path, steps: Path, engine: E
     shards = remove_repeated_text(shards, corpus, extensions, steps, engine)
 
     groups = prose_groups(sample("sample", shards, LIGHT, steps / "sample", engine), corpus)
-    names = [name for name in (*COLUMNS, *extensions.columns(RESERVED)) if name != "text"]
+    names = [name for name in column_types(extensions) if name != "text"]
     shards = filter_documents(shards, corpus, groups, extensions.filters, names, steps, engine)
     shards = find_clusters(shards, _earlier(corpus, shards), corpus.deduplication, steps, engine)
     shards = score(shards, quality, seed, steps, engine)

@@ -4,8 +4,10 @@ They run in other processes, which import them by name: functions of a module, o
 source is part of what a result is told apart by; the source of what they call is not.
 """
 
+import functools
 import hashlib
 import inspect
+import numbers
 import pickle
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -59,17 +61,11 @@ class Extensions:
         """The annotators' columns and their Arrow types. Raises InputError for a name that is ``reserved``."""
         found: dict[str, str] = {}
         for annotator in self.annotators:
-            name = name_of(annotator)
-            try:
-                values = dict(annotator(PROBE))
-            except Exception as error:
-                raise InputError(f"annotators: {name} fails on {PROBE!r}: {type(error).__name__}: {error}") from error
-            for column, value in values.items():
+            for column, kind in _columns_of(annotator).items():
                 if column in reserved or column in found:
+                    name = name_of(annotator)
                     raise InputError(f"annotators: {name} returns {column!r}, which is a column already; rename it")
-                if not isinstance(value, int | float | str):
-                    raise InputError(f"annotators: {column!r} of {name} must be a number or a string, is {value!r}")
-                found[column] = "string" if isinstance(value, str) else "float64"
+                found[column] = kind
         return found
 
     def annotate(self, text: str) -> dict[str, float | str]:
@@ -77,10 +73,12 @@ class Extensions:
         found: dict[str, float | str] = {}
         for annotator in self.annotators:
             try:
-                values = annotator(text)
-                found |= {name: value if isinstance(value, str) else float(value) for name, value in values.items()}
+                values = dict(annotator(text))
+                if _kinds(values) != _columns_of(annotator):
+                    raise ValueError(f"columns are {_kinds(values)}, not {_columns_of(annotator)}")
             except Exception as error:
                 raise ValueError(f"annotator {name_of(annotator)}: {type(error).__name__}: {error}") from error
+            found |= {name: value if isinstance(value, str) else float(value) for name, value in values.items()}
         return found
 
     def fingerprint(self, *, filters: bool) -> list[str]:
@@ -88,6 +86,23 @@ class Extensions:
         functions: list[Callable[..., Any]] = [*self.annotators, *(self.filters if filters else ())]
         readers = [f"{name} {_digest(reader)}" for name, reader in sorted(self.readers.items())]
         return [*map(_digest, functions), *readers]
+
+
+@functools.cache
+def _columns_of(annotator: Annotator) -> dict[str, str]:
+    """Its columns and their Arrow types."""
+    try:
+        return _kinds(dict(annotator(PROBE)))
+    except Exception as error:
+        what = f"{type(error).__name__}: {error}"
+        raise InputError(f"annotators: {name_of(annotator)} fails on {PROBE!r}: {what}") from error
+
+
+def _kinds(values: Mapping[str, Any]) -> dict[str, str]:
+    for column, value in values.items():
+        if not isinstance(value, numbers.Real | str):
+            raise TypeError(f"{column!r} must be a number or a string, is {value!r}")
+    return {column: "string" if isinstance(value, str) else "float64" for column, value in values.items()}
 
 
 def name_of(function: Callable[..., Any]) -> str:

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from altiplano.corpus.documents import LIGHT
+from altiplano.corpus.documents import LIGHT, Columns
 from altiplano.corpus.execution import files
 from altiplano.corpus.filters.heuristics import LANGUAGE_REASONS, uncertain
-from altiplano.corpus.filters.limits import Columns, limits_by_document, limits_of
+from altiplano.corpus.filters.limits import limits_by_document, limits_of
 from altiplano.inspect.curated_run import Curated, rows
 from altiplano.optional_imports import extra
 

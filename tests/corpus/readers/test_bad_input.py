@@ -105,7 +105,7 @@ def test_a_bomb_is_refused_in_bounded_memory(tmp_path, kind):
     path = tmp_path / f"a.jsonl.{kind}"
     path.write_bytes(compressed(kind, (bytes(2**20) for _ in range(300 if kind == "bz2" else 1024))))
     program = (
-        "import sys; from pathlib import Path; from altiplano.corpus.sources import jsonl\n"
+        "import sys; from pathlib import Path; from altiplano.corpus.readers import jsonl\n"
         "print([b.reason for b in jsonl.read(Path(sys.argv[1]), 'a')])"
     )
     said, peak = peak_of(program, path)
@@ -134,7 +134,7 @@ def test_a_line_without_end_is_skipped_in_bounded_memory(tmp_path):
         stream.seek(10**9, io.SEEK_CUR)
         stream.write(b'\n{"text": "last"}\n')
     program = (
-        "import sys; from pathlib import Path; from altiplano.corpus.sources import jsonl\n"
+        "import sys; from pathlib import Path; from altiplano.corpus.readers import jsonl\n"
         "for r in jsonl.read(Path(sys.argv[1]), 'a'): print(getattr(r, 'text', None) or r.reason)"
     )
     said, peak = peak_of(program, path)

@@ -3,7 +3,6 @@
 Of function words each language's most frequent ones: running text has some, lists and menus have none.
 """
 
-import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -36,11 +35,6 @@ def read_word_lists(paths: Mapping[str, Path]) -> dict[str, Listed]:
             for n in sorted({len(phrase) for phrase in phrases if 0 < len(phrase) <= LONGEST})
         }
     return lists
-
-
-def digests(paths: Mapping[str, Path]) -> dict[str, str]:
-    """SHA-256 of each list, for what a run was made from; raises InputError as ``read_word_lists``."""
-    return {language: hashlib.sha256(_content(language, path)).hexdigest() for language, path in paths.items()}
 
 
 def _content(language: str, path: Path) -> bytes:

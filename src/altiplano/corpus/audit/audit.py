@@ -15,7 +15,7 @@ from altiplano.corpus.documents import LIGHT, SAMPLE, Columns, DocumentShard, lo
 from altiplano.corpus.execution.base import Engine
 from altiplano.corpus.filters.heuristics import HEURISTICS, LANGUAGE_REASONS
 from altiplano.corpus.filters.limits import WEB_ONLY, GroupLimits, limits_of
-from altiplano.corpus.perplexity.ranks import Ranks
+from altiplano.corpus.perplexity.ranks import PerplexityRanks
 from altiplano.corpus.publish import FILTERED
 from altiplano.recipe.schema import CorpusConfig
 from altiplano.records import Audit, Thresholds
@@ -96,7 +96,7 @@ def audit(
     salt: str,
     corpus: CorpusConfig,
     groups: list[GroupLimits],
-    ranks: Mapping[str, Ranks],
+    ranks: Mapping[str, PerplexityRanks],
     steps: Path,
     engine: Engine,
 ) -> Audit:

@@ -21,7 +21,7 @@ EXCERPT = 500
 """Characters."""
 
 
-class Comparison(NamedTuple):
+class Threshold(NamedTuple):
     """A filter that compares numbers: each document's value and limit (NaN where it does not apply)."""
 
     values: NDArray[np.float64]
@@ -63,17 +63,17 @@ def samples(
 
 def _rule(
     reason: str, columns: Columns, corpus: CorpusConfig, limits: Callable[[str], NDArray[np.float64]]
-) -> Comparison | None:
+) -> Threshold | None:
     """The comparison behind a reason; None for one that compares no numbers. For code the limits of code count."""
     code = columns["domain"] == "code"
     if reason == "perplexity":
-        return Comparison(columns["perplexity"], _worst_kept(columns), True)
+        return Threshold(columns["perplexity"], _worst_kept(columns), True)
     if reason == "too short":
         whole = np.full(len(code), float(corpus.quality.min_characters))
-        return Comparison(columns["characters"].astype(np.float64), whole, False)
+        return Threshold(columns["characters"].astype(np.float64), whole, False)
     if reason == "language uncertain":
         least = np.where(code, np.nan, corpus.quality.min_language_score)
-        return Comparison(columns["language_score"].astype(np.float64), least, False)
+        return Threshold(columns["language_score"].astype(np.float64), least, False)
     prose = next((limit for limit in limits_of(corpus.quality.prose) if limit.reason == reason), None)
     of_code = next((limit for limit in limits_of(corpus.quality.code) if limit.reason == reason), None)
     limit = prose or of_code
@@ -82,7 +82,7 @@ def _rule(
     asked = limits(limit.column)
     if of_code:
         asked = np.where(code, of_code.general, asked)
-    return Comparison(columns[limit.column].astype(np.float64), asked, limit.largest)
+    return Threshold(columns[limit.column].astype(np.float64), asked, limit.largest)
 
 
 def _worst_kept(columns: Columns) -> NDArray[np.float64]:
@@ -94,14 +94,14 @@ def _worst_kept(columns: Columns) -> NDArray[np.float64]:
     return highest[number]
 
 
-def _borderline(rule: Comparison, keep: NDArray[np.bool_]) -> NDArray[np.int64]:
+def _borderline(rule: Threshold, keep: NDArray[np.bool_]) -> NDArray[np.int64]:
     """The kept documents whose values come nearest to their limits."""
     asked = np.flatnonzero(keep & ~np.isnan(rule.values) & ~np.isnan(rule.limits))
     distance = np.abs(rule.limits[asked] - rule.values[asked])
     return asked[np.argsort(distance, kind="stable")][:EXAMPLES]
 
 
-def _numbers(rule: Comparison | None, document: int) -> dict[str, float | None]:
+def _numbers(rule: Threshold | None, document: int) -> dict[str, float | None]:
     numbers = (rule.values[document], rule.limits[document]) if rule else (np.nan, np.nan)
     value, limit = (None if np.isnan(number) else round(float(number), 4) for number in numbers)
     return {"value": value, "limit": limit}

@@ -25,18 +25,18 @@ END = 0xFF
 
 
 def find_repeats(shards: list[DocumentShard], least: int, folder: Path, engine: Engine) -> dict[int, Path]:
-    """Per shard the file with its copied stretches: [stretches, 3] document, first byte, byte after the last."""
+    """Per shard the file with its copied substrings: [spans, 3] document, first byte, byte after the last."""
     tasks = batched(shards, PARTITION_BYTES)
     work = partial(_write, least=least, folder=folder)
     map_shards("repeated text", work, tasks, partial(_path, folder), lambda task: task.size, engine)
     return {shard.number: _path(folder, task) for task in tasks for shard in task.shards}
 
 
-def without(text: str, stretches: NDArray[np.int64]) -> str:
-    """The text without the stretches [stretches, 2] of its UTF-8 bytes, cut at whole characters."""
+def without(text: str, spans: NDArray[np.int64]) -> str:
+    """The text without the spans [spans, 2] of its UTF-8 bytes, cut at whole characters."""
     raw = text.encode()
     kept, at = [], 0
-    for begin, end in stretches.tolist():
+    for begin, end in spans.tolist():
         kept.append(raw[at:begin].decode("utf-8", "ignore"))
         at = end
     kept.append(raw[at:].decode("utf-8", "ignore"))
@@ -44,7 +44,7 @@ def without(text: str, stretches: NDArray[np.int64]) -> str:
 
 
 def repeats(raw: NDArray[np.uint8], least: int) -> NDArray[np.bool_]:
-    """Which bytes belong to a later copy of a stretch of at least ``least`` bytes that holds no END."""
+    """Which bytes belong to a later copy of a substring of at least ``least`` bytes that holds no END."""
     sort = extra("pydivsufsort")
     suffixes = sort.divsufsort(raw)
     common = sort.kasai(raw, suffixes)  # with the next suffix

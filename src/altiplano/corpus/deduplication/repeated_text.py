@@ -48,11 +48,11 @@ def _remove_lines(shard: DocumentShard, rewrite: Any, frequent: repeated_lines.F
 
 
 def _remove_substrings(shard: DocumentShard, rewrite: Any, found: dict[int, Path], folder: Path) -> None:
-    stretches = np.load(found[shard.number])
+    spans = np.load(found[shard.number])
 
     def change(number: int, row: dict[str, Any]) -> str:
-        low, high = np.searchsorted(stretches[:, 0], (number, number + 1))
-        return repeated_substrings.without(row["text"], stretches[low:high, 1:]) if high > low else row["text"]
+        low, high = np.searchsorted(spans[:, 0], (number, number + 1))
+        return repeated_substrings.without(row["text"], spans[low:high, 1:]) if high > low else row["text"]
 
     rewrite(shard, _path(folder, shard), change)
 

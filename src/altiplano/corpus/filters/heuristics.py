@@ -3,18 +3,15 @@
 Nothing here looks at a text: a threshold can be changed and judged without annotating again.
 """
 
-from collections.abc import Mapping
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
+from altiplano.corpus.documents import Columns
 from altiplano.corpus.filters import limits
 from altiplano.corpus.filters.limits import GroupLimits, limits_of
 from altiplano.recipe.quality import CodeLimits, ProseLimits
 from altiplano.recipe.schema import CorpusConfig
 
-Columns = Mapping[str, NDArray[Any]]
 Reasons = NDArray[np.object_]
 
 LANGUAGE_REASONS = ("language not wanted", "language uncertain")

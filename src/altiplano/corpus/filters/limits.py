@@ -5,17 +5,16 @@ taken from the distribution of trusted text: each is loosened until the share ``
 documents passes it, and never tightened, since the trusted text of a language may be of one kind only.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from altiplano.corpus.documents import Columns
 from altiplano.recipe.quality import ProseLimits, QualityConfig
 from altiplano.recipe.units import Section
-
-Columns = Mapping[str, NDArray[Any]]
 
 MIN_TRUSTED = 30
 """Trusted documents below which a group's limits are not taken from them."""

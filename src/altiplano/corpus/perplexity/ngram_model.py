@@ -111,8 +111,8 @@ def train(documents: list[U64], order: int, min_counts: tuple[int, ...] = (1,), 
             continue
         context = np.searchsorted(keys[k - 1], text.hashes[k][first[k]])
         total_by_context = np.bincount(context, counts[k], len(keys[k - 1]))
-        given_up = np.where(kept[k], discount, counts[k])  # a pruned n-gram gives up all it has
-        freed = np.bincount(context, given_up, len(keys[k - 1])) / np.maximum(total_by_context, 1)
+        removed = np.where(kept[k], discount, counts[k])  # the whole count of a pruned n-gram goes to the back-off
+        freed = np.bincount(context, removed, len(keys[k - 1])) / np.maximum(total_by_context, 1)
         backoff.append(np.where(total_by_context > 0, freed, 1.0))
         lower = probability[k - 1][np.searchsorted(keys[k - 1], text.hashes[k][first[k] + 1])]
         probability.append((counts[k] - discount) / total_by_context[context] + freed[context] * lower)

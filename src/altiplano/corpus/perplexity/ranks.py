@@ -21,7 +21,7 @@ NAMES = ["id", "domain", "language", "reason", "cluster", "perplexity"]
 
 
 @dataclass(frozen=True)
-class Ranks:
+class PerplexityRanks:
     """Perplexities of a domain × language: where head and middle end, and the largest that is kept."""
 
     head: float
@@ -31,19 +31,19 @@ class Ranks:
 
 def drop_worst(
     shards: list[DocumentShard], share: float, steps: Path, engine: Engine
-) -> tuple[list[DocumentShard], dict[str, Ranks]]:
+) -> tuple[list[DocumentShard], dict[str, PerplexityRanks]]:
     """The shards with ``bucket`` and the reason of the worst ``share``; and the ranks per domain × language."""
     ranks = perplexity_ranks(sample("perplexity ranks", shards, NAMES, steps / "perplexity-sample", engine), share)
     work = partial(_rank, ranks=ranks)
     return add_columns("perplexity filter", work, shards, steps / "perplexity-filter", engine), ranks
 
 
-def _rank(shard: DocumentShard, ranks: dict[str, Ranks]) -> Columns:
+def _rank(shard: DocumentShard, ranks: dict[str, PerplexityRanks]) -> Columns:
     columns = load_columns(shard, NAMES)
     return {"bucket": buckets(columns, ranks), "reason": worst_perplexity(columns, ranks)}
 
 
-def perplexity_ranks(columns: Mapping[str, NDArray[Any]], share: float) -> dict[str, Ranks]:
+def perplexity_ranks(columns: Mapping[str, NDArray[Any]], share: float) -> dict[str, PerplexityRanks]:
     """Per domain × language of a sample, from its survivors, one of each cluster; the worst ``share`` is dropped."""
     once = (columns["reason"] == "") & ~np.isnan(columns["perplexity"]) & (columns["cluster"] == columns["id"])
     names, values = group_names(columns)[once], columns["perplexity"][once]
@@ -53,11 +53,11 @@ def perplexity_ranks(columns: Mapping[str, NDArray[Any]], share: float) -> dict[
         dropped = int(share * len(counted))
         head, middle = np.quantile(counted, BUCKET_SHARES)
         largest = counted[len(counted) - dropped - 1] if dropped else np.inf
-        ranks[str(name)] = Ranks(float(head), float(middle), float(largest))
+        ranks[str(name)] = PerplexityRanks(float(head), float(middle), float(largest))
     return ranks
 
 
-def worst_perplexity(columns: Mapping[str, NDArray[Any]], ranks: Mapping[str, Ranks]) -> NDArray[np.object_]:
+def worst_perplexity(columns: Mapping[str, NDArray[Any]], ranks: Mapping[str, PerplexityRanks]) -> NDArray[np.object_]:
     """The reasons, with that of survivors above the largest perplexity of their domain × language."""
     reasons = columns["reason"].copy()
     largest = _of_group(columns, {name: rank.largest for name, rank in ranks.items()})
@@ -66,7 +66,7 @@ def worst_perplexity(columns: Mapping[str, NDArray[Any]], ranks: Mapping[str, Ra
     return reasons
 
 
-def buckets(columns: Mapping[str, NDArray[Any]], ranks: Mapping[str, Ranks]) -> NDArray[np.object_]:
+def buckets(columns: Mapping[str, NDArray[Any]], ranks: Mapping[str, PerplexityRanks]) -> NDArray[np.object_]:
     """``head``, ``middle`` or ``tail`` of its domain × language by perplexity; empty where there is no perplexity."""
     head = _of_group(columns, {name: rank.head for name, rank in ranks.items()})
     middle = _of_group(columns, {name: rank.middle for name, rank in ranks.items()})
