@@ -27,6 +27,11 @@ def digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def json_digest(value: Any) -> str:
+    """sha256, hexadecimal, of plain values, whatever the order of their keys."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
+
+
 def sync(path: Path) -> None:
     """Wait until a file's bytes, or a folder's names, are on the disk."""
     handle = os.open(path, os.O_RDONLY)
@@ -87,7 +92,7 @@ def try_read_json(path: Path) -> Any:
 def write_checked(path: Path, content: dict[str, Any]) -> None:
     """Publish ``content`` as JSON with a checksum of its own, so that no flipped bit in it decides anything."""
     plain = json.loads(json.dumps(content))  # as it will be read: names of numbers are strings
-    write_json(path, plain | {CHECKSUM: _checksum(plain)})
+    write_json(path, plain | {CHECKSUM: json_digest(plain)})
 
 
 def read_checked(path: Path) -> dict[str, Any]:
@@ -95,7 +100,7 @@ def read_checked(path: Path) -> dict[str, Any]:
     content = read_json(path)
     if not isinstance(content, dict) or CHECKSUM not in content:
         raise Damaged(f"{path.name} has no checksum of its own")
-    if content.pop(CHECKSUM) != _checksum(content):
+    if content.pop(CHECKSUM) != json_digest(content):
         raise Damaged(f"{path.name} has changed since it was written (checksum differs)")
     return content
 
@@ -133,7 +138,3 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
 def rewrite_lines(path: Path, lines: Iterable[str]) -> None:
     """Replace a JSON Lines file as a whole."""
     write_text(path, "".join(line + "\n" for line in lines))
-
-
-def _checksum(content: dict[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

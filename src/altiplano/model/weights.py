@@ -1,6 +1,5 @@
 """Hugging Face folders: weights as safetensors, ``config.json`` that transformers 4.57 and 5.x read alike."""
 
-import json
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -14,6 +13,7 @@ from torch import Tensor
 from altiplano.errors import InputError
 from altiplano.model.llama import Llama
 from altiplano.recipe.schema import ModelConfig, RopeScaling
+from altiplano.storage import read_json, write_json
 
 SHARD_BYTES = 5 * 10**9
 INDEX = "model.safetensors.index.json"
@@ -148,8 +148,7 @@ def stream_weights(sizes: ModelShape, load: Load, folder: Path, shard_bytes: int
         return [*files]
     total = sum(nbytes(*size) for size in sizes.values())
     index = {hugging_face_name(name): file for file, names in files.items() for name in names}
-    text = json.dumps({"metadata": {"total_size": total}, "weight_map": index}, indent=2, sort_keys=True)
-    (folder / INDEX).write_text(text + "\n")
+    write_json(folder / INDEX, {"metadata": {"total_size": total}, "weight_map": index}, indent=2)
     return [*files, INDEX]
 
 
@@ -166,7 +165,7 @@ def _files_to_read(folder: Path) -> list[Path]:
     if not index.exists():
         return sorted(folder.glob("*.safetensors"))
     try:
-        names = sorted(set(json.loads(index.read_text())["weight_map"].values()))
+        names = sorted(set(read_json(index)["weight_map"].values()))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{index} is damaged; restore the file or release the model again") from error
     missing = [name for name in names if not (folder / name).exists()]
@@ -184,8 +183,8 @@ def load_model(folder: Path, dtype: torch.dtype = torch.float32) -> Llama:
     if not config_file.exists():
         raise InputError(f"{folder} is not a model folder: config.json is missing")
     try:
-        shape = shape_from_config(json.loads(config_file.read_text()))
-    except (ValueError, KeyError, TypeError) as error:  # not JSON, a key missing, a shape that cannot be
+        shape = shape_from_config(read_json(config_file))
+    except (ValueError, KeyError, TypeError) as error:  # not JSON (Damaged), a key missing, a shape that cannot be
         problem = " ".join(str(error).split())[:200]
         raise InputError(f"{config_file} does not describe a Llama model: {problem}") from error
     with torch.device("meta"):

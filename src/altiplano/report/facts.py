@@ -4,8 +4,6 @@ Everything here is measured by the stages or given by the cluster file. What the
 ``stated``, and printed beside the measured value.
 """
 
-import hashlib
-import json
 import platform
 import subprocess
 from datetime import datetime
@@ -18,6 +16,7 @@ from altiplano.recipe.cluster import Cluster
 from altiplano.recipe.schema import Recipe
 from altiplano.records import RunFacts, TrainingSummary
 from altiplano.records.run_records import Records
+from altiplano.storage import json_digest
 from altiplano.version import __version__
 
 
@@ -127,8 +126,7 @@ def training_seconds(records: Records) -> float | None:
 
 def recipe_hash(recipe: Recipe) -> str:
     """sha256 of the recipe's values, whatever the order and spelling in the file."""
-    text = json.dumps(recipe.model_dump(mode="json"), sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()
+    return json_digest(recipe.model_dump(mode="json"))
 
 
 def _stated(recipe: Recipe | None) -> dict[str, Any]:

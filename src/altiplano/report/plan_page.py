@@ -25,6 +25,7 @@ from altiplano.report.charts.lines import Line, line_chart
 from altiplano.report.charts.plan_charts import Part, Point, point_chart, stacked_chart, timeline_chart, waterfall_chart
 from altiplano.report.run_page import HERE as REPORT
 from altiplano.report.run_page import Headline
+from altiplano.storage import write_text
 from altiplano.version import __version__
 
 HERE = Path(__file__).parent
@@ -34,9 +35,7 @@ REST = "logits, buffers"
 
 def write_page(plan: Plan, path: Path) -> None:
     """Write the page to ``path``."""
-    temporary = path.with_name(f".{path.name}.tmp")
-    temporary.write_text(render(plan), encoding="utf-8")
-    temporary.replace(path)
+    write_text(path, render(plan))
 
 
 def render(plan: Plan) -> str:

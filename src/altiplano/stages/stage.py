@@ -5,8 +5,6 @@ named by the fingerprint of everything that determines its result. When it retur
 synced to disk and the folder is renamed into place.
 """
 
-import hashlib
-import json
 import os
 import platform
 import resource
@@ -26,7 +24,7 @@ from altiplano.recipe.layout import Layout
 from altiplano.recipe.schema import Recipe
 from altiplano.records import StageManifest, StageMeasurements
 from altiplano.stages.resume import begin, wait_until_begun
-from altiplano.storage import Damaged, digest, remove_temporaries, sync
+from altiplano.storage import Damaged, digest, json_digest, remove_temporaries, sync
 from altiplano.training.callbacks import Custom
 from altiplano.version import __version__
 
@@ -111,11 +109,11 @@ class Outcome:
 def run_stage(stage: Stage, context: Context, *, force: bool = False, begin_again: bool = False) -> Outcome:
     """Run ``stage`` unless its published folder is what it would compute. Sets the context's folder and inputs.
 
-    ``again``: compute it even then. ``anew``: leave unfinished work that was begun with other settings, and begin.
+    ``force``: compute it even then. ``begin_again``: leave unfinished work that was begun with other settings, and begin.
     """
     workspace = context.workspace
     wanted = _wanted(stage, context, force=force)
-    fingerprint = _hash(wanted)
+    fingerprint = json_digest(wanted)
     # Computed again it is moved aside, so only then does it not matter what it was.
     published = None if force else up_to_date(stage, context)
     if published is not None:
@@ -159,7 +157,7 @@ def run_stage(stage: Stage, context: Context, *, force: bool = False, begin_agai
 def up_to_date(stage: Stage, context: Context) -> StageManifest | None:
     """The manifest of the published result, if that is what the stage would compute."""
     published = _manifest_of(context.workspace, stage.name)
-    wanted = published and _hash(_wanted(stage, context))
+    wanted = published and json_digest(_wanted(stage, context))
     return published if published and published.fingerprint == wanted else None
 
 
@@ -250,7 +248,7 @@ def _describe(
     records = {name: files.pop(name) for name in list(files) if name.startswith(result.records)}
     determined = wanted | {"outputs": files, "counts": result.counts, "passed": result.passed}
     return StageManifest(
-        **determined, hash=_hash(determined), fingerprint=fingerprint, records=records, measured=measured
+        **determined, hash=json_digest(determined), fingerprint=fingerprint, records=records, measured=measured
     )
 
 
@@ -280,10 +278,6 @@ def _publish(folder: Path, workspace: Path, name: str, manifest: StageManifest, 
         final.rename(next(place for place in places if not place.exists()))
     folder.rename(final)
     sync(workspace)
-
-
-def _hash(value: Any) -> str:
-    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 
 def _reset_peak_memory() -> int:

@@ -5,8 +5,6 @@ The state of the data is one integer, the number of samples taken, and ``Trainin
 Batches made ready by a thread while the step before them computes, so that training does not wait for its data.
 """
 
-import hashlib
-import json
 import queue
 import threading
 from collections.abc import Iterable, Sequence
@@ -22,6 +20,7 @@ from altiplano.errors import InputError
 from altiplano.recipe.batch import MixturePhase
 from altiplano.recipe.units import human
 from altiplano.records import SourceShare
+from altiplano.storage import json_digest
 from altiplano.tokens.mixture import Mixture, sample_windows
 from altiplano.tokens.shards import Shard
 
@@ -100,7 +99,7 @@ class TrainingData:
             "seed": seed,
             "mixture": [phase.model_dump() for phase in mixture],
         }
-        self.fingerprint = hashlib.sha256(json.dumps(order, sort_keys=True).encode()).hexdigest()
+        self.fingerprint = json_digest(order)
         """Changes when any sample could: other tokens, sequence length, seed or mixture."""
         self._chunk = (-1, np.empty(0, np.int64))
 

@@ -14,7 +14,7 @@ import signal
 import sys
 import time
 import traceback
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +48,19 @@ class Ending:
     rank: int | None = None
     traceback: str = ""
     detected: float = 0.0
+
+
+@dataclass(frozen=True)
+class Failure:
+    """What a rank says of its end before it ends."""
+
+    rank: int
+    code: int
+    what: str
+    time: float
+    lost_peer: bool
+    """It failed because another one went away."""
+    traceback: str
 
 
 class Supervisor:
@@ -123,13 +136,13 @@ class Supervisor:
         reports = _read_reports(reader)
         return self._judge(first, codes, reports)
 
-    def _judge(self, first: Ending | None, codes: dict[int, int], reports: list[dict[str, Any]]) -> Ending:
+    def _judge(self, first: Ending | None, codes: dict[int, int], reports: list[Failure]) -> Ending:
         """The cause among what every rank said: ranks that only lost their peers are not it."""
         for code in (BAD_INPUT, FAILED, INTERRUPTED):
             for report in reports:
-                if report["code"] == code:
-                    if report["what"]:
-                        print(f"altiplano: {report['what']}", file=sys.stderr)
+                if report.code == code:
+                    if report.what:
+                        print(f"altiplano: {report.what}", file=sys.stderr)
                     return Ending(code)
         if first is not None:
             return first
@@ -137,12 +150,12 @@ class Supervisor:
             if STOPPED in codes.values() and not self.asked_to_stop and signal.SIGINT not in signal.sigpending():
                 return Ending(STOPPED, "stopped", "a rank was asked to stop (SIGTERM) and all saved", None)
             return Ending(DONE)
-        reports.sort(key=lambda report: (report["lost_peer"], report["time"]))
+        reports.sort(key=lambda report: (report.lost_peer, report.time))
         if not reports:
             return Ending(FAULT, "exception", f"ranks ended with exit codes {sorted(codes.values())}")
         cause = reports[0]
-        what = cause["what"] if cause["what"].startswith("silent") else f"rank {cause['rank']}: {cause['what']}"
-        return Ending(FAULT, "exception", what, cause["rank"], cause["traceback"])
+        what = cause.what if cause.what.startswith("silent") else f"rank {cause.rank}: {cause.what}"
+        return Ending(FAULT, "exception", what, cause.rank, cause.traceback)
 
     def _hang(self, job: Job, asleep: float) -> Ending | None:
         """A rank without a sign of life for too long."""
@@ -174,9 +187,9 @@ def rank_main(job: Job, writer: int) -> int:
     rank = int(os.environ["RANK"])
 
     def report_failure(code: int, what: str, lost_peer: bool = False, trace: str = "") -> int:
-        report = {"rank": rank, "code": code, "what": what[:500], "time": time.time(), "lost_peer": lost_peer}
+        report = Failure(rank, code, what[:500], time.time(), lost_peer, trace[-2000:])
         # One write of less than PIPE_BUF bytes is never mixed with another's.
-        os.write(writer, json.dumps(report | {"traceback": trace[-2000:]}).encode() + b"\n")
+        os.write(writer, json.dumps(asdict(report)).encode() + b"\n")
         return code
 
     try:
@@ -220,7 +233,7 @@ def out_of_memory_kills() -> int:
         return 0
 
 
-def _read_reports(reader: int) -> list[dict[str, Any]]:
+def _read_reports(reader: int) -> list[Failure]:
     raw = b""
     try:
         while part := os.read(reader, 65536):
@@ -229,7 +242,7 @@ def _read_reports(reader: int) -> list[dict[str, Any]]:
         pass
     finally:
         os.close(reader)
-    return [json.loads(line) for line in raw.splitlines()]
+    return [Failure(**json.loads(line)) for line in raw.splitlines()]
 
 
 def newest_step(job: Job) -> int:
