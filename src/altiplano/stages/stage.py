@@ -5,6 +5,7 @@ named by the fingerprint of everything that determines its result. When it retur
 synced to disk and the folder is renamed into place.
 """
 
+import hashlib
 import os
 import platform
 import resource
@@ -109,7 +110,8 @@ class Outcome:
 def run_stage(stage: Stage, context: Context, *, force: bool = False, begin_again: bool = False) -> Outcome:
     """Run ``stage`` unless its published folder is what it would compute. Sets the context's folder and inputs.
 
-    ``force``: compute it even then. ``begin_again``: leave unfinished work that was begun with other settings, and begin.
+    ``force``: compute it even then. ``begin_again``: leave unfinished work that was begun with other settings, and
+    begin.
     """
     workspace = context.workspace
     wanted = _wanted(stage, context, force=force)
