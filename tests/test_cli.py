@@ -11,6 +11,9 @@ from altiplano.cli import STAGES, parser, run
 COMMANDS = ["run", *STAGES, "recipe", "plan", "rehearse", "launch", "inspect", "report", "generate", "serve", "doctor"]
 
 
+BAD_FORMAT = 'corpus.sources=[{name="a",domain="web",format="wrc",path="x"}]'
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_help_has_a_purpose_and_an_example(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
@@ -35,6 +38,16 @@ def test_help_has_a_purpose_and_an_example(command: str, capsys: pytest.CaptureF
         (["report", "nowhere"], "nowhere is not a run's folder"),
         (["generate", "nowhere", "a prompt"], "config.json is missing"),
         (["serve", "nowhere"], "config.json is missing"),
+        (
+            ["recipe", "validate", "quickstart", "--set", BAD_FORMAT],
+                "recipe",
+                "validate",
+                "quickstart",
+                "--set",
+                'corpus.sources=[{name="a",domain="web",format="wrc",path="x"}]',
+            ],
+            "corpus.sources 'a': format must be warc,",
+        ),
         (["run", "quickstart", "--again"], "--again is now called --force"),
         (["train", "quickstart", "--view=wandb"], "--view is now called --log-to"),
     ],

@@ -4,6 +4,7 @@ import argparse
 import json
 
 from altiplano.cli.common import Commands, add_cluster, add_command, add_recipe, read_inputs
+from altiplano.recipe.load import check_formats
 
 
 def add(commands: Commands) -> None:
@@ -24,6 +25,7 @@ def add(commands: Commands) -> None:
 def run(options: argparse.Namespace) -> int:
     recipe, _, layout = read_inputs(options)
     if options.action == "validate":
+        check_formats(recipe.corpus, readers=())
         from altiplano.planning.model_size import parameters
         from altiplano.recipe.units import human
 

@@ -38,10 +38,11 @@ from altiplano.corpus.perplexity.scoring import score
 from altiplano.corpus.pii.detect import salt_of
 from altiplano.corpus.publish import part_path, publish_documents
 from altiplano.corpus.readers.listing import ShardTask, inputs, plan
-from altiplano.corpus.readers.read import Reader, check_formats
+from altiplano.corpus.readers.read import Reader
 from altiplano.corpus.splits.split import split
 from altiplano.errors import InputError
 from altiplano.optional_imports import require
+from altiplano.recipe.load import check_formats
 from altiplano.recipe.schema import CorpusConfig
 from altiplano.recipe.units import human_bytes
 from altiplano.records import Audit

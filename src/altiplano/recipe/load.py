@@ -2,7 +2,7 @@
 
 import difflib
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import UnionType
 from typing import Any, TypeVar, Union, get_args, get_origin
@@ -12,7 +12,7 @@ from pydantic_core import ErrorDetails
 
 from altiplano.errors import InputError
 from altiplano.recipe.cluster import Cluster
-from altiplano.recipe.schema import Recipe
+from altiplano.recipe.schema import CorpusConfig, Recipe
 
 Document = TypeVar("Document", bound=BaseModel)
 
@@ -71,6 +71,22 @@ def load_recipe(name: str | Path, overrides: Sequence[str] | Mapping[str, Any] =
         for override in overrides:
             _apply(values, override)
     return _check(Recipe, values, str(path))
+
+
+FORMATS = ("warc", "latex", "jats", "mediawiki", "jsonl", "parquet", "text", "code", "python")
+"""Of raw files, that the package reads itself (``corpus.sources.format``)."""
+
+
+def check_formats(corpus: CorpusConfig, readers: Collection[str]) -> None:
+    """Raise InputError for a source whose format neither we nor the caller's ``readers`` can read."""
+    if taken := sorted(set(readers) & set(FORMATS)):
+        raise InputError(f"readers: {taken[0]!r} is a built-in format; give your reader another name")
+    for source in corpus.sources:
+        if source.format not in (*FORMATS, *readers):
+            raise InputError(
+                f"corpus.sources {source.name!r}: format must be {', '.join(FORMATS[:-1])} or {FORMATS[-1]}, "
+                f"or that of a reader given to curate() in Python, not {source.format!r}"
+            )
 
 
 def load_cluster(name: str) -> Cluster:

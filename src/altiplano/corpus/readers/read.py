@@ -1,6 +1,6 @@
 """A shard task's raw documents, whatever their format."""
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -19,8 +19,6 @@ from altiplano.corpus.readers import (
 from altiplano.corpus.readers.listing import ShardTask
 from altiplano.corpus.readers.opening import File, join
 from altiplano.corpus.readers.raw import BadRecord, RawDocument, left_out
-from altiplano.errors import InputError
-from altiplano.recipe.schema import CorpusConfig
 
 Reader = Callable[[Any], Iterable[RawDocument | BadRecord]]
 """From the path of a local file, or an object with ``open`` and ``name`` for a remote one, to its records. Their
@@ -36,20 +34,6 @@ READERS = {
     "text": text.read,
 }
 """By format; the readers of ``python`` and ``code`` take other arguments."""
-
-FORMATS = (*READERS, "code", "python")
-
-
-def check_formats(corpus: CorpusConfig, readers: Collection[str]) -> None:
-    """Raise InputError for a source whose format neither we nor the caller's ``readers`` can read."""
-    if taken := sorted(set(readers) & set(FORMATS)):
-        raise InputError(f"readers: {taken[0]!r} is a built-in format; give your reader another name")
-    for source in corpus.sources:
-        if source.format not in (*FORMATS, *readers):
-            raise InputError(
-                f"corpus.sources {source.name!r}: format must be {', '.join(FORMATS[:-1])} or {FORMATS[-1]}, "
-                f"or that of a reader given to curate() in Python, not {source.format!r}"
-            )
 
 
 def read(task: ShardTask, readers: Mapping[str, Reader] | None = None) -> Iterator[RawDocument | BadRecord]:
