@@ -1,4 +1,4 @@
-"""A made-up run with every record of docs/reference/file-formats.md: small numbers, real files, a real tiny model."""
+"""A made-up run with every record of docs/reference/file-formats.md: small numbers, real files, a tiny model."""
 
 import hashlib
 import json
