@@ -355,7 +355,9 @@ def python_api() -> str:
         "typed (`py.typed`).",
     ]
     found = []
-    for name in getattr(altiplano, "__all__", ()):
+    for name in sorted(
+        getattr(altiplano, "__all__", ()), key=lambda name: (name[0].isupper(), name)
+    ):  # functions first
         if name.startswith("__"):
             continue
         try:
