@@ -2,7 +2,7 @@
 
 Ranks are killed at random moments, on average every ``--every`` seconds. What a save, its writing, a restart and an
 interval between saves take is measured in the run itself; ``planning.reliability.ettr`` says from them, and from
-how often ranks were killed, which share of the time must have gone forward. Exits 1 when that is over five points off.
+how often ranks were killed, which share of the time must have been productive. Exits 1 when that is over five points off.
 """
 
 import argparse

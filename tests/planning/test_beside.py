@@ -54,6 +54,6 @@ def test_the_report_prints_both() -> None:
     assert rows["Tokens per second"] == "20,000; planned 21,000 (+5%)"
     assert rows["Memory of the fullest process"] == "1.0 GiB; planned 1.1 GiB (+10%)"
     forward = "71.0%; planned 100.0% with rolling checkpoints; 73.0% expected of the faults that came"
-    assert rows["Share of the time that went forward"] == forward
+    assert rows["Share of the time that was productive"] == forward
     older = {"planned_tokens_per_second": 21_000.0}  # a key of released models that this version has not got
     assert RunFacts.model_validate(json.loads(json.dumps(facts.as_json() | older))) == facts

@@ -22,7 +22,7 @@ def test_the_page_has_all_charts(tmp_path: Path, capsys: pytest.CaptureFixture[s
         "Layouts",
         "A step, by what it is spent on",
         "The pipeline",
-        "Time that goes forward",
+        "Productive time",
         "Days of training",
     ):
         assert title in text, title

@@ -31,13 +31,13 @@ def add(commands: Commands) -> None:
     )
     look.add_argument("--document", type=int, metavar="N", help="with --tokens SHARD: the tokens of document N, from 0")
     look.add_argument("--full", action="store_true", help="the whole text, all tokens")
-    look.add_argument("--json", action="store_true", help="print JSON (docs/inspect.md)")
+    look.add_argument("--json", action="store_true", help="print JSON (docs/guides/inspect.md)")
 
 
 def run(options: argparse.Namespace) -> int:
     from altiplano.optional_imports import require
 
-    require("altiplano inspect")  # it measures texts as curation did, so that its rooms import the same libraries
+    require("altiplano inspect")  # it measures texts as curation did, with the same libraries
     from altiplano.inspect import Question, Wanted, inspect
 
     wanted = Wanted(options.reason, options.language, options.domain, options.kept, options.contains)

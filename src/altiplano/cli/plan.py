@@ -29,7 +29,7 @@ def add(commands: Commands) -> None:
         help="software to plan for: nvidia-nemo, meta-llama3, torchtitan-bf16, altiplano, …",
     )
     plan.add_argument("--precision", default="", metavar="P", help="bf16, fp8 or fp32 (default: the recipe's)")
-    plan.add_argument("--json", action="store_true", help="print JSON (docs/plan.md has its keys)")
+    plan.add_argument("--json", action="store_true", help="print JSON (docs/reference/json-output.md has its keys)")
     plan.add_argument("--html", type=Path, metavar="FILE", help="write a page with charts, too")
     plan.add_argument("--what-if", metavar="gpus=N,M", help="plan for these numbers of devices, too")
     plan.add_argument("--compare", metavar="RECIPE2", help="plan another recipe beside it")

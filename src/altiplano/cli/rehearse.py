@@ -18,7 +18,9 @@ def add(commands: Commands) -> None:
     )
     add_recipe(rehearsal)
     add_cluster(rehearsal)
-    rehearsal.add_argument("--json", action="store_true", help="print JSON (docs/rehearse.md has its keys)")
+    rehearsal.add_argument(
+        "--json", action="store_true", help="print JSON (docs/reference/json-output.md has its keys)"
+    )
 
 
 def run(options: argparse.Namespace) -> int:

@@ -5,7 +5,7 @@ the two unchanged. Nothing here knows of devices or parallelism; ``altiplano.par
 
 RMSNorm (Zhang and Sennrich 2019): x / √(mean(x²) + ε) · weight over the last dimension.
 
-Initial weights that depend only on the seed and a parameter's name, never on how the model is spread.
+Initial weights that depend only on the seed and a parameter's name, never on how the model is parallelized.
 """
 
 import hashlib

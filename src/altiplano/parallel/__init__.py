@@ -1,1 +1,1 @@
-"""The device mesh, and one file for each way to spread the model over it."""
+"""The device mesh, and one file for each kind of parallelism."""

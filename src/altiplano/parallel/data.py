@@ -1,6 +1,6 @@
 """Fully sharded data parallelism (FSDP2, ZeRO-3): each rank keeps its share of weights, gradients and moments.
 
-With replicas (hybrid sharding, HSDP) the shares are spread over a group of ranks, and the groups are copies of each
+With replicas (hybrid sharding, HSDP) parameters are sharded over a group of ranks, and the groups are copies of each
 other that add up their gradients. It also carries mixed precision: float32 master weights, gathered and multiplied in
 bfloat16, gradients reduced in float32.
 """

@@ -1,4 +1,4 @@
-"""A model spread over the mesh, in the one visible order:
+"""A model parallelized over the mesh, in one visible order:
 cut → tensors → context → recomputation → compilation → data → weights → pipeline."""
 
 from collections.abc import Iterable

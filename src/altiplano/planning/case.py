@@ -1,4 +1,4 @@
-"""One training step to predict: a model's shape, its batch, and how they are spread over devices."""
+"""One training step to predict: a model's shape, its batch, and how they are parallelized."""
 
 import math
 from dataclasses import dataclass, replace

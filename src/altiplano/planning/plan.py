@@ -103,7 +103,7 @@ class Plan:
 
     @cached_property
     def tiered(self) -> tuple[int, float]:
-        """With checkpoints in memory, too: after how many steps each, which loses least, and what goes forward then."""
+        """With checkpoints in memory, too: after how many steps each, which loses least, and what share of the time is productive then."""
         mean, steps = self.reliability.failure_seconds, self.best_steps
         slow = Tier(steps * self.seconds, self.reliability.save_seconds, self.reliability.repair_seconds)
 
@@ -122,7 +122,7 @@ class Plan:
         return 0.0 if math.isinf(mean) else self.training_seconds / max(self.ettr, 1e-9) / mean
 
     def bill(self, share: float = 1.0) -> Bill:
-        """Of the run when ``share`` of the time goes forward; 1: without failures and checkpoints."""
+        """Of the run when ``share`` of the time is productive; 1: without failures and checkpoints."""
         operation, cluster = self.cluster.operation, self.cluster
         country = cluster.country or self.recipe.disclosure.country
         return bill(

@@ -1,4 +1,4 @@
-"""Failures, checkpoints, and the share of time that training goes forward (expected training-time ratio, ETTR).
+"""Failures, checkpoints, and the share of time that is productive (expected training-time ratio, ETTR).
 
 Failures come at a constant rate. A segment is ``interval`` seconds of work and a save that training waits for; a
 failure costs what was done since the last save, and a restart, which may fail, too. The exact renewal formula is

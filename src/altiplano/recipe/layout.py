@@ -1,4 +1,4 @@
-"""How a model is spread over devices. A layout never changes the mathematics, so it is never part of a recipe."""
+"""How a model is parallelized over devices. A layout never changes the mathematics, so it is never part of a recipe."""
 
 import math
 import re

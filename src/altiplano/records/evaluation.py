@@ -26,7 +26,7 @@ class GroupScores(TextScores):
 
 
 class TrainGap(Record):
-    """Bits per byte of held-out minus training text: how far a model has learnt its training text by heart."""
+    """Bits per byte of held-out minus training text: how far a model has memorised its training text."""
 
     train: float = Field(description="Bits per byte of training text")
     heldout: float = Field(description="Bits per byte of held-out text")
@@ -176,7 +176,7 @@ class AttackResult(Record):
     what: str = Field(description="What counts as a success")
     n: int = Field(description="Attacks")
     model: HitRate = Field(description="Of the model")
-    controls: list[ControlRate] = Field(description="Of what cannot have learnt anything by heart or on purpose")
+    controls: list[ControlRate] = Field(description="Of responders that cannot have memorised anything")
     excess: float = Field(description="The model's rate minus that of the best control")
     excess_low: float = Field(description="Lower end of its interval")
     excess_high: float = Field(description="Upper end of its interval")

@@ -12,7 +12,7 @@ class PlannedRun(Record):
 
     tokens_per_second: float = Field(description="Of all devices together")
     memory_bytes: float = Field(description="Of the fullest device")
-    forward: float = Field(description="Share of the time that goes forward, with failures as the cluster has them")
+    forward: float = Field(description="Share of the productive time, with failures as the cluster has them")
 
 
 class Grid(Record):

@@ -1,4 +1,4 @@
-"""Does the model say its training text by heart? Every measure is also taken on held-out text, which it never saw."""
+"""Does the model reproduce training text verbatim? Every measure is also taken on held-out text, which it never saw."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""Who answers a prompt: the model, and three controls that cannot have learnt anything by heart or on purpose."""
+"""Who answers a prompt: the model, and three controls that cannot have memorised anything."""
 
 from collections.abc import Sequence
 from itertools import pairwise

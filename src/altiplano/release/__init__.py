@@ -1,1 +1,1 @@
-"""What leaves the house: the model folder, its card, the report."""
+"""What is published: the model folder, its card, generations."""

@@ -17,7 +17,7 @@ def write_samples(folder: Path, tokenize: Path, seed: int) -> list[Generation]:
     """Continue held-out openings with the model in ``folder``, at its calibrated temperature.
 
     Held-out text was never trained on, so the model cannot have
-    learnt the answers by heart; personal data was removed from it if the recipe says so.
+    memorised the answers; personal data was removed from it if the recipe says so.
     """
     served = load_language_model(folder)
     shards = sorted(read_shards(tokenize, "heldout"), key=lambda shard: -shard.tokens)[:GROUPS]

@@ -37,7 +37,7 @@ def fact_rows(facts: RunFacts) -> list[FactRow]:
         FactRow("Restarts", number(facts.restarts)),
         FactRow("Tokens per second, measured and planned", _speed(facts)),
         FactRow("Memory of the fullest process, measured and planned", _memory(facts)),
-        FactRow("Share of the time that went forward, measured and planned", _forward(facts)),
+        FactRow("Share of the time that was productive, measured and planned", _forward(facts)),
         FactRow("Model FLOPs utilisation", percent(facts.mfu)),
         FactRow("FLOPs per training token", flops(facts.flops_per_token)),
         FactRow("Peak of one device", _peak(facts)),

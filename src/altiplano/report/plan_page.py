@@ -96,7 +96,7 @@ def headlines(plan: Plan) -> list[Headline]:
             "energy", energy(bill.kwh_site), f"{energy(bill.kwh_chips)} in the chips; {bill.kg_site / 1e3:,.0f} t CO2"
         ),
         Headline(
-            "goes forward",
+            "productive time",
             f"{plan.ettr:.1%}",
             f"with a checkpoint every {plan.interval_steps:,} steps; every {plan.best_steps:,}: {plan.best_ettr:.1%}",
         ),
@@ -175,8 +175,8 @@ def interval_figure(plan: Plan) -> list[Figure]:
         (plan.best_steps * plan.seconds / 3600, f"best: {plan.best_steps}"),
         (plan.interval_steps * plan.seconds / 3600, f"recipe: {plan.interval_steps:,}"),
     ]
-    chart = line_chart("Time that goes forward", [line], x_label="hours of training between checkpoints", marks=marks)
-    return figure("Time that goes forward", "%", chart)
+    chart = line_chart("Productive time", [line], x_label="hours of training between checkpoints", marks=marks)
+    return figure("Productive time", "%", chart)
 
 
 def devices_figure(plan: Plan) -> list[Figure]:

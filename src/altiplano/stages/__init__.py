@@ -1,1 +1,1 @@
-"""The stages of a run, in order. Each glues rooms together and is nothing but glue."""
+"""The stages of a run, in order: each calls other packages and writes what they return."""

@@ -23,7 +23,7 @@ from altiplano.corpus.words import U64, characters, tables, word_hashes, words_o
 COLUMNS = (
     *LINE_COLUMNS, *WORD_COLUMNS, "stop_words", "braces", "boilerplate", "lorem_ipsum", "listed_words",
 )  # fmt: skip
-"""Columns of 32-bit floats, described in ``docs/curate.md``."""
+"""Columns of 32-bit floats, described in ``docs/reference/annotations.md``."""
 
 BOILERPLATE = re.compile(
     r"terms of (?:use|service)|privacy policy|cookie policy|uses? (?:of )?cookies|accept (?:all )?cookies"

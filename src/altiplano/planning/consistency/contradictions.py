@@ -190,7 +190,7 @@ def failures(plan: Plan, claims: Claims) -> Iterator[Finding]:
         f"a checkpoint every {claims.interval_steps:,} steps is one in {span(interval / 86400)} ({human(tokens)} "
         f"tokens at stake), and {plan.devices:,} devices run {span(mean / 86400)} between failures: "
         f"{window_survives(interval, plan.reliability):.0%} of the windows end without one, and {plan.ettr:.0%} of the "
-        f"time goes forward; {plan.best_steps} steps ({span(plan.best_steps * plan.seconds / 86400)}) make it "
+        f"time is productive; {plan.best_steps} steps ({span(plan.best_steps * plan.seconds / 86400)}) make it "
         f"{plan.best_ettr:.1%}"
     )
     yield Finding(

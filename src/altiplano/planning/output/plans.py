@@ -77,7 +77,7 @@ def side_by_side(columns: list[Column]) -> str:
         row("device-hours", lambda plan: f"{plan.bill(plan.ettr).device_hours:,.0f}"),
         row("cost", lambda plan: f"${plan.bill(plan.ettr).dollars:,.0f}"),
         row("failures", lambda plan: f"{plan.failures:,.0f}"),
-        row("goes forward", lambda plan: f"{plan.ettr:.1%}"),
+        row("productive time", lambda plan: f"{plan.ettr:.1%}"),
         row("best interval", lambda plan: f"{plan.best_steps:,} steps"),
         row("time with it", lambda plan: span(plan.bill(plan.best_ettr).days)),
     ]

@@ -92,7 +92,7 @@ def _costs(plan: Plan) -> str:
 def _failures(plan: Plan) -> str:
     return (
         f"one in {span(plan.reliability.failure_seconds / 86400)}, about {plan.failures:,.0f} in all; "
-        f"{plan.ettr:.1%} of the time goes forward"
+        f"{plan.ettr:.1%} of the time is productive"
     )
 
 

@@ -109,7 +109,7 @@ LOOK_SECONDS = 5.0
 
 
 class Watchdog(threading.Thread):
-    """Looks at the heartbeats in ``beats`` until ``stop``; records what it finds in ``folder``."""
+    """Looks at the heartbeats in ``heartbeats`` until ``stop``; records what it finds in ``folder``."""
 
     def __init__(self, heartbeats: Path, folder: Path, limit: float):
         """``limit`` is the shortest time without a sign of life that is a hang."""
