@@ -7,8 +7,9 @@ DEV := .venv/ready-for-development
 DOCS := .venv/ready-for-docs
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt
 # Tests that start processes, train for long, or read a large corpus are not in the fast selection.
-FAST := $(addprefix --ignore=tests/, distributed faults launch rehearsal stages corpus inference inspect release training \
-	planning/test_counts.py tokens/test_long_pieces.py test_examples.py test_printed_commands.py test_wheel.py)
+FAST := $(addprefix --ignore=tests/, distributed faults launch rehearsal stages corpus inference inspect release report \
+	training planning/test_counts.py tokens/test_long_pieces.py test_examples.py test_library.py \
+	test_printed_commands.py test_wheel.py)
 
 .PHONY: help run test test-fast test-slow contract soak benchmark rehearse slurm lint docs clean
 

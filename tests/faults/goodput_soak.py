@@ -2,7 +2,8 @@
 
 Ranks are killed at random moments, on average every ``--every`` seconds. What a save, its writing, a restart and an
 interval between saves take is measured in the run itself; ``planning.reliability.ettr`` says from them, and from
-how often ranks were killed, which share of the time must have been productive. Exits 1 when that is over five points off.
+how often ranks were killed, which share of the time must have been productive. Exits 1 when that is over five points
+off.
 """
 
 import argparse
@@ -75,7 +76,9 @@ def judge(events: list[dict[str, Any]]) -> int:
         f"a save every {found['interval_seconds']:.2f} s of work stops training for "
         f"{1000 * found['save_seconds']:.0f} ms and counts {1000 * found['write_seconds']:.0f} ms later"
     )
-    print(f"went forward: measured {forward:.1f}%, formula {expected:.1f}%, {abs(forward - expected):.1f} points apart")
+    print(
+        f"productive time: measured {forward:.1f}%, formula {expected:.1f}%, {abs(forward - expected):.1f} points apart"
+    )
     passed = found.faults >= FEWEST and abs(forward - expected) <= POINTS
     print(json.dumps({"passed": passed, **found}))
     return 0 if passed else 1

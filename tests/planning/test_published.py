@@ -92,7 +92,7 @@ def test_the_anchor() -> None:
 
 
 def test_device_hours_of_llama_405b() -> None:
-    """30.84M (model card): 15.6T tokens at 16,384 GPUs' speed, of which more than 90 % went forward (section 3.3.4)."""
+    """30.84M (model card): 15.6T tokens at 16,384 GPUs' speed, over 90 % of it productive (section 3.3.4)."""
     (run,) = [
         run
         for run in RUNS

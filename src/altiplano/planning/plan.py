@@ -103,7 +103,7 @@ class Plan:
 
     @cached_property
     def tiered(self) -> tuple[int, float]:
-        """With checkpoints in memory, too: after how many steps each, which loses least, and what share of the time is productive then."""
+        """With checkpoints in memory, too: the interval in steps that loses least, and the productive share of time."""
         mean, steps = self.reliability.failure_seconds, self.best_steps
         slow = Tier(steps * self.seconds, self.reliability.save_seconds, self.reliability.repair_seconds)
 

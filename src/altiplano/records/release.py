@@ -74,7 +74,7 @@ class RunFacts(FileRecord):
         default=None, description="Of the fullest process of training: allocated on a GPU, resident on a CPU"
     )
     forward: float | None = Field(
-        default=None, description="Share of training's wall-clock that went forward, but for the first start"
+        default=None, description="Share of training's wall-clock that was productive, but for the first start"
     )
     forward_expected: float | None = Field(
         default=None, description="Of faults, saves and restarts as they came, by the planner's formula"

@@ -97,7 +97,7 @@ class FaultFormula(Record):
     save_seconds: float = Field(description="Training waits so long for a save")
     write_seconds: float = Field(description="From the copy until a checkpoint counts")
     restart_seconds: float = Field(description="From a fault until training goes on")
-    forward: float = Field(description="Measured share of the time that went forward")
+    forward: float = Field(description="Measured share of the time that was productive")
     expected: float = Field(description="Share that the formula expects")
 
 
@@ -111,7 +111,7 @@ class Goodput(Record):
     wall: float = Field(description="From first to last event without time between sessions, seconds")
     share: float | None = Field(description="Share spent computing steps that were kept")
     forward: float | None = Field(
-        description="Share that went forward, held-out scores with it, the first start left out"
+        description="Share that was productive, held-out scores with it, the first start left out"
     )
     formula: FaultFormula | None = Field(default=None, description="null without faults or with too few checkpoints")
 

@@ -100,7 +100,7 @@ def goodput_figure(records: Records) -> list[Figure]:
     if formula := booked.formula:
         note += (
             f" {formula.faults} faults, one in {duration(formula.failure_seconds)}: after the first start "
-            f"{percent(formula.forward)} of the time went forward; the planner's formula expects "
+            f"{percent(formula.forward)} of the time was productive; the planner's formula expects "
             f"{percent(formula.expected)} with faults, saves and restarts as they were."
         )
     return figure("Wall-clock of training", "", bar_chart("Wall-clock of training", bars), note)

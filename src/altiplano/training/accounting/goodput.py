@@ -26,7 +26,7 @@ def booked(events: Sequence[LedgerEvent]) -> list[LedgerEvent]:
 
 def goodput(events: Sequence[LedgerEvent]) -> Goodput:
     """Seconds per bucket, their sum, the wall-clock from first to last event, and the share spent computing kept steps;
-    ``forward``: the share that went forward, held-out scores with it, the first start left out.
+    ``forward``: the share that was productive, held-out scores with it, the first start left out.
 
     The sum and the wall-clock are measured apart from one another: the first inside the ranks, the second between
     events.
@@ -95,7 +95,7 @@ def repairs(events: Sequence[LedgerEvent]) -> tuple[int, float]:
 
 
 def against_formula(events: Sequence[LedgerEvent]) -> FaultFormula | None:
-    """The share of time that went forward, and the share that ``planning.goodput.ettr`` expects of a run whose faults,
+    """The productive share of time, and the share that ``planning.reliability.ettr`` expects of a run whose faults,
     saves, writing and restarts took what they took here. Rollbacks are not in it. None without a fault or with fewer
     than two checkpoints.
     """
