@@ -110,7 +110,7 @@ def boilerplate(html: str, text: str) -> str:
     return "\n".join(piece for piece in pieces if piece and piece not in squeezed)
 
 
-def size(model: ngram_model.Model, quantised: bool) -> int:
+def size(model: ngram_model.NgramModel, quantised: bool) -> int:
     with tempfile.TemporaryDirectory() as folder:
         model_file.save(model, Path(folder) / "model", quantised)
         return (Path(folder) / "model").stat().st_size

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from altiplano.planning.memory import GIB, capacity, chunk_parameters, fullest
-from altiplano.planning.published.runs import Run, accuracy, published_runs
+from altiplano.planning.published.runs import PublishedRun, accuracy, published_runs
 from altiplano.planning.stacks import TAGS, load_chip, load_stack, table
 from altiplano.planning.step_time.step_time import step_time
 
@@ -14,17 +14,17 @@ RUNS = published_runs()
 PINNED = Path(__file__).with_name("errors.csv")
 
 
-def errors(runs: list[Run]) -> list[float]:
+def errors(runs: list[PublishedRun]) -> list[float]:
     return [run.time_error() for run in runs]
 
 
-def checked(*stacks: str, precision: str = "") -> list[Run]:
+def checked(*stacks: str, precision: str = "") -> list[PublishedRun]:
     return [
         run for run in RUNS if run.split == "check" and run.stack.name in stacks and precision in run.case.precision
     ]
 
 
-def numbered() -> list[tuple[str, Run]]:
+def numbered() -> list[tuple[str, PublishedRun]]:
     """Rows by name; the same layout in several releases gets a number."""
     seen: dict[str, int] = {}
     named = []

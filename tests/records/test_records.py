@@ -32,12 +32,12 @@ from altiplano.records import (
     KeptGroup,
     LedgerEvent,
     ListRecord,
-    Mixture,
+    MixtureShares,
     PlannedRun,
     Record,
     Redteam,
-    Reliability,
     ReliabilityBin,
+    ReliabilityCurve,
     RuleExample,
     RunFacts,
     Samples,
@@ -63,7 +63,7 @@ SCORES = TextScores(nll=9.5, tokens=3, bytes=10, perplexity=20.0, bits_per_byte=
 GROUP = GroupScores(**SCORES.model_dump(), documents=2, bits_per_byte_low=1.0, bits_per_byte_high=1.5)
 STEP = StepMetrics(step=1, tokens=64, loss=2.5, gradient_norm=math.nan, learning_rate=1e-5, skipped=True)
 INCIDENT = Incident(time=1.5, kind="spike", what="loss spiked", action="went back", step=3, samples=(4, 8))
-JUDGED = Reliability(
+JUDGED = ReliabilityCurve(
     nll=1.0,
     ece=0.1,
     adaptive_ece=0.1,
@@ -113,7 +113,7 @@ WRITTEN: dict[str, Record | ListRecord[Any]] = {
     ),
     "train/metrics.jsonl": STEP,
     "train/heldout.jsonl": HeldoutScores(step=0, tokens=0, groups={"web.de": SCORES}, total=SCORES),
-    "train/mixture.json": Mixture([SourceShare(name="web.de", tokens=9, before=1.0, after=1.0, epochs=2.5)]),
+    "train/mixture.json": MixtureShares([SourceShare(name="web.de", tokens=9, before=1.0, after=1.0, epochs=2.5)]),
     "train/ledger.jsonl": LedgerEvent(event="step", time=1.25, step=1, seconds={"compute": 3.0}),
     "train/incidents.jsonl": INCIDENT,
     "train/skips.json": SkippedWork(updates=[3], samples=[(4, 8)]),

@@ -3,7 +3,7 @@ from types import SimpleNamespace
 
 from altiplano.model.weights import hugging_face_config, save_weights
 from altiplano.recipe.schema import RedteamConfig
-from altiplano.records import Calibration, Reliability
+from altiplano.records import Calibration, ReliabilityCurve
 from altiplano.records.evaluation import SampleSize
 from altiplano.stages.redteam import STAGE
 
@@ -19,7 +19,7 @@ def attack(served, run, folder, name):
     (weights / "config.json").write_text(json.dumps(config))
     (folder / "calibrate").mkdir(exist_ok=True)
     half = SampleSize(documents=1, tokens=9)
-    judged = Reliability(nll=1.0, ece=0.1, adaptive_ece=0.1, brier=0.5, accuracy=0.5, confidence=0.5, bins=[])
+    judged = ReliabilityCurve(nll=1.0, ece=0.1, adaptive_ece=0.1, brier=0.5, accuracy=0.5, confidence=0.5, bins=[])
     Calibration(
         temperature=1.1,
         temperature_low=1.0,

@@ -7,7 +7,7 @@ from itertools import pairwise
 import pytest
 
 from altiplano.report.charts.bars import Bar, bar_chart, funnel_chart, reliability_chart
-from altiplano.report.charts.lines import Line, line_chart, smoothed, thin
+from altiplano.report.charts.lines import Curve, line_chart, smoothed, thin
 from altiplano.report.charts.scale import log_ticks, nice_ticks, scale, tick_label
 from altiplano.report.charts.svg import spread
 
@@ -52,7 +52,7 @@ def test_scales_of_nothing_and_of_one_value() -> None:
 def test_a_spike_outlives_thinning() -> None:
     y = [1.0] * 100_000
     y[77_777] = 9.0
-    line = thin(Line("", list(range(100_000)), y))
+    line = thin(Curve("", list(range(100_000)), y))
     assert len(line.x) <= 602 and max(line.y) == 9.0 and line.x[-1] == 99_999
 
 
@@ -64,11 +64,11 @@ def test_smoothing_passes_over_what_is_not_a_number() -> None:
 
 
 def test_curves_break_at_what_is_not_a_number() -> None:
-    svg = line_chart("t", [Line("a", [1, 2, 3, 4, 5, 6], [1, 2, math.nan, 2, math.inf, 1])])
+    svg = line_chart("t", [Curve("a", [1, 2, 3, 4, 5, 6], [1, 2, math.nan, 2, math.inf, 1])])
     assert svg.count("M") >= 1 and "nan" not in svg and "inf" not in svg
-    assert "<circle" in line_chart("t", [Line("a", [1], [5.0])])
-    assert line_chart("t", [Line("a", [1], [math.nan])]) == ""
-    assert line_chart("t", [Line("a", [1], [-1.0])], log=True) == ""
+    assert "<circle" in line_chart("t", [Curve("a", [1], [5.0])])
+    assert line_chart("t", [Curve("a", [1], [math.nan])]) == ""
+    assert line_chart("t", [Curve("a", [1], [-1.0])], log=True) == ""
 
 
 def test_labels_do_not_touch_and_stay_inside() -> None:

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from altiplano.calibration.predictions import Predictions
 from altiplano.calibration.temperature import LOGITS_AT_ONCE
-from altiplano.records import Reliability, ReliabilityBin
+from altiplano.records import ReliabilityBin, ReliabilityCurve
 
 
 @dataclass(frozen=True)
@@ -74,9 +74,9 @@ def diagram(judged: Judged, bins: int) -> list[ReliabilityBin]:
     ]
 
 
-def summary(judged: Judged, bins: int) -> Reliability:
+def summary(judged: Judged, bins: int) -> ReliabilityCurve:
     """What ``calibration.json`` says of one temperature."""
-    return Reliability(
+    return ReliabilityCurve(
         nll=float(judged.nll.double().mean()),
         ece=expected_calibration_error(judged, bins),
         adaptive_ece=adaptive_calibration_error(judged, bins),

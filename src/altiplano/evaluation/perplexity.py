@@ -16,7 +16,7 @@ from altiplano.tokens.loader import Batch, make_batch
 from altiplano.tokens.shards import Shard
 
 # A batch to losses [rows, sequence] in nats, or None where another process has them.
-Score = Callable[[Batch], Tensor | None]
+ScoreBatch = Callable[[Batch], Tensor | None]
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ def pack(documents: Sequence[np.ndarray], sequence: int, bos: int) -> np.ndarray
 
 
 def score_windows(
-    score: Score, windows: np.ndarray, bos: int, rows: int, share: slice
+    score: ScoreBatch, windows: np.ndarray, bos: int, rows: int, share: slice
 ) -> Iterator[tuple[slice, Tensor]]:
     """Losses of ``windows``, ``rows`` at a time, padded to whole batches; this process scores ``share`` of the rows.
 
@@ -75,7 +75,12 @@ def score_windows(
 
 
 def heldout_losses(
-    score: Score, texts: Sequence[HeldoutText], bos: int, rows: int, share: slice, reduce: Callable[[Tensor], Tensor]
+    score: ScoreBatch,
+    texts: Sequence[HeldoutText],
+    bos: int,
+    rows: int,
+    share: slice,
+    reduce: Callable[[Tensor], Tensor],
 ) -> list[float]:
     """Summed loss (nats) of each text. ``reduce`` adds a vector up over all processes that share the work."""
     windows = np.concatenate([text.windows for text in texts])

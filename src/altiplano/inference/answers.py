@@ -5,7 +5,7 @@ from typing import Any
 
 from altiplano.inference.generate import Row
 from altiplano.inference.language_model import LanguageModel
-from altiplano.inference.log_probabilities import Alternatives, Score, score
+from altiplano.inference.log_probabilities import Alternatives, TokenScores, score
 from altiplano.inference.requests import Completion
 from altiplano.tokens.tokenizer import special_tokens
 
@@ -19,7 +19,7 @@ def usage(completion: Completion) -> dict[str, int]:
     }
 
 
-def echo_scores(served: LanguageModel, completion: Completion) -> list[Score]:
+def echo_scores(served: LanguageModel, completion: Completion) -> list[TokenScores]:
     """Log-probabilities of the prompts' tokens where the client asked to have them; else empty."""
     if not completion.echo or completion.logprobs is None:
         return []
@@ -28,7 +28,7 @@ def echo_scores(served: LanguageModel, completion: Completion) -> list[Score]:
     return [scores[tuple(row.prompt)] for row in completion.rows]
 
 
-def choice(served: LanguageModel, completion: Completion, index: int, scores: list[Score]) -> dict[str, Any]:
+def choice(served: LanguageModel, completion: Completion, index: int, scores: list[TokenScores]) -> dict[str, Any]:
     """A choice as far as it has come."""
     row = completion.rows[index]
     before = text_of(served, completion.shown[index]) if completion.echo else ""

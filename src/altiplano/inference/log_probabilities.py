@@ -59,7 +59,7 @@ LOGITS_AT_ONCE = 2**24  # 64 MB in float32, whatever the vocabulary
 
 
 @dataclass(frozen=True)
-class Score:
+class TokenScores:
     """Of a row of n tokens: natural-log probabilities [n - 1] of all but the first, given those before."""
 
     logprobs: Tensor
@@ -67,9 +67,9 @@ class Score:
 
 
 @torch.inference_mode()
-def score(model: Llama, rows: Sequence[Tokens], temperature: float = 1.0, alternatives: int = 0) -> list[Score]:
+def score(model: Llama, rows: Sequence[Tokens], temperature: float = 1.0, alternatives: int = 0) -> list[TokenScores]:
     """Score every row, in order. Softmax in float32: in bfloat16 it moves the loss by 7e-4 nats."""
-    results: list[Score | None] = [None] * len(rows)
+    results: list[TokenScores | None] = [None] * len(rows)
     chunk = max(1, LOGITS_AT_ONCE // model.shape.vocab_size)
     for index, hidden in hidden_rows(model, rows):
         targets = torch.as_tensor(rows[index], dtype=torch.int64, device=device_of(model))[1:]
@@ -80,7 +80,7 @@ def score(model: Llama, rows: Sequence[Tokens], temperature: float = 1.0, altern
             total = logits.logsumexp(-1, keepdim=True)
             logprobs.append((logits.gather(-1, targets[place, None]) - total)[:, 0].cpu())
             likeliest += top_alternatives(logits, total, alternatives)
-        results[index] = Score(torch.cat(logprobs), likeliest)
+        results[index] = TokenScores(torch.cat(logprobs), likeliest)
     return [result for result in results if result is not None]
 
 

@@ -24,7 +24,7 @@ from starlette.routing import Route
 from altiplano.inference import answers
 from altiplano.inference.generate import stream
 from altiplano.inference.language_model import LanguageModel
-from altiplano.inference.log_probabilities import Score
+from altiplano.inference.log_probabilities import TokenScores
 from altiplano.inference.requests import Completion, RequestError, check_name, parse
 
 log = logging.getLogger(__name__)
@@ -83,7 +83,9 @@ class Service:
                 return
             yield
 
-    async def _events(self, completion: Completion, common: dict[str, Any], scores: list[Score]) -> AsyncGenerator[str]:
+    async def _events(
+        self, completion: Completion, common: dict[str, Any], scores: list[TokenScores]
+    ) -> AsyncGenerator[str]:
         """Server-sent events: one per choice with something new to say, then usage if asked for, then [DONE]."""
         if completion.include_usage:
             common = {**common, "usage": None}

@@ -19,7 +19,7 @@ SHARD_BYTES = 5 * 10**9
 INDEX = "model.safetensors.index.json"
 
 # Size and element type of parameters by their names in ``Llama``, and a function from some names to their values.
-ModelShape = Mapping[str, tuple[Sequence[int], torch.dtype]]
+LlamaShape = Mapping[str, tuple[Sequence[int], torch.dtype]]
 Load = Callable[[list[str]], Mapping[str, Tensor]]
 COMPUTED = "rotary_emb.inv_freq"
 """Old transformers saved it in every layer; it follows from the configuration, and everyone ignores it."""
@@ -102,7 +102,7 @@ def shape_from_config(config: dict[str, Any]) -> ModelConfig:
     )
 
 
-def weight_files(sizes: ModelShape, shard_bytes: int = SHARD_BYTES) -> dict[str, list[str]]:
+def weight_files(sizes: LlamaShape, shard_bytes: int = SHARD_BYTES) -> dict[str, list[str]]:
     """Which file holds which parameters: in the order of their names, files of at most ``shard_bytes``.
 
     A parameter that is larger has a file of its own.
@@ -125,7 +125,7 @@ def nbytes(size: Sequence[int], dtype: torch.dtype) -> int:
     return math.prod(size) * dtype.itemsize
 
 
-def stream_weights(sizes: ModelShape, load: Load, folder: Path, shard_bytes: int = SHARD_BYTES) -> list[str]:
+def stream_weights(sizes: LlamaShape, load: Load, folder: Path, shard_bytes: int = SHARD_BYTES) -> list[str]:
     """Write parameters under Hugging Face's names, one file after the other; return the file names.
 
     ``load`` is asked for the values of one file at a time, so no more than ``shard_bytes`` are in memory (or the

@@ -8,7 +8,7 @@ from typing import Literal
 from altiplano.planning.model_size import Shape
 from altiplano.recipe.layout import Layout, partition_layers
 
-Recompute = Literal["none", "norms", "attention", "selective", "full"]
+RecomputeMode = Literal["none", "norms", "attention", "selective", "full"]
 """What blocks forget: nothing; norm and activation outputs; attention's scores; all but matrix products and attention
 (half of the matrix products, too, for torchtitan); all but their input."""
 Sharding = Literal["none", "zero1", "zero2", "zero3"]
@@ -25,7 +25,7 @@ class Parallelism:
     virtual: int = 1
     micro_batch: int = 1
     schedule: str = "1f1b"
-    recompute: Recompute = "none"
+    recompute: RecomputeMode = "none"
     sharding: Sharding = "zero1"
     gradient_bytes: int = 4
     shards: int = 0

@@ -11,7 +11,7 @@ from functools import cache
 from itertools import islice, product
 
 from altiplano.errors import DoesNotFit, InputError
-from altiplano.planning.case import Case, Parallelism, Recompute, layout_of
+from altiplano.planning.case import Case, Parallelism, RecomputeMode, layout_of
 from altiplano.planning.memory import GIB, Memory, capacity, fullest
 from altiplano.planning.model_size import Shape
 from altiplano.planning.published.runs import known_runs
@@ -173,7 +173,7 @@ def _runs(case: Case, stack: Stack, batches: Sequence[int]) -> bool:
     return True
 
 
-def _memory_choices(parallelism: Parallelism, chip: Chip, stack: Stack) -> Iterator[tuple[Recompute, int]]:
+def _memory_choices(parallelism: Parallelism, chip: Chip, stack: Stack) -> Iterator[tuple[RecomputeMode, int]]:
     """Recomputation, and over how many ranks is sharded (0: all)."""
     ranks = parallelism.dp * parallelism.cp
     for recompute in stack.recomputes:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from altiplano.errors import InputError
-from altiplano.planning.case import Recompute, Sharding
+from altiplano.planning.case import RecomputeMode, Sharding
 
 DATA = Path(__file__).parent / "data"
 TAGS = ("published", "derived", "fitted", "assumed", "measured")
@@ -91,7 +91,7 @@ class Stack:
     optimizer_bytes: int
     """Per parameter beside the weights that are multiplied: master weights and moments."""
     logit_bytes: float
-    recomputes: tuple[Recompute, ...]
+    recomputes: tuple[RecomputeMode, ...]
     """That a layout can name; published runs had others, too."""
     tp_exposed: float
     """Share of tensor-parallel communication that no product hides."""

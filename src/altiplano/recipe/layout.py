@@ -12,7 +12,7 @@ from altiplano.errors import InputError
 from altiplano.recipe.schema import Recipe
 from altiplano.recipe.units import Section
 
-Schedule = Literal["1f1b", "interleaved", "zbv", "gpipe"]
+PipelineSchedule = Literal["1f1b", "interleaved", "zbv", "gpipe"]
 Recompute = Literal["none", "selective", "full"]
 # Larger micro-batches gain nothing on a CPU (measured on two cores) and cost memory everywhere.
 MICRO_BATCH_TOKENS = 8192
@@ -44,7 +44,7 @@ class Layout(Section):
     tp: int = Field(1, gt=0, description="tensor-parallel ranks: they share every matrix")
     pp: int = Field(1, gt=0, description="pipeline-parallel ranks: they share the layers")
     micro_batch: int = Field(0, ge=0, description="sequences; 0: as many as fill the pipeline, up to 8,192 tokens")
-    schedule: Schedule = "1f1b"
+    schedule: PipelineSchedule = "1f1b"
     virtual: int = Field(
         0, ge=0, description="pipeline stages per rank; 0: two where the schedule has several, else one"
     )

@@ -14,7 +14,7 @@ from altiplano.errors import InputError
 from altiplano.recipe.cluster import Cluster
 from altiplano.recipe.schema import CorpusConfig, Recipe
 
-Document = TypeVar("Document", bound=BaseModel)
+Settings = TypeVar("Settings", bound=BaseModel)
 
 RENAMED = {
     "model.layers": "num_hidden_layers",
@@ -126,7 +126,7 @@ def _set(values: dict[str, Any], key: str, value: Any, spelling: str) -> None:
     values[last] = str(Path.cwd() / value) if is_root else value
 
 
-def _check(kind: type[Document], values: dict[str, Any], origin: str) -> Document:
+def _check(kind: type[Settings], values: dict[str, Any], origin: str) -> Settings:
     try:
         return kind.model_validate(values)
     except ValidationError as error:

@@ -54,7 +54,7 @@ class GeneralLimit(Record):
     limit: Number = Field(description="The limit")
 
 
-class GroupLimits(Record):
+class GroupThresholds(Record):
     """The limits of one domain and language that gave way to trusted text."""
 
     domain: str = Field(description="Of the source")
@@ -69,10 +69,10 @@ class Thresholds(Record):
 
     trusted_share: float = Field(description="Share of trusted documents that pass each limit")
     general: list[GeneralLimit] = Field(default_factory=list, description="The general limits")
-    groups: list[GroupLimits] = Field(default_factory=list, description="By domain and language")
+    groups: list[GroupThresholds] = Field(default_factory=list, description="By domain and language")
 
 
-class PerplexityRanks(Record):
+class PerplexityLimits(Record):
     """Perplexities between the thirds of a domain and language, and the largest that is kept."""
 
     head: float = Field(description="Below it the best third")
@@ -153,7 +153,7 @@ class Audit(FileRecord):
     dropped: list[DroppedGroup] = Field(description="By reason, domain and language")
     kept: list[KeptGroup] = Field(description="By domain, language and split")
     thresholds: Thresholds | None = Field(default=None, description="The limits that were applied")
-    perplexity: dict[str, PerplexityRanks] = Field(default_factory=dict, description="By domain.language")
+    perplexity: dict[str, PerplexityLimits] = Field(default_factory=dict, description="By domain.language")
     untranslated: list[UntranslatedCollection] = Field(default_factory=list, description="English in translations")
     personal_data: dict[str, int] = Field(default_factory=dict, description="Pieces removed, by kind")
     bad_records: list[UnreadableRecords] = Field(default_factory=list, description="What could not be read")

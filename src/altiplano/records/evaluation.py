@@ -60,7 +60,7 @@ class ReliabilityBin(Record):
     accuracy: float = Field(description="How often the likeliest token was right")
 
 
-class Reliability(Record):
+class ReliabilityCurve(Record):
     """How far stated probabilities can be trusted at one temperature."""
 
     nll: float = Field(description="Nats per token")
@@ -96,8 +96,8 @@ class Calibration(FileRecord):
     temperature_high: float = Field(description="Upper end of its interval over documents")
     fit: SampleSize = Field(description="The half it was fitted on")
     test: SampleSize = Field(description="The half it was judged on")
-    before: Reliability = Field(description="At temperature 1")
-    after: Reliability = Field(description="At the fitted temperature")
+    before: ReliabilityCurve = Field(description="At temperature 1")
+    after: ReliabilityCurve = Field(description="At the fitted temperature")
     nll_gain: Interval | None = Field(default=None, description="Nats per token that the temperature saves")
     greedy_unchanged: bool = Field(description="The likeliest token is the same everywhere")
     groups: dict[str, GroupCalibration] = Field(default_factory=dict, description="By domain.language")

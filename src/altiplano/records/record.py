@@ -12,7 +12,7 @@ from altiplano.errors import InputError
 FORMAT_VERSION = "format_version"
 
 Item = TypeVar("Item", bound="Record")
-Model = TypeVar("Model", bound=BaseModel)
+RecordType = TypeVar("RecordType", bound=BaseModel)
 
 Number = int | float
 """A number that is written as it was given: 0 stays 0, 0.0 stays 0.0."""
@@ -104,7 +104,7 @@ class ListRecord(RootModel[list[Item]], Generic[Item]):
         return _validated(cls, storage.read_json(path), path)
 
 
-def _validated(model: type[Model], content: Any, path: Path) -> Model:
+def _validated(model: type[RecordType], content: Any, path: Path) -> RecordType:
     try:
         return model.model_validate(content)
     except ValidationError as error:

@@ -16,7 +16,7 @@ from altiplano.records.corpus import Audit, ShardEntry, ShardList
 from altiplano.records.evaluation import Calibration, Evaluation, Redteam
 from altiplano.records.release import Generation, RunFacts, Samples
 from altiplano.records.stage import StageManifest
-from altiplano.records.training import HeldoutScores, Mixture, SourceShare, StepMetrics, TrainingSummary
+from altiplano.records.training import HeldoutScores, MixtureShares, SourceShare, StepMetrics, TrainingSummary
 from altiplano.storage import Damaged
 
 STAGES = ("curate", "tokenize", "train", "evaluate", "calibrate", "redteam", "release")
@@ -27,7 +27,7 @@ class Readable(Protocol):
     def read(cls, path: Path) -> Self: ...
 
 
-File = TypeVar("File", bound=Readable)
+FileType = TypeVar("FileType", bound=Readable)
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ def read_records(workspace: Path, folders: Mapping[str, Path] | None = None, rec
         return found.get(stage, workspace / "absent") / path
 
     shards = _read(ShardList, file("tokenize", "shards.json"))
-    mixture = _read(Mixture, file("train", "mixture.json"))
+    mixture = _read(MixtureShares, file("train", "mixture.json"))
     samples = _read(Samples, file("release", "samples.json"))
     return Records(
         name=recipe.name if recipe is not None else workspace.resolve().name,
@@ -108,7 +108,7 @@ def dropped_by_reason(records: Records) -> list[tuple[str, int]]:
     return counts.most_common()
 
 
-def _read(kind: type[File], path: Path) -> File | None:
+def _read(kind: type[FileType], path: Path) -> FileType | None:
     """None when there is no such file, or it is not what was written."""
     try:
         return kind.read(path)

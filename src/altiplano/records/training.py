@@ -171,7 +171,7 @@ class SourceShare(Record):
     epochs: float = Field(description="How often it is read")
 
 
-class Mixture(ListRecord[SourceShare]):
+class MixtureShares(ListRecord[SourceShare]):
     """``mixture.json``: what training reads of each source, the most read first."""
 
 

@@ -11,7 +11,7 @@ TRAINING_TOKENS = 5_000_000  # enough for controls and look-ups; all of a small 
 
 
 @dataclass(frozen=True)
-class Window:
+class Excerpt:
     """Consecutive tokens of one document, its end token excluded."""
 
     group: str
@@ -20,14 +20,14 @@ class Window:
     tokens: np.ndarray
 
 
-def windows(shards: Sequence[Shard], count: int, length: int, seed: int) -> list[Window]:
+def windows(shards: Sequence[Shard], count: int, length: int, seed: int) -> list[Excerpt]:
     """At most ``count`` different windows: shard by its tokens, then document and place at random. Shorter documents
     have none."""
     if not shards:
         return []
     random = np.random.default_rng(seed)
     weights = np.array([shard.tokens for shard in shards], dtype=np.float64)
-    found: dict[tuple[int, int, int], Window] = {}
+    found: dict[tuple[int, int, int], Excerpt] = {}
     for _ in range(20 * count):
         place = int(random.choice(len(shards), p=weights / weights.sum()))
         number = int(random.integers(len(shards[place])))
@@ -35,7 +35,7 @@ def windows(shards: Sequence[Shard], count: int, length: int, seed: int) -> list
         if len(document) < length:
             continue
         start = int(where * (len(document) - length + 1))
-        found[place, number, start] = Window(shards[place].name, (place, number), document[start : start + length])
+        found[place, number, start] = Excerpt(shards[place].name, (place, number), document[start : start + length])
         if len(found) == count:
             break
     return list(found.values())

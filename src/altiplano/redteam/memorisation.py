@@ -11,7 +11,7 @@ from altiplano.inference.log_probabilities import score
 from altiplano.recipe.schema import RedteamConfig
 from altiplano.records import AttackResult, Interval
 from altiplano.records.evaluation import ExtractableShare, LongestRun, TrainAndHeldoutLoss, TrainAndHeldoutRuns
-from altiplano.redteam.corpus_sample import Window, windows
+from altiplano.redteam.corpus_sample import Excerpt, windows
 from altiplano.redteam.rates import Example, area_interval, area_under_curve, compare
 from altiplano.redteam.verbatim import longest_common_run
 from altiplano.tokens.shards import Shard
@@ -40,7 +40,7 @@ def memorisation(
 
 
 def _extraction(
-    served: LanguageModel, seen: list[Window], unseen: list[Window], settings: RedteamConfig
+    served: LanguageModel, seen: list[Excerpt], unseen: list[Excerpt], settings: RedteamConfig
 ) -> AttackResult:
     """Discoverable extraction (Carlini et al. 2023): a prefix is given, the greedy continuation must be the suffix."""
     prefix = settings.extraction_prefix
@@ -65,7 +65,7 @@ def _extraction(
     return found.model_copy(update={"longest_run": longest, "extractable": _extractable(served, seen, unseen, prefix)})
 
 
-def _continue(served: LanguageModel, of: list[Window], prefix: int, suffix: int) -> np.ndarray:
+def _continue(served: LanguageModel, of: list[Excerpt], prefix: int, suffix: int) -> np.ndarray:
     """Greedy continuations [windows, suffix]; -1 after an end of text."""
     greedy = Sampling(max_tokens=suffix, temperature=0.0)
     rows = [Row(window.tokens[:prefix].tolist(), greedy) for window in of]
@@ -81,7 +81,7 @@ def _runs(runs: np.ndarray) -> LongestRun:
 
 
 def _extractable(
-    served: LanguageModel, seen: list[Window], unseen: list[Window], prefix: int
+    served: LanguageModel, seen: list[Excerpt], unseen: list[Excerpt], prefix: int
 ) -> list[ExtractableShare]:
     """(n, p)-discoverable extraction (Hayes et al. 2024): the share of suffixes that n samples at the served
     temperature say at least once with a chance of half or more. One sample says it with a chance of exp Σ log p, so
@@ -100,7 +100,7 @@ def _extractable(
     return table
 
 
-def _membership(served: LanguageModel, seen: list[Window], unseen: list[Window], seed: int) -> AttackResult:
+def _membership(served: LanguageModel, seen: list[Excerpt], unseen: list[Excerpt], seed: int) -> AttackResult:
     """Can a threshold on the loss tell training text from held-out text (Yeom et al. 2018)? The two are split by hash,
     and only domains and languages that both have are compared, so nothing but training sets them apart."""
     both = {window.group for window in seen} & {window.group for window in unseen}
@@ -124,7 +124,7 @@ def _membership(served: LanguageModel, seen: list[Window], unseen: list[Window],
     return found.model_copy(update={"auc": auc, "loss": loss})
 
 
-def _by_document(of: list[Window], values: np.ndarray) -> list[np.ndarray]:
+def _by_document(of: list[Excerpt], values: np.ndarray) -> list[np.ndarray]:
     places: dict[tuple[int, int], list[int]] = {}
     for place, window in enumerate(of):
         places.setdefault(window.document, []).append(place)

@@ -17,7 +17,7 @@ ACTIVATIONS_WITHIN = 0.10
 
 
 @dataclass(frozen=True)
-class Line:
+class ComparedFigure:
     """``within``: how far apart the two may be, relative; 0 is exact."""
 
     what: str
@@ -54,7 +54,7 @@ class Comparison:
     rank: int
     alike: list[int]
     stages: list[int]
-    lines: list[Line]
+    lines: list[ComparedFigure]
     collectives: list[Sent]
     seconds: float
     process_bytes: int
@@ -76,12 +76,12 @@ def kinds_of_rank(recipe: Recipe, layout: Layout) -> list[list[int]]:
 def compare(recipe: Recipe, layout: Layout, case: Case, alike: list[int], measured: dict[str, Any]) -> Comparison:
     rank = alike[0]
     lines = [
-        Line("parameters", counts.parameters_on_rank(recipe, layout, rank), measured["parameters"]),
-        Line("state bytes", counts.state_bytes(recipe, layout, rank), measured["state_bytes"]),
+        ComparedFigure("parameters", counts.parameters_on_rank(recipe, layout, rank), measured["parameters"]),
+        ComparedFigure("state bytes", counts.state_bytes(recipe, layout, rank), measured["state_bytes"]),
     ]
     if layout.recompute != "selective":  # which keeps tensors without telling autograd's hooks
         kept = round(kept_activations(case, load_stack(STACK), rank))
-        lines.append(Line("activation peak bytes", kept, measured["activation_bytes"], ACTIVATIONS_WITHIN))
+        lines.append(ComparedFigure("activation peak bytes", kept, measured["activation_bytes"], ACTIVATIONS_WITHIN))
     return Comparison(
         rank,
         alike,

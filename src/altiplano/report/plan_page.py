@@ -21,7 +21,7 @@ from altiplano.planning.step_time.network import tensor_seconds
 from altiplano.planning.step_time.step_time import step_time, throughput
 from altiplano.recipe.units import human, human_bytes
 from altiplano.report.charts.figure import Figure, figure
-from altiplano.report.charts.lines import Line, line_chart
+from altiplano.report.charts.lines import Curve, line_chart
 from altiplano.report.charts.plan_charts import Part, Point, point_chart, stacked_chart, timeline_chart, waterfall_chart
 from altiplano.report.run_page import HERE as REPORT
 from altiplano.report.run_page import Headline
@@ -170,7 +170,7 @@ def interval_figure(plan: Plan) -> list[Figure]:
         return []
     longest = max(plan.interval_steps * plan.seconds, 4 * plan.best_steps * plan.seconds) * 1.1
     places = [longest * (number / 120) ** 2 for number in range(1, 121)]
-    line = Line("", [place / 3600 for place in places], [100 * ettr(place, plan.reliability) for place in places], 0)
+    line = Curve("", [place / 3600 for place in places], [100 * ettr(place, plan.reliability) for place in places], 0)
     marks = [
         (plan.best_steps * plan.seconds / 3600, f"best: {plan.best_steps}"),
         (plan.interval_steps * plan.seconds / 3600, f"recipe: {plan.interval_steps:,}"),
@@ -199,7 +199,7 @@ def devices_figure(plan: Plan) -> list[Figure]:
         f"{count:,.0f}: {span(day)}, {human(hour)} device-hours"
         for count, day, hour in zip(counts, days, hours, strict=True)
     )
-    chart = line_chart("Days of training", [Line("", counts, days, 0)], x_label="devices", log=True)
+    chart = line_chart("Days of training", [Curve("", counts, days, 0)], x_label="devices", log=True)
     return figure("Days of training", "without failures", chart, note)
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from altiplano.errors import StageFailed
 from altiplano.recipe.schema import Recipe
-from altiplano.records import Mixture, TrainingSummary
+from altiplano.records import MixtureShares, TrainingSummary
 from altiplano.stages.stage import Context, Result, Stage, is_publisher
 from altiplano.storage import write_text
 from altiplano.tokens.shards import read_shards, verify_shards
@@ -98,7 +98,7 @@ def _describe_data(recipe: Recipe, tokens: Path, folder: Path) -> None:
     bos = Tokenizer.load(tokens / "tokenizer").bos
     data = TrainingData(read_shards(tokens, "train"), sequence, bos, recipe.seed, recipe.mixture)
     samples = batch.tokens_after(batch.steps) // sequence
-    Mixture(data.shares(samples)).write(folder / "mixture.json")
+    MixtureShares(data.shares(samples)).write(folder / "mixture.json")
     for line in data.summary(samples):
         print(line, file=sys.stderr)
 

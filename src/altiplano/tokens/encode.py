@@ -9,11 +9,11 @@ from altiplano.records import Audit
 from altiplano.tokens.shards import Shard, ShardWriter, token_dtype, write_list
 from altiplano.tokens.tokenizer import Tokenizer
 
-Row = dict[str, Any]
+DocumentRow = dict[str, Any]
 BATCH = 512
 
 
-def documents(folder: Path, split: str | None = None) -> Iterator[Row]:
+def documents(folder: Path, split: str | None = None) -> Iterator[DocumentRow]:
     """Kept documents (text, domain, language, split, words) of a curated folder, in the order of their files."""
     try:
         import pyarrow.parquet as pq
@@ -45,7 +45,7 @@ def encode_documents(source: Path, tokenizer: Tokenizer, folder: Path) -> list[S
     """Write one shard per split, domain and language into ``folder``, with ``shards.json``; return them."""
     dtype = token_dtype(tokenizer.vocab_size)
     writers: dict[tuple[str, str, str], ShardWriter] = {}
-    pending: list[Row] = []
+    pending: list[DocumentRow] = []
 
     def flush() -> None:
         for row, tokens in zip(pending, tokenizer.encode_batch([row["text"] for row in pending]), strict=True):

@@ -16,7 +16,7 @@ from altiplano.parallel.pipeline import TokenLosses
 from altiplano.records import HeldoutScores, StepMetrics
 from altiplano.training.accounting.ledger import Ledger
 from altiplano.training.job import Job
-from altiplano.training.optimizer import Schedule
+from altiplano.training.optimizer import LearningRateSchedule
 from altiplano.training.trainer import Trainer, any_rank
 
 
@@ -111,5 +111,5 @@ class Custom:
     loss: TokenLosses | None = None
     """Of logits [rows, tokens, vocabulary] and targets [rows, tokens] to losses [rows, tokens]; targets of -100 must
     lose nothing. Held-out text is scored by cross-entropy whatever this is."""
-    schedule: Schedule | None = None
+    schedule: LearningRateSchedule | None = None
     """Of a step (from 0), the number of steps and the recipe's section to a learning rate."""

@@ -14,7 +14,7 @@ from torch.distributed.tensor import DTensor
 from altiplano.parallel.mesh import Mesh
 from altiplano.recipe.schema import OptimizerConfig
 
-Schedule = Callable[[int, int, OptimizerConfig], float]
+LearningRateSchedule = Callable[[int, int, OptimizerConfig], float]
 """Of a step (from 0), the number of steps and the recipe's section to a learning rate."""
 
 

@@ -22,7 +22,7 @@ from altiplano.training.accounting import ledger
 from altiplano.training.checkpoints import checkpoint
 from altiplano.training.job import Job
 from altiplano.training.loss import token_losses
-from altiplano.training.optimizer import Schedule, clip_gradient, learning_rate, make_optimizer
+from altiplano.training.optimizer import LearningRateSchedule, clip_gradient, learning_rate, make_optimizer
 from altiplano.training.resilience import incidents
 from altiplano.training.resilience.corruption import CorruptionSearch
 from altiplano.training.resilience.spikes import Skips
@@ -50,7 +50,7 @@ class Trainer:
     ready: Prefetcher | None = None
     progress: Callable[[], None] = lambda: None
     """Called whenever something that takes long gets on."""
-    schedule: Schedule = learning_rate
+    schedule: LearningRateSchedule = learning_rate
 
     def samples(self, step: int) -> range:
         """Places in the order of samples that step number ``step`` (from 0) takes."""
@@ -196,7 +196,7 @@ def prepare(
     bos: int,
     progress: Callable[[], None] = lambda: None,
     loss: TokenLosses | None = None,
-    schedule: Schedule = learning_rate,
+    schedule: LearningRateSchedule = learning_rate,
 ) -> Trainer:
     """Data, model and optimizer, as at the start or as in the newest sound checkpoint in the job's folder."""
     recipe = job.recipe

@@ -155,7 +155,7 @@ def expand_macros(source: str) -> str:
         return source
     macros: dict[str, tuple[int, str]] = {}
     parts, at = [], 0
-    groups = Groups(source, MAX_GROUP)
+    groups = BraceGroups(source, MAX_GROUP)
     for match in DEFINITION.finditer(source):
         if match.start() < at:
             continue
@@ -185,7 +185,7 @@ def expand_macros(source: str) -> str:
 def _expand_once(source: str, macros: dict[str, tuple[int, str]], limit: int) -> str | None:
     """None when the text would grow beyond ``limit`` characters."""
     parts, at, size = [], 0, len(source)
-    groups = Groups(source, MAX_GROUP)
+    groups = BraceGroups(source, MAX_GROUP)
     for match in USE.finditer(source):
         if match.start() < at or match[1] not in macros:  # inside an argument; the next round's
             continue
@@ -251,7 +251,7 @@ def replace_enclosed(
     return "".join([*parts, text[at:]])
 
 
-class Groups:
+class BraceGroups:
     """Where the groups between braces end. ``\\{`` is no brace."""
 
     def __init__(self, text: str, longest: int):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from altiplano.corpus.perplexity.ngram_model import BEGIN, END, Model
+from altiplano.corpus.perplexity.ngram_model import BEGIN, END, NgramModel
 from altiplano.corpus.words import characters, words_of
 
 MARKS = {int(BEGIN): "<s>", int(END): "</s>"}
@@ -44,7 +44,7 @@ def spellings(texts: Iterable[str]) -> dict[int, str]:
     return found
 
 
-def write_arpa(model: Model, names: Mapping[int, str], path: Path) -> None:
+def write_arpa(model: NgramModel, names: Mapping[int, str], path: Path) -> None:
     """``model`` was trained with ``keep_words``; ``names`` has every word of it. Logarithms are to base 10."""
     if not model.words:
         raise ValueError("the model was trained without keep_words: its n-grams cannot be spelt")

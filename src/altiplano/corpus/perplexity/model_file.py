@@ -12,7 +12,7 @@ from typing import Any, BinaryIO, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from altiplano.corpus.perplexity.ngram_model import Model
+from altiplano.corpus.perplexity.ngram_model import NgramModel
 
 ALIGN = 64
 HEADER = 4096
@@ -42,7 +42,7 @@ def quantise(values: NDArray[np.float64]) -> Quantised:
     return Quantised(places, table)
 
 
-def save(model: Model, path: Path, quantised: bool = False) -> None:
+def save(model: NgramModel, path: Path, quantised: bool = False) -> None:
     columns = [(key, p, b) for key, p, b in zip(model.keys, model.log_probability, model.log_backoff, strict=True)]
     tables: list[list[list[float]]] = []
     with path.open("wb") as stream:
@@ -60,7 +60,7 @@ def save(model: Model, path: Path, quantised: bool = False) -> None:
         stream.write(json.dumps({"format": "altiplano perplexity 1", "about": begin}).encode() + b"\n")
 
 
-def load(path: Path) -> Model:
+def load(path: Path) -> NgramModel:
     """Memory-mapped; nothing is read but what scoring looks up."""
     with path.open("rb") as stream:
         begin = json.loads(stream.readline())["about"]
@@ -82,7 +82,7 @@ def load(path: Path) -> Model:
             if tables
             else arrays[1:]
         )
-    return Model(tuple(keys), tuple(c[0] for c in columns), tuple(c[1] for c in columns), about["unknown"])
+    return NgramModel(tuple(keys), tuple(c[0] for c in columns), tuple(c[1] for c in columns), about["unknown"])
 
 
 def _write(stream: BinaryIO, array: NDArray[Any]) -> None:

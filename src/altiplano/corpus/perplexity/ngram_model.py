@@ -27,7 +27,7 @@ Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Model:
+class NgramModel:
     """Per order: n-gram keys in ascending order, natural-log probabilities, and log back-off weights as contexts.
 
     ``words[k]``, if kept, are the hashes of each n-gram's k + 1 words, ``[n-grams, k + 1]``: what an ARPA file spells.
@@ -69,7 +69,7 @@ def _lay_out(documents: list[U64], order: int) -> _Text:
     return _Text(words, np.repeat(ends, lengths), hashes)
 
 
-def train(documents: list[U64], order: int, min_counts: tuple[int, ...] = (1,), keep_words: bool = False) -> Model:
+def train(documents: list[U64], order: int, min_counts: tuple[int, ...] = (1,), keep_words: bool = False) -> NgramModel:
     """A model of the given order; every document is one sequence.
 
     An n-gram of k words that occurs fewer than ``min_counts[k - 1]`` times is left out and its mass goes to the
@@ -128,7 +128,7 @@ def train(documents: list[U64], order: int, min_counts: tuple[int, ...] = (1,), 
         for k, (index, stays) in enumerate(zip(first, kept, strict=True))
     ]
     remaining = tuple(key[stays] for key, stays in zip(keys, kept, strict=True))
-    return Model(remaining, logs[0], logs[1], log_unknown, tuple(grams) if keep_words else ())
+    return NgramModel(remaining, logs[0], logs[1], log_unknown, tuple(grams) if keep_words else ())
 
 
 def _discounts(counts: NDArray[np.int64]) -> Floats:
@@ -142,7 +142,7 @@ def _discounts(counts: NDArray[np.int64]) -> Floats:
     return estimate if usable else np.array([0.0, *FALLBACK])
 
 
-def perplexities(model: Model, documents: list[U64]) -> Floats:
+def perplexities(model: NgramModel, documents: list[U64]) -> Floats:
     """``exp(-mean log p)`` over each document's words and its end mark."""
     if not documents:
         return np.zeros(0)

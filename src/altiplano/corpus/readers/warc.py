@@ -8,7 +8,7 @@ from altiplano.corpus.readers.decoding import decode
 from altiplano.corpus.readers.http_payload import Response, TooLongError, UndecodableError, parse, payload
 from altiplano.corpus.readers.opening import File
 from altiplano.corpus.readers.raw import MAX_RECORD_BYTES, TOO_LONG, BadRecord, RawDocument, left_out
-from altiplano.corpus.readers.warc_records import IGNORED, Lost, Record, records
+from altiplano.corpus.readers.warc_records import IGNORED, Lost, WarcRecord, records
 
 DAMAGED = "damaged WARC"
 CUT = "cut off by the end of the file"
@@ -47,7 +47,7 @@ def _lost(lost: Lost, place: str, number: int, pages: int) -> BadRecord:
     return BadRecord(reason, where, records=count, size=lost.size)
 
 
-def _page(record: Record, place: str) -> list[RawDocument | BadRecord]:
+def _page(record: WarcRecord, place: str) -> list[RawDocument | BadRecord]:
     """The page, and what was repaired in it; or why there is none."""
     where = f"{place} {record.url}"
     kind = _media_type(record.headers.get("content-type", ""))
@@ -69,7 +69,7 @@ def _page(record: Record, place: str) -> list[RawDocument | BadRecord]:
     return _html(record, response, place, where)
 
 
-def _html(record: Record, response: Response, place: str, where: str) -> list[RawDocument | BadRecord]:
+def _html(record: WarcRecord, response: Response, place: str, where: str) -> list[RawDocument | BadRecord]:
     declared = response.header("content-type")
     kind = _media_type(declared) or "text/html"
     if "html" not in kind:

@@ -30,7 +30,7 @@ IGNORED = ("warcinfo", "request", "metadata")
 
 
 @dataclass(frozen=True)
-class Record:
+class WarcRecord:
     """``headers`` by name in lower case; ``block`` is what follows, only its beginning where it is ``too_long``."""
 
     headers: dict[str, str]
@@ -58,7 +58,7 @@ class Lost:
     is_one: bool
 
 
-def records(file: File) -> Iterator[Record | Lost]:
+def records(file: File) -> Iterator[WarcRecord | Lost]:
     """All records of a web archive, plain or compressed in any way; no content of a file raises an error."""
     reader = None
     try:
@@ -90,7 +90,7 @@ class _Reader:
         """In the file: where the record at hand begins."""
         self.url = ""
 
-    def next(self) -> Record | Lost | None:
+    def next(self) -> WarcRecord | Lost | None:
         """None at the end. What was read in vain comes back as a loss."""
         self.url = ""
         self.position = self._here()
@@ -127,7 +127,7 @@ class _Reader:
             if len(self.buffer) >= len(START) or (in_member and not self.source.is_open) or not self._fill():
                 return
 
-    def _record(self) -> Record | Lost:
+    def _record(self) -> WarcRecord | Lost:
         start = 0
         while (end := HEADER_END.search(self.buffer, start)) is None:
             start = max(0, len(self.buffer) - 2)
@@ -141,11 +141,11 @@ class _Reader:
         if not (length.isascii() and length.isdigit() and len(length) < 16):
             return self._skip_to_record("header without a Content-Length")
         del self.buffer[: end.end()]
-        self.url = Record(headers, b"").url
+        self.url = WarcRecord(headers, b"").url
         return self._block(headers, int(length))
 
-    def _block(self, headers: dict[str, str], length: int) -> Record | Lost:
-        kept = length <= MAX_RECORD_BYTES and Record(headers, b"").kind not in IGNORED
+    def _block(self, headers: dict[str, str], length: int) -> WarcRecord | Lost:
+        kept = length <= MAX_RECORD_BYTES and WarcRecord(headers, b"").kind not in IGNORED
         announced = f"{length:,} bytes announced"
         left, new_member, beginning = length, False, b""
         while len(self.buffer) < left:
@@ -172,7 +172,7 @@ class _Reader:
             self.read_again += length
             self.buffer[:0] = block[inside.start() :]  # it announced too much, and swallowed those after it
             return self._lost(f"damaged header, {announced}", is_one=True)
-        return Record(headers, block, too_long=length > MAX_RECORD_BYTES)
+        return WarcRecord(headers, block, too_long=length > MAX_RECORD_BYTES)
 
     def _skip_to_record(self, reason: str) -> Lost:
         """Leave off before the next record; what is at hand is not taken for one again."""

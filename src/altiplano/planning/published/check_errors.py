@@ -6,12 +6,12 @@ FILE has the columns of ``data/published.csv``, by default that file itself; a j
 import sys
 from pathlib import Path
 
-from altiplano.planning.published.runs import Run, accuracy, published_runs
+from altiplano.planning.published.runs import PublishedRun, accuracy, published_runs
 from altiplano.planning.stacks import DATA
 
 
-def grouped(runs: list[Run]) -> dict[tuple[str, str, str, str], list[Run]]:
-    found: dict[tuple[str, str, str, str], list[Run]] = {}
+def grouped(runs: list[PublishedRun]) -> dict[tuple[str, str, str, str], list[PublishedRun]]:
+    found: dict[tuple[str, str, str, str], list[PublishedRun]] = {}
     for run in runs:
         found.setdefault((run.stack.name, run.chip.name, run.case.precision, run.split), []).append(run)
     return found

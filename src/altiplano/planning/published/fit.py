@@ -10,7 +10,7 @@ import sys
 from dataclasses import dataclass
 from typing import Any
 
-from altiplano.planning.published.runs import Run, accuracy, published_runs
+from altiplano.planning.published.runs import PublishedRun, accuracy, published_runs
 from altiplano.planning.stacks import DATA, physics, table
 
 ROW_SIGMA, PRIOR_SIGMA = 0.015, 0.2
@@ -72,7 +72,7 @@ def _places(value: Any) -> list[tuple[str | int, ...]]:
     return [()]
 
 
-def rows() -> list[Run]:
+def rows() -> list[PublishedRun]:
     physics.cache_clear()
     return [run for run in published_runs() if run.split == "fit"]
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import cast
 
 from altiplano.errors import InputError
-from altiplano.planning.case import Case, Parallelism, Recompute, Sharding
+from altiplano.planning.case import Case, Parallelism, RecomputeMode, Sharding
 from altiplano.planning.memory import fullest
 from altiplano.planning.model_size import Shape
 from altiplano.planning.stacks import DATA, Chip, Stack, load_chip, load_stack
@@ -28,7 +28,7 @@ KINDS: dict[str, dict[str, bool]] = {
 
 
 @dataclass(frozen=True)
-class Run:
+class PublishedRun:
     """One published run. ``tokens_per_second`` and ``memory_gib`` per device; 0: not published."""
 
     name: str
@@ -53,7 +53,7 @@ class Run:
         return fullest(self.case, self.stack).total / 2**30 / self.memory_gib - 1
 
 
-def published_runs(path: Path = DATA / "published.csv") -> list[Run]:
+def published_runs(path: Path = DATA / "published.csv") -> list[PublishedRun]:
     """Raises InputError, naming the line, for one that cannot be read."""
     with path.open(encoding="utf-8", newline="") as file:
         runs = []
@@ -66,7 +66,7 @@ def published_runs(path: Path = DATA / "published.csv") -> list[Run]:
 
 
 @cache
-def known_runs() -> tuple[Run, ...]:
+def known_runs() -> tuple[PublishedRun, ...]:
     """The runs that come along, read once."""
     return tuple(published_runs())
 
@@ -85,7 +85,7 @@ def evidence(stack: str, chip: str, precision: str) -> tuple[int, float]:
     return len(behind), errors[math.ceil(0.9 * len(errors)) - 1] if errors else 0.0
 
 
-def _run(row: dict[str, str]) -> Run:
+def _run(row: dict[str, str]) -> PublishedRun:
     layers, width, heads, num_key_value_heads, inner, words = (
         int(row[key]) for key in ("layers", "width", "heads", "kv_heads", "ffn", "vocabulary")
     )
@@ -112,7 +112,7 @@ def _run(row: dict[str, str]) -> Run:
         virtual,
         micro_batch,
         schedule,
-        cast(Recompute, row["recompute"]),
+        cast(RecomputeMode, row["recompute"]),
         sharding,
         stack.gradient_bytes,
         shards,
@@ -121,7 +121,7 @@ def _run(row: dict[str, str]) -> Run:
     devices = f"{row['chip']}x{parallelism.devices} {parallelism}"
     name = f"{row['model']} {row['stack']} {devices} {row['sequence']} {row['precision']}"
     speed, memory = (float(row[key] or 0) for key in ("tokens_per_second_per_device", "memory_gib"))
-    return Run(name, case, chip, stack, row["split"], speed, memory, row["source"])
+    return PublishedRun(name, case, chip, stack, row["split"], speed, memory, row["source"])
 
 
 @dataclass(frozen=True)

@@ -71,14 +71,14 @@ def funnel_chart(title: str, steps: Sequence[Bar]) -> str:
 
 
 @dataclass(frozen=True)
-class Interval:
+class IntervalBar:
     name: str
     value: float
     low: float
     high: float
 
 
-def interval_chart(title: str, rows: Sequence[Interval], x_label: str, zero: bool = False) -> str:
+def interval_chart(title: str, rows: Sequence[IntervalBar], x_label: str, zero: bool = False) -> str:
     """One dot with its interval per row. ``zero``: a line at zero, for differences."""
     rows = [row for row in rows if math.isfinite(row.value)]
     if not rows:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from altiplano.report.charts.lines import Line, line_chart
+from altiplano.report.charts.lines import Curve, line_chart
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ def figure(title: str, unit: str, svg: str, note: str = "") -> list[Figure]:
 def curves(
     title: str,
     unit: str,
-    lines: Sequence[Line],
+    lines: Sequence[Curve],
     zero: bool = False,
     marks: Sequence[tuple[float, str]] = (),
     logarithm: bool = False,

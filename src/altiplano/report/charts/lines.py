@@ -13,7 +13,7 @@ COLOURS = 8
 
 
 @dataclass(frozen=True)
-class Line:
+class Curve:
     """``colour`` 0 … 7 is a place in the palette, -1 the colour of text. NaN breaks the line."""
 
     name: str
@@ -25,7 +25,7 @@ class Line:
 
 def line_chart(
     title: str,
-    lines: Sequence[Line],
+    lines: Sequence[Curve],
     x_label: str = "step",
     log: bool = False,
     zero: bool = False,
@@ -69,7 +69,7 @@ def line_chart(
     return frame(title, described + f" over {x_label}", height, "".join(parts), data_hover=json.dumps(hover))
 
 
-def thin(line: Line, limit: int = MAX_POINTS) -> Line:
+def thin(line: Curve, limit: int = MAX_POINTS) -> Curve:
     """At most ``limit`` points: the least and the greatest of each stretch, so that no spike is lost."""
     count = len(line.x)
     if count <= limit:
@@ -82,7 +82,7 @@ def thin(line: Line, limit: int = MAX_POINTS) -> Line:
         if finite:
             kept |= {min(finite, key=line.y.__getitem__), max(finite, key=line.y.__getitem__)}
     order = sorted(kept)
-    return Line(line.name, [line.x[n] for n in order], [line.y[n] for n in order], line.colour, line.faint)
+    return Curve(line.name, [line.x[n] for n in order], [line.y[n] for n in order], line.colour, line.faint)
 
 
 def smoothed(values: Sequence[float], span: int) -> list[float]:
@@ -100,7 +100,7 @@ def smoothed(values: Sequence[float], span: int) -> list[float]:
     return result
 
 
-def _curve(points: list[tuple[float, float] | None], key: str, line: Line) -> str:
+def _curve(points: list[tuple[float, float] | None], key: str, line: Curve) -> str:
     style = f"curve {key}" + (" faint" if line.faint else "") + (" second" if line.colour >= COLOURS else "")
     pieces: list[list[tuple[float, float]]] = [[]]
     for point in points:
@@ -121,11 +121,11 @@ def _usable(value: float, log: bool) -> bool:
     return math.isfinite(value) and (value > 0 or not log)
 
 
-def _first(line: Line, log: bool) -> float:
+def _first(line: Curve, log: bool) -> float:
     return next(value for value in line.y if _usable(value, log))
 
 
-def _last(line: Line, log: bool) -> float:
+def _last(line: Curve, log: bool) -> float:
     return next(value for value in reversed(line.y) if _usable(value, log))
 
 

@@ -1,7 +1,7 @@
 """What the model can and may do: held-out bits per byte, calibration, red team."""
 
 from altiplano.records.run_records import Records
-from altiplano.report.charts.bars import Interval, interval_chart, reliability_chart
+from altiplano.report.charts.bars import IntervalBar, interval_chart, reliability_chart
 from altiplano.report.charts.figure import Figure, figure
 
 
@@ -10,10 +10,10 @@ def evaluation_figures(records: Records) -> list[Figure]:
     if scored is None:
         return []
     groups = [
-        Interval(name, group.bits_per_byte, group.bits_per_byte_low, group.bits_per_byte_high)
+        IntervalBar(name, group.bits_per_byte, group.bits_per_byte_low, group.bits_per_byte_high)
         for name, group in [*sorted(scored.groups.items()), ("all", scored.total)]
     ]
-    gaps = [Interval(name, gap.gap, gap.low, gap.high) for name, gap in scored.train_gap.items()]
+    gaps = [IntervalBar(name, gap.gap, gap.low, gap.high) for name, gap in scored.train_gap.items()]
     return [
         *figure(
             "Held-out text",

@@ -10,7 +10,7 @@ from altiplano.records import Incident, StepMetrics
 from altiplano.records.run_records import Records
 from altiplano.report.charts.bars import Bar, bar_chart
 from altiplano.report.charts.figure import Figure, curves, figure
-from altiplano.report.charts.lines import Line, smoothed
+from altiplano.report.charts.lines import Curve, smoothed
 
 # More words than this over a chart would lie on one another.
 MOST_WORDS = 6
@@ -32,10 +32,10 @@ def training_figures(records: Records, other: Records | None = None) -> list[Fig
     marks = restarts(records)
     loss = [line.loss for line in metrics]
     span = max(2, len(loss) // 60)
-    lines = [Line("loss", steps, loss, 0, faint=True), Line("smoothed", steps, smoothed(loss, span), 0)]
+    lines = [Curve("loss", steps, loss, 0, faint=True), Curve("smoothed", steps, smoothed(loss, span), 0)]
     if other is not None:
         theirs = smoothed([line.loss for line in other.metrics], span)
-        lines.append(Line(other.workspace.resolve().name, [float(line.step) for line in other.metrics], theirs, 3))
+        lines.append(Curve(other.workspace.resolve().name, [float(line.step) for line in other.metrics], theirs, 3))
     return [
         *curves(
             "Training loss",
@@ -47,19 +47,19 @@ def training_figures(records: Records, other: Records | None = None) -> list[Fig
         ),
         *curves("Held-out text", "bits per byte", heldout_lines(records), marks=marks, logarithm=True),
         *curves(
-            "Learning rate", "", [Line("", steps, [line.learning_rate for line in metrics], 2)], zero=True, marks=marks
+            "Learning rate", "", [Curve("", steps, [line.learning_rate for line in metrics], 2)], zero=True, marks=marks
         ),
         *curves(
             "Gradient norm",
             "before clipping",
-            [Line("", steps, [line.gradient_norm for line in metrics], 1)],
+            [Curve("", steps, [line.gradient_norm for line in metrics], 1)],
             marks=marks,
             logarithm=True,
         ),
         *curves(
             "Throughput",
             "tokens per second",
-            [Line("", steps, [line.tokens_per_second for line in metrics], 4)],
+            [Curve("", steps, [line.tokens_per_second for line in metrics], 4)],
             zero=True,
             marks=marks,
             note=pace(metrics),
@@ -67,7 +67,7 @@ def training_figures(records: Records, other: Records | None = None) -> list[Fig
         *curves(
             "Model FLOPs utilisation",
             "percent of the peak",
-            [Line("", steps, [100 * line.mfu for line in metrics], 3)],
+            [Curve("", steps, [100 * line.mfu for line in metrics], 3)],
             zero=True,
             marks=marks,
             note=how_measured(records),
@@ -123,17 +123,17 @@ def apart(ours: Sequence[StepMetrics], theirs: Sequence[StepMetrics]) -> str:
     return f"{same} of {len(gaps)} steps have the very same loss; the largest difference is {max(gaps):.2g}."
 
 
-def heldout_lines(records: Records) -> list[Line]:
+def heldout_lines(records: Records) -> list[Curve]:
     """Bits per byte of each group over the steps, and of all together."""
     groups = sorted({name for line in records.heldout for name in line.groups})
     lines = []
     for colour, name in enumerate(groups):
         seen = [line for line in records.heldout if name in line.groups]
         bits = [line.groups[name].bits_per_byte for line in seen]
-        lines.append(Line(name, [line.step for line in seen], bits, colour))
+        lines.append(Curve(name, [line.step for line in seen], bits, colour))
     if len(groups) > 1:
         total = [line.total.bits_per_byte for line in records.heldout]
-        lines.append(Line("all", [line.step for line in records.heldout], total, -1))
+        lines.append(Curve("all", [line.step for line in records.heldout], total, -1))
     return lines
 
 
