@@ -20,6 +20,7 @@ missed.
 import argparse
 import json
 import platform
+import signal
 import statistics
 import subprocess
 import sys
@@ -47,10 +48,11 @@ SAME_LOSS = 0.001
 WARM_UP = 2
 
 
-def names(way: str) -> list[str]:
-    if way == "float32":
-        return [*OURS, RIVALS[1], *(f"{other}, float32" for other in OTHERS)]
-    return [*OURS, *RIVALS, *OTHERS]
+def names(way: str, demanded: bool) -> list[str]:
+    """``demanded``: only those that a demand is about, for machines that cannot hold all of them at once."""
+    rivals = [RIVALS[1]] if way == "float32" else RIVALS
+    others = [f"{other}, float32" for other in OTHERS] if way == "float32" else OTHERS
+    return [OURS[0], *rivals] if demanded else [*OURS, *rivals, *others]
 
 
 class Contender:
@@ -72,7 +74,11 @@ class Contender:
         self.process.stdin.flush()
         answer = self.process.stdout.readline()
         if not answer:
-            sys.exit(f"{self.name} ended; its message is above")
+            killed = self.process.wait() == -signal.SIGKILL
+            why = (
+                "killed, probably for lack of memory: try --demanded or --rows 2" if killed else "its message is above"
+            )
+            sys.exit(f"{self.name} ended: {why}")
         return json.loads(answer)
 
     def end(self) -> None:
@@ -96,14 +102,16 @@ def matmul_peak(device: str, clock: str, dtype: torch.dtype, seconds: float = 0.
     return best
 
 
-def measure(size: str, sequence: int, rows: int, rounds: int, device: str, clock: str, way: str) -> dict[str, Any]:
+def measure(
+    size: str, sequence: int, rows: int, rounds: int, device: str, clock: str, way: str, taking_part: list[str]
+) -> dict[str, Any]:
     first: dict[str, float] = {}
-    contenders = [Contender(name, size, sequence, rows, device, clock) for name in names(way)]
+    contenders = [Contender(name, size, sequence, rows, device, clock) for name in taking_part]
     dtype = torch.float32 if way == "float32" else torch.bfloat16
     for contender in contenders:  # one after the other: nobody starts up while another is measured
         losses = [contender.step(number)["loss"] for number in range(WARM_UP)]
         first[contender.name] = losses[0]
-    answers: dict[str, list[dict[str, float]]] = {name: [] for name in names(way)}
+    answers: dict[str, list[dict[str, float]]] = {name: [] for name in taking_part}
     peaks = []
     for number in range(WARM_UP, WARM_UP + rounds):
         peaks.append(matmul_peak(device, clock, dtype))
@@ -118,6 +126,7 @@ def measure(size: str, sequence: int, rows: int, rounds: int, device: str, clock
     rival = min((name for name in RIVALS if name in taken), key=lambda name: taken[name])
     result: dict[str, Any] = {
         "way": way,
+        "contenders": taking_part,
         "rival": rival,
         "parameters": parameters(recipe.model),
         "sequence": sequence,
@@ -152,7 +161,7 @@ def missed(size: str, result: dict[str, Any], speed: bool) -> list[str]:
         problems.append(f"{size}: {ours['ratio'][0]:.2f} times {rival}'s speed, {speedup} demanded")
     if speed and ours["mfu"][0] < mfu:
         problems.append(f"{size}: MFU {ours['mfu'][0]:.1%}, {mfu:.0%} demanded")
-    for name in names(result["way"]):
+    for name in result["contenders"]:
         if "documents" not in name and abs(result[name]["first_loss"] - result[rival]["first_loss"]) > SAME_LOSS:
             problems.append(f"{size}: {name} computes another first loss: {result[name]['first_loss']:.4f}")
     return problems
@@ -166,7 +175,7 @@ def show(size: str, result: dict[str, Any]) -> None:
     )
     beside = f"× {result['rival']} (quartiles)"
     print(f"{'':24}{'tokens/s':>10}{'MFU':>8}{beside:>42}{'memory':>10}{'losses':>18}")
-    for name in names(result["way"]):
+    for name in result["contenders"]:
         one = result[name]
         ratio = "{:.2f} ({:.2f} to {:.2f})".format(*one["ratio"])
         print(
@@ -182,6 +191,7 @@ def main() -> int:
     parser.add_argument("--rows", type=int, default=4, help="sequences per step")
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--demanded", action="store_true", help="altiplano and transformers only: half the memory")
     parser.add_argument("--cpu-time", action="store_true", help="for a machine that others use: see above")
     parser.add_argument("--save", type=Path, help="also append the JSON line to this file")
     options = parser.parse_args()
@@ -204,7 +214,16 @@ def main() -> int:
     print(f"{record['machine']}, torch {record['torch']}, transformers {record['transformers']}\n{products}")
     problems = []
     for size in options.sizes.split(","):
-        result = measure(size, options.sequence, options.rows, options.rounds, device, clock, products.way)
+        result = measure(
+            size,
+            options.sequence,
+            options.rows,
+            options.rounds,
+            device,
+            clock,
+            products.way,
+            names(products.way, options.demanded),
+        )
         show(size, result)
         record["sizes"][size] = result
         problems += missed(size, result, speed=not options.quick)
