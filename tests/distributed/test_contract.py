@@ -25,7 +25,9 @@ def test_every_layout_equals_one_plain_process(ranks: list[str]) -> None:
     in_a_fresh_process("contract", "--fast", "--precision", "float64", "--ranks", *ranks)
 
 
-@pytest.mark.parametrize("trap", ["average", "positions", "padding", "collective"])
+@pytest.mark.parametrize(
+    "trap", ["average", "positions", "padding", pytest.param("collective", marks=pytest.mark.slow)]
+)
 def test_the_contract_notices_when_a_guard_is_removed(trap: str) -> None:
     """Each of these gives wrong gradients without any error (see ``traps.py``)."""
     in_a_fresh_process("traps", trap)

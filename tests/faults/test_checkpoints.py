@@ -87,7 +87,10 @@ def run(stopped: Path, tmp_path: Path) -> Path:
     return tmp_path / "run"
 
 
-@pytest.mark.parametrize("why", ["EACCES", "EISDIR", "EIO", "ESTALE", "ENFILE"])
+@pytest.mark.parametrize(
+    "why",
+    ["EACCES", "EISDIR", "EIO", *(pytest.param(why, marks=pytest.mark.slow) for why in ("ESTALE", "ENFILE"))],
+)
 def test_checkpoints_that_cannot_be_read_are_kept_and_training_stops(
     why: str, run: Path, tokenized: Path, undisturbed: Path
 ) -> None:
@@ -176,10 +179,10 @@ def test_a_folder_of_checkpoints_that_is_not_there_is_not_a_new_run(run: Path, t
     ("rank", "where", "error"),
     [
         (0, "_digests", "MemoryError"),
-        (1, "_digests", "RuntimeError"),
-        (0, "_publish", "KeyError"),
+        pytest.param(1, "_digests", "RuntimeError", marks=pytest.mark.slow),
+        pytest.param(0, "_publish", "KeyError", marks=pytest.mark.slow),
         (1, "save", "MemoryError"),
-        (0, "save", "SystemExit"),
+        pytest.param(0, "save", "SystemExit", marks=pytest.mark.slow),
     ],
 )
 def test_an_error_in_the_last_save_never_makes_an_older_one_the_result(

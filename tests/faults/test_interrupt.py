@@ -10,7 +10,7 @@ import pytest
 from faults.runs import finish, hashes, start
 
 
-@pytest.mark.parametrize("layout", ["dp1", "dp2"])
+@pytest.mark.parametrize("layout", [pytest.param("dp1", marks=pytest.mark.slow), "dp2"])
 def test_control_c(layout: str, tmp_path: Path) -> None:
     workspace = tmp_path / "run"
     process = start(workspace, "train", layout=layout)

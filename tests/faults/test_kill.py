@@ -15,6 +15,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return workspace
 
 
+@pytest.mark.slow
 def test_a_run_killed_in_every_stage_ends_with_the_same_hashes(undisturbed: Path, tmp_path: Path) -> None:
     workspace = tmp_path / "run"
     killed = {stage: kill_within(workspace, stage, delay=0.3 if stage == "curate" else 0.05) for stage in STAGES}
