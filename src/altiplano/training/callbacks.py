@@ -81,7 +81,7 @@ class Callback:
     def on_step_begin(self, run: TrainingRun) -> None:
         """Before a batch is taken."""
 
-    def on_step_end(self, run: TrainingRun, metrics: dict[str, Any]) -> None:
+    def on_step_end(self, run: TrainingRun, metrics: StepMetrics) -> None:
         """After an optimizer step. It may still be rolled back; ask here for ``run.should_…``."""
 
     def on_rollback_begin(self, run: TrainingRun) -> None:

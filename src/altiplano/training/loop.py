@@ -4,7 +4,6 @@ import time
 from typing import Any
 
 from altiplano.parallel.mesh import Mesh
-from altiplano.records import StepMetrics
 from altiplano.training.accounting.ledger import COMPUTE, DATA, INIT, SAVE, VALIDATION, Ledger
 from altiplano.training.accounting.peak import Speed
 from altiplano.training.callbacks import Custom, TrainingRun
@@ -61,7 +60,7 @@ def train(job: Job, mesh: Mesh, bos: int, ledger: Ledger, custom: Custom | None 
         waited = time.monotonic() - begun
         ledger.enter(COMPUTE)
         metrics = trainer.step(batch)
-        metrics |= {"seconds": time.monotonic() - begun, "data_seconds": waited}
+        metrics.seconds, metrics.data_seconds = time.monotonic() - begun, waited
         call("on_step_end", metrics)
         run.agree()
         if run.should_roll_back:
@@ -76,8 +75,8 @@ def train(job: Job, mesh: Mesh, bos: int, ledger: Ledger, custom: Custom | None 
         if run.should_save or run.is_permanent_save_due:
             ledger.enter(SAVE)
             call("on_save")
-        metrics["spent"] = ledger.book(run.step)
-        call("on_log", StepMetrics(**metrics))
+        metrics.spent = ledger.book(run.step)
+        call("on_log", metrics)
     trainer.close()
     ledger.enter(SAVE)
     call("on_train_end")

@@ -6,6 +6,7 @@ import torch
 import torch.distributed as dist
 from torch.profiler import ProfilerActivity, profile
 
+from altiplano.records import StepMetrics
 from altiplano.training.callbacks import Callback, TrainingRun
 from altiplano.training.job import Job
 
@@ -26,7 +27,7 @@ class Profiler(Callback):
             self.recording = profile(activities=activities, record_shapes=True)
             self.recording.start()
 
-    def on_step_end(self, run: TrainingRun, metrics: dict[str, Any]) -> None:
+    def on_step_end(self, run: TrainingRun, metrics: StepMetrics) -> None:
         if self.recording is not None and run.step + 1 not in self.steps:
             self.recording.stop()
             self.folder.mkdir(parents=True, exist_ok=True)

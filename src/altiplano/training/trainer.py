@@ -15,7 +15,7 @@ from altiplano.evaluation.perplexity import HeldoutText, heldout_losses, heldout
 from altiplano.parallel.mesh import Mesh
 from altiplano.parallel.parallelize import parallelize, parameters_by_name, set_initial_weights
 from altiplano.parallel.pipeline import ParallelModel, TokenLosses
-from altiplano.records import CheckpointManifest, HeldoutScores
+from altiplano.records import CheckpointManifest, HeldoutScores, StepMetrics
 from altiplano.tokens.loader import Batch, Prefetcher, TrainingData
 from altiplano.tokens.shards import read_shards
 from altiplano.training.accounting import ledger
@@ -74,7 +74,7 @@ class Trainer:
             self.ready.close()
             self.ready = None
 
-    def step(self, batch: Batch) -> dict[str, Any]:
+    def step(self, batch: Batch) -> StepMetrics:
         """The next optimizer step, on every process together; what it measured. Raises Fault and TrainingError."""
         recipe, step = self.job.recipe, self.done
         sequences = len(recipe.batch.samples(step))
@@ -92,14 +92,14 @@ class Trainer:
         every = recipe.recovery.check_weights_every
         if every and self.done % every == 0:
             self.corruption.remember()
-        return {
-            "step": self.done,
-            "tokens": recipe.batch.tokens_after(self.done),
-            "loss": loss,
-            "gradient_norm": norm,
-            "learning_rate": rate,
-            "skipped": step in self.skips.updates,
-        }
+        return StepMetrics(
+            step=self.done,
+            tokens=recipe.batch.tokens_after(self.done),
+            loss=loss,
+            gradient_norm=norm,
+            learning_rate=rate,
+            skipped=step in self.skips.updates,
+        )
 
     def _update(self, step: int, finite: bool) -> None:
         """Change the weights; not where any rank has a loss or gradient that is no number, nor where skips say so."""

@@ -13,6 +13,7 @@ from altiplano.parallel.mesh import Mesh
 from altiplano.parallel.parallelize import compute_type
 from altiplano.planning.model_size import training_flops_per_token
 from altiplano.planning.stacks import load_chip
+from altiplano.records import StepMetrics
 from altiplano.training.callbacks import Callback, TrainingRun
 from altiplano.training.job import Job
 from altiplano.training.metrics import memory_bytes
@@ -98,12 +99,12 @@ class Speed(Callback):
         self.peak = Peak(mesh, compute_type(recipe))
         self.flops_per_token = training_flops_per_token(recipe.model, recipe.batch.sequence_length)
 
-    def on_step_end(self, run: TrainingRun, metrics: dict[str, Any]) -> None:
+    def on_step_end(self, run: TrainingRun, metrics: StepMetrics) -> None:
         batch = run.job.recipe.batch
-        speed = len(batch.samples(run.step - 1)) * batch.sequence_length / metrics["seconds"]
-        metrics["tokens_per_second"] = speed
-        metrics["mfu"] = self.peak.mfu(speed * self.flops_per_token)
-        metrics["memory_bytes"] = memory_bytes(run.mesh.device)
+        speed = len(batch.samples(run.step - 1)) * batch.sequence_length / metrics.seconds
+        metrics.tokens_per_second = speed
+        metrics.mfu = self.peak.mfu(speed * self.flops_per_token)
+        metrics.memory_bytes = memory_bytes(run.mesh.device)
 
     def on_train_end(self, run: TrainingRun) -> None:
         run.results["peak"] = self.peak.record()

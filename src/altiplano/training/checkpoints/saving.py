@@ -28,7 +28,7 @@ from torch.distributed.checkpoint.api import CheckpointException
 
 from altiplano.errors import Fault, InputError
 from altiplano.recipe.schema import CheckpointConfig
-from altiplano.records import CheckpointManifest
+from altiplano.records import CheckpointManifest, StepMetrics
 from altiplano.storage import Damaged, digest, sync
 from altiplano.training.callbacks import Callback, TrainingRun
 from altiplano.training.checkpoints.checkpoint import (
@@ -218,7 +218,7 @@ class SaveCheckpoints(Callback):
     def on_step_begin(self, run: TrainingRun) -> None:
         self.saver.check()
 
-    def on_step_end(self, run: TrainingRun, metrics: dict[str, Any]) -> None:
+    def on_step_end(self, run: TrainingRun, metrics: StepMetrics) -> None:
         steps, minutes = run.job.recipe.checkpoint.rolling_steps, run.job.recipe.checkpoint.rolling_minutes
         run.should_save |= bool(steps) and run.step % steps == 0
         run.should_save |= bool(minutes) and time.monotonic() - self.last_save > 60 * minutes

@@ -5,8 +5,8 @@ Ctrl-C, which a person means, stops without saving.
 """
 
 import signal
-from typing import Any
 
+from altiplano.records import StepMetrics
 from altiplano.training.callbacks import Callback, TrainingRun
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -28,7 +28,7 @@ class Interruption(Callback):
         if self.interrupts > 1:
             raise KeyboardInterrupt
 
-    def on_step_end(self, run: TrainingRun, metrics: dict[str, Any]) -> None:
+    def on_step_end(self, run: TrainingRun, metrics: StepMetrics) -> None:
         run.should_stop |= self.asked
 
     def on_train_end(self, run: TrainingRun) -> None:

@@ -3,11 +3,11 @@
 import shutil
 import sys
 from pathlib import Path
-from typing import Any
 
 import torch.distributed as dist
 
 from altiplano.errors import TrainingError
+from altiplano.records import StepMetrics
 from altiplano.training.callbacks import Callback, TrainingRun
 from altiplano.training.checkpoints import checkpoint
 from altiplano.training.metrics import Observer
@@ -26,8 +26,8 @@ class RollBackSpikes(Callback):
         guards = run.job.recipe.guards
         self.detector = SpikeDetector(guards, self.observer.past(guards.spike_window))
 
-    def on_step_end(self, run: TrainingRun, metrics: dict[str, Any]) -> None:
-        metrics["spike"] = not metrics["skipped"] and self.detector.judge(metrics["loss"], metrics["gradient_norm"])
+    def on_step_end(self, run: TrainingRun, metrics: StepMetrics) -> None:
+        metrics.spike = not metrics.skipped and self.detector.judge(metrics.loss, metrics.gradient_norm)
         run.spikes = self.detector.in_a_row
         run.should_roll_back |= run.spikes >= run.job.recipe.guards.spike_patience
 

@@ -7,11 +7,11 @@ the wait for data a slow disk.
 import sys
 import time
 from statistics import median
-from typing import Any
 
 import torch
 import torch.distributed as dist
 
+from altiplano.records import StepMetrics
 from altiplano.training.callbacks import Callback, TrainingRun
 from altiplano.training.resilience import incidents
 
@@ -64,8 +64,8 @@ class ReportSlowRanks(Callback):
     def on_train_begin(self, run: TrainingRun) -> None:
         self.ranks = SlowRanks(run.mesh.device, run.job.recipe.recovery.slow_ratio, run.trainer.corruption.group)
 
-    def on_step_end(self, run: TrainingRun, metrics: dict[str, Any]) -> None:
-        self.ranks.note_wait(metrics["data_seconds"])
+    def on_step_end(self, run: TrainingRun, metrics: StepMetrics) -> None:
+        self.ranks.note_wait(metrics.data_seconds)
         every = run.job.recipe.recovery.check_speed_every
         if not every or run.step % every:
             return
