@@ -10,10 +10,6 @@ from altiplano.cli.common import GO_ON, complain
 from altiplano.errors import INTERRUPTED, InputError, StageFailed, TrainingError, explain_os_error
 from altiplano.version import __version__
 
-# Before torch starts its threads: idle ones sleep instead of spinning. Measured on two cores, that costs nothing when
-# the machine is free and saves up to nine tenths of the time when it is busy.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-
 COMMANDS = (stages, recipe, checkpoint, plan, rehearse, launch, inspect, report, generate, serve, doctor)
 """In the order of the help."""
 
