@@ -16,7 +16,7 @@ from altiplano.recipe.schema import Recipe
 @pytest.fixture
 def model(small_recipe: Recipe) -> Llama:
     torch._dynamo.reset()
-    shape = small_recipe.model.model_copy(update={"layers": 1})
+    shape = small_recipe.model.model_copy(update={"num_hidden_layers": 1})
     model = Llama(shape)
     with torch.no_grad():
         for name, parameter in model.named_parameters():

@@ -23,6 +23,7 @@ from small import SMALL, write_tokenized
 
 from altiplano.recipe.layout import parse_layout
 from altiplano.recipe.load import load_recipe
+from altiplano.records import Incident
 from altiplano.training.accounting import goodput, ledger
 from altiplano.training.job import Job
 from altiplano.training.resilience import incidents
@@ -153,10 +154,10 @@ def table(folder: Path) -> list[dict[str, Any]]:
             continue
         noticed = next((i for i in noted if i.time >= fault["time"]), None)
         if fault["kind"] == "damage":  # nobody was left to notice; the next command was
-            noticed = next({"time": e.time, "what": "new command"} for e in events if e.time > fault["time"])
+            begun = next(e.time for e in events if e.time > fault["time"])
+            noticed = Incident(time=begun, kind="damage", what="new command", action="")
         if noticed is None:
             continue
-        before = [e.step for e in events if e.event == "step" and e.time <= noticed.time]
         before = [e.step for e in events if e.event == "step" and e.time <= noticed.time]
         back = next((e for e in events if e.event in ("resume", "rollback") and e.time > fault["time"]), None)
         again = next((e.time for e in events if e.event == "step" and e.time > noticed.time), None)
