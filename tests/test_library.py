@@ -17,7 +17,10 @@ from altiplano.tokens.tokenizer import Tokenizer
 
 ROOT = Path(__file__).parents[1]
 TRAINING = """
+import os
+import signal
 import sys
+import threading
 from pathlib import Path
 
 import torch
@@ -58,6 +61,28 @@ def cross_entropy(logits, targets):
     return losses.view_as(targets)
 
 
+def half_the_loss(logits, targets):
+    return cross_entropy(logits, targets) / 2
+
+
+def scores(folder):
+    from altiplano.records import HeldoutScores
+
+    return [one.total.bits_per_byte for one in HeldoutScores.read_lines(folder / "heldout.jsonl")]
+
+
+class Failing(altiplano.Callback):
+    def on_step_end(self, run, metrics):
+        if run.step == 3:
+            raise RuntimeError("on purpose")
+
+
+class Interrupting(altiplano.Callback):
+    def on_step_end(self, run, metrics):
+        if run.step == 3:
+            os.kill(os.getpid(), signal.SIGINT)
+
+
 def constant(step, steps, optimizer):
     return 1e-3
 
@@ -85,6 +110,10 @@ if __name__ == "__main__":
     assert len(plain) == len(own) == 10
     for a, b in zip(plain, own):
         assert abs(a.loss - b.loss) < 1e-4, (a.loss, b.loss)
+    half = go(place / "half", tokens, Custom(loss=half_the_loss))
+    assert abs(half[0].loss - plain[0].loss / 2) < 1e-4
+    # Held-out text is scored by cross-entropy all the same.
+    assert abs(scores(place / "half")[0] - scores(place / "plain")[0]) < 1e-6
     rate = go(place / "rate", tokens, Custom(schedule=constant))
     assert {one.learning_rate for one in rate} == {1e-3}
     counter = Counter()
@@ -94,6 +123,17 @@ if __name__ == "__main__":
         "begin", "evaluate 0", *(f"step {n}" for n in range(1, 6)), "evaluate 5", "save 5",
         "step 6", "step 7", "save 7", "end",
     ], counter.hooks
+    for callback, error in ((Failing(), RuntimeError), (Interrupting(), KeyboardInterrupt)):
+        try:
+            go(place / error.__name__, tokens, Custom(callbacks=[callback]))
+        except error:
+            pass
+        else:
+            raise AssertionError(error)
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+        assert not torch.distributed.is_initialized()
+        assert [thread.name for thread in threading.enumerate()] == ["MainThread"], threading.enumerate()
+    assert (place / "KeyboardInterrupt" / "checkpoints" / "step-00000003").exists()
     print("all held")
 """
 
@@ -192,6 +232,26 @@ def test_greedy_text_is_the_likeliest_token_each_time(model: altiplano.LanguageM
     assert said == model.tokenizer.decode(expected)
     with pytest.raises(altiplano.InputError, match="more than the model's context"):
         altiplano.generate(model, "abde", max_tokens=10_000)
+
+
+def test_long_texts_are_scored_in_windows_that_overlap_in_one_token(model: altiplano.LanguageModel) -> None:
+    text = "abde ghik lmno " * 60
+    row = [model.tokenizer.bos, *model.tokenizer.encode(text), model.tokenizer.eos]
+    assert len(row) > 3 * model.context
+    nll = 0.0
+    for start in range(0, len(row) - 1, model.context - 1):
+        window = torch.tensor([row[start : start + model.context]])
+        with torch.inference_mode():
+            logits = model.model(window[:, :-1]).double()
+        nll += float(F.cross_entropy(logits[0], window[0, 1:], reduction="sum"))
+    found = altiplano.evaluate(model, {"long": [text]})["total"]
+    assert found.nll == pytest.approx(nll, rel=1e-5) and found.tokens == len(row) - 1
+
+
+def test_a_run_without_a_model_says_how_to_get_one(tmp_path: Path) -> None:
+    (tmp_path / "recipe.toml").write_text("")
+    with pytest.raises(altiplano.InputError, match="altiplano checkpoint convert"):
+        altiplano.load_model(tmp_path)
 
 
 def test_a_plan_is_the_commands(capsys: pytest.CaptureFixture[str]) -> None:

@@ -33,8 +33,8 @@ def prepare(corpus: Path, folder: Path) -> Path:
 
 def load(way: str) -> Callable[[Path, Path], int]:
     from altiplano.corpus.extraction.html import MODES
-    from altiplano.corpus.readers import warc
     from altiplano.corpus.readers.raw import RawDocument
+    from altiplano.corpus.readers.web_archives import warc
 
     text_of_html = MODES[way]
     text_of_html("<html><body><p>warm</p></body></html>")

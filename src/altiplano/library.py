@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from torch import Tensor
 
-from altiplano.errors import InputError
+from altiplano.errors import INTERRUPTED, InputError, StageFailed, TrainingError
 from altiplano.inference.generate import Row, Sampling
 from altiplano.inference.generate import generate as complete
 from altiplano.inference.language_model import LanguageModel, load_language_model
@@ -76,6 +76,11 @@ class Run:
         if (self.folder / "release" / "config.json").exists():
             return load_language_model(self.folder / "release")
         weights = self.folder / "train" / "weights"
+        if not weights.exists():
+            raise InputError(
+                f"{self.folder} has no trained model: training has not reached its last step; go on with it, or make a "
+                f"model of its newest checkpoint: altiplano checkpoint convert {self.folder} FOLDER"
+            )
         return load_language_model(weights, tokenizer=self.folder / "tokenize" / "tokenizer")
 
 
@@ -166,17 +171,22 @@ def _run_until(
     if layout == "auto":
         chosen = best_layout(recipe, hardware)
     check_layout(chosen, recipe, hardware.device)
-    outcomes = run_until(
-        last,
-        recipe,
-        hardware,
-        chosen,
-        folder,
-        stop_after=steps,
-        custom=custom,
-        engine=engine,
-        extensions=extensions,
-    )
+    try:
+        outcomes = run_until(
+            last,
+            recipe,
+            hardware,
+            chosen,
+            folder,
+            stop_after=steps,
+            custom=custom,
+            engine=engine,
+            extensions=extensions,
+        )
+    except StageFailed as error:  # its own process has said why
+        if error.code == INTERRUPTED:
+            raise KeyboardInterrupt from error
+        raise TrainingError(f"training of {folder} failed with exit code {error.code}; the reason is above") from error
     failed = [one for one in outcomes if not one.result.passed]
     if failed:
         raise InputError(f"the gate of {failed[0].stage} failed: {failed[0].result.message}")
@@ -225,19 +235,25 @@ def generate(
 
 
 def evaluate(model: LanguageModel, texts: Mapping[str, Sequence[str]], *, seed: int = 0) -> dict[str, GroupScores]:
-    """Perplexity and bits per byte, with 95 % intervals over documents, of each named group of texts, and "total"."""
-    from altiplano.evaluation.evaluate import Scores, document_losses
+    """Perplexity and bits per byte, with 95 % intervals over documents, of each named group of texts, and "total".
+
+    Every token but the first of a document is predicted once, from those before it in its window of the context.
+    """
+    from altiplano.evaluation.evaluate import Scores
+    from altiplano.inference.log_probabilities import score
 
     groups = {}
     for name, documents in texts.items():
         if not any(documents):
             raise InputError(f"{name} has no text to score")
         rows = _tokens(model, [text for text in documents if text])
-        nll = document_losses(model.model, rows, model.context, model.tokenizer.bos)
+        windows = [_windows(row, model.context) for row in rows]
+        scored = iter(score(model.model, [window for of_row in windows for window in of_row]))
+        nll = np.array([-sum(float(next(scored).logprobs.double().sum()) for _ in of_row) for of_row in windows])
         sizes = np.array([len(text.encode()) for text in documents if text])
         groups[name] = Scores(nll, np.array([len(row) - 1 for row in rows]), sizes)
-    scored = groups | ({"total": Scores.merge(list(groups.values()))} if groups else {})
-    return {name: one.summary(samples=1000, seed=seed) for name, one in scored.items()}
+    everything = groups | ({"total": Scores.merge(list(groups.values()))} if groups else {})
+    return {name: one.summary(samples=1000, seed=seed) for name, one in everything.items()}
 
 
 def fit_temperature(model: LanguageModel, texts: Sequence[str], *, seed: int = 0) -> float:
@@ -247,9 +263,7 @@ def fit_temperature(model: LanguageModel, texts: Sequence[str], *, seed: int = 0
 
     rows = _tokens(model, [text for text in texts if text])
     windows = [
-        Window("texts", number, row[start : start + model.context])
-        for number, row in enumerate(rows)
-        for start in range(0, len(row) - 1, model.context)
+        Window("texts", number, window) for number, row in enumerate(rows) for window in _windows(row, model.context)
     ]
     if not windows:
         raise InputError("there is no text to fit a temperature to")
@@ -263,3 +277,8 @@ def _tokens(model: LanguageModel, texts: Sequence[str]) -> list[np.ndarray]:
     """Documents as in training: begin of text, tokens, end of text."""
     bos, eos = model.tokenizer.bos, model.tokenizer.eos
     return [np.array([bos, *model.tokenizer.encode(text), eos], dtype=np.int64) for text in texts]
+
+
+def _windows(row: np.ndarray, context: int) -> list[np.ndarray]:
+    """The row in windows of at most ``context`` tokens that overlap in one, so that no token goes unpredicted."""
+    return [row[start : start + context] for start in range(0, len(row) - 1, context - 1)]

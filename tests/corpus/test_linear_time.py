@@ -17,7 +17,8 @@ from altiplano.corpus.extraction.latex import text_of_latex
 from altiplano.corpus.extraction.markup import text_of_asciidoc, text_of_markdown, text_of_rst
 from altiplano.corpus.extraction.mediawiki import text_of_wikitext
 from altiplano.corpus.pii import detect
-from altiplano.corpus.readers import arxiv, blocklist, code
+from altiplano.corpus.readers import blocklist
+from altiplano.corpus.readers.formats import arxiv, code
 
 SHORT, TIMES = 8_000, 4
 LIMIT = 8.0

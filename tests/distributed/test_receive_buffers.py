@@ -10,7 +10,7 @@ import torch
 
 from altiplano.parallel.mesh import start_mesh
 from altiplano.parallel.parallelize import parallelize
-from altiplano.parallel.pipeline import META, FrugalStage, ParallelModel
+from altiplano.parallel.pipeline import META, LazyBufferStage, ParallelModel
 from altiplano.recipe.layout import parse_layout
 from altiplano.training.loss import token_losses
 from distributed.contract import in_ranks
@@ -39,13 +39,13 @@ def test_buffers_come_and_go_with_micro_batches(layout: str, tmp_path: Path) -> 
     def work() -> None:
         mesh = start_mesh(spread, "cpu")
         model = parallelize(recipe_of("regular", "float64"), spread, mesh, token_losses(mesh.group("tp")))
-        allocate, seen = FrugalStage._allocate, [(0, 0)]
+        allocate, seen = LazyBufferStage._allocate, [(0, 0)]
 
-        def counting(stage: FrugalStage, infos: Any) -> None:
+        def counting(stage: LazyBufferStage, infos: Any) -> None:
             allocate(stage, infos)
             seen.append(buffers(model))
 
-        FrugalStage._allocate = counting  # type: ignore[method-assign]
+        LazyBufferStage._allocate = counting  # type: ignore[method-assign]
         for batch in batches("regular", 2):
             model.step(batch, 8, int(torch.tensor(batch.valid)))
         found = {

@@ -4,7 +4,7 @@ import argparse
 import json
 from pathlib import Path
 
-from altiplano.cli.common import Commands, add_command
+from altiplano.cli.arguments import Commands, add_command
 from altiplano.errors import InputError
 
 

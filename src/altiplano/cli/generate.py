@@ -5,7 +5,7 @@ import codecs
 import sys
 from pathlib import Path
 
-from altiplano.cli.common import Commands, add_command
+from altiplano.cli.arguments import Commands, add_command
 from altiplano.errors import InputError
 
 

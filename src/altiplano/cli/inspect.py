@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from altiplano.cli.common import Commands, add_command
+from altiplano.cli.arguments import Commands, add_command
 
 
 def add(commands: Commands) -> None:

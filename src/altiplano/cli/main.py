@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 from altiplano.cli import checkpoint, doctor, generate, inspect, launch, plan, recipe, rehearse, report, serve, stages
-from altiplano.cli.common import GO_ON, complain
+from altiplano.cli.arguments import GO_ON, complain
 from altiplano.errors import INTERRUPTED, InputError, StageFailed, TrainingError, explain_os_error
 from altiplano.version import __version__
 

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from altiplano.cli.common import Commands, add_cluster, add_command, add_recipe, complain
+from altiplano.cli.arguments import Commands, add_cluster, add_command, add_recipe, complain
 from altiplano.errors import DoesNotFit
 from altiplano.recipe.load import load_cluster, load_recipe
 

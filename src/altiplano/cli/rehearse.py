@@ -3,7 +3,7 @@
 import argparse
 import json
 
-from altiplano.cli.common import Commands, add_cluster, add_command, add_recipe, read_inputs
+from altiplano.cli.arguments import Commands, add_cluster, add_command, add_recipe, read_inputs
 
 
 def add(commands: Commands) -> None:

@@ -4,7 +4,7 @@ import argparse
 import os
 from pathlib import Path
 
-from altiplano.cli.common import GO_ON, Commands, add_cluster, add_command, add_recipe, complain, read_inputs
+from altiplano.cli.arguments import GO_ON, Commands, add_cluster, add_command, add_recipe, complain, read_inputs
 from altiplano.errors import INTERRUPTED, InputError
 
 STAGES = {

@@ -29,7 +29,7 @@ TokenLosses = Callable[[Tensor, Tensor], Tensor]
 SCHEDULES = {"1f1b": "1F1B", "interleaved": "Interleaved1F1B", "zbv": "ZBVZeroBubble", "gpipe": "GPipe"}
 
 
-class FrugalStage(PipelineStage):
+class LazyBufferStage(PipelineStage):
     """A pipeline stage that holds receive buffers for the micro-batches in flight only.
 
     PyTorch's holds one for every micro-batch of a step and direction from the first step on: 8 GiB on each middle rank
@@ -195,7 +195,7 @@ class ParallelModel:
         gather_once(schedule)
         return schedule
 
-    def _stage(self, stage: int, part: Llama, size: int) -> FrugalStage:
+    def _stage(self, stage: int, part: Llama, size: int) -> LazyBufferStage:
         """Shapes are given, not inferred: the attention reads document boundaries, which inference has not got."""
         last = stage == self.layout.stages - 1
         hidden = torch.empty(self._hidden_size(size), dtype=self.compute, device="meta", requires_grad=True)
@@ -208,7 +208,7 @@ class ParallelModel:
             device="meta",
             requires_grad=True,
         )
-        return FrugalStage(
+        return LazyBufferStage(
             part,
             stage,
             self.layout.stages,

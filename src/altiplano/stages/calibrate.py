@@ -27,5 +27,5 @@ STAGE = Stage(
     reads=("seed", "model", "calibration"),
     inputs=("tokenize", "train"),
     run=run,
-    code=("calibration", "inference", "model"),
+    code=("calibration", "inference", "model", "recipe", "tokens"),
 )

@@ -22,5 +22,5 @@ STAGE = Stage(
     reads=("seed", "batch.sequence_length", "evaluation"),
     inputs=("tokenize", "train"),
     run=run,
-    code=("evaluation", "model", "tokens"),
+    code=("evaluation", "model", "recipe", "tokens"),
 )

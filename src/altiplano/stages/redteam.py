@@ -34,5 +34,5 @@ STAGE = Stage(
     reads=("seed", "model", "redteam"),
     inputs=("curate", "tokenize", "train", "calibrate"),
     run=run,
-    code=("redteam", "inference", "model", "tokens"),
+    code=("corpus", "inference", "model", "recipe", "redteam", "tokens"),
 )

@@ -60,6 +60,6 @@ STAGE = Stage(
     reads=("name", "seed", "disclosure", "model", "batch"),
     inputs=("curate", "tokenize", "train", "evaluate", "calibrate", "redteam"),
     run=run,
-    code=("release", "report"),
+    code=("inference", "model", "planning", "recipe", "release", "report", "tokens"),
     sources=hardware,
 )

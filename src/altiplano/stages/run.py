@@ -17,7 +17,7 @@ from altiplano.recipe.cluster import Cluster
 from altiplano.recipe.layout import Layout, check_layout
 from altiplano.recipe.schema import Recipe
 from altiplano.stages import calibrate, curate, evaluate, redteam, release, tokenize, train
-from altiplano.stages.stage import Context, Outcome, is_publisher, run_stage, up_to_date
+from altiplano.stages.stage import FUNCTIONS, Context, Outcome, is_publisher, run_stage, up_to_date
 from altiplano.training.callbacks import Custom
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def run_until(
     custom: Custom | None = None,
     extensions: "Extensions | None" = None,
 ) -> list[Outcome]:
-    """Run every stage up to ``last`` that is not up to date; ``again`` recomputes ``last`` even if it is, and begins
+    """Run every stage up to ``last`` that is not up to date; ``force`` recomputes ``last`` even if it is, and begins
     any stage anew whose unfinished work was begun with other settings.
 
     Stops early, with the outcome so far, at a stage that did not finish or whose gate failed.
@@ -181,5 +181,6 @@ def _describe(outcome: Outcome) -> str:
     )
     assert outcome.manifest is not None
     if outcome.skipped:
-        return f"up to date ({outcome.manifest.hash[:12]})"
+        made = ", made with functions of a Python program" if FUNCTIONS in outcome.manifest.inputs else ""
+        return f"up to date ({outcome.manifest.hash[:12]}){made}"
     return f"done in {outcome.manifest.measured.wall_seconds:.1f} s  {counts}"

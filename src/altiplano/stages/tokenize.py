@@ -58,5 +58,10 @@ def _sources(context: Context) -> str:
 
 
 STAGE = Stage(
-    "tokenize", reads=("tokenizer", "model.vocab_size"), inputs=("curate",), run=run, code=("tokens",), sources=_sources
+    "tokenize",
+    reads=("tokenizer", "model.vocab_size"),
+    inputs=("curate",),
+    run=run,
+    code=("recipe", "tokens"),
+    sources=_sources,
 )

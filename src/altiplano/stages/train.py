@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from altiplano.errors import StageFailed
 from altiplano.recipe.schema import Recipe
@@ -16,6 +17,10 @@ from altiplano.records import MixtureShares, TrainingSummary
 from altiplano.stages.stage import Context, Result, Stage, is_publisher
 from altiplano.storage import write_text
 from altiplano.tokens.shards import read_shards, verify_shards
+from altiplano.training.callbacks import Custom
+
+if TYPE_CHECKING:
+    from altiplano.training.job import Job
 
 # How often it is evaluated or saved does not change what is trained.
 READS = ("seed", "model", "mixture", "batch", "optimizer", "precision", "guards")
@@ -57,14 +62,12 @@ def run(context: Context) -> Result:
         from_step_0=context.from_step_0,
         log_to=context.log_to,
     )
-    if "RANK" in os.environ or context.custom is not None:  # torchrun's agent watches over this rank, or nobody
+    if "RANK" in os.environ:  # torchrun's agent watches over this rank
         from altiplano.training.worker import run_job
 
         run_job(job, context.custom)
-        if "RANK" not in os.environ:  # a library user's process goes on, and may train again
-            import torch.distributed as dist
-
-            dist.destroy_process_group()
+    elif context.custom is not None:
+        _train_in_this_process(job, context.custom)
     else:
         # A fresh process, since ranks are forked and this one has threads.
         job_file = context.folder / "job.json"
@@ -84,6 +87,25 @@ def run(context: Context) -> Result:
     _drop_older_checkpoints(context)
     counts = {"parameters": trained.parameters, "tokens": trained.tokens, "steps": done}
     return Result(counts, records=RECORDS, unlisted=UNLISTED)
+
+
+def _train_in_this_process(job: "Job", custom: Custom) -> None:
+    """As the one rank. The caller's program goes on afterwards: it gets its signal handlers back, and no process group
+    or thread stays. Raises KeyboardInterrupt when a signal ended training, which has saved a checkpoint."""
+    import torch.distributed as dist
+
+    from altiplano.training.worker import run_job
+
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        session = run_job(job, custom)
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+        if dist.is_initialized():
+            dist.destroy_process_group()
+    if session["signalled"]:
+        raise KeyboardInterrupt
 
 
 def _describe_data(recipe: Recipe, tokens: Path, folder: Path) -> None:
@@ -146,7 +168,7 @@ STAGE = Stage(
     reads=READS,
     inputs=("tokenize",),
     run=run,
-    code=("model", "parallel", "tokens", "training"),
+    code=("evaluation", "model", "parallel", "planning", "recipe", "tokens", "training"),
     functions=_custom_code,
     distributed=True,
     protect_partial_work=True,

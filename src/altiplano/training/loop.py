@@ -5,11 +5,11 @@ from typing import Any
 
 from altiplano.parallel.mesh import Mesh
 from altiplano.training.accounting.ledger import COMPUTE, DATA, INIT, SAVE, VALIDATION, Ledger
-from altiplano.training.accounting.peak import Speed
+from altiplano.training.accounting.peak import MeasureThroughput
 from altiplano.training.callbacks import Custom, TrainingRun
 from altiplano.training.checkpoints.saving import SaveCheckpoints
 from altiplano.training.job import Job
-from altiplano.training.metrics import Observer, memory_by_pipeline_rank
+from altiplano.training.metrics import MetricsWriter, memory_by_pipeline_rank
 from altiplano.training.optimizer import learning_rate
 from altiplano.training.profiling import Profiler
 from altiplano.training.resilience.interruption import Interruption
@@ -30,12 +30,12 @@ def train(job: Job, mesh: Mesh, bos: int, ledger: Ledger, custom: Custom | None 
     trainer = prepare(job, mesh, bos, ledger.progress, custom.loss, custom.schedule or learning_rate)
     steps = recipe.batch.steps
     run = TrainingRun(job, mesh, trainer, ledger, trainer.done, min(steps, job.stop_after or steps))
-    observer = Observer(job, trainer.done)
+    writer = MetricsWriter(job, trainer.done)
     callbacks = [
-        Speed(mesh, job),
+        MeasureThroughput(mesh, job),
         Profiler(job),
-        observer,
-        RollBackSpikes(observer),
+        writer,
+        RollBackSpikes(writer),
         ReportSlowRanks(),
         *custom.callbacks,
         SaveCheckpoints(),
@@ -51,33 +51,35 @@ def train(job: Job, mesh: Mesh, bos: int, ledger: Ledger, custom: Custom | None 
     if run.step == 0:
         ledger.enter(VALIDATION)
         call("on_evaluate", trainer.evaluate())
-    while run.step < run.end and not run.is_stopping:
-        begun = time.monotonic()
-        run.should_save = run.should_roll_back = False
-        call("on_step_begin")
-        ledger.enter(DATA)
-        batch = trainer.batch()
-        waited = time.monotonic() - begun
-        ledger.enter(COMPUTE)
-        metrics = trainer.step(batch)
-        metrics.seconds, metrics.data_seconds = time.monotonic() - begun, waited
-        call("on_step_end", metrics)
-        run.agree()
-        if run.should_roll_back:
-            call("on_rollback_begin")
-            roll_back(run)
-            ledger.book(run.step, "rollback")
-            call("on_rollback_end")
-            continue
-        if run.is_evaluation_due:
-            ledger.enter(VALIDATION)
-            call("on_evaluate", trainer.evaluate())
-        if run.should_save or run.is_permanent_save_due:
-            ledger.enter(SAVE)
-            call("on_save")
-        metrics.spent = ledger.book(run.step)
-        call("on_log", metrics)
-    trainer.close()
+    try:
+        while run.step < run.end and not run.is_stopping:
+            begun = time.monotonic()
+            run.should_save = run.should_roll_back = False
+            call("on_step_begin")
+            ledger.enter(DATA)
+            batch = trainer.batch()
+            waited = time.monotonic() - begun
+            ledger.enter(COMPUTE)
+            metrics = trainer.step(batch)
+            metrics.seconds, metrics.data_seconds = time.monotonic() - begun, waited
+            call("on_step_end", metrics)
+            run.agree()
+            if run.should_roll_back:
+                call("on_rollback_begin")
+                roll_back(run)
+                ledger.book(run.step, "rollback")
+                call("on_rollback_end")
+                continue
+            if run.is_evaluation_due:
+                ledger.enter(VALIDATION)
+                call("on_evaluate", trainer.evaluate())
+            if run.should_save or run.is_permanent_save_due:
+                ledger.enter(SAVE)
+                call("on_save")
+            metrics.spent = ledger.book(run.step)
+            call("on_log", metrics)
+    finally:
+        trainer.close()
     ledger.enter(SAVE)
     call("on_train_end")
     ledger.enter(INIT)

@@ -25,7 +25,7 @@ def drop_later(kind: type[StepMetrics] | type[HeldoutScores], path: Path, first_
     rewrite_lines(path, [record.line() for record in kind.read_lines(path) if record.step < first_step])
 
 
-class Observer(Callback):
+class MetricsWriter(Callback):
     """Writes what a session measures. Only the first process does; all of them may call."""
 
     def __init__(self, job: Job, first: int):

@@ -50,9 +50,11 @@ def run_job(job: Job, custom: Custom | None = None) -> dict[str, Any]:
     watchdog = Watchdog(heartbeats_folder(job), job.folder, min(recovery.hang_seconds, recovery.init_seconds))
     if job.begun is None:
         watchdog.start()
-    mesh = start_mesh(job.layout, job.device)
-    session = train(job, mesh, tokenizer.bos, book, custom)
-    watchdog.stop()
+    try:
+        mesh = start_mesh(job.layout, job.device)
+        session = train(job, mesh, tokenizer.bos, book, custom)
+    finally:
+        watchdog.stop()
     book.enter(ledger.SAVE)
     dist.barrier()  # nobody leaves while another may still speak to it; writing the weights is for one process alone
     if is_writer:

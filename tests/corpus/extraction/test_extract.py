@@ -5,8 +5,8 @@ from hypothesis import strategies as st
 
 from altiplano.corpus.extraction.extract import cut, extract
 from altiplano.corpus.extraction.html import text_of_html
-from altiplano.corpus.readers import warc
 from altiplano.corpus.readers.raw import RawDocument
+from altiplano.corpus.readers.web_archives import warc
 from corpus.support import SAMPLES
 
 

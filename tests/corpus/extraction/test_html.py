@@ -3,8 +3,8 @@
 import pytest
 
 from altiplano.corpus.extraction.html import MAX_TAGS, MODES, main_part
-from altiplano.corpus.readers import warc
 from altiplano.corpus.readers.raw import RawDocument
+from altiplano.corpus.readers.web_archives import warc
 from corpus.support import SAMPLES
 
 PAGE = """<html><head><title>T</title></head><body><nav><a href="/">Home</a><a href="/x">More</a></nav>

@@ -6,7 +6,7 @@ from altiplano.corpus.extraction.extract import extract
 from altiplano.corpus.extraction.latex import text_of_latex
 from altiplano.corpus.extraction.markup import text_of_asciidoc, text_of_markdown, text_of_rst
 from altiplano.corpus.extraction.mediawiki import text_of_wikitext
-from altiplano.corpus.readers import jsonl, text
+from altiplano.corpus.readers.formats import jsonl, text
 from corpus.support import split
 
 

@@ -24,10 +24,12 @@ from altiplano.corpus.extraction.html import MODES
 from altiplano.corpus.extraction.latex import text_of_latex
 from altiplano.corpus.extraction.markup import text_of_asciidoc, text_of_markdown, text_of_rst
 from altiplano.corpus.extraction.mediawiki import text_of_wikitext
-from altiplano.corpus.readers import arxiv, code, jats_articles, jsonl, mediawiki_dump, opening, parquet, text, warc
+from altiplano.corpus.readers import opening
 from altiplano.corpus.readers import raw as raw_module
+from altiplano.corpus.readers.formats import arxiv, code, jats_articles, jsonl, mediawiki_dump, parquet, text
 from altiplano.corpus.readers.listing import plan
 from altiplano.corpus.readers.raw import MAX_RECORD_BYTES, RawDocument
+from altiplano.corpus.readers.web_archives import warc
 from altiplano.errors import InputError
 from altiplano.recipe.schema import CorpusConfig, SourceConfig
 from corpus.support import contents, make_corpus, split, tar, web_record
@@ -105,7 +107,7 @@ def test_a_bomb_is_refused_in_bounded_memory(tmp_path, kind):
     path = tmp_path / f"a.jsonl.{kind}"
     path.write_bytes(compressed(kind, (bytes(2**20) for _ in range(300 if kind == "bz2" else 1024))))
     program = (
-        "import sys; from pathlib import Path; from altiplano.corpus.readers import jsonl\n"
+        "import sys; from pathlib import Path; from altiplano.corpus.readers.formats import jsonl\n"
         "print([b.reason for b in jsonl.read(Path(sys.argv[1]), 'a')])"
     )
     said, peak = peak_of(program, path)
@@ -134,7 +136,7 @@ def test_a_line_without_end_is_skipped_in_bounded_memory(tmp_path):
         stream.seek(10**9, io.SEEK_CUR)
         stream.write(b'\n{"text": "last"}\n')
     program = (
-        "import sys; from pathlib import Path; from altiplano.corpus.readers import jsonl\n"
+        "import sys; from pathlib import Path; from altiplano.corpus.readers.formats import jsonl\n"
         "for r in jsonl.read(Path(sys.argv[1]), 'a'): print(getattr(r, 'text', None) or r.reason)"
     )
     said, peak = peak_of(program, path)

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from altiplano.corpus.readers import code, licence
-from altiplano.corpus.readers.code import language_of, not_written
+from altiplano.corpus.readers.formats import code, licence
+from altiplano.corpus.readers.formats.code import language_of, not_written
 from altiplano.recipe.schema import SourceConfig
 from corpus.support import corpus, everything, split, tar
 

@@ -12,7 +12,7 @@ import pytest
 
 from altiplano.corpus.curation import curate
 from altiplano.corpus.execution.files import write_json
-from altiplano.corpus.readers import text
+from altiplano.corpus.readers.formats import text
 from altiplano.errors import InputError
 from altiplano.storage import read_json
 from corpus.support import make_corpus, split, web_record

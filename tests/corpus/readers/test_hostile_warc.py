@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from altiplano.corpus.readers import warc
+from altiplano.corpus.readers.web_archives import warc
 from corpus.readers.made_warc import CHUNKED, chunked, response, words
 
 

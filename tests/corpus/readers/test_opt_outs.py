@@ -5,8 +5,9 @@ from collections import Counter
 
 import pytest
 
-from altiplano.corpus.readers import blocklist, warc
+from altiplano.corpus.readers import blocklist
 from altiplano.corpus.readers.listing import inputs
+from altiplano.corpus.readers.web_archives import warc
 from altiplano.errors import InputError
 from corpus.support import corpus, everything, split, web_record
 

@@ -7,9 +7,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from altiplano.corpus.readers import arxiv, code, installed_python, jsonl, parquet, text, warc
 from altiplano.corpus.readers.decoding import decode
+from altiplano.corpus.readers.formats import arxiv, code, installed_python, jsonl, parquet, text
 from altiplano.corpus.readers.raw import MAX_RECORD_BYTES
+from altiplano.corpus.readers.web_archives import warc
 from corpus.support import split, tar, web_record
 
 

@@ -11,9 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from altiplano.corpus.readers import blocklist, http_payload, warc, warc_records
+from altiplano.corpus.readers import blocklist
 from altiplano.corpus.readers.raw import left_out
-from altiplano.corpus.readers.unpacking import FREE_BYTES
+from altiplano.corpus.readers.web_archives import http_payload, warc, warc_records
+from altiplano.corpus.readers.web_archives.unpacking import FREE_BYTES
 from corpus.readers.made_warc import (
     BROTLI,
     CHUNKED,

@@ -8,8 +8,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from altiplano.corpus.readers import warc
 from altiplano.corpus.readers.raw import RawDocument
+from altiplano.corpus.readers.web_archives import warc
 from corpus.readers.made_warc import chunked, page, warcio_payloads, words
 from corpus.support import split
 

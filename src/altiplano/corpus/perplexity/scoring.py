@@ -14,15 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from altiplano import storage
-from altiplano.corpus.documents import (
-    Columns,
-    DocumentShard,
-    add_columns,
-    group_names,
-    load_columns,
-    summarise,
-    texts,
-)
+from altiplano.corpus.documents import Columns, DocumentShard, add_columns, group_names, load_columns, summarise, texts
 from altiplano.corpus.execution.base import Engine
 from altiplano.corpus.execution.map_shards import map_shards
 from altiplano.corpus.perplexity import model_file, ngram_model

@@ -13,7 +13,8 @@ from pathlib import Path
 from stat import S_ISREG
 from typing import Any
 
-from altiplano.corpus.readers import installed_python, opening
+from altiplano.corpus.readers import opening
+from altiplano.corpus.readers.formats import installed_python
 from altiplano.corpus.readers.opening import is_remote
 from altiplano.errors import InputError
 from altiplano.recipe.schema import CorpusConfig, SourceConfig

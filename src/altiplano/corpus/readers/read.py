@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from altiplano.corpus.readers import (
+from altiplano.corpus.readers import blocklist
+from altiplano.corpus.readers.formats import (
     arxiv,
-    blocklist,
     code,
     installed_python,
     jats_articles,
@@ -14,11 +14,11 @@ from altiplano.corpus.readers import (
     mediawiki_dump,
     parquet,
     text,
-    warc,
 )
 from altiplano.corpus.readers.listing import ShardTask
 from altiplano.corpus.readers.opening import File, join
 from altiplano.corpus.readers.raw import BadRecord, RawDocument, left_out
+from altiplano.corpus.readers.web_archives import warc
 
 Reader = Callable[[Any], Iterable[RawDocument | BadRecord]]
 """From the path of a local file, or an object with ``open`` and ``name`` for a remote one, to its records. Their

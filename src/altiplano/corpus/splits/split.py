@@ -10,15 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from altiplano.corpus.documents import (
-    Columns,
-    DocumentShard,
-    add_columns,
-    group_names,
-    load_columns,
-    summarise,
-    texts,
-)
+from altiplano.corpus.documents import Columns, DocumentShard, add_columns, group_names, load_columns, summarise, texts
 from altiplano.corpus.execution import files
 from altiplano.corpus.execution.base import Engine
 from altiplano.corpus.execution.map_shards import map_shards

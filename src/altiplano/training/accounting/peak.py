@@ -91,7 +91,7 @@ class Peak:
         }
 
 
-class Speed(Callback):
+class MeasureThroughput(Callback):
     """Tokens per second, MFU and memory of every step."""
 
     def __init__(self, mesh: Mesh, job: Job):

@@ -32,6 +32,7 @@ class Interruption(Callback):
         run.should_stop |= self.asked
 
     def on_train_end(self, run: TrainingRun) -> None:
+        run.results["signalled"] = self.asked and run.step < run.end
         self.restore()
 
     def restore(self) -> None:

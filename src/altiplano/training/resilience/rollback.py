@@ -10,7 +10,7 @@ from altiplano.errors import TrainingError
 from altiplano.records import StepMetrics
 from altiplano.training.callbacks import Callback, TrainingRun
 from altiplano.training.checkpoints import checkpoint
-from altiplano.training.metrics import Observer
+from altiplano.training.metrics import MetricsWriter
 from altiplano.training.resilience import incidents
 from altiplano.training.resilience.spikes import SpikeDetector
 
@@ -18,13 +18,13 @@ from altiplano.training.resilience.spikes import SpikeDetector
 class RollBackSpikes(Callback):
     """Judges every step; asks to roll back after ``guards.spike_patience`` spikes in a row."""
 
-    def __init__(self, observer: Observer):
-        """``observer`` knows the steps before this session."""
-        self.observer = observer
+    def __init__(self, writer: MetricsWriter):
+        """``writer`` knows the steps before this session."""
+        self.writer = writer
 
     def on_train_begin(self, run: TrainingRun) -> None:
         guards = run.job.recipe.guards
-        self.detector = SpikeDetector(guards, self.observer.past(guards.spike_window))
+        self.detector = SpikeDetector(guards, self.writer.past(guards.spike_window))
 
     def on_step_end(self, run: TrainingRun, metrics: StepMetrics) -> None:
         metrics.spike = not metrics.skipped and self.detector.judge(metrics.loss, metrics.gradient_norm)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from altiplano.corpus.readers.jsonl import TEXT_KEYS, URL_KEYS
+from altiplano.corpus.readers.formats.jsonl import TEXT_KEYS, URL_KEYS
 from altiplano.corpus.readers.opening import BROKEN, File
 from altiplano.corpus.readers.raw import MAX_RECORD_BYTES, TOO_LONG, BadRecord, RawDocument
 from altiplano.optional_imports import extra

@@ -5,10 +5,10 @@ from collections.abc import Iterator
 
 from altiplano.corpus.readers.blocklist import opt_out
 from altiplano.corpus.readers.decoding import decode
-from altiplano.corpus.readers.http_payload import Response, TooLongError, UndecodableError, parse, payload
 from altiplano.corpus.readers.opening import File
 from altiplano.corpus.readers.raw import MAX_RECORD_BYTES, TOO_LONG, BadRecord, RawDocument, left_out
-from altiplano.corpus.readers.warc_records import IGNORED, Lost, WarcRecord, records
+from altiplano.corpus.readers.web_archives.http_payload import Response, TooLongError, UndecodableError, parse, payload
+from altiplano.corpus.readers.web_archives.warc_records import IGNORED, Lost, WarcRecord, records
 
 DAMAGED = "damaged WARC"
 CUT = "cut off by the end of the file"

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from altiplano.corpus.readers.opening import BROKEN, File
 from altiplano.corpus.readers.raw import MAX_RECORD_BYTES
-from altiplano.corpus.readers.unpacking import DamageError, Unpacked
+from altiplano.corpus.readers.web_archives.unpacking import DamageError, Unpacked
 
 HEADER_BYTES = 2**20
 START = b"WARC/"

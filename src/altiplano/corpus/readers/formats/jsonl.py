@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import BinaryIO
 
 from altiplano.corpus.readers.decoding import decode
-from altiplano.corpus.readers.markup_kind import markup_of
+from altiplano.corpus.readers.formats.markup_kind import markup_of
 from altiplano.corpus.readers.opening import BROKEN, File, open_raw
 from altiplano.corpus.readers.raw import MAX_RECORD_BYTES, TOO_LONG, BadRecord, RawDocument
 

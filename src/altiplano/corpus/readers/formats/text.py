@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from altiplano.corpus.readers.archive import members
 from altiplano.corpus.readers.decoding import decode
-from altiplano.corpus.readers.markup_kind import MARKUPS, markup_of
+from altiplano.corpus.readers.formats.markup_kind import MARKUPS, markup_of
 from altiplano.corpus.readers.opening import File, bare
 from altiplano.corpus.readers.raw import BadRecord, RawDocument
 

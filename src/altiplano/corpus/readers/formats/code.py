@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
-from altiplano.corpus.readers import licence
 from altiplano.corpus.readers.archive import is_archive, members
 from altiplano.corpus.readers.decoding import decode
+from altiplano.corpus.readers.formats import licence
 from altiplano.corpus.readers.opening import File
 from altiplano.corpus.readers.raw import BadRecord, RawDocument, left_out
 

@@ -1,0 +1,1 @@
+"""The reader of WARC and WET files: framing, HTTP payloads, compression."""
