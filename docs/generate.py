@@ -1,13 +1,13 @@
 """Pages of the documentation that are generated, as a hook of MkDocs: nothing that it makes is committed.
 
 The command line comes from the argument parser, recipe and cluster keys from the pydantic schemas and ``keys.toml``
-(units, and what other projects call a key), file formats from ``altiplano.records.SCHEMAS`` where that exists, the
+(units, and what other projects call a key), file formats and their JSON Schemas from ``altiplano.records.SCHEMAS``, the
 Python API from ``altiplano.__all__``. CONTRIBUTING.md, SECURITY.md and CHANGELOG.md are shown as pages, too.
 """
 
 import argparse
-import importlib
 import inspect
+import json
 import os
 import re
 import sys
@@ -25,7 +25,9 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "src"))
 os.environ["NO_COLOR"] = "1"
 
-SCHEMA_BLOCK = re.compile(r"<!-- schemas -->.*?<!-- end of schemas -->", re.DOTALL)
+from altiplano.records import SCHEMAS, json_schemas  # noqa: E402
+
+SCHEMAS_HERE = "<!-- schemas -->"
 TITLES = {"__root__": "Top level"}
 
 
@@ -41,13 +43,17 @@ def on_files(files: Any, config: Any) -> Any:
 
 
 def pages() -> dict[str, str]:
-    """Path in docs/ → Markdown."""
+    """Path in docs/ → Markdown, or the text of another file."""
     return {
         "reference/command-line.md": command_line(),
         "reference/recipe.md": recipe_keys(),
         "reference/cluster.md": cluster_keys(),
         "reference/file-formats.md": file_formats(),
         "reference/python.md": python_api(),
+        **{
+            f"reference/{schema_file(place)}": json.dumps(schema, indent=1) + "\n"
+            for place, schema in json_schemas().items()
+        },
         "contributing/index.md": from_root("CONTRIBUTING.md"),
         "contributing/security.md": from_root("SECURITY.md"),
         "contributing/changelog.md": from_root("CHANGELOG.md"),
@@ -295,12 +301,13 @@ def cell(text: str) -> str:
 
 def file_formats() -> str:
     text = (ROOT / "docs/reference/file-formats.md").read_text(encoding="utf-8")
-    try:
-        schemas = importlib.import_module("altiplano.records").SCHEMAS
-    except (ImportError, AttributeError):
-        return text  # as written by hand
-    tables = "\n\n".join(one for name, model in schemas.items() for one in record(name, model))
-    return SCHEMA_BLOCK.sub(lambda _: tables, text)
+    tables = "\n\n".join(one for name, model in SCHEMAS.items() for one in record(name, model))
+    return text.replace(SCHEMAS_HERE, tables)
+
+
+def schema_file(place: str) -> str:
+    """``train/metrics.jsonl`` → ``schemas/train-metrics.jsonl.schema.json``, beside the page of file formats."""
+    return f"schemas/{place.replace('/', '-')}.schema.json"
 
 
 def record(place: str, model: type[BaseModel]) -> Iterator[str]:
@@ -308,6 +315,7 @@ def record(place: str, model: type[BaseModel]) -> Iterator[str]:
     anchor = place.rpartition("/")[2].replace(".", "")
     yield f"### `{place}` {{ #{place.replace('/', '-') if anchor == 'manifestjson' else anchor} }}"
     yield from shape("", model, ())
+    yield f"[JSON Schema]({schema_file(place)})"
 
 
 def shape(path: str, model: type[BaseModel], above: tuple[type, ...]) -> Iterator[str]:
@@ -355,17 +363,10 @@ def python_api() -> str:
         "typed (`py.typed`).",
     ]
     found = []
-    for name in sorted(
-        getattr(altiplano, "__all__", ()), key=lambda name: (name[0].isupper(), name)
-    ):  # functions first
-        if name.startswith("__"):
-            continue
-        try:
-            thing = getattr(altiplano, name)
-        except (AttributeError, ImportError):
-            continue  # an optional package is missing, or the name is not there yet
-        place = f"{getattr(thing, '__module__', 'altiplano')}.{getattr(thing, '__qualname__', name)}"
-        found.append(f"::: {place}\n    options:\n      heading: altiplano.{name}\n      toc_label: {name}")
-    if not found:
-        found = ["This version exports `altiplano.__version__` only: use the [command line](command-line.md)."]
+    for name in sorted(altiplano.__all__, key=lambda name: (name[0].isupper(), name)):  # functions first
+        thing = getattr(altiplano, name)
+        found.append(
+            f"::: {thing.__module__}.{thing.__qualname__}\n    options:\n      heading: altiplano.{name}\n"
+            f"      toc_label: {name}"
+        )
     return "\n\n".join([*out, *found]) + "\n"

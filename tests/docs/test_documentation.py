@@ -1,6 +1,7 @@
 """The documentation builds without a warning, has every key, option and target, and no link leads nowhere."""
 
 import importlib.util
+import json
 import re
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from pydantic import BaseModel, Field
 
 from altiplano.recipe.cluster import Cluster
 from altiplano.recipe.schema import Recipe
+from altiplano.records import SCHEMAS
 
 ROOT = Path(__file__).parents[2]
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
@@ -64,9 +66,7 @@ def test_every_command_and_option_is_in_the_reference(generate: ModuleType) -> N
             assert option in ("-h", "--help") or f"`{option}" in part, f"{name} {option}"
 
 
-def test_file_formats_follow_the_schemas_where_there_are_any(
-    generate: ModuleType, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_file_formats_follow_the_schemas(generate: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     class Interval(BaseModel):
         low: float = Field(description="lower end")
 
@@ -76,9 +76,7 @@ def test_file_formats_follow_the_schemas_where_there_are_any(
         value: float | None = Field(None, description="nats per token")
         groups: dict[str, Interval] = Field({}, description="by domain")
 
-    from altiplano import records
-
-    monkeypatch.setattr(records, "SCHEMAS", {"score.json": Score}, raising=False)
+    monkeypatch.setattr(generate, "SCHEMAS", {"score.json": Score})
     text = generate.file_formats()
     assert (
         "### `score.json` { #scorejson }" in text
@@ -86,8 +84,15 @@ def test_file_formats_follow_the_schemas_where_there_are_any(
         and "| `value` | number or null | nats per token. |" in text
     )
     assert "| `groups` | object: string → object | by domain. |" in text and "lower end" in text
-    monkeypatch.delattr(records, "SCHEMAS")
-    assert "### perplexity.json" in generate.file_formats()
+
+
+def test_every_file_has_its_json_schema_beside_the_page(generate: ModuleType) -> None:
+    pages, page = generate.pages(), generate.file_formats()
+    for place, model in SCHEMAS.items():
+        name = generate.schema_file(place)
+        assert f"({name})" in page, place
+        schema = json.loads(pages[f"reference/{name}"])
+        assert schema == model.model_json_schema() and (schema.get("properties") or schema.get("items")), place
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
