@@ -22,7 +22,14 @@ BEGIN = 0
 
 
 def benchmark_recipe(size: str, sequence: int, rows: int) -> Recipe:
-    keys = ("layers", "width", "heads", "num_key_value_heads", "intermediate_size", "vocabulary")
+    keys = (
+        "num_hidden_layers",
+        "hidden_size",
+        "num_attention_heads",
+        "num_key_value_heads",
+        "intermediate_size",
+        "vocab_size",
+    )
     shape = [f"model.{key}={value}" for key, value in zip(keys, SIZES[size], strict=True)]
     batch = [
         f"batch.sequence_length={sequence}",
