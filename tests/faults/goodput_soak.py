@@ -16,12 +16,12 @@ import sys
 import tempfile
 import threading
 from pathlib import Path
-from typing import Any
 
 from distributed.ranks import start
 from processes import children
 from small import SMALL, write_tokenized
 
+from altiplano.records import LedgerEvent
 from altiplano.training.accounting import ledger
 from altiplano.training.accounting.goodput import against_formula
 
@@ -64,23 +64,23 @@ def main() -> int:
     return judge(events)
 
 
-def judge(events: list[dict[str, Any]]) -> int:
+def judge(events: list[LedgerEvent]) -> int:
     found = against_formula(events)
     if found is None:
         print("no fault, or no checkpoint was written", file=sys.stderr)
         return 1
     forward, expected = 100 * found.forward, 100 * found.expected
-    print(f"{found['faults']} faults, one in {found['failure_seconds']:.1f} s")
-    print(f"a restart takes {found['restart_seconds']:.2f} s")
+    print(f"{found.faults} faults, one in {found.failure_seconds:.1f} s")
+    print(f"a restart takes {found.restart_seconds:.2f} s")
     print(
-        f"a save every {found['interval_seconds']:.2f} s of work stops training for "
-        f"{1000 * found['save_seconds']:.0f} ms and counts {1000 * found['write_seconds']:.0f} ms later"
+        f"a save every {found.interval_seconds:.2f} s of work stops training for "
+        f"{1000 * found.save_seconds:.0f} ms and counts {1000 * found.write_seconds:.0f} ms later"
     )
     print(
         f"productive time: measured {forward:.1f}%, formula {expected:.1f}%, {abs(forward - expected):.1f} points apart"
     )
     passed = found.faults >= FEWEST and abs(forward - expected) <= POINTS
-    print(json.dumps({"passed": passed, **found}))
+    print(json.dumps({"passed": passed, **found.as_json()}))
     return 0 if passed else 1
 
 
