@@ -23,7 +23,6 @@ from typing import Any
 import altiplano
 from altiplano.corpus import curation
 from altiplano.corpus.deduplication.clusters import COPIES
-from altiplano.corpus.execution import files
 from altiplano.corpus.execution.local import InProcess
 from altiplano.corpus.extensions import Extensions
 from altiplano.corpus.extraction.extract import extract
@@ -32,6 +31,7 @@ from altiplano.corpus.readers.raw import RawDocument
 from altiplano.corpus.readers.read import read
 from altiplano.recipe.load import load_recipe
 from altiplano.recipe.schema import CorpusConfig
+from altiplano.records import Audit
 from altiplano.tokens.encode import documents, sample_texts
 from altiplano.tokens.tokenizer import Tokenizer
 
@@ -105,7 +105,7 @@ def measure(corpus: CorpusConfig, vocabulary: int, sample_bytes: int, folder: Pa
     curation.curate(corpus.model_copy(update={"sources": few}), 0, folder / "warm", workers=1)
     engine, steps, done = Booked(), folder / "curate" / "steps", folder / "curate"
     audit = curation._steps(corpus, 0, done, steps, engine, Extensions())
-    files.write_json(done / "audit.json", audit)
+    audit.write(done / "audit.json")
     modes = {mode: extraction(corpus, mode) for mode in ("quality", "hybrid")}
     used = modes[corpus.extraction.html]
     engine.seconds["annotation"] = engine.seconds.pop("read") - sum(
@@ -130,23 +130,24 @@ def measure(corpus: CorpusConfig, vocabulary: int, sample_bytes: int, folder: Pa
     }
 
 
-def yields_of(domain: str, read: dict[str, float], audit: dict[str, Any], tokens: int) -> dict[str, int]:
-    kept, dropped = ([row for row in audit[fate] if row["domain"] == domain] for fate in ("kept", "dropped"))
+def yields_of(domain: str, read: dict[str, float], audit: Audit, tokens: int) -> dict[str, int]:
+    kept = [row for row in audit.kept if row.domain == domain]
+    dropped = [row for row in audit.dropped if row.domain == domain]
     return {
         "disk_bytes": int(read["disk_bytes"]),
         "raw_bytes": int(read["raw_bytes"]),
-        "text_bytes": sum(row["bytes"] for row in [*kept, *dropped]),
-        "documents": sum(row["documents"] for row in [*kept, *dropped]),
-        "copies": sum(row["documents"] for row in dropped if row["reason"] in COPIES),
-        "kept_documents": sum(row["documents"] for row in kept),
-        "kept_bytes": sum(row["bytes"] for row in kept),
+        "text_bytes": sum(row.bytes for row in [*kept, *dropped]),
+        "documents": sum(row.documents for row in [*kept, *dropped]),
+        "copies": sum(row.documents for row in dropped if row.reason in COPIES),
+        "kept_documents": sum(row.documents for row in kept),
+        "kept_bytes": sum(row.bytes for row in kept),
         "tokens": tokens,
     }
 
 
 def parent_rate(corpus: CorpusConfig, folder: Path) -> float:
     """Seconds that the process which deals out the tasks works for each document: the slope from one to nine copies of
-    the sources that are quickest to read. Nothing else of curation cannot be spread."""
+    the sources that are quickest to read. All else of curation runs in parallel."""
     some = [source for source in corpus.sources if source.domain == "code"]
     seen = []
     for times in (1, 9):
@@ -155,7 +156,7 @@ def parent_rate(corpus: CorpusConfig, folder: Path) -> float:
         begun = time.process_time()
         several = corpus.model_copy(update={"sources": tuple(sources)})
         audit = curation._steps(several, 0, done, done / "steps", engine, Extensions())
-        seen.append((time.process_time() - begun - engine.seconds.total(), audit["raw"]["documents"]))
+        seen.append((time.process_time() - begun - engine.seconds.total(), audit.raw.documents))
     (less, few), (more, many) = seen
     return (more - less) / (many - few)
 
