@@ -84,7 +84,7 @@ def build(folder: Path) -> None:
     shown = run_python(folder, "-m", "altiplano", "recipe", "show", "recipes/quickstart.toml", *settings())
     (folder / "recipes/quickstart.toml").write_text(shown)
     run_python(folder, "-m", "altiplano", "run", "recipes/quickstart.toml")
-    for other in ("a", "b", "sample"):
+    for other in ("a", "b", "sample", "early"):
         (folder / "runs" / other).symlink_to("quickstart")
     shutil.copytree(folder / "runs/quickstart", folder / "runs/small")  # not a link: its recipe is written there
     launch = re.search(r"```toml\n(\[launch\].*?)```", (ROOT / "docs/guides/launch.md").read_text(), re.DOTALL)
