@@ -16,6 +16,8 @@ from altiplano.corpus.words import ngram_hashes, word_hashes
 from altiplano.errors import InputError
 from altiplano.recipe.quality import ProseLimits, QualityConfig
 from altiplano.recipe.schema import CorpusConfig, DeduplicationConfig, SourceConfig
+from altiplano.records import Audit
+from altiplano.records.corpus import BenchmarkLeaks
 from corpus.support import ESSAY, SAMPLES, audit_of, contents, documents, essays, samples_corpus, small
 
 
@@ -190,6 +192,10 @@ def test_documents_with_a_benchmark_in_them_go(tmp_path):
     curate(corpus, 0, tmp_path / "out", workers=1)
     fates = {row["url"]: row["reason"] for row in documents(tmp_path / "out")}
     assert fates == {"a.txt": "", "b.txt": "benchmark text", "c.txt": ""}
+    found = Audit.read(tmp_path / "out" / "audit.json").heldout_overlap
+    assert found.benchmarks == [
+        BenchmarkLeaks(name="tests/birds.jsonl", items=1, too_short=0, items_found=1, documents=1)
+    ]
 
 
 def test_missing_libraries_name_the_extra(tmp_path, monkeypatch):

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 U64 = NDArray[np.uint64]
 
-SPACE, SYMBOL, DIGIT, LETTER, IDEOGRAPH = 0, 1, 2, 3, 4
-"""Classes of characters; from DIGIT on they make words. Marks count as letters."""
+SPACE, SYMBOL, DIGIT, LETTER, IDEOGRAPH, IGNORED = 0, 1, 2, 3, 4, 5
+"""Classes of characters; from DIGIT to IDEOGRAPH they make words. Marks count as letters."""
 
 UNSPACED = ((0x0E00, 0x0EFF), (0x1000, 0x109F), (0x1780, 0x17FF), (0x3005, 0x3007), (0x3040, 0x30FF),
             (0x31F0, 0x31FF), (0x3400, 0x4DBF), (0x4E00, 0x9FFF), (0xF900, 0xFAFF))  # fmt: skip
@@ -34,7 +34,7 @@ class Words(NamedTuple):
 
 
 @numba.njit(cache=True, inline="always")
-def _mix(value):  # type: ignore[no-untyped-def]
+def mix_one(value):  # type: ignore[no-untyped-def]
     value = (value ^ (value >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     value = (value ^ (value >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return value ^ (value >> np.uint64(31))
@@ -47,8 +47,14 @@ def mix(values: U64) -> U64:
     return values ^ (values >> np.uint64(31))
 
 
+Tables = tuple[NDArray[np.uint8], NDArray[np.uint32]]
+
+APOSTROPHES = (0x27, 0x60, 0xB4, 0x2B9, 0x2BC, 0x2018, 0x2019, 0x201B, 0x2032, 0xFF07)
+INVISIBLE = (0xAD, 0x200B, 0x200C, 0x200D, 0x2060, 0xFEFF)
+
+
 @functools.cache
-def tables() -> tuple[NDArray[np.uint8], NDArray[np.uint32]]:
+def tables() -> Tables:
     """For each character of the basic plane its class and its folded form."""
     kinds = np.full(BMP, SYMBOL, np.uint8)
     folded = np.arange(BMP, dtype=np.uint32)
@@ -71,6 +77,23 @@ def tables() -> tuple[NDArray[np.uint8], NDArray[np.uint32]]:
     return kinds, folded
 
 
+@functools.cache
+def matching_tables() -> Tables:
+    """For finding a text that somebody has written anew: accents, apostrophes, invisible characters and forms of width
+    do not matter, and digits stay digits."""
+    kinds, folded = tables()[0].copy(), tables()[1].copy()
+    for code in range(BMP):
+        base = unicodedata.normalize("NFKD", chr(code))[0]
+        lower = base.lower()
+        folded[code] = ord(lower) if len(lower) == 1 and ord(lower) < BMP else ord(base)
+        if unicodedata.combining(chr(code)) and code < 0x370:
+            kinds[code] = IGNORED
+        if unicodedata.category(chr(code)) == "Nd":
+            folded[code] = ord("0") + unicodedata.digit(chr(code))
+    kinds[list(APOSTROPHES + INVISIBLE)] = IGNORED
+    return kinds, folded
+
+
 def characters(text: str) -> NDArray[np.uint32]:
     """Unicode code points."""
     return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
@@ -90,14 +113,17 @@ def _split(codes, kinds, folded, start, end, hashes, alphabetic):  # type: ignor
     """Fill the columns of ``Words``; returns their number."""
     number = 0
     inside = False
+    last = 0
     value = np.uint64(0)
     letters = False
     for i in range(len(codes)):
         code = codes[i]
         kind = kind_of(code, kinds)
+        if kind == IGNORED:
+            continue
         single = kind == IDEOGRAPH
         if inside and (kind < DIGIT or single):
-            end[number], hashes[number], alphabetic[number] = i, _mix(value), letters
+            end[number], hashes[number], alphabetic[number] = last, mix_one(value), letters
             number += 1
             inside = False
         if kind < DIGIT:
@@ -107,25 +133,27 @@ def _split(codes, kinds, folded, start, end, hashes, alphabetic):  # type: ignor
             inside = True
             letters = False
             value = np.uint64(0)
+        last = i + 1
         fold = np.uint64(folded[code] if code < BMP else code)
         value = (value ^ (fold + np.uint64(1))) * np.uint64(BASE)
         value ^= value >> np.uint64(29)  # or a polynomial's low bits would depend on low bits only
         letters = letters or kind >= LETTER
         if single:
-            end[number], hashes[number], alphabetic[number] = i + 1, _mix(value), True
+            end[number], hashes[number], alphabetic[number] = i + 1, mix_one(value), True
             number += 1
             inside = False
     if inside:
-        end[number], hashes[number], alphabetic[number] = len(codes), _mix(value), letters
+        end[number], hashes[number], alphabetic[number] = last, mix_one(value), letters
         number += 1
     return number
 
 
-def words_of(codes: NDArray[np.uint32]) -> Words:
+def words_of(codes: NDArray[np.uint32], by: Tables | None = None) -> Words:
+    """``by`` are ``tables()`` if not given."""
     room = len(codes)
     start, end = np.empty(room, np.int32), np.empty(room, np.int32)
     hashes, alphabetic = np.empty(room, np.uint64), np.empty(room, np.bool_)
-    number = _split(codes, *tables(), start, end, hashes, alphabetic)
+    number = _split(codes, *(by or tables()), start, end, hashes, alphabetic)
     return Words(start[:number], end[:number], hashes[:number].copy(), alphabetic[:number])
 
 

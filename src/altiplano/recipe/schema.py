@@ -145,7 +145,7 @@ class CorpusConfig(Section):
     deduplication: DeduplicationConfig = DeduplicationConfig()
     heldout: HeldoutConfig = HeldoutConfig()
     benchmarks: tuple[str, ...] = Field(
-        (), description="globs under corpus.root of benchmark texts; documents with one of them are dropped"
+        (), description="globs under corpus.root of benchmarks; documents with an item of them are dropped"
     )
     max_bad_records: float = Field(
         0.05, description="share of unreadable records above which curation fails", ge=0, le=1

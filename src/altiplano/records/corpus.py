@@ -111,6 +111,16 @@ class UnreadableRecords(Record):
     example: str = Field(description="Where one of them is")
 
 
+class BenchmarkLeaks(Record):
+    """What of one benchmark stood in training documents, which were dropped."""
+
+    name: str = Field(description="Its file")
+    items: int = Field(description="Items that differ")
+    too_short: int = Field(description="Items that were not looked for: many texts have so few words by chance")
+    items_found: int = Field(description="Items that were the first one found in a document")
+    documents: int = Field(description="Documents dropped")
+
+
 class HeldoutOverlap(Record):
     """How much of the held-out text stands in training text as well. Numbers are of held-out documents."""
 
@@ -119,7 +129,7 @@ class HeldoutOverlap(Record):
     with_any_overlap: int = Field(description="With at least one such run")
     mean_overlap: float = Field(description="Mean share of a document's words in such runs")
     dropped: int = Field(default=0, description="Dropped for too much of it")
-    benchmark_documents: int = Field(default=0, description="Documents dropped as they hold benchmark text")
+    benchmarks: list[BenchmarkLeaks] = Field(default_factory=list, description="What of them was in training text")
 
 
 class RuleExample(Record):

@@ -7,7 +7,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from altiplano.corpus.words import BASE, BMP, DIGIT, IDEOGRAPH, LETTER, SPACE, SYMBOL, _mix, kind_of
+from altiplano.corpus.words import BASE, BMP, DIGIT, IDEOGRAPH, LETTER, SPACE, SYMBOL, kind_of, mix_one
 
 LINE_COLUMNS = (
     "symbols", "hash_signs", "ellipses", "alphabetic_words", "lines_per_word", "repeated_lines",
@@ -63,7 +63,7 @@ def _lines(codes):  # type: ignore[no-untyped-def]
 def _insert(keys, key):  # type: ignore[no-untyped-def]
     """The slot of the key in an open-addressing table, and whether it was there. Zero marks an empty slot."""
     key |= np.uint64(1)
-    slot = np.int64(_mix(key) & np.uint64(len(keys) - 1))
+    slot = np.int64(mix_one(key) & np.uint64(len(keys) - 1))
     while keys[slot] != 0 and keys[slot] != key:
         slot = (slot + 1) & (len(keys) - 1)
     seen = keys[slot] == key
@@ -121,7 +121,7 @@ def line_statistics(codes, kinds, marks, words):  # type: ignore[no-untyped-def]
             if in_paragraph:  # a blank line, a fence or the end closes it
                 paragraphs += 1
                 paragraph_size += in_paragraph
-                if _insert(seen_paragraphs, _mix(paragraph))[1]:
+                if _insert(seen_paragraphs, mix_one(paragraph))[1]:
                     repeated_paragraphs += 1
                     repeated_paragraph_size += in_paragraph
                 paragraph, in_paragraph = np.uint64(0), 0
@@ -177,10 +177,10 @@ def line_statistics(codes, kinds, marks, words):  # type: ignore[no-untyped-def]
         dotted += codes[last] == DOTS or (
             last - first > 2 and codes[last] == DOT and codes[last - 1] == DOT and codes[last - 2] == DOT
         )
-        if _insert(seen_lines, _mix(value))[1]:
+        if _insert(seen_lines, mix_one(value))[1]:
             repeated += 1
             repeated_size += stop - first
-        paragraph = _mix(paragraph * np.uint64(BASE) + value)
+        paragraph = mix_one(paragraph * np.uint64(BASE) + value)
         in_paragraph += stop - first
     ranges = np.empty((fenced.sum(), 2), np.int64)
     number = 0
@@ -227,7 +227,7 @@ def word_statistics(start, end, hashes, fenced, characters):  # type: ignore[no-
         if windows < 2:
             break
         for i in range(windows):
-            grams[i] = _mix(grams[i] * np.uint64(BASE) + words[i + n - 1])
+            grams[i] = mix_one(grams[i] * np.uint64(BASE) + words[i + n - 1])
             length[i] += size[i + n - 1]
         keys[:] = 0
         if n <= TOP[-1]:

@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from altiplano.corpus.decontamination.index import benchmark_files, load_index, write_index
+from altiplano.corpus.decontamination.search import found_in
 from altiplano.corpus.documents import Columns, DocumentShard, add_columns, group_names, load_columns, summarise, texts
 from altiplano.corpus.execution import files
 from altiplano.corpus.execution.base import Engine
 from altiplano.corpus.execution.map_shards import map_shards
-from altiplano.corpus.splits.benchmarks import found_in, write_benchmark_ngrams
 from altiplano.corpus.splits.heldout import Chooser, held_out, place
 from altiplano.corpus.splits.overlap import MAX_OVERLAP, NGRAM, ngrams_of, overlaps, seen_in
 from altiplano.errors import InputError
@@ -39,8 +40,8 @@ def split(
     sought = folder / "heldout.npy"
     if not sought.exists():
         files.save_array(sought, np.unique(grams))
-    items = write_benchmark_ngrams(corpus, folder)
-    seen = partial(_write_seen, folder=folder, sought=sought, items=items)
+    index = write_index(corpus, folder)
+    seen = partial(_write_seen, folder=folder, sought=sought, index=index)
     map_shards("held-out overlap", seen, parted, partial(_benchmarked, folder), _size, engine)
     seen_grams = np.load(sought)[:0]
     for shard in parted:
@@ -53,7 +54,7 @@ def split(
         "dropped": int((~clean).sum()),
         "with_any_overlap": int((share[clean] > 0).sum()),
         "mean_overlap": round(float(share[clean].mean()), 6) if clean.any() else 0.0,
-        "benchmark_documents": sum(len(np.load(_benchmarked(folder, shard))) for shard in parted),
+        "benchmarks": _benchmarks(corpus, parted, folder, index) if index else [],
     }
     work = partial(_drop, overlapping=documents[~clean], folder=folder)
     return add_columns("splits", work, parted, folder / "final", engine), counts
@@ -113,21 +114,45 @@ def _merge_held(shards: list[DocumentShard], folder: Path) -> tuple[Any, NDArray
     return grams, np.repeat(np.arange(len(documents)), counts), documents
 
 
-def _write_seen(shard: DocumentShard, folder: Path, sought: Path, items: Path | None) -> None:
-    """Which held-out n-grams the shard's training documents have, and which of these have a benchmark's text."""
+def _write_seen(shard: DocumentShard, folder: Path, sought: Path, index: Path | None) -> None:
+    """Which held-out n-grams the shard's training documents have; and of each of these that holds a benchmark's item
+    its number, the benchmark's and the item's."""
     train = np.flatnonzero(load_columns(shard, ["split"])["split"] == "train")
-    bad = found_in(items, texts(shard, train)) if items else np.zeros(len(train), bool)
+    hits = list(found_in(index, texts(shard, train))) if index else [None] * len(train)
+    bad = np.array([hit is not None for hit in hits], bool)
+    found = [(shard.first + row, *hit) for row, hit in zip(train, hits, strict=True) if hit is not None]
     grams = np.load(sought)
     seen = seen_in(grams, texts(shard, train[~bad])) if len(grams) else grams
     files.save_array(_seen(folder, shard), seen)
-    files.save_array(_benchmarked(folder, shard), shard.first + train[bad])
+    files.save_array(_benchmarked(folder, shard), np.array(found, np.int64).reshape(-1, 3))
+
+
+def _benchmarks(
+    corpus: CorpusConfig, shards: list[DocumentShard], folder: Path, index: Path
+) -> list[dict[str, int | str]]:
+    """What the audit says of each file of benchmarks."""
+    found = np.concatenate([np.load(_benchmarked(folder, shard)) for shard in shards])
+    items = load_index(index).items
+    result: list[dict[str, int | str]] = []
+    for number, file in enumerate(benchmark_files(corpus)):
+        mine, here = items["benchmark"] == number, found[found[:, 2] == number]
+        result.append(
+            {
+                "name": file.relative_to(corpus.root).as_posix(),
+                "items": int(mine.sum()),
+                "too_short": int((mine & ~items["sought"]).sum()),
+                "items_found": len(np.unique(here[:, 1])),
+                "documents": len(here),
+            }
+        )
+    return result
 
 
 def _drop(shard: DocumentShard, overlapping: NDArray[np.int64], folder: Path) -> Columns:
     """``overlapping`` are held-out documents that share too much with training; ascending."""
     columns = load_columns(shard, ["reason", "split"])
     low, high = np.searchsorted(overlapping, (shard.first, shard.first + shard.rows))
-    benchmarked = np.load(_benchmarked(folder, shard))
+    benchmarked = np.load(_benchmarked(folder, shard))[:, 0]
     for documents, reason in ((overlapping[low:high], "overlaps training"), (benchmarked, "benchmark text")):
         rows = documents - shard.first
         columns["reason"][rows], columns["split"][rows] = reason, ""

@@ -1,0 +1,1 @@
+"""Decontamination: training documents that hold a benchmark's items are found, and dropped."""
