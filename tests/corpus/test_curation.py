@@ -55,8 +55,9 @@ def test_what_the_key_planted_is_what_happened(curated):
         assert len(key[kind]) == 3
         for pair in key[kind]:
             one, copy = by_url[pair["url"]], by_url[pair["copy"]]
-            kept, dropped = sorted((one, copy), key=lambda row: row["id"])
-            assert kept["keep"] and dropped["reason"] == reason and dropped["cluster"] == kept["id"]
+            kept, dropped = sorted((one, copy), key=lambda row: not row["keep"])
+            assert kept["keep"] and dropped["reason"] == reason and dropped["copy_of"] == kept["id"]
+            assert kept["cluster"] == dropped["cluster"] and kept["copy_of"] == ""
     for page in key["dropped"]:
         assert not by_url[page["url"]]["keep"]
     planted = {page["url"] for page in key["dropped"]}

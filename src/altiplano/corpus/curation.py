@@ -24,8 +24,9 @@ from altiplano.corpus.annotate import (
     skip_shard,
 )
 from altiplano.corpus.audit.audit import audit
-from altiplano.corpus.deduplication.clusters import drop_duplicates, find_clusters
+from altiplano.corpus.deduplication.clusters import find_clusters
 from altiplano.corpus.deduplication.repeated_text import remove_repeated_text
+from altiplano.corpus.deduplication.survivors import drop_duplicates
 from altiplano.corpus.documents import LIGHT, DocumentShard, numbered, sample
 from altiplano.corpus.execution import files
 from altiplano.corpus.execution.base import Engine
@@ -104,7 +105,7 @@ def _steps(corpus: CorpusConfig, seed: int, folder: Path, steps: Path, engine: E
     shards = find_clusters(shards, _earlier(corpus, shards), corpus.deduplication, steps, engine)
     shards = score(shards, quality, seed, steps, engine)
     shards, ranks = drop_worst(shards, quality.perplexity_drop, steps, engine)
-    shards = drop_duplicates(shards, steps, engine)
+    shards = drop_duplicates(shards, corpus, steps, engine)
     shards, overlap = split(shards, corpus, steps, engine)
 
     publish_documents(shards, folder / "documents", engine)

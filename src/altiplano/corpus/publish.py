@@ -10,7 +10,7 @@ from altiplano.corpus.execution.base import Engine
 from altiplano.corpus.execution.map_shards import map_shards
 from altiplano.optional_imports import extra
 
-FILTERED = ("perplexity", "bucket", "cluster", "keep", "reason", "split")
+FILTERED = ("perplexity", "bucket", "cluster", "copy_of", "keep", "reason", "split")
 """Columns that are published beside the annotations."""
 
 

@@ -103,13 +103,12 @@ def personal_data(curated: Curated, row: dict[str, Any]) -> dict[str, Any]:
 
 
 def copies(curated: Curated, row: dict[str, Any]) -> dict[str, Any]:
-    """The documents with (nearly) the same text, and which of them stayed (None: none did)."""
+    """The documents with (nearly) the same text, and which of them stayed for this one (None: none did)."""
     same = extra("pyarrow.dataset").field("cluster") == row["cluster"]
-    count, kept = 0, None
+    count, kept = 0, row["id"] if row["keep"] else row["copy_of"] or None
     others: list[dict[str, Any]] = []
     for member in rows(curated.parts, ["id", "source", "url", "keep", "reason"], same):
         count += 1
-        kept = member["id"] if member["keep"] else kept
         if member["id"] != row["id"] and len(others) < MEMBERS:
             others.append(member)
     return {"cluster": row["cluster"], "documents": count, "kept": kept, "others": others}

@@ -107,6 +107,9 @@ class ExtractionConfig(Section):
     html: Literal["quality", "hybrid"] = "quality"
 
 
+Preference = Literal["quality", "length", "source"]
+
+
 class DeduplicationConfig(Section):
     """MinHash with locality-sensitive hashing over word 5-grams (FineWeb's 14 bands × 8 rows by default)."""
 
@@ -115,6 +118,11 @@ class DeduplicationConfig(Section):
     ngram: int = Field(5, gt=0)
     min_similarity: float = Field(
         0.65, description="estimated Jaccard below which candidates are not duplicates", ge=0, le=1
+    )
+    prefer: tuple[Preference, ...] = Field(
+        ("quality", "length", "source"),
+        description="of copies the one stays that is first by these: its third by perplexity, its length, its source's "
+        "place in the recipe",
     )
     urls: bool = Field(True, description="web pages of one address are copies of one another")
     against: tuple[Path, ...] = Field(

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from altiplano.corpus.audit.examples import samples, untranslated
-from altiplano.corpus.deduplication.clusters import COPIES
+from altiplano.corpus.deduplication.survivors import COPIES
 from altiplano.corpus.documents import LIGHT, SAMPLE, Columns, DocumentShard, load_columns, sample, summarise
 from altiplano.corpus.execution.base import Engine
 from altiplano.corpus.filters.heuristics import HEURISTICS, LANGUAGE_REASONS

@@ -34,7 +34,7 @@ def samples(
 ) -> list[dict[str, Any]]:
     """Per reason up to three dropped documents, the lowest ids first, and the three kept ones nearest to the limit.
 
-    For a duplicate the kept document is the one that stayed of its cluster.
+    For a duplicate the kept document is the copy that stayed.
     """
     limits = limits_by_document(columns, groups)
     chosen: list[tuple[int, dict[str, Any]]] = []
@@ -43,7 +43,7 @@ def samples(
         dropped = members[np.argsort(columns["id"][members])][:EXAMPLES]
         rule = _rule(reason, columns, corpus, limits)
         if rule is None:
-            kept = np.flatnonzero(columns["keep"] & np.isin(columns["id"], columns["cluster"][dropped]))
+            kept = np.flatnonzero(columns["keep"] & np.isin(columns["id"], columns["copy_of"][dropped]))
         else:
             kept = _borderline(rule, columns["keep"])
         for side, documents in ((False, dropped), (True, kept)):

@@ -1,4 +1,4 @@
-"""Which documents are copies of one another, and which of them stays.
+"""Which documents are copies of one another.
 
 Clusters are the connected components of a graph whose edges are pairs of copies. Memory is bounded by the documents
 that have copies: some 100 bytes for each.
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from altiplano.corpus.deduplication.edges import EdgeTask, edge_tasks, write_edges
 from altiplano.corpus.deduplication.signatures import Fingerprints, write_fingerprints
-from altiplano.corpus.documents import Columns, DocumentShard, add_columns, load_columns, summarise
+from altiplano.corpus.documents import Columns, DocumentShard, add_columns, load_columns
 from altiplano.corpus.execution import files
 from altiplano.corpus.execution.base import Engine
 from altiplano.corpus.execution.map_shards import map_shards
@@ -22,12 +22,6 @@ from altiplano.recipe.schema import DeduplicationConfig
 
 CLUSTER = np.dtype([("document", "<i8"), ("cluster", "S32"), ("earlier", "?")])
 """``cluster`` is the lowest id among the copies; ``earlier`` says that one of them is in an earlier run."""
-
-COPIES = ("exact duplicate", "near duplicate", "in an earlier run")
-"""Reasons."""
-
-DROPPED_DUPLICATE = np.dtype([("document", "<i8"), ("reason", "<u1")])
-"""``reason`` is a place in COPIES."""
 
 
 def find_clusters(
@@ -74,61 +68,12 @@ def _write_clusters(shards: list[DocumentShard], settings: DeduplicationConfig, 
 
 def _clusters(shard: DocumentShard, path: Path) -> Columns:
     cluster = load_columns(shard, ["id"])["id"]
-    records = _within(np.load(path, mmap_mode="r"), shard)
+    records = within(np.load(path, mmap_mode="r"), shard)
     cluster[records["document"] - shard.first] = records["cluster"].astype(str)
     return {"cluster": cluster}
 
 
-def drop_duplicates(shards: list[DocumentShard], steps: Path, engine: Engine) -> list[DocumentShard]:
-    """The shards with the reasons of copies: of the survivors of a cluster only the lowest id stays."""
-    path, clusters = steps / "dropped-duplicates.npy", steps / "clusters.npy"
-    if not path.exists():
-        parts = list(summarise("copies", partial(_copies, path=clusters), shards, steps / "copies", engine))
-        copies = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-        reasons = duplicates(copies)
-        lost = np.flatnonzero(reasons != copies["reason"])
-        dropped = np.zeros(len(lost), DROPPED_DUPLICATE)
-        dropped["document"] = copies["document"][lost]
-        dropped["reason"] = [COPIES.index(reason) for reason in reasons[lost]]
-        files.save_array(path, dropped)
-    return add_columns("duplicates", partial(_without_duplicates, path=path), shards, steps / "duplicates", engine)
-
-
-def _copies(shard: DocumentShard, path: Path) -> Columns:
-    """What ``duplicates`` needs to know of the documents that have copies."""
-    records = _within(np.load(path, mmap_mode="r"), shard)
-    columns = load_columns(shard, ["id", "text_hash", "cluster", "reason"])
-    rows = records["document"] - shard.first
-    return {
-        **{name: columns[name][rows] for name in ("id", "text_hash", "cluster", "reason")},
-        "document": records["document"],
-        "earlier": records["earlier"],
-    }
-
-
-def _without_duplicates(shard: DocumentShard, path: Path) -> Columns:
-    reasons = load_columns(shard, ["reason"])["reason"]
-    dropped = _within(np.load(path, mmap_mode="r"), shard)
-    reasons[dropped["document"] - shard.first] = np.array(COPIES, object)[dropped["reason"]]
-    return {"reason": reasons}
-
-
-def duplicates(columns: Columns) -> NDArray[np.object_]:
-    """The reasons of documents that have copies. Of the survivors that share a text, and then of those that share a
-    cluster, only the lowest id stays; none where an earlier run has a copy."""
-    reasons = columns["reason"].copy()
-    reasons[(reasons == "") & columns["earlier"]] = COPIES[2]
-    for key, reason in (("text_hash", COPIES[0]), ("cluster", COPIES[1])):
-        alive = np.flatnonzero(reasons == "")
-        alive = alive[np.argsort(columns["id"][alive])]
-        _, first = np.unique(columns[key][alive].astype(str), return_index=True)
-        later = np.ones(len(alive), bool)
-        later[first] = False
-        reasons[alive[later]] = reason
-    return reasons
-
-
-def _within(records: NDArray[Any], shard: DocumentShard) -> NDArray[Any]:
+def within(records: NDArray[Any], shard: DocumentShard) -> NDArray[Any]:
     """Of records ordered by document, those of the shard."""
     low, high = np.searchsorted(records["document"], (shard.first, shard.first + shard.rows))
     return np.array(records[low:high])

@@ -72,7 +72,7 @@ def confirmed(candidates: Edges, shards: list[DocumentShard], folder: Path) -> N
     share = np.zeros(len(candidates))
     for at in range(0, len(candidates), CHUNK):
         left, right = (_signatures(side, starts, shards, folder) for side in candidates[at : at + CHUNK].T)
-        share[at : at + CHUNK] = (left == right).mean(axis=1)
+        share[at : at + CHUNK] = (left == right).mean(axis=1) * left.any(axis=1)
     return share
 
 

@@ -20,7 +20,7 @@ from altiplano.recipe.schema import DeduplicationConfig
 @dataclass(frozen=True)
 class Fingerprints:
     """Files of one shard: keys ascending beside document numbers [2, keys]; ids [rows]; signatures
-    [rows, hashes]."""
+    [rows, hashes], zeros for a document that was dropped or has no n-gram."""
 
     folder: Path
     number: int
@@ -48,11 +48,12 @@ def write_fingerprints(shard: DocumentShard, settings: DeduplicationConfig, fold
     columns = load_columns(shard, ["id", "text_hash", "domain", "url_hash", "reason"])
     passed = np.flatnonzero(columns["reason"] == "")  # an earlier run's documents have its reasons
     text = text_keys(columns["text_hash"][passed])
-    _, first = np.unique(text, return_index=True)
-    first = passed[np.sort(first)]
+    _, first_of_text, which = np.unique(text, return_index=True, return_inverse=True)
+    first = passed[np.sort(first_of_text)]
     signed, values = minhash.signatures(shard, first, settings)
     signatures = np.zeros((shard.rows, settings.bands * settings.rows), np.uint32)
     signatures[signed] = values
+    signatures[passed] = signatures[passed[first_of_text[which]]]
     files.save_array(out.signatures, signatures)
     files.save_array(out.ids, columns["id"].astype("S32"))
     keys = minhash.band_keys(values, settings)
