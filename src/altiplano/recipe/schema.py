@@ -119,6 +119,12 @@ class DeduplicationConfig(Section):
     min_similarity: float = Field(
         0.65, description="estimated Jaccard below which candidates are not duplicates", ge=0, le=1
     )
+    min_containment: float = Field(
+        0.0,
+        description="share of a document's n-grams in a better one from which on it is a copy; 0: never",
+        ge=0,
+        le=1,
+    )
     prefer: tuple[Preference, ...] = Field(
         ("quality", "length", "source"),
         description="of copies the one stays that is first by these: its third by perplexity, its length, its source's "

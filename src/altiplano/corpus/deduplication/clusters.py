@@ -49,9 +49,9 @@ def _write_clusters(shards: list[DocumentShard], settings: DeduplicationConfig, 
         lambda shard: shard.size,
         engine,
     )
-    keys = sum(_keys(Fingerprints(folder, shard.number)) for shard in shards)
+    keys = sum(_keys(Fingerprints(folder, shard.number), settings) for shard in shards)
     tasks = edge_tasks(keys, steps / "edges")
-    work = partial(write_edges, shards=shards, folder=folder, min_similarity=settings.min_similarity)
+    work = partial(write_edges, shards=shards, folder=folder, settings=settings)
     map_shards("duplicates", work, tasks, _path, lambda task: task.size, engine)
     edges = np.unique(np.concatenate([np.load(task.path) for task in tasks]), axis=0)
     nodes, ends = np.unique(edges, return_inverse=True)
@@ -93,8 +93,9 @@ def _ids(
     return ids, earlier
 
 
-def _keys(out: Fingerprints) -> int:
-    return sum(np.load(path, mmap_mode="r").shape[1] for path in (out.exact, out.bands))
+def _keys(out: Fingerprints, settings: DeduplicationConfig) -> int:
+    paths = [out.exact, out.bands, *([out.sketch_keys] if settings.min_containment else [])]
+    return sum(np.load(path, mmap_mode="r").shape[1] for path in paths)
 
 
 def _path(task: EdgeTask) -> Path:

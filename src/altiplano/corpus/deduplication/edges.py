@@ -11,10 +11,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from altiplano.corpus.deduplication.containment import Sketches
 from altiplano.corpus.deduplication.signatures import Fingerprints
 from altiplano.corpus.documents import DocumentShard
 from altiplano.corpus.execution import files
 from altiplano.corpus.words import U64
+from altiplano.recipe.schema import DeduplicationConfig
 
 RANGE_KEYS = 1 << 22
 """Keys that one task looks at: 64 MiB, a few times that at work."""
@@ -45,18 +47,25 @@ def edge_tasks(keys: int, folder: Path) -> list[EdgeTask]:
     ]
 
 
-def write_edges(task: EdgeTask, shards: list[DocumentShard], folder: Path, min_similarity: float) -> None:
+def write_edges(task: EdgeTask, shards: list[DocumentShard], folder: Path, settings: DeduplicationConfig) -> None:
     """Pairs of document numbers [pairs, 2], each pair once."""
     outs = [Fingerprints(folder, shard.number) for shard in shards]
     sure = pairs(key_range([out.exact for out in outs], task))
     candidates = pairs(key_range([out.bands for out in outs], task))
-    alike = confirmed(candidates, shards, folder) >= min_similarity
-    files.save_array(task.path, np.unique(np.concatenate((sure, candidates[alike])), axis=0))
+    alike = confirmed(candidates, shards, folder) >= settings.min_similarity
+    found = [sure, candidates[alike]]
+    if settings.min_containment:
+        sketches = Sketches([out.sketches for out in outs], shards)
+        keyed = key_range([out.sketch_keys for out in outs], task)
+        candidates = pairs(keyed, -sketches.sizes(keyed[1].astype(np.int64)))
+        found.append(candidates[sketches.contained(candidates) >= settings.min_containment])
+    files.save_array(task.path, np.unique(np.sort(np.concatenate(found), axis=1), axis=0))
 
 
-def pairs(keyed: U64) -> Edges:
-    """Each key's lowest document with each of its others. ``keyed`` is [2, rows]: keys and documents, in any order."""
-    order = np.lexsort((keyed[1], keyed[0]))
+def pairs(keyed: U64, rank: NDArray[np.int64] | None = None) -> Edges:
+    """Each key's document of the lowest ``rank``, by default its number, with each of its others. ``keyed`` is
+    [2, rows]: keys and documents, in any order."""
+    order = np.lexsort((keyed[1], keyed[0]) if rank is None else (keyed[1], rank, keyed[0]))
     keys, documents = keyed[0][order], keyed[1][order].astype(np.int64)
     begins = np.ones(len(keys), bool)
     begins[1:] = keys[1:] != keys[:-1]

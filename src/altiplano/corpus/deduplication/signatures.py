@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from altiplano.corpus.deduplication import minhash
-from altiplano.corpus.documents import Columns, DocumentShard, load_columns
+from altiplano.corpus.deduplication.containment import sketch_keys, write_sketches
+from altiplano.corpus.documents import Columns, DocumentShard, load_columns, texts
 from altiplano.corpus.execution import files
 from altiplano.corpus.words import BASE, U64, mix
 from altiplano.recipe.schema import DeduplicationConfig
@@ -38,6 +39,15 @@ class Fingerprints:
         return self.folder / f"ids-{self.number:05d}.npy"
 
     @property
+    def sketches(self) -> Path:
+        """With ``min_containment``."""
+        return self.folder / f"sketches-{self.number:05d}.npy"
+
+    @property
+    def sketch_keys(self) -> Path:
+        return self.folder / f"sketch-keys-{self.number:05d}.npy"
+
+    @property
     def signatures(self) -> Path:
         return self.folder / f"signatures-{self.number:05d}.npy"
 
@@ -58,6 +68,9 @@ def write_fingerprints(shard: DocumentShard, settings: DeduplicationConfig, fold
     files.save_array(out.ids, columns["id"].astype("S32"))
     keys = minhash.band_keys(values, settings)
     files.save_array(out.bands, _sorted(keys.reshape(-1), shard.first + np.repeat(signed, settings.bands)))
+    if settings.min_containment:
+        write_sketches(out.sketches, texts(shard, first), first, shard.rows, settings.ngram)
+        files.save_array(out.sketch_keys, sketch_keys(out.sketches, shard))
     exact, owners = [text], [passed]
     if settings.urls:
         pages, addresses = url_keys(columns, first)

@@ -18,14 +18,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from altiplano.corpus.deduplication.clusters import within
+from altiplano.corpus.deduplication.containment import Sketches
 from altiplano.corpus.deduplication.edges import confirmed
-from altiplano.corpus.deduplication.signatures import text_keys
+from altiplano.corpus.deduplication.signatures import Fingerprints, text_keys
 from altiplano.corpus.documents import Columns, DocumentShard, add_columns, load_columns
 from altiplano.corpus.execution import files
 from altiplano.corpus.execution.base import Engine
 from altiplano.corpus.execution.map_shards import map_shards
 from altiplano.corpus.perplexity.ranks import BUCKETS
-from altiplano.recipe.schema import CorpusConfig, Preference
+from altiplano.recipe.schema import CorpusConfig, DeduplicationConfig, Preference
 
 COPIES = ("exact duplicate", "near duplicate", "in an earlier run")
 """Reasons."""
@@ -71,10 +72,9 @@ def drop_duplicates(
     judge = partial(
         _judge,
         copies=[path(shard) for shard in shards],
-        prefer=settings.prefer,
+        settings=settings,
         shards=shards,
         fingerprints=steps / "fingerprints",
-        min_similarity=settings.min_similarity,
     )
     map_shards("best copies", judge, tasks, _task_path, lambda task: task.size, engine)
     work = partial(_without_copies, dropped=[task.path for task in tasks])
@@ -116,10 +116,9 @@ def _write_copies(shard: DocumentShard, clusters: Path, sources: list[str], urls
 def _judge(
     task: CopyTask,
     copies: list[Path],
-    prefer: tuple[Preference, ...],
+    settings: DeduplicationConfig,
     shards: list[DocumentShard],
     fingerprints: Path,
-    min_similarity: float,
 ) -> None:
     parts = [np.zeros(0, COPY)]
     for path in copies:
@@ -128,9 +127,13 @@ def _judge(
         parts.append(np.array(known[low:high]))
 
     def alike(pairs: NDArray[np.int64]) -> NDArray[np.bool_]:
-        return confirmed(pairs, shards, fingerprints) >= min_similarity
+        found = confirmed(pairs, shards, fingerprints) >= settings.min_similarity
+        if settings.min_containment:
+            paths = [Fingerprints(fingerprints, shard.number).sketches for shard in shards]
+            found |= Sketches(paths, shards).contained(pairs) >= settings.min_containment
+        return found
 
-    dropped = worse_copies(np.concatenate(parts), prefer, alike)
+    dropped = worse_copies(np.concatenate(parts), settings.prefer, alike)
     files.save_array(task.path, dropped[np.argsort(dropped["document"])])
 
 
