@@ -46,7 +46,19 @@ COLUMNS = {
 """``text_hash`` is equal for texts that differ in white space only; ``document_hash`` is that of the whole document,
 which all pieces of a long one share."""
 
-RESERVED = (*COLUMNS, "perplexity", "bucket", "cluster", "copy_of", "keep", "reason", "split", "shard", "row")
+RESERVED = (
+    *COLUMNS,
+    "perplexity",
+    "classifier",
+    "bucket",
+    "cluster",
+    "copy_of",
+    "keep",
+    "reason",
+    "split",
+    "shard",
+    "row",
+)
 """Names that no annotator may use."""
 
 

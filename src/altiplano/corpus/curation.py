@@ -24,6 +24,7 @@ from altiplano.corpus.annotate import (
     skip_shard,
 )
 from altiplano.corpus.audit.audit import audit
+from altiplano.corpus.classifier.classify import classify, drop_unlike
 from altiplano.corpus.deduplication.clusters import find_clusters
 from altiplano.corpus.deduplication.repeated_text import remove_repeated_text
 from altiplano.corpus.deduplication.survivors import drop_duplicates
@@ -104,7 +105,9 @@ def _steps(corpus: CorpusConfig, seed: int, folder: Path, steps: Path, engine: E
     shards = filter_documents(shards, corpus, groups, extensions.filters, names, steps, engine)
     shards = find_clusters(shards, _earlier(corpus, shards), corpus.deduplication, steps, engine)
     shards = score(shards, quality, seed, steps, engine)
+    shards = classify(shards, quality.classifier, seed, steps, engine)
     shards, ranks = drop_worst(shards, quality.perplexity_drop, steps, engine)
+    shards, least = drop_unlike(shards, quality.classifier, steps, engine)
     shards = drop_duplicates(shards, corpus, steps, engine)
     shards, overlap = split(shards, corpus, steps, engine)
 
@@ -113,7 +116,7 @@ def _steps(corpus: CorpusConfig, seed: int, folder: Path, steps: Path, engine: E
         files.link(personal_path(steps, shard.number), part_path(folder / "personal_data", shard))
     files.write_json(folder / "counts.json", counted)
     parts = [replace(shard, path=part_path(folder / "documents", shard), added=()) for shard in shards]
-    return audit(parts, counted, overlap, salt, corpus, groups, ranks, steps, engine)
+    return audit(parts, counted, overlap, salt, corpus, groups, ranks, least, steps, engine)
 
 
 def _read_and_annotate(

@@ -10,7 +10,7 @@ from altiplano.corpus.execution.base import Engine
 from altiplano.corpus.execution.map_shards import map_shards
 from altiplano.optional_imports import extra
 
-FILTERED = ("perplexity", "bucket", "cluster", "copy_of", "keep", "reason", "split")
+FILTERED = ("perplexity", "classifier", "bucket", "cluster", "copy_of", "keep", "reason", "split")
 """Columns that are published beside the annotations."""
 
 
@@ -40,6 +40,6 @@ def _write(shard: DocumentShard, folder: Path) -> None:
             before += len(batch)
             yield table
 
-    kinds = {"perplexity": arrow.float64(), "keep": arrow.bool_()}
+    kinds = {"perplexity": arrow.float64(), "classifier": arrow.float64(), "keep": arrow.bool_()}
     fields = [*read, *(arrow.field(name, kinds.get(name, arrow.string())) for name in FILTERED)]
     files.write_tables(part_path(folder, shard), arrow.schema(fields), tables())

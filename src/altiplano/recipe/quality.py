@@ -1,9 +1,9 @@
 """What a document must be like to be kept: limits of its annotations, trusted text, and the perplexity filter."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from altiplano.recipe.units import Count, Section
 
@@ -65,6 +65,22 @@ class CodeLimits(Section):
     max_personal_data: float = 15
 
 
+class ClassifierConfig(Section):
+    """A classifier of words and pairs of words like fastText's, for each language that has text of both kinds."""
+
+    positive: tuple[str, ...] = Field(min_length=1, description="sources of text that shows what is wanted")
+    negative: tuple[str, ...] = Field(
+        min_length=1, description="sources of text as it comes, which are judged and of which the worst share goes"
+    )
+    drop: float = Field(0.1, description="worst share of each domain × language of the negative sources", ge=0, lt=1)
+
+    @model_validator(mode="after")
+    def _kinds_differ(self) -> Self:
+        if both := sorted({*self.positive} & {*self.negative}):
+            raise ValueError(f"{both[0]!r} is named as positive and as negative")
+        return self
+
+
 class QualityConfig(Section):
     """Heuristics and the perplexity filter. Lengths are in characters."""
 
@@ -89,6 +105,7 @@ class QualityConfig(Section):
         (1,), description="per order, occurrences below which an n-gram is left out of the model; the last one repeats"
     )
     perplexity_quantised: bool = Field(False, description="one byte per value: models take 10 bytes per n-gram, not 24")
+    classifier: ClassifierConfig | None = Field(None, description="judges beside perplexity; absent: none")
     reference: dict[str, str] = Field(
         {}, description="per language, the source whose documents train its perplexity model for every domain"
     )

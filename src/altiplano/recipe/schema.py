@@ -176,6 +176,11 @@ class CorpusConfig(Section):
     def _quality_names_sources(self) -> Self:
         names = {source.name for source in self.sources}
         named = {"trusted": self.quality.trusted, "reference": tuple(self.quality.reference.values())}
+        if self.quality.classifier:
+            named |= {
+                "classifier.positive": self.quality.classifier.positive,
+                "classifier.negative": self.quality.classifier.negative,
+            }
         for key, wanted in named.items():
             if unknown := sorted(set(wanted) - names):
                 raise ValueError(f"quality.{key} names {unknown[0]!r}, which is no source: {', '.join(sorted(names))}")

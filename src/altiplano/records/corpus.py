@@ -145,6 +145,17 @@ class RuleExample(Record):
     limit: float | None = Field(default=None, description="What it compared with")
 
 
+class ClassifierVerdicts(Record):
+    """How perplexity and the classifier decided on documents of one domain and language. Numbers are of documents."""
+
+    group: str = Field(description="domain.language")
+    smallest: float = Field(description="The least probability that the classifier keeps")
+    both_keep: int = Field(description="Neither drops them")
+    only_perplexity_drops: int = Field(description="Dropped for perplexity alone")
+    only_classifier_drops: int = Field(description="Dropped by the classifier alone")
+    both_drop: int = Field(description="Both would drop them")
+
+
 class AuditSample(Record):
     """What the examples were chosen from."""
 
@@ -164,6 +175,10 @@ class Audit(FileRecord):
     kept: list[KeptGroup] = Field(description="By domain, language and split")
     thresholds: Thresholds | None = Field(default=None, description="The limits that were applied")
     perplexity: dict[str, PerplexityLimits] = Field(default_factory=dict, description="By domain.language")
+    classifier: list[ClassifierVerdicts] = Field(default_factory=list, description="Beside perplexity's decisions")
+    disagreements: list[RuleExample] = Field(
+        default_factory=list, description="Text that only perplexity or only the classifier drops"
+    )
     untranslated: list[UntranslatedCollection] = Field(default_factory=list, description="English in translations")
     personal_data: dict[str, int] = Field(default_factory=dict, description="Pieces removed, by kind")
     bad_records: list[UnreadableRecords] = Field(default_factory=list, description="What could not be read")

@@ -3,20 +3,32 @@
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from math import isfinite
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from altiplano.corpus.audit.examples import samples, untranslated
+from altiplano.corpus.audit.examples import disagreements, samples, untranslated
+from altiplano.corpus.classifier.classify import unlike
 from altiplano.corpus.deduplication.survivors import COPIES
-from altiplano.corpus.documents import LIGHT, SAMPLE, Columns, DocumentShard, load_columns, sample, summarise
+from altiplano.corpus.documents import (
+    LIGHT,
+    SAMPLE,
+    Columns,
+    DocumentShard,
+    group_names,
+    load_columns,
+    sample,
+    summarise,
+)
 from altiplano.corpus.execution.base import Engine
 from altiplano.corpus.filters.heuristics import HEURISTICS, LANGUAGE_REASONS
 from altiplano.corpus.filters.limits import WEB_ONLY, GroupLimits, limits_of
 from altiplano.corpus.perplexity.ranks import PerplexityRanks
 from altiplano.corpus.publish import FILTERED
+from altiplano.recipe.quality import ClassifierConfig
 from altiplano.recipe.schema import CorpusConfig
 from altiplano.records import Audit, Thresholds
 
@@ -25,12 +37,15 @@ FUNNEL = (
     ("language", LANGUAGE_REASONS),
     ("heuristics", HEURISTICS),
     ("perplexity", ("perplexity",)),
+    ("classifier", ("classifier",)),
     ("exact duplicates", COPIES[:1]),
     ("near duplicates", COPIES[1:]),
     ("held-out overlap", ("overlaps training",)),
     ("decontamination", ("benchmark text",)),
 )
 """Each step and the reasons it drops documents for. Reasons of the caller's filters come after the heuristics."""
+
+VERDICTS = ("both_keep", "only_perplexity_drops", "only_classifier_drops", "both_drop")
 
 KEY = ("domain", "language", "reason", "split")
 Key = tuple[str, str, str, str]
@@ -79,6 +94,8 @@ class Tally:
         own_step = (("filters", own),) if own else ()
         gone: set[str] = set()
         for step, reasons in (("", ()), *FUNNEL[:3], *own_step, *FUNNEL[3:]):
+            if step == "classifier" and not any(key[2] == step for key in self.documents):
+                continue  # few recipes have one
             gone.update(reasons)
             documents: Counter[str] = Counter()
             size = 0
@@ -97,11 +114,12 @@ def audit(
     corpus: CorpusConfig,
     groups: list[GroupLimits],
     ranks: Mapping[str, PerplexityRanks],
+    least: Mapping[str, float],
     steps: Path,
     engine: Engine,
 ) -> Audit:
-    """Of the published parts. ``counted`` are the shards' counts, ``groups`` and ``ranks`` the limits that were
-    applied; excerpts are of at most ``SAMPLE`` documents of each domain × language."""
+    """Of the published parts. ``counted`` are the shards' counts; ``groups``, ``ranks`` and the classifier's ``least``
+    are the limits that were applied. Excerpts are of at most ``SAMPLE`` documents of each domain × language."""
     raw = {"documents": sum(c["documents"] for c in counted), "bytes": sum(c["bytes"] for c in counted)}
     found: Counter[str] = Counter()
     for counts in counted:
@@ -137,11 +155,13 @@ def audit(
                 }
                 for name, rank in sorted(ranks.items())
             },
+            "classifier": _verdicts(parts, corpus, least, steps, engine),
             "untranslated": untranslated(some, parts),
             "personal_data": dict(sorted(found.items())),
             "bad_records": _bad(counted),
             "heldout_overlap": overlap,
-            "examples": samples(some, parts, corpus, groups),
+            "disagreements": disagreements(some, parts, corpus, least),
+            "examples": samples(some, parts, corpus, groups, least),
             "sampled": {"per_group": SAMPLE, "documents": len(some["id"])},
             "salt": salt,
         }
@@ -209,3 +229,30 @@ def _bad(counted: list[dict[str, Any]]) -> list[dict[str, Any]]:
             entry["count"] += bad["count"]
             entry["bytes"] += bad.get("bytes", 0)
     return [merged[key] for key in sorted(merged)]
+
+
+def _verdicts(
+    parts: list[DocumentShard], corpus: CorpusConfig, least: Mapping[str, float], steps: Path, engine: Engine
+) -> list[dict[str, Any]]:
+    """Of each domain × language that the classifier judged, how it and perplexity decided."""
+    if corpus.quality.classifier is None:
+        return []
+    found: Counter[tuple[str, str]] = Counter()
+    work = partial(_decisions, settings=corpus.quality.classifier, least=dict(least))
+    for counts in summarise("verdicts", work, parts, steps / "verdicts", engine):
+        for group, verdict, documents in zip(counts["group"], counts["verdict"], counts["documents"], strict=True):
+            found[group, verdict] += int(documents)
+    return [
+        {"group": group, "smallest": least[group], **{verdict: found[group, verdict] for verdict in VERDICTS}}
+        for group in sorted(least)
+    ]
+
+
+def _decisions(shard: DocumentShard, settings: ClassifierConfig, least: dict[str, float]) -> Columns:
+    columns = load_columns(shard, ["domain", "language", "source", "classifier", "reason"])
+    groups = group_names(columns).astype(str)
+    by_perplexity, by_classifier = columns["reason"] == "perplexity", unlike(columns, settings, least)
+    judged = np.isin(columns["source"].astype(str), settings.negative) & ~np.isnan(columns["classifier"])
+    verdict = np.array(VERDICTS)[by_perplexity + 2 * by_classifier]
+    pairs, documents = np.unique(np.stack((groups, verdict))[:, judged], axis=1, return_counts=True)
+    return {"group": pairs[0].astype(object), "verdict": pairs[1].astype(object), "documents": documents}

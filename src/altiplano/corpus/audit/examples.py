@@ -3,12 +3,13 @@
 Also English pages inside translated collections: ``react-de.jsonl.gz`` declares German, and much of it is English.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from altiplano.corpus.classifier.classify import unlike
 from altiplano.corpus.documents import Columns, DocumentShard, group_names
 from altiplano.corpus.execution import files
 from altiplano.corpus.filters.limits import GroupLimits, limits_by_document, limits_of
@@ -30,18 +31,22 @@ class Threshold(NamedTuple):
 
 
 def samples(
-    columns: Columns, shards: list[DocumentShard], corpus: CorpusConfig, groups: list[GroupLimits]
+    columns: Columns,
+    shards: list[DocumentShard],
+    corpus: CorpusConfig,
+    groups: list[GroupLimits],
+    least: Mapping[str, float],
 ) -> list[dict[str, Any]]:
     """Per reason up to three dropped documents, the lowest ids first, and the three kept ones nearest to the limit.
 
-    For a duplicate the kept document is the copy that stayed.
+    For a duplicate the kept document is the copy that stayed. ``least`` are the classifier's limits.
     """
     limits = limits_by_document(columns, groups)
     chosen: list[tuple[int, dict[str, Any]]] = []
     for reason in sorted(set(columns["reason"].tolist()) - {"", "no text"}):
         members = np.flatnonzero(columns["reason"] == reason)
         dropped = members[np.argsort(columns["id"][members])][:EXAMPLES]
-        rule = _rule(reason, columns, corpus, limits)
+        rule = _rule(reason, columns, corpus, limits, least)
         if rule is None:
             kept = np.flatnonzero(columns["keep"] & np.isin(columns["id"], columns["copy_of"][dropped]))
         else:
@@ -49,6 +54,33 @@ def samples(
         for side, documents in ((False, dropped), (True, kept)):
             for document in documents.tolist():
                 chosen.append((document, {"reason": reason, "kept": side, **_numbers(rule, document)}))
+    return _written(columns, chosen, shards)
+
+
+def disagreements(
+    columns: Columns, shards: list[DocumentShard], corpus: CorpusConfig, least: Mapping[str, float]
+) -> list[dict[str, Any]]:
+    """Of what only perplexity drops the documents that the classifier likes best; of what only the classifier drops
+    those of the lowest perplexity for their domain × language."""
+    if corpus.quality.classifier is None:
+        return []
+    bad = unlike(columns, corpus.quality.classifier, least)
+    scored = ~np.isnan(columns["classifier"])
+    chosen: list[tuple[int, dict[str, Any]]] = []
+    of_perplexity, of_classifier = _perplexity_rule(columns), _classifier_rule(columns, least)
+    for reason, members, order, rule in (
+        ("perplexity", scored & ~bad, -columns["classifier"], of_perplexity),
+        ("classifier", scored, columns["perplexity"] / of_perplexity.limits, of_classifier),
+    ):
+        rows = np.flatnonzero(members & (columns["reason"] == reason))
+        rows = rows[np.argsort(order[rows], kind="stable")][: 2 * EXAMPLES]
+        chosen += [(row, {"reason": reason, "kept": False, **_numbers(rule, row)}) for row in rows.tolist()]
+    return _written(columns, chosen, shards)
+
+
+def _written(
+    columns: Columns, chosen: list[tuple[int, dict[str, Any]]], shards: list[DocumentShard]
+) -> list[dict[str, Any]]:
     found = _cells(columns, np.array(sorted({document for document, _ in chosen}), np.int64), shards)
     return [
         {
@@ -62,18 +94,24 @@ def samples(
 
 
 def _rule(
-    reason: str, columns: Columns, corpus: CorpusConfig, limits: Callable[[str], NDArray[np.float64]]
+    reason: str,
+    columns: Columns,
+    corpus: CorpusConfig,
+    limits: Callable[[str], NDArray[np.float64]],
+    least: Mapping[str, float],
 ) -> Threshold | None:
     """The comparison behind a reason; None for one that compares no numbers. For code the limits of code count."""
     code = columns["domain"] == "code"
     if reason == "perplexity":
-        return Threshold(columns["perplexity"], _worst_kept(columns), True)
+        return _perplexity_rule(columns)
+    if reason == "classifier":
+        return _classifier_rule(columns, least)
     if reason == "too short":
         whole = np.full(len(code), float(corpus.quality.min_characters))
         return Threshold(columns["characters"].astype(np.float64), whole, False)
     if reason == "language uncertain":
-        least = np.where(code, np.nan, corpus.quality.min_language_score)
-        return Threshold(columns["language_score"].astype(np.float64), least, False)
+        sure = np.where(code, np.nan, corpus.quality.min_language_score)
+        return Threshold(columns["language_score"].astype(np.float64), sure, False)
     prose = next((limit for limit in limits_of(corpus.quality.prose) if limit.reason == reason), None)
     of_code = next((limit for limit in limits_of(corpus.quality.code) if limit.reason == reason), None)
     limit = prose or of_code
@@ -85,13 +123,18 @@ def _rule(
     return Threshold(columns[limit.column].astype(np.float64), asked, limit.largest)
 
 
-def _worst_kept(columns: Columns) -> NDArray[np.float64]:
-    """Per document the highest perplexity that its domain × language has among the kept: where its rank was cut."""
+def _perplexity_rule(columns: Columns) -> Threshold:
+    """The limit is the highest perplexity among the kept of the domain × language: where its rank was cut."""
     groups, number = np.unique(group_names(columns).astype(str), return_inverse=True)
     highest = np.full(len(groups), np.nan)
     kept = np.flatnonzero(columns["keep"] & ~np.isnan(columns["perplexity"]))
     np.fmax.at(highest, number[kept], columns["perplexity"][kept])
-    return highest[number]
+    return Threshold(columns["perplexity"], highest[number], True)
+
+
+def _classifier_rule(columns: Columns, least: Mapping[str, float]) -> Threshold:
+    smallest = np.array([least.get(str(group), np.nan) for group in group_names(columns)])
+    return Threshold(columns["classifier"], smallest, False)
 
 
 def _borderline(rule: Threshold, keep: NDArray[np.bool_]) -> NDArray[np.int64]:
