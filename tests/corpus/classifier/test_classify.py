@@ -71,7 +71,7 @@ def test_the_worst_of_the_negative_source_goes(curated):
     assert not any(row["reason"] == "classifier" for row in others)
     books = [row for row in documents(curated) if row["source"] == "books"]
     assert not any(row["reason"] == "classifier" for row in books)
-    assert sum(not np.isnan(row["classifier"]) for row in books) > 140  # judged by the half that has not seen them
+    assert sum(not np.isnan(row["classifier"]) for row in books) > 130  # judged by the half that has not seen them
 
 
 def test_the_audit_says_where_the_two_disagree(curated):
