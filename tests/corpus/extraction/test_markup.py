@@ -15,7 +15,7 @@ def test_latex_macros_are_written_out():
 \DeclareMathOperator{\rank}{rank} \def\eps{\varepsilon} \newcommand{\opt}[1][x]{#1}
 \begin{document}Let $x \in \R$ and $\pair{a}{b_{1}}$ of $\rank A < \eps$, $\opt$.\end{document}"""
     assert text_of_latex(source) == (
-        r"Let $x \in \mathbb{R}$ and $\langle a, b_{1}\rangle$ of $\operatorname{rank} A < \varepsilon$, $\opt$."
+        r"Let $x \in \mathbb{R}$ and $\langle a, b_{1}\rangle$ of $\operatorname{rank} A < \varepsilon$, $x$."
     )
 
 
