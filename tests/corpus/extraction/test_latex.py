@@ -130,6 +130,8 @@ def test_mathematics_stays_as_it_is_written():
         (r"\DeclarePairedDelimiter{\norm}{\lVert}{\rVert}", r"$\norm*{x}\norm{y}$", r"$\lVert x \rVert\lVert y \rVert$"),
         (r"\newenvironment{eq}[1]{\begin{align}\label{#1}}{\end{align}}", r"\begin{eq}{a}x\end{eq}", r"\begin{align}x\end{align}"),
         (r"\def\x#1;{y}\renewcommand\section{\oldsection}", r"\section{A}", "## A"),
+        (r"\newcommand{\be}{\csname equation*\endcsname}\newcommand{\ee}{\csname endequation*\endcsname}", r"\be x\ee",
+         r"\begin{equation*} x\end{equation*}"),
         (r"\newcommand{\a}{1}\renewcommand{\a}{2}", r"$\a$", "$2$"),
         (r"\newcommand{\ie}{i.e.\xspace}", r"\ie that", "i.e. that"),
         (r"\newcommand{\x}{y\x}", r"a \x b", "a b"),

@@ -22,8 +22,8 @@ TOKEN = re.compile(
 )
 BEGIN = re.compile(r"\\begin\s*+\{document\}")
 END = re.compile(r"\\(?:end\s*+\{document\}|bye(?![A-Za-z])|endinput(?![A-Za-z])|enddocument(?![A-Za-z]))")
-BOX = r"\\(?:text[a-z]*|mbox|hbox|fbox|intertext|shortintertext)\s*+\{(?:[^{}$\\]++|\\.|\$[^$]*+\$|\{(?:[^{}$\\]++|\\.|\$[^$]*+\$)*+\})*+\}"
-INLINE = re.compile(rf"\$(?:[^$\\\n]++|\n(?![ \t]*+\n)|{BOX}|\\.)++\$", re.DOTALL)
+INLINE = re.compile(r"\$(?:[^$\\\n]++|\n(?![ \t]*+\n)|\\.)++\$", re.DOTALL)
+IN_MATH = re.compile(r"\\.|[{}$]|\n[ \t]*+\n", re.DOTALL)
 MAX_MATH = 20_000
 """Characters of one formula."""
 
@@ -108,6 +108,8 @@ class _Writer:
         self.groups = BraceGroups(source, MAX_GROUP)
         self.ahead = Ahead(source)
         self.conditions = True
+        self.looking = 4 * len(source)
+        """Characters that may still be looked through for the ends of formulas that hold others."""
 
     def text(self) -> str:
         source, out, frames = self.source, self.out, self.frames
@@ -287,9 +289,25 @@ class _Writer:
         match = INLINE.match(source, at, at + MAX_MATH)
         if match is None:
             return at + 1
+        end = match.end()
         formula = match[0]
+        if formula.count("{") != formula.count("}"):  # x_{\text{a $b$}}: a dollar between braces ends nothing
+            end = self._end_of_formula(at) or end
+            formula = source[at:end]
         self.out.append(self._formula(formula) if "\\label" in formula or "\\ens" in formula else formula)
-        return match.end()
+        return end
+
+    def _end_of_formula(self, at: int) -> int:
+        """Behind the dollar outside of all braces; 0 when there is none before the next paragraph."""
+        depth = 0
+        for match in IN_MATH.finditer(self.source, at + 1, at + MAX_MATH) if self.looking > 0 else ():
+            sign = match[0]
+            depth += (sign == "{") - (sign == "}")
+            if (sign == "$" and not depth) or depth < 0 or sign[0] == "\n":
+                self.looking -= match.end() - at
+                return match.end() if sign == "$" else 0
+        self.looking -= MAX_MATH
+        return 0
 
     def _skipped(self, at: int, count: int) -> int:
         """The place behind ``count`` arguments and the options around them."""

@@ -59,18 +59,18 @@ WITHOUT_TEXT = {
         "hyperlink href captionof cline cmidrule rowcolor columncolor cellcolor phantom hphantom vphantom "
         "bibitem externaldocument newif keywordsname theoremstyle bibinfo bibfield "
         "enlargethispage newsavebox savebox usebox lstinputlisting "
-        "verbatiminput hyphenation".split(),
+        "verbatiminput hyphenation newgeometry pagecolor bookmarksetup pdfinfo".split(),
         1,
     ),
     **dict.fromkeys(
         "setcounter addtocounter setlength addtolength multicolumn multirow indexsee indexfoot newtheorem newcommand "
         "renewcommand providecommand DeclareMathOperator fontsize resizebox numberwithin "
-        "settowidth DeclareRobustCommand pdfbookmark def let".split(),
+        "settowidth DeclareRobustCommand pdfbookmark def let crefrange Crefrange vrefrange".split(),
         2,
     ),
-    **dict.fromkeys("addcontentsline newenvironment renewenvironment crefname Crefname titlespacing ".split(), 3),
+    **dict.fromkeys("addcontentsline newenvironment renewenvironment crefname Crefname titlespacing definecolor".split(), 3),
     "hypertarget": 1, "scalebox": 1, "rotatebox": 1, "newlength": 1, "fcolorbox": 2, "includegraphics": 1,
-    "hline": 0, "protect": 0, "footnotemark": 0,
+    **dict.fromkeys("hline toprule midrule bottomrule addlinespace protect footnotemark".split(), 0),
 }  # fmt: skip
 """Arguments to leave out; those that follow are text (``\\href{address}{text}``)."""
 

@@ -23,6 +23,7 @@ DEFINES = re.compile(
     r"DeclarePairedDelimiter|(?:re)?newenvironment)(?![A-Za-z])"
 )
 USE = re.compile(r"\\(?:([A-Za-z]++)|.)", re.DOTALL)
+CSNAME = re.compile(r"\\csname\s{0,9}(end|)([A-Za-z]{1,40})(\*?)\s{0,9}\\endcsname")
 BEGUN = re.compile(r"[ \t]*+\{([^{}\\\n]{1,100})\}")
 OPTION_USED = re.compile(rf"\s*+{OPTIONAL}")
 SPACES = re.compile(r"[ \t]*+\n?[ \t]*+")
@@ -33,8 +34,12 @@ ENDS_IN_NAME = re.compile(r"\\([A-Za-z]++)[ \t]*+\Z")
 MAX_GROUP = 20_000
 """Characters between braces, of an argument or a definition."""
 
-MAX_BODY = 2_000
+MAX_BODY = 200
 """Characters of a macro that is written out; longer ones are layout."""
+
+PROSE = re.compile(r"[A-Za-z]{2,20} [a-z]{2,20} [a-z]{2,20}")
+MAX_PROSE = 2_000
+"""… or sentences."""
 
 MAX_DEPTH = 12
 """Macros within macros: enough for real papers, and a bound on hostile ones."""
@@ -66,7 +71,17 @@ class TooMuch(Exception):
 
 def expand_macros(source: str) -> str:
     """``source`` with its macros written out and their definitions removed."""
+    if "\\csname" in source:
+        source = CSNAME.sub(_named, source)
     return _Expansion(len(source)).written(source, 0) if DEFINES.search(source) else source
+
+
+def _named(match: re.Match[str]) -> str:
+    r"""``\csname equation*\endcsname`` is what ``\begin{equation*}`` calls."""
+    begun, name, star = match[1], match[2], match[3]
+    if star or name in PROTECTED:
+        return f"\\{'end' if begun else 'begin'}{{{name}{star}}}"
+    return f"\\{begun}{name} "
 
 
 def _ends_in_name(text: str) -> bool:
@@ -214,7 +229,8 @@ class _Expansion:
         """A macro that holds itself would have no end."""
         self.constant.clear()
         self.macros.pop(name, None)
-        if macro is None or name in PROTECTED or not name.isalpha() or len(macro.body) > MAX_BODY:
+        longest = MAX_PROSE if macro and PROSE.search(macro.body) else MAX_BODY
+        if macro is None or name in PROTECTED or not name.isalpha() or len(macro.body) > longest:
             return
         if not any(match[1] == name for match in USE.finditer(macro.body)):
             self.macros[name] = macro
