@@ -51,9 +51,9 @@ def test_what_stands_in_a_body(inner, text):
 
 
 def test_entities_of_the_file_itself():
-    assert text_of_jats('<!DOCTYPE article [<!ENTITY firm "Bees Ltd">]><article><body><p>&firm;.</p></body></article>') == (
-        "Bees Ltd."
-    )
+    assert text_of_jats(
+        '<!DOCTYPE article [<!ENTITY firm "Bees Ltd">]><article><body><p>&firm;.</p></body></article>'
+    ) == ("Bees Ltd.")
 
 
 def test_all_parts_of_an_article():

@@ -48,6 +48,12 @@ def test_latex_of_a_sample():
         (r"{\bf Bold} {\it x}y", "Bold xy"),
         (r"a\label{x} b~\ref{x}, \autocite[see][]{y}c", "a b , c"),
         ("text\n\\bye\nno more", "text"),
+        (r"\title{Bees}\author{A. Author}\begin{abstract}Short.\end{abstract}", "Bees\n\nA. Author\n\nShort."),
+        (r"\SI{5}{\kilo\metre\per\second\squared}, \qty{3}{m^2}, \si{\square\metre}, \num{1000}",
+         "5 km/s^2, 3 m^2, m^2, 1000"),
+        (r"10\textsuperscript{6}, 1\textsuperscript{st}", "10^6, 1st"),
+        (r"\begin{figure}\subfloat[One]{\includegraphics{x}}\subfloat{y}\caption{All}\end{figure}", "One\n\nAll"),
+        (r"\begin{tabular}{ll}a & \begin{tabular}{c}x\\y\end{tabular}\\ c & d\end{tabular}", "| a | x y |\n| c | d |"),
     ],
 )  # fmt: skip
 def test_commands(source, text):
@@ -119,7 +125,8 @@ def test_mathematics_stays_as_it_is_written():
 @pytest.mark.parametrize(
     ("definition", "use", "written"),
     [
-        (r"\newcommand{\be}{\begin{equation}}\newcommand{\ee}{\end{equation}}", r"\be x\ee", r"\begin{equation} x\end{equation}"),
+        (r"\newcommand{\be}{\begin{equation}}\newcommand{\ee}{\end{equation}}", r"\be x\ee",
+         r"\begin{equation} x\end{equation}"),
         (r"\newcommand{\al}{\alpha}\newcommand{\bal}{\bar\al}", r"$\al \bal\beta$", r"$\alpha \bar\alpha\beta$"),
         (r"\newcommand{\al}{\alpha}", r"$\al x+\al{x}$", r"$\alpha x+\alpha{x}$"),
         (r"\def\eps{\varepsilon}\let\e=\eps", r"$\e$", r"$\varepsilon$"),
@@ -127,8 +134,10 @@ def test_mathematics_stays_as_it_is_written():
         (r"\newcommand{\two}[2]{#2#1}", r"$\two ab \two{#2}{c}$", r"$ba c#2$"),
         (r"\newcommand{\p}{\q}\newcommand{\q}[1]{(#1)}", r"\p{x}\p y", "(x)(y)"),
         (r"\DeclareMathOperator*{\argmax}{arg\,max}", r"$\argmax_x$", r"$\operatorname*{arg\,max}_x$"),
-        (r"\DeclarePairedDelimiter{\norm}{\lVert}{\rVert}", r"$\norm*{x}\norm{y}$", r"$\lVert x \rVert\lVert y \rVert$"),
-        (r"\newenvironment{eq}[1]{\begin{align}\label{#1}}{\end{align}}", r"\begin{eq}{a}x\end{eq}", r"\begin{align}x\end{align}"),
+        (r"\DeclarePairedDelimiter{\norm}{\lVert}{\rVert}", r"$\norm*{x}\norm{y}$",
+         r"$\lVert x \rVert\lVert y \rVert$"),
+        (r"\newenvironment{eq}[1]{\begin{align}\label{#1}}{\end{align}}", r"\begin{eq}{a}x\end{eq}",
+         r"\begin{align}x\end{align}"),
         (r"\def\x#1;{y}\renewcommand\section{\oldsection}", r"\section{A}", "## A"),
         (r"\newcommand{\be}{\csname equation*\endcsname}\newcommand{\ee}{\csname endequation*\endcsname}", r"\be x\ee",
          r"\begin{equation*} x\end{equation*}"),
@@ -171,8 +180,10 @@ def test_latex_never_fails_or_adds_a_word(source):
 
 PIECES = [
     "\\begin{figure}", "\\end{figure}", "\\begin{tabular}{l}", "\\end{tabular}", "\\caption{", "\\footnote{", "}", "{",
-    "\\section{", "\\'", "\\item[", "]", "&", "\\\\", "word ", "\n\n", "$", "\\[", "\\]", "\\begin{align}", "\\end{align}",
-    "\\verb|", "\\begin{verbatim}", "\\end{verbatim}", "\\newcommand{\\x}[1]{#1\\y}", "\\x", "\\def\\y{\\x", "\\begin{x}",
+    "\\section{", "\\'", "\\item[", "]", "&", "\\\\", "word ", "\n\n", "$", "\\[", "\\]", "\\begin{align}",
+    "\\end{align}",
+    "\\verb|", "\\begin{verbatim}", "\\end{verbatim}", "\\newcommand{\\x}[1]{#1\\y}", "\\x", "\\def\\y{\\x",
+    "\\begin{x}",
     "\\label{", "%", "\\url{", "\\ensuremath{", "\\iffalse", "\\fi",
 ]  # fmt: skip
 

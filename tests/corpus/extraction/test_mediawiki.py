@@ -31,12 +31,16 @@ from corpus.support import split
          "nuclear weapons, Bee, bees, дома"),
         ("{{hlist|a|b|c}}; {{nowrap|{{lang|fr|{{small|un [[mot|mots]]}}}}}}", "a, b, c; un mots"),
         ("2{{spaced ndash}}3{{ndash}}4, a {{=}} b{{!}}c, {{PAGENAME}}", "2 – 3–4, a = b|c,"),
-        ("{{#if: x | yes | no }} {{#if: | yes | no }} {{#ifeq:a|a|same|other}} {{#switch:b|a=1|b=2|3}}", "yes no same 2"),
+        ("{{#if: x | yes | no }} {{#if: | yes | no }} {{#ifeq:a|a|same|other}} {{#switch:b|a=1|b=2|3}}",
+         "yes no same 2"),
         ("{{lc:ABC}} {{{1|default}}} {{{x}}}{{subst:foo}}", "abc default"),
         ("It{{cite web|url=x|title=y}} is{{citation needed|date=May 2010}} so.{{sfn|Smith|2001|p=3}}", "It is so."),
         ("{{citation|last=Smith|title=Bees}}{{Citation|Je pense.}}", "Je pense."),
         ("'''Orchard''' ({{audio|x.ogg}}; {{unknown|a}}) grows ({{unknown}}, in Spain).", "Orchard grows (in Spain)."),
         ("简体-{zh-hans:字; zh-hant:學;}- -{R|原}- -{H|zh-hans:a;zh-hant:b}-。", "简体字 原 。"),
+        ("{{enS|house}}, {{XIXe siècle}}, {{s|XX|e}}, {{siglo|XIX}}, {{font color|white|black|words}}, {{val|1|–|2|u=kg}}",
+         "house, XIXe siècle, XXe siècle, siglo XIX, words, 1–2 kg"),
+        ("{{Template:Nowrap|x y}} {{lang|en|a=b}}", "x y"),
         ("{{lang|zh|-{zh-cn:汉;zh-tw:漢}-}}", "汉"),
     ],
 )  # fmt: skip
@@ -58,7 +62,8 @@ def test_the_page_knows_its_title():
 @pytest.mark.parametrize(
     "link",
     [
-        "[[File:a.png|thumb|A [[nested]] caption]]", "[[Image:a.png]]", "[[Fil:a.jpg|mini|Bildtext]]", "[[Fájl:k.jpg|x]]",
+        "[[File:a.png|thumb|A [[nested]] caption]]", "[[Image:a.png]]", "[[Fil:a.jpg|mini|Bildtext]]",
+        "[[Fájl:k.jpg|x]]",
         "[[Tập tin:a.jpg|x]]", "[[ملف:a.jpg|x]]", "[[파일:a.jpg|x]]", "[[Soubor:a.jpg|x]]", "[[Kategori:Hus]]",
         "[[Dosya:ev.jpg|x]]", "[[Датотека:a.jpg|x]]", "[[fr:Verger]]", "[[Category:Fruit|*]]",
     ],

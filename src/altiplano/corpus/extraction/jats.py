@@ -19,9 +19,9 @@ DROPPED = {
 }  # fmt: skip
 CONTAINERS = {
     "p", "sec", "disp-quote", "abstract", "trans-abstract", "body", "boxed-text", "statement", "app", "app-group",
-    "glossary", "question", "answer", "explanation", "speech", "fig", "fig-group", "caption", "def", "disp-formula-group",
-    "table-wrap-group", "table-wrap-foot", "alternatives", "array", "chem-struct-wrap", "named-content-block", "dialog",
-    "list-item", "def-item", "article", "verse-group", "sec-meta", "floats", "block-alternatives", "fn",
+    "glossary", "question", "answer", "explanation", "speech", "caption", "def", "disp-formula-group",
+    "table-wrap-group", "table-wrap-foot", "alternatives", "array", "chem-struct-wrap", "list-item", "def-item",
+    "block-alternatives",
 }  # fmt: skip
 LINES = {"verse-line", "attrib", "speaker"}
 NO_CITATION = {"bibr", "fn", "table-fn", "author-notes", "corresp", "aff"}
@@ -40,7 +40,7 @@ MAX_HEADING = 6
 
 
 def text_of_jats(source: str) -> str:
-    """The text of every article in it. Empty when the XML cannot be parsed or holds none; what is cut gives its beginning."""
+    """The text of every article in it, of one that is cut its beginning. Empty when it holds none."""
     etree = extra("lxml.etree")
     source = ENTITY.sub(_character, source)
     if len(ARTICLE.findall(source)) > 1:  # one after the other, each with its prologue, is no XML document
@@ -183,7 +183,7 @@ class _Reader:
     def _table(self, element: Any, level: int) -> None:
         rows = [f"{caption}\n"] if (caption := self._caption(element)) else []
         for row in element.iter("{*}tr", "{*}row"):
-            rows.append(f"| {' | '.join(self._inline(cell) for cell in row if _name(cell))} |")
+            rows.append(f"| {' | '.join([self._inline(cell) for cell in row if isinstance(cell.tag, str)])} |")
         for foot in element.iterfind("{*}table-wrap-foot"):
             if notes := self._contents(foot, level, "\n"):
                 rows.append(f"\n{notes}")
@@ -191,6 +191,8 @@ class _Reader:
 
     def _inline(self, element: Any) -> str:
         """An element's text in one line."""
+        if not len(element):
+            return _clean(element.text or "")
         pieces: list[str] = []
         self._collect(element, pieces)
         return _clean("".join(pieces))
@@ -242,12 +244,17 @@ class _Reader:
 
 
 def _clean(text: str) -> str:
-    return SPACE_BEFORE_STOP.sub("", CITATIONS.sub("", " ".join(text.split())))
+    if text.isalnum():
+        return text
+    text = " ".join(text.split())
+    if "(" in text or "[" in text:
+        text = CITATIONS.sub("", text)
+    return SPACE_BEFORE_STOP.sub("", text) if " ." in text or " ," in text else text
 
 
 SPACED = {"p", "list-item", "break", "td", "th", "title", "def", "term", "verse-line"}
 BLOCKS = {
-    **dict.fromkeys(CONTAINERS - {"fn"}, _Reader._flow),
+    **dict.fromkeys(CONTAINERS, _Reader._flow),
     "title": _Reader._heading,
     "list": _Reader._list,
     "def-list": _Reader._list,

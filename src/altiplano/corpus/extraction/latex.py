@@ -1,4 +1,4 @@
-r"""LaTeX to text: sections, mathematics, captions, tables and code stay; comments, preamble, pictures and bibliography go.
+r"""LaTeX to text: sections, mathematics, captions, tables and code stay; comments, pictures and bibliography go.
 
 Mathematics is kept as written (``$E = mc^2$``, ``\begin{equation}``), with the text's own macros written out. Section
 titles become Markdown headings, footnotes paragraphs behind theirs, tables rows between bars; of a formatting command
@@ -16,10 +16,9 @@ from dataclasses import dataclass, field
 from altiplano.corpus.extraction import latex_commands as commands
 from altiplano.corpus.extraction.latex_lexing import Ahead, BraceGroups, address, code_of, without_comments
 from altiplano.corpus.extraction.latex_macros import expand_macros
+from altiplano.corpus.extraction.latex_units import unit
 
-TOKEN = re.compile(
-    r"\\(?:([A-Za-z]++)(\*?)([ \t]*+(?:\n[ \t]*+(?!\n))?+)|(.|\Z))|\$|\{|\}|~|``|''|--|&", re.DOTALL
-)
+TOKEN = re.compile(r"\\(?:([A-Za-z]++)(\*?)([ \t]*+(?:\n[ \t]*+(?!\n))?+)|(.|\Z))|\$|\{|\}|~|``|''|--|&", re.DOTALL)
 BEGIN = re.compile(r"\\begin\s*+\{document\}")
 END = re.compile(r"\\(?:end\s*+\{document\}|bye(?![A-Za-z])|endinput(?![A-Za-z])|enddocument(?![A-Za-z]))")
 INLINE = re.compile(r"\$(?:[^$\\\n]++|\n(?![ \t]*+\n)|\\.)++\$", re.DOTALL)
@@ -40,6 +39,7 @@ NUMBER_OR_LENGTH = re.compile(
     r"(?:\s{0,3}(?:plus|minus)\s{0,3}[+-]?\d*+\.?\d*+\s?(?:pt|in|cm|mm|ex|em|mu|fill?l?))*"
 )
 FILE_NAME = re.compile(r"[ \t]*+[A-Za-z0-9_./-]*+")
+LISTING_CAPTION = re.compile(r"\[[^\]\n]{0,300}?\bcaption\s?=\s?(?:\{([^{}]{1,300})\}|([^,{}\]]{1,300}))")
 NAME = re.compile(r"\\(?:[A-Za-z@]++|.)", re.DOTALL)
 ROUND = re.compile(r"\([a-z]{1,8}\)")
 ACCENTED = re.compile(r"[ \t]*+(?:\\([A-Za-z]++)[ \t]?|(\{)|([^\W\d_]))")
@@ -55,6 +55,7 @@ MAX_OPEN = 8
 
 
 def text_of_latex(source: str) -> str:
+    """The text between ``\\begin{document}`` and its end, or all of it."""
     source = source.replace("\r\n", "\n").replace("\r", "\n")
     if not source.isascii():
         source = source.translate(OWN) if any(own in source for own in ("\ue000", "\ue001", ROW, CELL)) else source
@@ -68,7 +69,10 @@ def text_of_latex(source: str) -> str:
         if kind in ("verb", "url"):
             held.append(address(written) if kind == "url" else written)
             return f"\ue000{len(held) - 1}\ue001"
+        caption = LISTING_CAPTION.match(written[:1000])
         held.append(f"```\n{code_of(kind, written)}\n```")
+        if caption:
+            held[-1] = f"{caption[1] or caption[2]}\n\n{held[-1]}"
         return f"\n\ue000{len(held) - 1}\ue001\n"
 
     source = expand_macros(without_comments(source, hold))
@@ -111,7 +115,7 @@ class _Writer:
         self.looking = 4 * len(source)
         """Characters that may still be looked through for the ends of formulas that hold others."""
 
-    def text(self) -> str:
+    def text(self) -> str:  # noqa: PLR0912
         source, out, frames = self.source, self.out, self.frames
         search, special = TOKEN.search, SPECIAL
         known, without_text = commands.LETTERS, commands.WITHOUT_TEXT
@@ -151,7 +155,7 @@ class _Writer:
                 elif sign == "~":
                     out.append(" ")
                 elif sign == "&":
-                    out.append(CELL if self.tables else "&")
+                    out.append("&" if not self.tables else CELL if self.tables == 1 else " ")
                 elif sign == "-":
                     dash = "—" if source[end : end + 1] == "-" else "–"
                     at = end + (dash == "—")
@@ -238,17 +242,22 @@ class _Writer:
                 if not self.open:
                     self._write_notes()
                 out.append(f"\n\n{frame.note} {body}\n\n")
-            elif self.figures:
-                self.figures[-1].captions.append(body)
             else:
-                out.append(f"\n\n{body}\n\n")
+                self._write_apart(body)
+
+    def _write_apart(self, text: str) -> None:
+        """A caption: with its picture, or else a paragraph of its own."""
+        if self.figures:
+            self.figures[-1].captions.append(text)
+        else:
+            self.out.append(f"\n\n{text}\n\n")
 
     # commands
 
     def _symbol(self, symbol: str, at: int) -> int:
         source, out = self.source, self.out
         if symbol == "\\":
-            out.append(ROW if self.tables else "\n")
+            out.append("\n" if not self.tables else ROW if self.tables == 1 else " ")
             after = AFTER_BREAK.match(source, at)
             return after.end() if after else at
         if closing := {"[": "\\]", "(": "\\)"}.get(symbol):
@@ -343,6 +352,36 @@ class _Writer:
             at = option.end()
         return self._group(at, "caption")
 
+    def _part_of_figure(self, name: str, at: int) -> int:
+        r"""``\subfloat[caption]{picture}``"""
+        option = OPTION.match(self.source, at)
+        if option and (caption := self._short(option[1])):
+            self._write_apart(caption)
+        return option.end() if option else at
+
+    def _short(self, source: str) -> str:
+        """The text of an option, which is read apart from what surrounds it."""
+        return _Writer(source, self.held).text() if len(source) < 500 else ""
+
+    def _raised(self, name: str, at: int) -> int:
+        if self.source[at : at + 1] == "{" and self.source[at + 1 : at + 2] in "0123456789+-−":
+            self.out.append("^")
+        return at
+
+    def _quantity(self, name: str, at: int) -> int:
+        r"""``\SI{5}{\kilo\metre}`` of siunitx: 5 km."""
+        words = []
+        for wanted in ("unit",) if name in ("si", "unit") else ("number", "unit"):
+            while option := OPTION.match(self.source, at):
+                at = option.end()
+            end = self.groups.end(at)
+            if end < 0:
+                break
+            inside, at = self.source[at + 1 : end - 1], end
+            words.append(inside if wanted == "number" else unit(inside))
+        self.out.append(" ".join(words))
+        return at
+
     def _note(self, name: str, at: int) -> int:
         while option := OPTION.match(self.source, at):
             at = option.end()
@@ -355,7 +394,7 @@ class _Writer:
         option = OPTION.match(self.source, at)
         if option is None:
             return at
-        if label := _Writer(option[1], self.held).text() if len(option[1]) < 500 else "":
+        if label := self._short(option[1]):
             self.out.append(f"{label} ")
         return option.end()
 
@@ -411,16 +450,14 @@ class _Writer:
         out.append("\n")
         if base in commands.TABLES:
             after = self._skipped(after, commands.TABLES[base] + (environment == "tabular*"))
-            if self.tables:  # a table in a cell: its rows are words of the cell
-                return after
-            self.tables += 1
+            self.tables += 1  # of a table in a cell the rows are words of the cell
         elif base in commands.FIGURES:
             after = self._skipped(after, 2 if base == "wrapfigure" else 0)
         elif base not in commands.DROPPED:
             option = OPTION.match(source, after)
             after = self._skipped(after, commands.LAYOUT.get(base, 0))
             if option and option[1] and base.lower() in commands.THEOREMS:
-                title = _Writer(option[1], self.held).text() if len(option[1]) < 500 else ""
+                title = self._short(option[1])
                 out.append(f"({title}) " if title else "")
             return after
         frame = Frame("environment", len(out), environment)
@@ -454,7 +491,9 @@ class _Writer:
     def _end_of(self, frame: Frame) -> None:
         out, base = self.out, frame.note.rstrip("*")
         if base in commands.TABLES:
-            self.tables = 0
+            self.tables -= 1
+            if self.tables:
+                return
             rows = "".join(out[frame.at :]).split(ROW)
             del out[frame.at :]
             out.append("\n".join(filter(None, map(_row, rows))) + "\n")
@@ -483,7 +522,10 @@ def _tidy(text: str) -> str:
 CITATIONS = ("cite", "Cite", "parencite", "textcite", "autocite", "footcite", "fullcite", "supercite", "Parencite")
 SPECIAL: dict[str, Callable[[_Writer, str, int], int]] = {
     **dict.fromkeys(commands.LEVEL, _Writer._heading),
-    **dict.fromkeys(("caption", "subcaption", "captionof"), _Writer._caption),
+    **dict.fromkeys(("caption", "subcaption", "captionof", *commands.APART), _Writer._caption),
+    **dict.fromkeys(("subfloat", "subfigure", "subtable"), _Writer._part_of_figure),
+    **dict.fromkeys(("SI", "qty", "si", "unit", "SIrange"), _Writer._quantity),
+    **dict.fromkeys(("textsuperscript",), _Writer._raised),
     **dict.fromkeys(("footnote", "footnotetext", "thanks", "marginpar", "endnote", "sidenote"), _Writer._note),
     **dict.fromkeys(commands.DIMENSION, _Writer._length),
     **dict.fromkeys((name for name in commands.ACCENTS if name.isalpha()), _Writer._accent),

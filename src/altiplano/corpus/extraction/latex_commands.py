@@ -1,5 +1,10 @@
 """What LaTeX's commands print, and how many arguments of them are no text."""
 
+
+def _words(text: str) -> list[str]:
+    return text.split()
+
+
 LETTERS = {
     # letters
     "ss": "ß", "SS": "SS", "ae": "æ", "AE": "Æ", "oe": "œ", "OE": "Œ", "o": "ø", "O": "Ø", "l": "ł", "L": "Ł",
@@ -50,35 +55,44 @@ ALONE = {"`": "`", "'": "´", "^": "^", "~": "~", '"': "¨", "=": "¯"}
 
 WITHOUT_TEXT = {
     **dict.fromkeys(
-        "label ref eqref cref Cref autoref nameref pageref vref Vref index vspace hspace include usepackage RequirePackage "
-        "documentclass documentstyle bibliography bibliographystyle addbibresource pagestyle thispagestyle pagenumbering "
-        "includegraphics epsfig psfig epsffile includepdf hypersetup symlabel indexdef hypertarget textcolor color "
-        "colorbox parbox raisebox rule footnotemark protect graphicspath geometry nocite input subfile foreignlanguage "
-        "selectlanguage fontfamily fontseries fontshape usefont newcounter stepcounter refstepcounter value arabic roman "
-        "Roman alph Alph thanksref tag todo PassOptionsToPackage usetikzlibrary tikzset pgfplotsset lstset mathsurround "
-        "hyperlink href captionof cline cmidrule rowcolor columncolor cellcolor phantom hphantom vphantom "
-        "bibitem externaldocument newif keywordsname theoremstyle bibinfo bibfield "
-        "enlargethispage newsavebox savebox usebox lstinputlisting "
-        "verbatiminput hyphenation newgeometry pagecolor bookmarksetup pdfinfo".split(),
+        _words("""
+        label ref eqref cref Cref autoref nameref pageref vref Vref index vspace hspace include usepackage
+        RequirePackage documentclass documentstyle bibliography bibliographystyle addbibresource pagestyle
+        thispagestyle pagenumbering includegraphics epsfig psfig epsffile includepdf hypersetup symlabel
+        indexdef hypertarget textcolor color colorbox parbox raisebox rule footnotemark protect graphicspath
+        geometry nocite input subfile foreignlanguage selectlanguage fontfamily fontseries fontshape usefont
+        newcounter stepcounter refstepcounter value arabic roman Roman alph Alph thanksref tag todo
+        PassOptionsToPackage usetikzlibrary tikzset pgfplotsset lstset mathsurround hyperlink href captionof
+        cline cmidrule rowcolor columncolor cellcolor phantom hphantom vphantom bibitem externaldocument
+        newif keywordsname theoremstyle bibinfo bibfield enlargethispage newsavebox savebox usebox
+        lstinputlisting verbatiminput hyphenation newgeometry pagecolor bookmarksetup pdfinfo
+    """),
         1,
     ),
     **dict.fromkeys(
-        "setcounter addtocounter setlength addtolength multicolumn multirow indexsee indexfoot newtheorem newcommand "
-        "renewcommand providecommand DeclareMathOperator fontsize resizebox numberwithin "
-        "settowidth DeclareRobustCommand pdfbookmark def let crefrange Crefrange vrefrange".split(),
+        _words("""
+        setcounter addtocounter setlength addtolength multicolumn multirow indexsee indexfoot newtheorem
+        newcommand renewcommand providecommand DeclareMathOperator fontsize resizebox numberwithin
+        settowidth DeclareRobustCommand pdfbookmark def let crefrange Crefrange vrefrange
+    """),
         2,
     ),
-    **dict.fromkeys("addcontentsline newenvironment renewenvironment crefname Crefname titlespacing definecolor".split(), 3),
+    **dict.fromkeys(_words("""
+        addcontentsline newenvironment renewenvironment crefname Crefname titlespacing definecolor
+    """), 3),
     "hypertarget": 1, "scalebox": 1, "rotatebox": 1, "newlength": 1, "fcolorbox": 2, "includegraphics": 1,
-    **dict.fromkeys("hline toprule midrule bottomrule addlinespace protect footnotemark".split(), 0),
+    **dict.fromkeys(_words("hline toprule midrule bottomrule addlinespace protect footnotemark"), 0),
 }  # fmt: skip
 """Arguments to leave out; those that follow are text (``\\href{address}{text}``)."""
 
 DIMENSION = frozenset(
-    "vskip hskip kern vglue hglue mskip mkern raise lower moveleft moveright parindent parskip baselineskip hsize vsize "
-    "hoffset voffset magnification tolerance hangindent hangafter leftskip rightskip baselineskip lineskip pageno "
-    "abovedisplayskip belowdisplayskip textwidth textheight oddsidemargin evensidemargin topmargin headheight headsep "
-    "looseness penalty hyphenpenalty clubpenalty widowpenalty binoppenalty relpenalty hbadness vbadness tabcolsep".split()
+    _words("""
+        vskip hskip kern vglue hglue mskip mkern raise lower moveleft moveright parindent parskip
+        baselineskip hsize vsize hoffset voffset magnification tolerance hangindent hangafter leftskip
+        rightskip baselineskip lineskip pageno abovedisplayskip belowdisplayskip textwidth textheight
+        oddsidemargin evensidemargin topmargin headheight headsep looseness penalty hyphenpenalty
+        clubpenalty widowpenalty binoppenalty relpenalty hbadness vbadness tabcolsep
+    """)
 )
 """Followed by a length or a number without braces."""
 
@@ -89,12 +103,30 @@ LEVEL = {
 }  # fmt: skip
 """The last line: plain TeX and AMS-TeX."""
 
-MATHEMATICS = frozenset(
-    "equation align gather multline eqnarray displaymath math flalign alignat xalignat xxalignat aligned gathered split "
-    "array cases matrix pmatrix bmatrix vmatrix smallmatrix tikzcd CD dmath IEEEeqnarray".split()
+APART = tuple(
+    _words("""
+        title subtitle author date address affiliation affil institute email keywords dedicatory abstract
+        subjclass
+    """)
 )
-FIGURES = frozenset("figure wrapfigure SCfigure sidewaysfigure floatingfigure subfigure marginfigure figwindow".split())
-DROPPED = frozenset("thebibliography tikzpicture picture pgfpicture pspicture pspicture circuitikz asy forest".split())
+"""Their argument is a paragraph."""
+
+MATHEMATICS = frozenset(
+    _words("""
+        equation align gather multline eqnarray displaymath math flalign alignat xalignat xxalignat aligned
+        gathered split array cases matrix pmatrix bmatrix vmatrix smallmatrix tikzcd CD dmath IEEEeqnarray
+    """)
+)
+FIGURES = frozenset(
+    _words("""
+        figure wrapfigure SCfigure sidewaysfigure floatingfigure subfigure marginfigure figwindow
+    """)
+)
+DROPPED = frozenset(
+    _words("""
+        thebibliography tikzpicture picture pgfpicture pspicture pspicture circuitikz asy forest
+    """)
+)
 TABLES = {
     "tabular": 1, "tabularx": 2, "tabulary": 2, "longtable": 1, "supertabular": 1, "xtabular": 1, "tabu": 1,
     "longtabu": 1, "tblr": 1, "ltablex": 1, "deluxetable": 1, "mpsupertabular": 1,
@@ -103,13 +135,16 @@ TABLES = {
 
 LAYOUT = {
     "minipage": 1, "multicols": 1, "wraptable": 2, "list": 2, "adjustwidth": 2, "spacing": 1, "CJK": 2, "subtable": 1,
-    "otherlanguage": 1, "columns": 0, "column": 1, "textblock": 1, "adjustbox": 1, "addmargin": 1, "turn": 1, "rotate": 1,
+    "otherlanguage": 1, "columns": 0, "column": 1, "textblock": 1, "adjustbox": 1, "addmargin": 1,
+    "turn": 1, "rotate": 1,
     "tabbing": 0, "thenomenclature": 1, "resizebox": 2, "scriptexample": 1,
 }  # fmt: skip
 """Other environments' arguments that are no text."""
 
 THEOREMS = frozenset(
-    "theorem thm lemma lem proposition prop corollary cor definition defn remark rem example exm conjecture claim fact "
-    "proof question problem exercise notation assumption axiom observation".split()
+    _words("""
+        theorem thm lemma lem proposition prop corollary cor definition defn remark rem example exm
+        conjecture claim fact proof question problem exercise notation assumption axiom observation
+    """)
 )
 """What stands in brackets after their ``\\begin`` is a name."""

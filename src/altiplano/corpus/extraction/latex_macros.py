@@ -47,6 +47,7 @@ MAX_DEPTH = 12
 GROWTH = 4
 """Times its length that all uses together may take; what would take more stays as it is."""
 
+BOUNDS = ("begin", "end")
 PROTECTED = {
     "part", "chapter", "section", "subsection", "subsubsection", "paragraph", "cite", "ref", "label", "item", "begin",
     "end", "input", "include", "title", "caption", "footnote", "document", "verb", "maketitle", "emph", "textbf", "bf",
@@ -130,7 +131,7 @@ class _Expansion:
                 start = match.start()
                 end = defining[name](match, text, groups)
                 used = ("", end) if end > 0 else None
-            elif (name == "begin" or name == "end") and self.environments and match.start() >= at:
+            elif name in BOUNDS and self.environments and match.start() >= at:
                 start = match.start()
                 used = self._bounds(name, text, match.end(), groups, depth)
             else:
@@ -265,9 +266,7 @@ class _Expansion:
         end = groups.end(head.end()) if head else -1
         if head and end > 0:
             star = "*" if head[0].startswith("*") else ""
-            self._set(
-                head[1] or head[2], Macro(0, f"\\operatorname{star}{{{text[head.end() + 1 : end - 1]}}}")
-            )
+            self._set(head[1] or head[2], Macro(0, f"\\operatorname{star}{{{text[head.end() + 1 : end - 1]}}}"))
         return end
 
     def _delimiters(self, at: re.Match[str], text: str, groups: BraceGroups) -> int:

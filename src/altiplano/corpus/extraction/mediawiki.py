@@ -13,7 +13,8 @@ from altiplano.corpus.extraction.mediawiki_templates import BAR, text_of_templat
 
 COMMENT = re.compile(r"<!--.*?(?:-->|\Z)", re.DOTALL)
 NOTHING = re.compile(
-    r"<(/?)(ref|gallery|timeline|score|templatedata|templatestyles|imagemap|mapframe|maplink|graph|includeonly|references)\b[^<>]*?(/?)>", re.IGNORECASE
+    r"<(/?)(ref|gallery|timeline|score|templatedata|templatestyles|imagemap|mapframe|maplink|graph|includeonly|references)\b[^<>]*?(/?)>",
+    re.IGNORECASE,
 )
 VERBATIM = re.compile(r"<(/?)(math|chem|nowiki|pre|syntaxhighlight|source|code)\b[^<>]*?(/?)>", re.IGNORECASE)
 BRACKETS = re.compile(r"\{\{|\}\}|\[\[|\]\]|^[ \t:]*\{\||^[ \t]*\|\}", re.MULTILINE)
@@ -30,10 +31,13 @@ RAISED = re.compile(r"<sup\b[^<>]{0,100}>(?=[-+−–±]?[\dn(])", re.IGNORECASE
 
 PARAMETER = re.compile(r"(?<!\{)\{\{\{(?!\{)[^{}|]*+(?:\|([^{}]*+))?\}\}\}")
 VARIANTS = re.compile(r"-\{([^{}]{0,2000}+)\}-")
-VARIANT = re.compile(r"(?:^|[;>])\s*([a-z]{2,4}(?:-[a-z]{2,4})*)\s*:([^;]*)")
+VARIANT = re.compile(r"(?:^|[;>])\s*([a-z]{2,4}(?:-[a-z]{2,4}){0,3})\s*:([^;]*)")
 PAGE_TITLE = re.compile(r"\A= (.*) =$", re.MULTILINE)
 EMPTY_BRACKETS = re.compile(r" \([\s;,:/–-]*+\)")
 EMPTY_BEGINNING = re.compile(r"\([;,][;,\s]*+")
+GAP = re.compile(r"  ++(?=\S)| [,.](?=\s|\Z)")
+"""What templates that vanished leave: spaces, or one before a stop."""
+
 INTERLANGUAGE = re.compile(r"(?:[a-z]{2,3}|simple|[a-z]{2,3}-[a-z-]{2,12}):(?=\S)")
 HELD = re.compile("\ue000(\\d+)\ue001")
 CELL = re.compile(r"\|\||!!")
@@ -41,21 +45,29 @@ ATTRIBUTES = re.compile(r"^(?=[^\[\]|{}=]*=)[^\[\]|{}]*+\|(?!\|)")
 NAMESPACE = re.compile(r"^:?[^\W\d_][^:|\[\]\n]{1,20}:(?=\S)")
 FILES = re.compile(
     # the names of the namespaces File and Category with their aliases; a dump's reader writes its own as in English
-    r"^\s*(?:file|image|media|category|datei|bild|kategorie|fichier|catégorie|archivo|imagen|categoría|файл|изображение|"
-    r"категория|ファイル|画像|カテゴリ|文件|檔案|档案|图像|圖像|分类|分類|ficheiro|arquivo|imagem|categoria|bestand|afbeelding|"
-    r"categorie|plik|grafika|kategoria|fil|kategori|dosya|resim|berkas|tiedosto|kuva|luokka|soubor|kategorie|súbor|kategória|"
-    r"fájl|kép|fișier|imagine|fitxer|imatge|immagine|αρχείο|εικόνα|κατηγορία|קובץ|תמונה|קטגוריה|ملف|صورة|تصنيف|پرونده|"
-    r"رده|файл|зображення|категорія|картинка|датотека|слика|категорија|datoteka|slika|kategorija|파일|그림|분류|tập tin|"
-    r"hình|thể loại|ไฟล์|ภาพ|หมวดหมู่|चित्र|श्रेणी|চিত্র|বিষয়শ্রেণী|படிமம்|பகுப்பு|దస్త్రం|వర్గం|ചിത്രം|വർഗ്ഗം|vaizdas|attēls|pilt|"
-    r"skeud|rummad|fitxategi|kategoria|irudi|dosiero|kategorio|mynd|flokkur|íomhá|catagóir|delwedd|categori|lêer|beeld|"
-    r"ფაილი|სურათი|კატეგორია|պատկեր|կատեգորիա|şəkil|kateqoriya|fayl|turkum|сурет|санат|выява|катэгорыя|imaxe|imago)\s*:",
+    r"^\s*(?:"
+    r"file|image|media|category|datei|bild|kategorie|fichier|catégorie|archivo|imagen|categoría|файл||"
+    r"изображение|категория|ファイル|画像|カテゴリ|文件|檔案|档案|图像|圖像|分类|分類|ficheiro||"
+    r"arquivo|imagem|categoria|bestand|afbeelding|categorie|plik|grafika|kategoria|fil|kategori|dosya||"
+    r"resim|berkas|tiedosto|kuva|luokka|soubor|súbor|kategória|fájl|kép|fișier|imagine|fitxer|imatge||"
+    r"immagine|αρχείο|εικόνα|κατηγορία|קובץ|תמונה|קטגוריה|ملف|صورة|تصنيف|پرونده|رده|зображення||"
+    r"категорія|картинка|датотека|слика|категорија|datoteka|slika|kategorija|파일|그림|분류|tập tin||"
+    r"hình|thể loại|ไฟล์|ภาพ|หมวดหมู่|चित्र|श्रेणी|চিত্র|বিষয়শ্রেণী|படிமம்|பகுப்பு|దస్త్రం|వర్గం||"
+    r"ചിത്രം|വർഗ്ഗം|vaizdas|attēls|pilt|skeud|rummad|fitxategi|irudi|dosiero|kategorio|mynd|flokkur||"
+    r"íomhá|catagóir|delwedd|categori|lêer|beeld|ფაილი|სურათი|კატეგორია|պատկեր|կատեգորիա|şəkil||"
+    r"kateqoriya|fayl|turkum|сурет|санат|выява|катэгорыя|imaxe|imago"
+    r")\s*:",
     re.IGNORECASE,
 )
 APPENDIX = re.compile(
-    r"\n## (?:References|External links|Einzelnachweise|Weblinks|Références|Liens externes|Referencias|"
-    r"Enlaces externos|Notes and references|Примечания|Ссылки|脚注|外部リンク|参考文献|外部链接|Källor|Referenser|Externa länkar|Kaynakça|"
-    r"Dış bağlantılar|Przypisy|Linki zewnętrzne|Referências|Ligações externas|Collegamenti esterni|Altri progetti|"
-    r"Externe links?|Bronnen, noten en/of referenties|Referencer|Eksterne henvisninger|Eksterne lenker|Referanser|参考资料|注释)\n(?:(?!\n#{1,2} ).)*",
+    r"\n## (?:"
+    r"References|External links|Einzelnachweise|Weblinks|Références|Liens externes|Referencias||"
+    r"Enlaces externos|Notes and references|Примечания|Ссылки|脚注|外部リンク|参考文献|外部链接||"
+    r"Källor|Referenser|Externa länkar|Kaynakça|Dış bağlantılar|Przypisy|Linki zewnętrzne|Referências||"
+    r"Ligações externas|Collegamenti esterni|Altri progetti|Externe links?||"
+    r"Bronnen, noten en/of referenties|Referencer|Eksterne henvisninger|Eksterne lenker|Referanser||"
+    r"参考资料|注释"
+    r")\n(?:(?!\n#{1,2} ).)*",
     re.DOTALL,
 )
 
@@ -84,6 +96,8 @@ def text_of_wikitext(source: str) -> str:
     source = LIST.sub(_list, SWITCH.sub("", QUOTES.sub("", source)))
     source = HEADING.sub(_heading, source)  # after the lists: # is theirs
     source = EMPTY_BEGINNING.sub("(", EMPTY_BRACKETS.sub("", APPENDIX.sub("\n", source)))
+    if "  " in source or " ." in source or " ," in source:
+        source = GAP.sub(_closed_up, source)
     # what is held comes back after the entities are written out: those may spell anything
     pieces = HELD.split(source)
     for at, piece in enumerate(pieces):
@@ -100,6 +114,11 @@ def _heading(match: re.Match[str]) -> str:
     return f"\n{'#' * level} {line[level:-level].strip(chr(32) + chr(9))}\n" if level else match[0]
 
 
+def _closed_up(match: re.Match[str]) -> str:
+    before = match.string[match.start() - 1 : match.start()]
+    return match[0] if before in ("", "\n") else match[0].strip(" ") or " "
+
+
 def _list(match: re.Match[str]) -> str:
     signs = match[1]
     if signs[-1] in "*#":
@@ -108,9 +127,9 @@ def _list(match: re.Match[str]) -> str:
 
 
 def _variant(match: re.Match[str]) -> str:
-    """``-{zh-hans:…;zh-hant:…}-``: the first variant; rules for the whole page (flags H, A, T, …) show what they say."""
+    """``-{zh-hans:…;zh-hant:…}-``: the first variant. Rules for the whole page (flags H and T) show nothing."""
     flags, bar, body = match[1].rpartition("|")
-    if bar and ("H" in flags or "T" in flags or "-" == flags.strip()):
+    if bar and ("H" in flags or "T" in flags or flags.strip() == "-"):
         return ""
     variants = VARIANT.findall(body)
     return variants[0][1].strip() if variants else body
@@ -126,18 +145,19 @@ def _nested(source: str, title: str) -> str:
     stack: list[tuple[str, list[str]]] = [("", [])]
     at = 0
     for match in BRACKETS.finditer(source):
-        stack[-1][1].append(source[at : match.start()])
+        parts = stack[-1][1]
+        written = match[0]
+        parts.append(source[at : match.start()])
         at = match.end()
-        sign = match[0].strip(" \t:")
+        sign = written if len(written) == 2 else written.strip(" \t:")
         if sign in CLOSING:
-            stack.append((match[0], []))
-            continue
-        if len(stack) > 1 and CLOSING[stack[-1][0].strip(" \t:")] == sign:
+            stack.append((written, []))
+        elif CLOSING.get(stack[-1][0].strip(" \t:")) == sign:
             opened, parts = stack.pop()
             deep = len(stack) > MAX_DEPTH
             stack[-1][1].append("" if deep else meaning[opened.strip(" \t:")]("".join(parts)))
         else:
-            stack[-1][1].append(match[0] if sign != "|}" else "")
+            parts.append(written if sign != "|}" else "")
     stack[-1][1].append(source[at:])
     # what never closed is text
     return "".join(part for opened, parts in stack for part in (opened, *parts))
@@ -162,14 +182,16 @@ def _elements(source: str, tags: re.Pattern[str], replace: Callable[[str, str], 
 
 
 def _link(body: str) -> str:
-    if FILES.match(body):
-        return ""
     target, bar, label = body.partition("|")
+    if ":" in target and FILES.match(target):
+        return ""
     if bar:
         return label or target.partition(":")[2] or target  # [[Help:Links|]]: as the pipe trick
+    if ":" not in target:
+        return target.removeprefix("#")
     if target.startswith(":") and NAMESPACE.match(target):
         return target[1:]
-    return "" if INTERLANGUAGE.match(target) else target.removeprefix("#")
+    return "" if INTERLANGUAGE.match(target) else target
 
 
 def _table(body: str) -> str:

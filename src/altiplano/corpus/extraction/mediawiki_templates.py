@@ -11,9 +11,27 @@ from collections.abc import Callable
 BAR = "\ue002"
 """What ``{{!}}`` becomes: a bar that separates no arguments."""
 
+LANGUAGE_CODE = re.compile(r"[a-z]{2,3}(?:-[A-Za-z]+)?\Z")
 ARGUMENT_NAME = re.compile(r"\s*+([^\s=|<>{}\[\]][^=|<>{}\[\]\n]{0,40}?)\s*+=")
-LANGUAGE = re.compile(r"(?:lang|ipa)-")
-"""``{{lang-de|…}}``, ``{{IPA-fr|…}}``"""
+LANGUAGE = re.compile(r"(?:[Ll]ang|IPA|ipa)-|[a-z]{2,3}S\Z")
+"""``{{lang-de|…}}``, ``{{IPA-fr|…}}``, and ``{{enS|…}}`` in German."""
+
+NAMES_ITSELF = re.compile(r"[IVXLC]{1,7}(?:er|re|e)(?: (?:siècle|millénaire)[^|]*)?\Z|1er [a-zéû]+\Z")
+"""``{{XIXe siècle}}``, ``{{1er janvier}}`` in French."""
+
+TEMPLATE = {
+    "template",
+    "vorlage",
+    "modèle",
+    "plantilla",
+    "шаблон",
+    "sjabloon",
+    "predefinição",
+    "mall",
+    "szablon",
+    "subst",
+}
+"""Names of the namespace: ``{{Template:Nowrap|…}}`` is ``{{nowrap|…}}``."""
 
 MONTHS = (
     "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
@@ -52,32 +70,35 @@ class Arguments:
 
 def text_of_template(body: str, title: str = "") -> str:
     """``body`` stands between the braces, with what is nested in it written out. ``title`` is the page's."""
-    name, *parts = body.split("|")
+    name, bar, rest = body.partition("|")
     name = name.strip().replace("_", " ")
-    key = name.lower()
-    if ":" in key:
+    if ":" in name:
         function, _, first = name.partition(":")
         function = function.strip().lower()
         if function in PARSER_FUNCTIONS:
-            return PARSER_FUNCTIONS[function]([first, *parts])
-        if function in ("template", "vorlage", "modèle", "plantilla", "шаблон", "sjabloon", "predefinição", "mall"):
-            return text_of_template("|".join([first, *parts]), title)
-        return ""
-    if (constant := CONSTANTS.get(key)) is not None and not any(parts):
+            return PARSER_FUNCTIONS[function]([first, *rest.split("|")] if bar else [first])
+        if function not in TEMPLATE:
+            return ""
+        name = first.strip()
+    key = name.lower()
+    if (constant := CONSTANTS.get(key)) is not None and not rest.strip("| "):
         return constant
-    if key in ("pagename", "fullpagename", "basepagename", "subpagename", "subst:pagename"):
+    if key in ("pagename", "fullpagename", "basepagename", "subpagename"):
         return title
     render = RENDERED.get(key)
-    if render is None and LANGUAGE.match(key):
+    if render is None and LANGUAGE.match(name):
         render = _pronounced if key.startswith("ipa") else _given
-    return render(Arguments(parts)) if render else ""
+    if render is None and not bar and NAMES_ITSELF.match(name):
+        return name
+    return render(Arguments(rest.split("|") if bar else [])) if render else ""
 
 
 # numbers and units
 
 RANGE = {
-    "-": "–", "–": "–", "to": " to ", "and": " and ", "or": " or ", "by": " by ", "x": " × ", "×": " × ", "to(-)": " to ",
-    "+/-": " ± ", "±": " ± ", "&": " and ", "*": " × ", "+": " + ", ",": ", ", "and(-)": " and ", "xx": " × ",
+    "-": "–", "–": "–", "to": " to ", "and": " and ", "or": " or ", "by": " by ", "x": " × ", "×": " × ",
+    "to(-)": " to ", "+/-": " ± ", "±": " ± ", "&": " and ", "*": " × ", "+": " + ", ",": ", ",
+    "and(-)": " and ", "xx": " × ",
 }  # fmt: skip
 NUMERIC = re.compile(r"[-+−]?[\d.,/ ⁄+]*\d[\d.,e]*\Z")
 
@@ -112,8 +133,10 @@ def _measured(a: Arguments) -> str:
 
 def _value(a: Arguments) -> str:
     """``{{val|879.6|0.8|e=3|u=s}}``: 879.6 ± 0.8 × 10^3 s."""
-    text = a.first("p") + a[1]
-    if a[2]:
+    text = a["p"] + a[1]
+    if a[2] in RANGE and a[3]:
+        text += RANGE[a[2]] + a[3]
+    elif a[2]:
         text += f" (+{a[2].lstrip('+')} −{a[3].lstrip('-−')})" if a[3] else f" ± {a[2]}"
     if a["e"]:
         text += f" × 10^{a['e']}"
@@ -177,7 +200,8 @@ def _given(a: Arguments) -> str:
 
 
 def _second(a: Arguments) -> str:
-    return a.first(2, "text", "texte", 1)
+    """``{{lang|fr|words}}``; alone, the first is words unless it is a language."""
+    return a.first(2, "text", "texte") or ("" if LANGUAGE_CODE.match(a[1]) else a[1])
 
 
 def _last(a: Arguments) -> str:
@@ -194,7 +218,9 @@ def _target(a: Arguments) -> str:
 
 
 def _quoted(a: Arguments) -> str:
-    text = a.first(1, "text", "quote", "Text", "texte", "contenu", "contenido", "testo", "texto", "citaat", "citat", "текст")
+    text = a.first(
+        1, "text", "quote", "Text", "texte", "contenu", "contenido", "testo", "texto", "citaat", "citat", "текст"
+    )
     by = a.first("author", "Autor", "auteur", "autor", "autore", "автор", "sign", 2)
     return f"\n{text}\n" + (f"— {by}\n" if by else "") if text else ""
 
@@ -206,7 +232,7 @@ def _said(a: Arguments) -> str:
 
 def _pronounced(a: Arguments) -> str:
     parts = [part for part in a.unnamed if part]
-    if len(parts) > 1 and re.fullmatch(r"[a-z]{2,3}(?:-[A-Za-z]+)?", parts[0]):
+    if len(parts) > 1 and LANGUAGE_CODE.match(parts[0]):
         return parts[1]
     return "".join(part for part in parts if part not in ("lang", "local", "audio", "also", "small"))
 
@@ -266,53 +292,86 @@ RENDERED: dict[str, Callable[[Arguments], str]] = {
     name: render
     for render, names in (
         (_converted, "convert|cvt|converter|conv|convertir|converti|umrechnen|omrekenen|переводчик величин"),
-        (_measured, "unité|unite|unidad|unit|unità|m|nombre|nombre romain|num|nb|число|formatnum|fmtn|número"),
+        (
+            _measured,
+            "currency|unité|unite|unidad|unit|unità|m|nombre|nombre romain|num|nb|число|formatnum|fmtn|"
+            "número",
+        ),
         (_value, "val|valore|värde"),
         (_given, "nts|number|formatnumber|zahl|getal|numero|tal"),
         (_fraction, "frac|sfrac|fraction|bruch|fracción|frazione|breuk|дробь|tfrac|fração"),
         (_power_of_ten, "e|10^|10e|exp10"),
-        (_day, "birth date|birth date and age|death date|death date and age|start date|end date|start date and age|"
-               "film date|dts|dob|bda|birth year and age|start-date|end-date|birth-date|death-date|birth-date and age|"
-               "release date|opening date|date|date table sorting|launch date|dtlink"),
-        (_written_day, "date de naissance|date de décès|naissance|décès|fecha|fecha de nacimiento|fecha de inicio|"
-                       "data|datum|дата|дата рождения|data de nascimento|dni|morte|geburtsdatum|date sport"),
+        (
+            _day,
+            "birth date|birth date and age|death date|death date and age|start date|end date|"
+            "start date and age|film date|dts|dob|bda|birth year and age|start-date|end-date|birth-date|"
+            "death-date|birth-date and age|release date|opening date|date|date table sorting|launch date|"
+            "dtlink",
+        ),
+        (
+            _written_day,
+            "date de naissance|date de décès|naissance|décès|fecha|fecha de nacimiento|fecha de inicio|data|"
+            "datum|дата|дата рождения|data de nascimento|dni|morte|geburtsdatum|date sport",
+        ),
         (_as_of, "as of|asof|as-of"),
-        (_after("c."), "circa|c.|ca.|ca|vers|"),
+        (_after("c."), "circa|c.|ca.|ca|vers"),
         (_after("fl."), "floruit|fl.|fl"),
         (_after("r."), "reign|r."),
-        (_quoted, "quote|blockquote|cquote|quotation|quote box|rquote|bquote|centered pull quote|pull quote|poemquote|"
-                  "poem quote|citation bloc|zitat|zitat-en|zitat-fr|zitat-la|cita|"
-                  "cita2|citazione|citaat|citação|citação2|quadro de citação|цитата|citat|引用|quote2|kotowane|cytat|"
-                  "verse translation|cita destacada|celebre citazione"),
+        (
+            _quoted,
+            "quote|blockquote|cquote|quotation|quote box|rquote|bquote|centered pull quote|pull quote|"
+            "poemquote|poem quote|citation bloc|zitat|zitat-en|zitat-fr|zitat-la|cita|cita2|citazione|citaat|"
+            "citação|citação2|quadro de citação|цитата|citat|引用|quote2|kotowane|cytat|verse translation|"
+            "cita destacada|celebre citazione",
+        ),
         (_said, "citation|« »|citation étrangère"),
-        (_second, "lang|langue|langr|lang2|язык|color|colour|font color|font|resize|font size|transl|transliteration|"
-                  "translit|unicode|lingua|taal|idioma|farbe|colored|kolor|цвет|style|bg|texte coloré|couleur"),
-        (_given, "nowrap|nobr|nobreak|no wrap|nowr|nw|small|smaller|big|bigger|large|larger|petit|abbr|abréviation|abbr.|"
-                 "abbrlink|tooltip|ttip|hover title|mvar|math|var|mono|code|codes|tt|kbd|samp|em|strong|bold|italic|"
-                 "smallcaps|smallcap|sc|small caps|smcp|aut|petites capitales|kapitälchen|versalitas|underline|u|"
-                 "not a typo|notatypo|as written|sic|typo|vanchor|visible anchor|linktext|link text|"
-                 "keypress|key|unicode|script|polytonic|grec|gr|grc|hebrew|he|arabisch|arab|ar|hebr|rtl|rtl-lang|asiantitle|"
-                 "chem2|ce|sub|ind|indice|subst|nihongo2|nihongo krt|jp|kr|kor|vie|chú|script/hebrew|script/arabic|"
-                 "center|centre|right|left|indent|block indent|noitalic|nobold|normal|text|plain text|"
-                 "rod|strike|s.|tq|talkquote|flag|flagcountry|flagu|flag country|"
-                 "country|pays|drapeau2|flaglink|bandera2|fontsize|larger text|zeitung|bdo|cslist|"
-                 "interp|bracket|char|unichar|overline|overarc|abs|radic|bigmath|intmath|mathcal"),
-        (_lines, "plainlist|plain list|flatlist|columns-list|cols|colonnes|columnas|"
-                 "poem|verse|gedicht|poème|поэма|"),
-        (_last, "w|wl|нп|link"),
-        (_label, "нп1|нп2|нп3|нп4|нп5|не переведено|не переведено 2|не переведено 3|не переведено 5|iw|iw2|wp|wikipedia link"),
-        (_target, "ill|interlanguage link|link-interwiki|lien|llink|ll|ilm|ill2|interwiki link|illm|tlien|red link|"
-                  "enlace interlenguaje|ilw|internal link|link interlanguage"),
+        (
+            _second,
+            "lang|langue|langr|lang2|язык|resize|font size|transl|transliteration|translit|unicode|lingua|"
+            "taal|idioma|style",
+        ),
+        (
+            _given,
+            "nowrap|nobr|nobreak|no wrap|nowr|nw|small|smaller|big|bigger|large|larger|petit|abbr|"
+            "abréviation|abbr.|abbrlink|tooltip|ttip|hover title|mvar|math|var|mono|code|codes|tt|kbd|samp|"
+            "em|strong|bold|italic|smallcaps|smallcap|sc|small caps|smcp|aut|petites capitales|kapitälchen|"
+            "versalitas|underline|u|not a typo|notatypo|as written|sic|typo|vanchor|visible anchor|linktext|"
+            "link text|keypress|key|unicode|script|polytonic|grec|gr|grc|hebrew|he|arabisch|arab|ar|hebr|rtl|"
+            "rtl-lang|asiantitle|chem2|ce|sub|ind|indice|subst|nihongo2|nihongo krt|jp|kr|kor|vie|chú|"
+            "script/hebrew|script/arabic|esd|inglese|francese|tedesco|latino|center|centre|right|left|indent|"
+            "block indent|noitalic|nobold|normal|text|plain text|rod|strike|s.|tq|talkquote|flag|flagcountry|"
+            "flagu|flag country|country|pays|drapeau2|flaglink|bandera2|fontsize|larger text|zeitung|bdo|"
+            "cslist|interp|bracket|char|unichar|overline|overarc|abs|radic|bigmath|intmath|mathcal",
+        ),
+        (
+            _lines,
+            "plainlist|plain list|flatlist|columns-list|cols|colonnes|columnas|poem|verse|gedicht|poème|"
+            "поэма",
+        ),
+        (_last, "w|wl|нп|link|color|colour|font color|font|farbe|colored|kolor|цвет|bg|texte coloré|couleur"),
+        (
+            _label,
+            "нп1|нп2|нп3|нп4|нп5|не переведено|не переведено 2|не переведено 3|не переведено 5|iw|iw2|wp|"
+            "wikipedia link",
+        ),
+        (
+            _target,
+            "ill|interlanguage link|link-interwiki|lien|llink|ll|ilm|ill2|interwiki link|illm|tlien|red link|"
+            "enlace interlenguaje|ilw|internal link|link interlanguage",
+        ),
         (_pronounced, "ipa|api|afi|ipa link|ipalink|lautschrift|мфа|ipablink|phon|phonetic"),
         (_pronounced_in_slashes, "ipac-en|ipa-en|iparp|ipac"),
         (_enclosed("⟨", "⟩"), "angbr|angle bracket|angbr ipa|grapheme"),
                 (_enclosed('"', '"'), "qq|quotes|\" \""),
-        (_enclosed("«", "»"), "guillemets|"),
+        (_enclosed("«", "»"), "guillemets"),
         (_japanese, "nihongo|nihongo3|nihongo foot|nihongo core|japonais|japanese"),
         (_chinese, "zh|zh-cn|chinese|zh-full|lang-zh"),
         (_joined(""), "chem|ch|gaps|su|fchim|fórmula química"),
-        (_joined(", "), "hlist|ubl|unbulleted list|ublist|flat list|liste|liste horizontale|comma separated entries|"
-                        "inline list|br separated entries|brse|br list|unbulleted"),
+        (
+            _joined(", "),
+            "hlist|ubl|unbulleted list|ublist|flat list|liste|liste horizontale|comma separated entries|"
+            "inline list|br separated entries|brse|br list|unbulleted",
+        ),
         (_joined("+"), "key press|touches|taste|key press plus"),
         (_listed, "bulleted list|bullet list|blist|ulist|ordered list|olist|liste à puces|lista|unordered list"),
         (_raised, "sup|exp|exposant|superscript|hochgestellt|super"),
@@ -321,6 +380,12 @@ RENDERED: dict[str, Callable[[Arguments], str]] = {
         (_named_ship("HMS"), "hms"),
         (_named_ship("SS"), "ss"),
         (_century, "siècle|s|s-|sp"),
+        (_after("siglo"), "siglo"),
+        (_after("século"), "séc|século"),
+        (_enclosed("", " m"), "höhe"),
+        (_enclosed("$", "$"), "tmath"),
+        (_enclosed("‘", "’"), "gloss"),
+        (_joined("-"), "respell"),
         (_literally, "lit|literal translation|lit.|literal"),
         (_money("US$"), "us$|usd|us dollar"),
         (_money("$"), "$|aud|cad|nzd"),
@@ -330,19 +395,19 @@ RENDERED: dict[str, Callable[[Arguments], str]] = {
         (_money("₹"), "₹|inr|indian rupee|indian rupees"),
     )
     for name in names.split("|")
-    if name
 }  # fmt: skip
 
 CONSTANTS = {
-    "!": BAR, "=": "=", "(": "{", ")": "}", "((": "{{", "))": "}}", "'": "'", "pipe": BAR, "ndash": "–", "en dash": "–",
-    "snd": " – ", "spnd": " – ", "spaced ndash": " – ", "spaced en dash": " – ", "dash": " – ", "mdash": "—",
-    "em dash": "—", "spaced mdash": " — ", "emdash": "—", "endash": "–", "--": "—", "nbsp": " ", "space": " ",
-    "thinsp": " ", "thin space": " ", "hair space": " ", "hsp": " ", "spaces": " ", "·": " · ", "•": " • ", "dot": " · ",
-    "middot": " · ", "bull": " • ", "\\": " / ", "pi": "π", "er": "er", "ère": "ère", "re": "re", "e": "e", "ème": "e",
-    "1er": "1er", "1re": "1re", "ier": "Ier", "okina": "ʻ", "hamza": "ʼ", "ayin": "ʽ", "minus": "−", "times": "×",
-    "plusmn": "±", "frac12": "½", "half": "½", "degree": "°", "°": "°", "clear": "", "yes": "Yes", "no": "No", "ja": "Ja",
-    "nein": "Nein", "oui": "Oui", "non": "Non", "yes2": "Yes", "no2": "No", "¿": "", "av. j.-c.": "av. J.-C.",
-    "av jc": "av. J.-C.", "apr. j.-c.": "apr. J.-C.", "n. chr.": "n. Chr.", "v. chr.": "v. Chr.", "°c": "°C", "°f": "°F",
+    "!": BAR, "=": "=", "(": "{", ")": "}", "((": "{{", "))": "}}", "'": "'", "pipe": BAR, "ndash": "–",
+    "en dash": "–", "snd": " – ", "spnd": " – ", "spaced ndash": " – ", "spaced en dash": " – ", "dash": " – ",
+    "mdash": "—", "em dash": "—", "spaced mdash": " — ", "emdash": "—", "endash": "–", "--": "—", "nbsp": " ",
+    "space": " ", "thinsp": " ", "thin space": " ", "hair space": " ", "hsp": " ", "spaces": " ", "·": " · ",
+    "•": " • ", "dot": " · ", "middot": " · ", "bull": " • ", "\\": " / ", "pi": "π", "er": "er", "ère": "ère",
+    "re": "re", "e": "e", "ème": "e", "1er": "1er", "1re": "1re", "ier": "Ier", "okina": "ʻ", "hamza": "ʼ",
+    "ayin": "ʽ", "minus": "−", "times": "×", "plusmn": "±", "frac12": "½", "half": "½", "degree": "°",
+    "°": "°", "clear": "", "yes": "Yes", "no": "No", "ja": "Ja", "nein": "Nein", "oui": "Oui", "non": "Non",
+    "yes2": "Yes", "no2": "No", "¿": "", "av. j.-c.": "av. J.-C.", "av jc": "av. J.-C.",
+    "apr. j.-c.": "apr. J.-C.", "n. chr.": "n. Chr.", "v. chr.": "v. Chr.", "°c": "°C", "°f": "°F",
     "euro": "€", "h": "h", "s.": "s.", "n°": "no ", "numéro": "no ", "ie": "i.e.", "eg": "e.g.",
 }  # fmt: skip
 
