@@ -38,7 +38,7 @@ from corpus.support import split
         ("{{citation|last=Smith|title=Bees}}{{Citation|Je pense.}}", "Je pense."),
         ("'''Orchard''' ({{audio|x.ogg}}; {{unknown|a}}) grows ({{unknown}}, in Spain).", "Orchard grows (in Spain)."),
         ("简体-{zh-hans:字; zh-hant:學;}- -{R|原}- -{H|zh-hans:a;zh-hant:b}-。", "简体字 原 。"),
-        ("{{enS|house}}, {{XIXe siècle}}, {{s|XX|e}}, {{siglo|XIX}}, {{font color|white|black|words}}, {{val|1|–|2|u=kg}}",
+        ("{{enS|house}}, {{XIXe siècle}}, {{s|XX|e}}, {{siglo|XIX}}, {{color|red|words}}, {{val|1|–|2|u=kg}}",
          "house, XIXe siècle, XXe siècle, siglo XIX, words, 1–2 kg"),
         ("{{Template:Nowrap|x y}} {{lang|en|a=b}}", "x y"),
         ("{{lang|zh|-{zh-cn:汉;zh-tw:漢}-}}", "汉"),

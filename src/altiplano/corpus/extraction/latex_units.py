@@ -16,6 +16,7 @@ NAMES = """
 UNITS = dict(pair.split(":") for pair in NAMES.split())
 """siunitx's names."""
 
+PREFIXES = frozenset(list(UNITS)[:18])
 AROUND_UNITS = {"per": "/", "squared": "^2", "square": "^2", "cubed": "^3", "cubic": "^3"}
 UNIT = re.compile(r"\\([A-Za-z]+)|([~.])|([A-Za-z0-9^/*+µΩ°%−-]+)")
 
@@ -25,19 +26,15 @@ def unit(written: str) -> str:
     text, pending = "", ""
     separate = False
     for name, separator, literal in UNIT.findall(written):
-    if name in ("square", "cubic"):
-        pending = AROUND_UNITS[name]
-    elif name in AROUND_UNITS:
-        text, separate = text + AROUND_UNITS[name], name != "per"
-    elif separator:
-        separate = bool(text)
-    else:
-        prefix = name in PREFIXES
-        text += f"{' ' if separate else ''}{UNITS.get(name, name or literal)}"
-        if not prefix:
-            text, pending = text + pending, ""
-        separate = bool(name) and not prefix
+        if name in ("square", "cubic"):
+            pending = AROUND_UNITS[name]
+        elif name in AROUND_UNITS:
+            text, separate = text + AROUND_UNITS[name], name != "per"
+        elif separator:
+            separate = bool(text)
+        else:
+            text += f"{' ' if separate else ''}{UNITS.get(name, name or literal)}"
+            separate = bool(name) and name not in PREFIXES
+            if name not in PREFIXES:
+                text, pending = text + pending, ""
     return text
-
-
-PREFIXES = frozenset(list(UNITS)[:18])
