@@ -109,7 +109,8 @@ class _Expansion:
 
     def written(self, text: str, depth: int) -> str:
         groups = BraceGroups(text, MAX_GROUP)
-        parts, at = [], 0
+        parts: list[str] = []
+        at = 0
         macros, defining = self.macros, self.defining
         for match in USE.finditer(text):
             name = match[1]

@@ -35,7 +35,7 @@ VARIANT = re.compile(r"(?:^|[;>])\s*([a-z]{2,4}(?:-[a-z]{2,4}){0,3})\s*:([^;]*)"
 PAGE_TITLE = re.compile(r"\A= (.*) =$", re.MULTILINE)
 EMPTY_BRACKETS = re.compile(r" \([\s;,:/–-]*+\)")
 EMPTY_BEGINNING = re.compile(r"\([;,][;,\s]*+")
-GAP = re.compile(r"  ++(?=\S)| [,.](?=\s|\Z)")
+GAP = re.compile(r"  ++| [,.](?=\s|\Z)")
 """What templates that vanished leave: spaces, or one before a stop."""
 
 INTERLANGUAGE = re.compile(r"(?:[a-z]{2,3}|simple|[a-z]{2,3}-[a-z-]{2,12}):(?=\S)")
@@ -46,26 +46,26 @@ NAMESPACE = re.compile(r"^:?[^\W\d_][^:|\[\]\n]{1,20}:(?=\S)")
 FILES = re.compile(
     # the names of the namespaces File and Category with their aliases; a dump's reader writes its own as in English
     r"^\s*(?:"
-    r"file|image|media|category|datei|bild|kategorie|fichier|catégorie|archivo|imagen|categoría|файл||"
-    r"изображение|категория|ファイル|画像|カテゴリ|文件|檔案|档案|图像|圖像|分类|分類|ficheiro||"
-    r"arquivo|imagem|categoria|bestand|afbeelding|categorie|plik|grafika|kategoria|fil|kategori|dosya||"
-    r"resim|berkas|tiedosto|kuva|luokka|soubor|súbor|kategória|fájl|kép|fișier|imagine|fitxer|imatge||"
-    r"immagine|αρχείο|εικόνα|κατηγορία|קובץ|תמונה|קטגוריה|ملف|صورة|تصنيف|پرونده|رده|зображення||"
-    r"категорія|картинка|датотека|слика|категорија|datoteka|slika|kategorija|파일|그림|분류|tập tin||"
-    r"hình|thể loại|ไฟล์|ภาพ|หมวดหมู่|चित्र|श्रेणी|চিত্র|বিষয়শ্রেণী|படிமம்|பகுப்பு|దస్త్రం|వర్గం||"
-    r"ചിത്രം|വർഗ്ഗം|vaizdas|attēls|pilt|skeud|rummad|fitxategi|irudi|dosiero|kategorio|mynd|flokkur||"
-    r"íomhá|catagóir|delwedd|categori|lêer|beeld|ფაილი|სურათი|კატეგორია|պատկեր|կատեգորիա|şəkil||"
+    r"file|image|media|category|datei|bild|kategorie|fichier|catégorie|archivo|imagen|categoría|файл|"
+    r"изображение|категория|ファイル|画像|カテゴリ|文件|檔案|档案|图像|圖像|分类|分類|ficheiro|"
+    r"arquivo|imagem|categoria|bestand|afbeelding|categorie|plik|grafika|kategoria|fil|kategori|dosya|"
+    r"resim|berkas|tiedosto|kuva|luokka|soubor|súbor|kategória|fájl|kép|fișier|imagine|fitxer|imatge|"
+    r"immagine|αρχείο|εικόνα|κατηγορία|קובץ|תמונה|קטגוריה|ملف|صورة|تصنيف|پرونده|رده|зображення|"
+    r"категорія|картинка|датотека|слика|категорија|datoteka|slika|kategorija|파일|그림|분류|tập tin|"
+    r"hình|thể loại|ไฟล์|ภาพ|หมวดหมู่|चित्र|श्रेणी|চিত্র|বিষয়শ্রেণী|படிமம்|பகுப்பு|దస్త్రం|వర్గం|"
+    r"ചിത്രം|വർഗ്ഗം|vaizdas|attēls|pilt|skeud|rummad|fitxategi|irudi|dosiero|kategorio|mynd|flokkur|"
+    r"íomhá|catagóir|delwedd|categori|lêer|beeld|ფაილი|სურათი|კატეგორია|պատկեր|կատեգորիա|şəkil|"
     r"kateqoriya|fayl|turkum|сурет|санат|выява|катэгорыя|imaxe|imago"
     r")\s*:",
     re.IGNORECASE,
 )
 APPENDIX = re.compile(
     r"\n## (?:"
-    r"References|External links|Einzelnachweise|Weblinks|Références|Liens externes|Referencias||"
-    r"Enlaces externos|Notes and references|Примечания|Ссылки|脚注|外部リンク|参考文献|外部链接||"
-    r"Källor|Referenser|Externa länkar|Kaynakça|Dış bağlantılar|Przypisy|Linki zewnętrzne|Referências||"
-    r"Ligações externas|Collegamenti esterni|Altri progetti|Externe links?||"
-    r"Bronnen, noten en/of referenties|Referencer|Eksterne henvisninger|Eksterne lenker|Referanser||"
+    r"References|External links|Einzelnachweise|Weblinks|Références|Liens externes|Referencias|"
+    r"Enlaces externos|Notes and references|Примечания|Ссылки|脚注|外部リンク|参考文献|外部链接|"
+    r"Källor|Referenser|Externa länkar|Kaynakça|Dış bağlantılar|Przypisy|Linki zewnętrzne|Referências|"
+    r"Ligações externas|Collegamenti esterni|Altri progetti|Externe links?|"
+    r"Bronnen, noten en/of referenties|Referencer|Eksterne henvisninger|Eksterne lenker|Referanser|"
     r"参考资料|注释"
     r")\n(?:(?!\n#{1,2} ).)*",
     re.DOTALL,
@@ -115,12 +115,12 @@ def _heading(match: re.Match[str]) -> str:
 
 
 def _closed_up(match: re.Match[str]) -> str:
-    before = match.string[match.start() - 1 : match.start()]
-    return match[0] if before in ("", "\n") else match[0].strip(" ") or " "
+    begins_line = match.string[match.start() - 1 : match.start()] in ("", "\n")
+    return match[0] if begins_line else match[0].strip(" ") or " "
 
 
 def _list(match: re.Match[str]) -> str:
-    signs = match[1]
+    signs = match[1][:MAX_DEPTH]
     if signs[-1] in "*#":
         return "  " * (len(signs) - 1) + "- "
     return "  " * (len(signs) - 1) if "*" in signs or "#" in signs else ""
