@@ -87,6 +87,31 @@ def test_restructuredtext():
     )
 
 
+def test_markup_in_code_stays():
+    for code in (
+        "````md\n```\n<!-- x -->\n```\n````",
+        "> ```\n> <!-- x -->\n> ```",
+        "~~~\n![a](b)\n~~~",
+        "`<!-- x -->` is one",
+    ):
+        assert text_of_markdown(f"{code}\nafter<!-- y -->") == f"{code}\nafter"
+    for code in ("x::\n\n  .. comment\n\n  .. image:: y", ".. code:: rst\n\n   .. comment\n   :ref:`x`"):
+        assert text_of_rst(f"{code}\n\n.. gone\n\nafter").replace("\n\n\n", "\n\n") == f"{code}\n\nafter"
+    for fence in ("```", "----", "....", "++++"):
+        assert text_of_asciidoc(f"{fence}\n// x\n{fence}\n// y\nafter") == f"{fence}\n// x\n{fence}\nafter"
+
+
+def test_what_is_no_text_in_markdown():
+    assert text_of_markdown("\ufeff---\na: b\n...\nText") == "Text"
+    assert text_of_markdown("import {\n  A,\n} from 'x'\n\nexport const b = {\n  a: 1,\n}\n\nText") == "Text"
+    assert text_of_markdown("Inline ```a``` code\n<!-- no -->b") == "Inline ```a``` code\nb"
+
+
+def test_restructuredtext_keeps_captions_and_mathematics():
+    assert text_of_rst(".. figure:: a.png\n   :alt: x\n\n   The caption.\n\nafter") == "   The caption.\n\nafter"
+    assert text_of_rst("where :math:`a^2` is") == "where $a^2$ is"
+
+
 def test_the_ending_tells_the_markup(tmp_path):
     (tmp_path / "a.md").write_text("---\ntitle: T\n---\nbody")
     (raw,), _ = split(text.read(tmp_path / "a.md", "a.md"))
