@@ -69,7 +69,8 @@ UNITS: dict[Callable[[str], object], tuple[str, ...]] = {
     text_of_markdown: ("<!--", "{/*", "```x\n~~~y\n", "![", "![](", "[](x", "import x ", "export ", "![a](b '",
                        "`<!--", "import {", "export const {\n", "> ", "<!--`"),
     text_of_asciidoc: ("https://", "image:", "[[", "((", "<<a,", "<<", "indexterm:[", "link:a", "\n////\n", ":a", "//"),
-    text_of_rst: (":a:`", ":a", "`a <", "`", ".. ", ".. _a: ", "..\n  ", ".. image::", ".. |a|", "\n   ", "__ a", "::\n",
+    text_of_rst: (":a:`", ":a", "`a <", "`", ".. ", ".. _a: ", "..\n  ", ".. image::", ".. |a|", "\n   ",
+        "__ a", "::\n",
                   "x::\n  a\n", ".. code::\n", ".. figure::\n  :a: b\n", ":math:`"),
     text_of_wikitext: (
         "<ref>", "<math>", "{{", "\n{|", "[[a|b", "[http://a ", "= a ", "\n== a =", "\n|a=", "== ", "<a", "__A", "''",

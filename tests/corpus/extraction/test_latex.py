@@ -45,6 +45,7 @@ def test_latex_of_a_sample():
         (r"\iffalse hidden \ifx a b \fi too \fi shown", "shown"),
         (r"\begin{minipage}[t]{0.5\textwidth}Inside\end{minipage}", "Inside"),
         (r"\begin{theorem}[Of \emph{bees}] They fly.\end{theorem}", "(Of bees) They fly."),
+        (r"\begin{multicols}{2}[\section{Over}] Text\end{multicols}", "## Over\n\nText"),
         (r"{\bf Bold} {\it x}y", "Bold xy"),
         (r"a\label{x} b~\ref{x}, \autocite[see][]{y}c", "a b , c"),
         ("text\n\\bye\nno more", "text"),

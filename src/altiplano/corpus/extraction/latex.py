@@ -30,6 +30,7 @@ LABEL = re.compile(r"\\label\s*+\{[^{}]*+\}\s*+")
 BLANK = re.compile(r"\n(?:[ \t]*+\n)++")
 ENVIRONMENT = re.compile(r"\s*+\{\s*+([^{}\\]{0,100}?)\s*+\}")
 OPTION = re.compile(r"\s*+\[((?:[^\[\]{}]|\{[^{}]{0,300}\}|\[[^\[\]]{0,100}\]){0,500}+)\]")
+COLUMNS = re.compile(r"\*?\s*+\{[^{}]{0,20}\}")
 OPTION_THEN_GROUP = re.compile(r"(?:\[(?:[^\[\]{}]|\{[^{}]{0,300}\}){0,500}+\])++(?=\{)")
 SPACES = re.compile(r"[ \t]*+(?:\n[ \t]*+(?!\n))?+")
 AFTER_BREAK = re.compile(r"\*?(?:[ \t]*+\[[^\[\]\n]{0,60}\])?[ \t]*+\n?")
@@ -455,6 +456,9 @@ class _Writer:
             after = self._skipped(after, 2 if base == "wrapfigure" else 0)
         elif base not in commands.DROPPED:
             option = OPTION.match(source, after)
+            if base == "multicols" and (columns := COLUMNS.match(source, after)):  # {2}[\section{Title}]
+                option = OPTION.match(source, columns.end())
+                out.append(f"\n\n{self._short(option[1])}\n\n" if option else "")
             after = self._skipped(after, commands.LAYOUT.get(base, 0))
             if option and option[1] and base.lower() in commands.THEOREMS:
                 title = self._short(option[1])
