@@ -75,6 +75,11 @@ def test_all_parts_of_an_article():
     )
 
 
+def test_the_declared_charset_is_the_readers():
+    source = '<?xml version="1.0" encoding="ISO-8859-1"?><article><body><p>Käse – 蜂</p></body></article>'
+    assert text_of_jats(source) == "Käse – 蜂"
+
+
 def test_several_articles_and_cut_ones():
     one, two = (f"<article><body><p>{word}</p></body></article>" for word in ("one", "two"))
     prologue = '<?xml version="1.0" encoding="UTF-8"?>\n<!DOCTYPE article PUBLIC "x" "y">\n'

@@ -50,11 +50,12 @@ def test_latex_of_a_sample():
         (r"a\label{x} b~\ref{x}, \autocite[see][]{y}c", "a b , c"),
         ("text\n\\bye\nno more", "text"),
         (r"\title{Bees}\author{A. Author}\begin{abstract}Short.\end{abstract}", "Bees\n\nA. Author\n\nShort."),
-        (r"\SI{5}{\kilo\metre\per\second\squared}, \qty{3}{m^2}, \si{\square\metre}, \num{1000}",
-         "5 km/s^2, 3 m^2, m^2, 1000"),
+        (r"\SI{5}{\kilo\metre\per\second\squared}, \qty{3}{m^2}, \si{\square\metre}, \num{1000}, \SIrange{1}{5}{\metre}",
+         "5 km/s^2, 3 m^2, m^2, 1000, 1–5 m"),
         (r"10\textsuperscript{6}, 1\textsuperscript{st}", "10^6, 1st"),
         (r"\begin{figure}\subfloat[One]{\includegraphics{x}}\subfloat{y}\caption{All}\end{figure}", "One\n\nAll"),
-        (r"\begin{tabular}{ll}a & \begin{tabular}{c}x\\y\end{tabular}\\ c & d\end{tabular}", "| a | x y |\n| c | d |"),
+        (r"\begin{tabular}{ll}a & \begin{tabular}{c}x\\y\end{tabular}\\ c & d\end{tabular}",
+         "| a | x y |\n| c | d |"),
     ],
 )  # fmt: skip
 def test_commands(source, text):
@@ -75,6 +76,12 @@ def test_commands(source, text):
 )
 def test_letters_and_signs(source, text):
     assert text_of_latex(source) == text
+
+
+def test_german_shorthands():
+    body = '\\begin{document}"Uber Stra"sen, "`sch"on"\', Auf"|lage, \\"o \\verb|"a|\\end{document}'
+    assert text_of_latex(f"\\usepackage[ngerman]{{babel}}{body}") == 'Über Straßen, „schön“, Auflage, ö "a'
+    assert text_of_latex(body) == '"Uber Stra"sen, "`sch"on"\', Auf"|lage, ö "a'
 
 
 def test_percent_signs_that_begin_no_comment():

@@ -46,7 +46,9 @@ def text_of_jats(source: str) -> str:
     if len(ARTICLE.findall(source)) > 1:  # one after the other, each with its prologue, is no XML document
         source = f"<articles>{PROLOGUE.sub('', source)}</articles>"
     # entities are not resolved and the tree is at most 256 deep: no bomb unfolds here
-    parser = etree.XMLParser(resolve_entities=False, no_network=True, recover=True, load_dtd=False)
+    parser = etree.XMLParser(
+        encoding="utf-8", resolve_entities=False, no_network=True, recover=True, load_dtd=False
+    )  # whatever the declaration says: the reader has decoded it
     try:
         root = etree.fromstring(source.encode("utf-8", "replace"), parser)
     except (ValueError, etree.XMLSyntaxError):

@@ -14,43 +14,35 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from altiplano.corpus.extraction import latex_commands as commands
-from altiplano.corpus.extraction.latex_lexing import Ahead, BraceGroups, address, code_of, without_comments
+from altiplano.corpus.extraction.latex_lexing import address, code_of, without_comments
 from altiplano.corpus.extraction.latex_macros import expand_macros
+from altiplano.corpus.extraction.latex_places import OPTION, Places
 from altiplano.corpus.extraction.latex_units import unit
 
 TOKEN = re.compile(r"\\(?:([A-Za-z]++)(\*?)([ \t]*+(?:\n[ \t]*+(?!\n))?+)|(.|\Z))|\$|\{|\}|~|``|''|--|&", re.DOTALL)
 BEGIN = re.compile(r"\\begin\s*+\{document\}")
 END = re.compile(r"\\(?:end\s*+\{document\}|bye(?![A-Za-z])|endinput(?![A-Za-z])|enddocument(?![A-Za-z]))")
-INLINE = re.compile(r"\$(?:[^$\\\n]++|\n(?![ \t]*+\n)|\\.)++\$", re.DOTALL)
-IN_MATH = re.compile(r"\\.|[{}$]|\n[ \t]*+\n", re.DOTALL)
-MAX_MATH = 20_000
-"""Characters of one formula."""
+GERMAN = re.compile(r"\\usepackage\s{0,9}(?:\[[^\]]{0,200}german[^\]]{0,200}\]\s{0,9}\{babel|\{n?german)\}")
+SHORTHANDS = {
+    **dict(zip("aouAOU", "äöüÄÖÜ", strict=True)), "s": "ß", "z": "ß", "`": "„", "'": "“", "<": "«", ">": "»",
+    "-": "", "|": "", '"': "", "=": "-", "~": "-",
+}  # fmt: skip
+SHORTHAND = re.compile(r"(?<!\\)\"([aouAOUsz`'<>|\"=~-])")
+"""What babel makes of quotation marks in German: "a is ä."""
 
 LABEL = re.compile(r"\\label\s*+\{[^{}]*+\}\s*+")
 BLANK = re.compile(r"\n(?:[ \t]*+\n)++")
 ENVIRONMENT = re.compile(r"\s*+\{\s*+([^{}\\]{0,100}?)\s*+\}")
-OPTION = re.compile(r"\s*+\[((?:[^\[\]{}]|\{[^{}]{0,300}\}|\[[^\[\]]{0,100}\]){0,500}+)\]")
 COLUMNS = re.compile(r"\*?\s*+\{[^{}]{0,20}\}")
 OPTION_THEN_GROUP = re.compile(r"(?:\[(?:[^\[\]{}]|\{[^{}]{0,300}\}){0,500}+\])++(?=\{)")
-SPACES = re.compile(r"[ \t]*+(?:\n[ \t]*+(?!\n))?+")
 AFTER_BREAK = re.compile(r"\*?(?:[ \t]*+\[[^\[\]\n]{0,60}\])?[ \t]*+\n?")
-NUMBER_OR_LENGTH = re.compile(
-    r"\s{0,3}(?:by)?=?\s{0,3}[+-]?\d*+\.?\d*+(?:\\(?:text|line|column|paper)(?:width|height)|\\[hv]size|\\baselineskip|"
-    r"\s{0,3}(?:true)?\s?(?:pt|pc|in|bp|cm|mm|dd|cc|sp|ex|em|mu)(?![a-z])|(?![a-z]))"
-    r"(?:\s{0,3}(?:plus|minus)\s{0,3}[+-]?\d*+\.?\d*+\s?(?:pt|in|cm|mm|ex|em|mu|fill?l?))*"
-)
-FILE_NAME = re.compile(r"[ \t]*+[A-Za-z0-9_./-]*+")
 LISTING_CAPTION = re.compile(r"\[[^\]\n]{0,300}?\bcaption\s?=\s?(?:\{([^{}]{1,300})\}|([^,{}\]]{1,300}))")
-NAME = re.compile(r"\\(?:[A-Za-z@]++|.)", re.DOTALL)
-ROUND = re.compile(r"\([a-z]{1,8}\)")
 ACCENTED = re.compile(r"[ \t]*+(?:\\([A-Za-z]++)[ \t]?|(\{)|([^\W\d_]))")
 MARK_OF_NOTE = re.compile(r"\{[^{}]{0,10}\}[ \t]*+(?=\{)")
-CONDITION = re.compile(r"\\(if(?!f\b)[a-zA-Z]*|fi|else)(?![a-zA-Z])")
 ROW, CELL = "\ue002", "\ue003"
 HELD = re.compile("\ue000(\\d+)\ue001")
 OWN = str.maketrans("", "", "\ue000\ue001" + ROW + CELL)
 
-MAX_GROUP = 20_000
 MAX_OPEN = 8
 """Nested groups whose text is looked at once more where they close; each copies what is inside it."""
 
@@ -80,7 +72,10 @@ def text_of_latex(source: str) -> str:
     begun = BEGIN.search(source)
     first = begun.end() if begun else 0
     ended = END.search(source, first)
-    return _Writer(source[first : ended.start() if ended else len(source)], held).text()
+    body = source[first : ended.start() if ended else len(source)]
+    if GERMAN.search(source, 0, first):
+        body = SHORTHAND.sub(lambda match: SHORTHANDS[match[1]], body)
+    return _Writer(body, held).text()
 
 
 @dataclass(eq=False)
@@ -110,11 +105,7 @@ class _Writer:
         self.tables = 0
         self.figures: list[Frame] = []
         self.notes: list[str] = []
-        self.groups = BraceGroups(source, MAX_GROUP)
-        self.ahead = Ahead(source)
-        self.conditions = True
-        self.looking = 4 * len(source)
-        """Characters that may still be looked through for the ends of formulas that hold others."""
+        self.places = Places(source)
 
     def text(self) -> str:  # noqa: PLR0912
         source, out, frames = self.source, self.out, self.frames
@@ -136,11 +127,11 @@ class _Writer:
                 elif (handle := special.get(name)) is not None:
                     at = handle(self, name, end)
                 elif (count := without_text.get(name)) is not None:
-                    at = self._skipped(end, count)
+                    at = self.places.after_arguments(end, count)
                     if match[3] and at == end:
                         out.append(match[3])
                 elif name.startswith(CITATIONS):
-                    at = self._skipped(end, 1)
+                    at = self.places.after_arguments(end, 1)
                 elif source[end : end + 1] == "[" and (option := OPTION_THEN_GROUP.match(source, end)):
                     at = option.end()
             elif (symbol := match[4]) is not None:
@@ -205,8 +196,7 @@ class _Writer:
 
     def _group(self, at: int, frame: str, note: str = "") -> int:
         """Opens the group that begins at ``at``, if one does, as ``frame``."""
-        spaces = SPACES.match(self.source, at)
-        begin = spaces.end() if spaces else at
+        begin = self.places.after_space(at)
         if self.source[begin : begin + 1] != "{":
             return at
         if self.open >= MAX_OPEN:
@@ -262,8 +252,8 @@ class _Writer:
             after = AFTER_BREAK.match(source, at)
             return after.end() if after else at
         if closing := {"[": "\\]", "(": "\\)"}.get(symbol):
-            found = self.ahead.find(closing, at)
-            if 0 <= found <= at + MAX_MATH:
+            found = self.places.of_closing(closing, at)
+            if found >= 0:
                 out.append(self._hold(source[at - 2 : found + 2]))
                 return found + 2
             return at
@@ -291,66 +281,26 @@ class _Writer:
     def _dollar(self, at: int) -> int:
         source = self.source
         if source.startswith("$$", at):
-            found = self.ahead.find("$$", at + 2)
-            if 0 <= found <= at + MAX_MATH:
+            found = self.places.of_closing("$$", at + 2)
+            if found >= 0:
                 self.out.append(self._hold(source[at : found + 2]))
                 return found + 2
             return at + 2
-        match = INLINE.match(source, at, at + MAX_MATH)
-        if match is None:
+        end = self.places.after_formula(at)
+        if not end:
             return at + 1
-        end = match.end()
-        formula = match[0]
-        if formula.count("{") != formula.count("}"):  # x_{\text{a $b$}}: a dollar between braces ends nothing
-            end = self._end_of_formula(at) or end
-            formula = source[at:end]
+        formula = source[at:end]
         self.out.append(self._formula(formula) if "\\label" in formula or "\\ens" in formula else formula)
         return end
 
-    def _end_of_formula(self, at: int) -> int:
-        """Behind the dollar outside of all braces; 0 when there is none before the next paragraph."""
-        depth = 0
-        for match in IN_MATH.finditer(self.source, at + 1, at + MAX_MATH) if self.looking > 0 else ():
-            sign = match[0]
-            depth += (sign == "{") - (sign == "}")
-            if (sign == "$" and not depth) or depth < 0 or sign[0] == "\n":
-                self.looking -= match.end() - at
-                return match.end() if sign == "$" else 0
-        self.looking -= MAX_MATH
-        return 0
-
-    def _skipped(self, at: int, count: int) -> int:
-        """The place behind ``count`` arguments and the options around them."""
-        source = self.source
-        if source[at : at + 1] == "(" and (round_brackets := ROUND.match(source, at)):
-            at = round_brackets.end()
-        while True:
-            while option := OPTION.match(source, at):
-                at = option.end()
-            if not count:
-                return at
-            spaces = SPACES.match(source, at)
-            begin = spaces.end() if spaces else at
-            if source[begin : begin + 1] == "{":
-                end = self.groups.end(begin)
-                if end < 0:
-                    return at
-            elif source[begin : begin + 1] == "\\" and (name := NAME.match(source, begin)):
-                end = name.end()
-            else:
-                return at
-            at, count = end, count - 1
-
     def _heading(self, name: str, at: int) -> int:
-        while option := OPTION.match(self.source, at):
-            at = option.end()
+        at = self.places.after_options(at)
         return self._group(at, "heading", commands.LEVEL[name])
 
     def _caption(self, name: str, at: int) -> int:
         if name == "captionof":
-            at = self._skipped(at, 1)
-        while option := OPTION.match(self.source, at):
-            at = option.end()
+            at = self.places.after_arguments(at, 1)
+        at = self.places.after_options(at)
         return self._group(at, "caption")
 
     def _part_of_figure(self, name: str, at: int) -> int:
@@ -371,21 +321,19 @@ class _Writer:
 
     def _quantity(self, name: str, at: int) -> int:
         r"""``\SI{5}{\kilo\metre}`` of siunitx: 5 km."""
-        words = []
-        for wanted in ("unit",) if name in ("si", "unit") else ("number", "unit"):
-            while option := OPTION.match(self.source, at):
-                at = option.end()
-            end = self.groups.end(at)
+        text = ""
+        for before in QUANTITIES[name]:
+            at = self.places.after_options(at)
+            end = self.places.groups.end(at)
             if end < 0:
                 break
             inside, at = self.source[at + 1 : end - 1], end
-            words.append(inside if wanted == "number" else unit(inside))
-        self.out.append(" ".join(words))
+            text += f"{before}{unit(inside) if before == UNIT else inside}"
+        self.out.append(text.strip())
         return at
 
     def _note(self, name: str, at: int) -> int:
-        while option := OPTION.match(self.source, at):
-            at = option.end()
+        at = self.places.after_options(at)
         if mark := MARK_OF_NOTE.match(self.source, at):  # plain TeX's \footnote{*}{text}
             at = mark.end()
         return self._group(at, "note")
@@ -400,35 +348,11 @@ class _Writer:
         return option.end()
 
     def _ensured(self, name: str, at: int) -> int:
-        end = self.groups.end(at)
+        end = self.places.groups.end(at)
         if end < 0:
             return at
         self.out.append(f"${self._formula(self.source[at + 1 : end - 1])}$")
         return end
-
-    def _length(self, name: str, at: int) -> int:
-        if self.source[at : at + 1] == "{":
-            return self._skipped(at, 1)
-        match = NUMBER_OR_LENGTH.match(self.source, at)
-        return match.end() if match else at
-
-    def _file(self, name: str, at: int) -> int:
-        if self.source[at : at + 1] == "{":
-            return self._skipped(at, 1)
-        match = FILE_NAME.match(self.source, at)
-        return match.end() if match else at
-
-    def _condition(self, name: str, at: int) -> int:
-        r"""``\iffalse … \fi`` is a comment."""
-        depth = 1
-        for match in CONDITION.finditer(self.source, at) if self.conditions else ():
-            if match[1] == "else" and depth == 1:
-                return match.end()
-            depth += 0 if match[1] == "else" else -1 if match[1] == "fi" else 1
-            if depth == 0:
-                return match.end()
-        self.conditions = False  # not once more to the end of the text
-        return at
 
     # environments
 
@@ -441,8 +365,8 @@ class _Writer:
         base = environment.rstrip("*")
         if base in commands.MATHEMATICS:
             closing = f"\\end{{{environment}}}"
-            found = self.ahead.find(closing, after)
-            if 0 <= found <= after + MAX_MATH:
+            found = self.places.of_closing(closing, after)
+            if found >= 0:
                 end = found + len(closing)
                 out.append(self._hold(f"\\begin{{{environment}}}{source[after:end]}"))
                 return end
@@ -450,16 +374,16 @@ class _Writer:
             return after
         out.append("\n")
         if base in commands.TABLES:
-            after = self._skipped(after, commands.TABLES[base] + (environment == "tabular*"))
+            after = self.places.after_arguments(after, commands.TABLES[base] + (environment == "tabular*"))
             self.tables += 1  # of a table in a cell the rows are words of the cell
         elif base in commands.FIGURES:
-            after = self._skipped(after, 2 if base == "wrapfigure" else 0)
+            after = self.places.after_arguments(after, 2 if base == "wrapfigure" else 0)
         elif base not in commands.DROPPED:
             option = OPTION.match(source, after)
             if base == "multicols" and (columns := COLUMNS.match(source, after)):  # {2}[\section{Title}]
                 option = OPTION.match(source, columns.end())
                 out.append(f"\n\n{self._short(option[1])}\n\n" if option else "")
-            after = self._skipped(after, commands.LAYOUT.get(base, 0))
+            after = self.places.after_arguments(after, commands.LAYOUT.get(base, 0))
             if option and option[1] and base.lower() in commands.THEOREMS:
                 title = self._short(option[1])
                 out.append(f"({title}) " if title else "")
@@ -523,20 +447,24 @@ def _tidy(text: str) -> str:
     return re.sub(r"\n{3,}", "\n\n", text).strip()
 
 
+UNIT = " "
+QUANTITIES = {"SI": ("", UNIT), "qty": ("", UNIT), "si": (UNIT,), "unit": (UNIT,), "SIrange": ("", "–", UNIT)}
+"""What is written before each argument."""
+
 CITATIONS = ("cite", "Cite", "parencite", "textcite", "autocite", "footcite", "fullcite", "supercite", "Parencite")
 SPECIAL: dict[str, Callable[[_Writer, str, int], int]] = {
     **dict.fromkeys(commands.LEVEL, _Writer._heading),
     **dict.fromkeys(("caption", "subcaption", "captionof", *commands.APART), _Writer._caption),
     **dict.fromkeys(("subfloat", "subfigure", "subtable"), _Writer._part_of_figure),
-    **dict.fromkeys(("SI", "qty", "si", "unit", "SIrange"), _Writer._quantity),
+    **dict.fromkeys(QUANTITIES, _Writer._quantity),
     **dict.fromkeys(("textsuperscript",), _Writer._raised),
     **dict.fromkeys(("footnote", "footnotetext", "thanks", "marginpar", "endnote", "sidenote"), _Writer._note),
-    **dict.fromkeys(commands.DIMENSION, _Writer._length),
+    **dict.fromkeys(commands.DIMENSION, lambda writer, name, at: writer.places.after_length(at)),
     **dict.fromkeys((name for name in commands.ACCENTS if name.isalpha()), _Writer._accent),
     **dict.fromkeys(("ensuremath",), _Writer._ensured),
     "item": _Writer._item,
-    "input": _Writer._file,
-    "iffalse": _Writer._condition,
+    "input": lambda writer, name, at: writer.places.after_file_name(at),
+    "iffalse": lambda writer, name, at: writer.places.after_hidden(at),
     "begin": _Writer._begin,
     "end": _Writer._end,
 }
