@@ -50,7 +50,8 @@ def test_latex_of_a_sample():
         (r"a\label{x} b~\ref{x}, \autocite[see][]{y}c", "a b , c"),
         ("text\n\\bye\nno more", "text"),
         (r"\title{Bees}\author{A. Author}\begin{abstract}Short.\end{abstract}", "Bees\n\nA. Author\n\nShort."),
-        (r"\SI{5}{\kilo\metre\per\second\squared}, \qty{3}{m^2}, \si{\square\metre}, \num{1000}, \SIrange{1}{5}{\metre}",
+        (r"\SI{5}{\kilo\metre\per\second\squared}, \qty{3}{m^2}, \si{\square\metre}, \num{1000}, "
+         r"\SIrange{1}{5}{\metre}",
          "5 km/s^2, 3 m^2, m^2, 1000, 1–5 m"),
         (r"10\textsuperscript{6}, 1\textsuperscript{st}", "10^6, 1st"),
         (r"\begin{figure}\subfloat[One]{\includegraphics{x}}\subfloat{y}\caption{All}\end{figure}", "One\n\nAll"),
@@ -192,7 +193,7 @@ PIECES = [
     "\\end{align}",
     "\\verb|", "\\begin{verbatim}", "\\end{verbatim}", "\\newcommand{\\x}[1]{#1\\y}", "\\x", "\\def\\y{\\x",
     "\\begin{x}",
-    "\\label{", "%", "\\url{", "\\ensuremath{", "\\iffalse", "\\fi",
+    "\\label{", "%", "\\url{", "\\t{", "\\verb|a|", "\\ensuremath{", "\\iffalse", "\\fi",
 ]  # fmt: skip
 
 

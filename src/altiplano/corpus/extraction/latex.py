@@ -222,6 +222,9 @@ class _Writer:
     def _finish(self, frame: Frame, body: str) -> None:
         out = self.out
         if frame.kind == "accent":
+            if body.startswith("\ue000"):  # over a formula
+                out.append(body)
+                return
             body = unicodedata.normalize("NFC", body)
             letter = {"ı": "i", "ȷ": "j"}.get(body[:1], body[:1])
             out.append(f"{letter}{frame.note}{body[1:]}" if letter.strip() else commands.ALONE.get(frame.note, ""))

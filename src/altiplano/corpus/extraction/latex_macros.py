@@ -27,7 +27,7 @@ CSNAME = re.compile(r"\\csname\s{0,9}(end|)([A-Za-z]{1,40})(\*?)\s{0,9}\\endcsna
 BEGUN = re.compile(r"[ \t]*+\{([^{}\\\n]{1,100})\}")
 OPTION_USED = re.compile(rf"\s*+{OPTIONAL}")
 SPACES = re.compile(r"[ \t]*+\n?[ \t]*+")
-ARGUMENT = re.compile(r"\\(?:[A-Za-z]++|.)|[^\s{}]", re.DOTALL)
+ARGUMENT = re.compile("\\\\(?:[A-Za-z]++|.)|\ue000\\d+\ue001|[^\\s{}]", re.DOTALL)  # \ue000: text set aside
 NUMBER = re.compile(r"#([1-9])")
 ENDS_IN_NAME = re.compile(r"\\([A-Za-z]++)[ \t]*+\Z")
 
