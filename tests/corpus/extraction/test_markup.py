@@ -15,7 +15,7 @@ def test_latex_macros_are_written_out():
 \DeclareMathOperator{\rank}{rank} \def\eps{\varepsilon} \newcommand{\opt}[1][x]{#1}
 \begin{document}Let $x \in \R$ and $\pair{a}{b_{1}}$ of $\rank A < \eps$, $\opt$.\end{document}"""
     assert text_of_latex(source) == (
-        r"Let $x \in \mathbb{R}$ and $\langle a, b_{1}\rangle$ of $\operatorname{rank} A < \varepsilon$, $\opt$."
+        r"Let $x \in \mathbb{R}$ and $\langle a, b_{1}\rangle$ of $\operatorname{rank} A < \varepsilon$, $x$."
     )
 
 
@@ -85,6 +85,31 @@ def test_restructuredtext():
         "Title\n=====\n\nUse ``os.path.join`` or the chapter, see Python.\n\n.. note::\n\n   Stay awake.\n\n"
         ".. code-block:: python\n\n   x = 1"
     )
+
+
+def test_markup_in_code_stays():
+    for code in (
+        "````md\n```\n<!-- x -->\n```\n````",
+        "> ```\n> <!-- x -->\n> ```",
+        "~~~\n![a](b)\n~~~",
+        "`<!-- x -->` is one",
+    ):
+        assert text_of_markdown(f"{code}\nafter<!-- y -->") == f"{code}\nafter"
+    for code in ("x::\n\n  .. comment\n\n  .. image:: y", ".. code:: rst\n\n   .. comment\n   :ref:`x`"):
+        assert text_of_rst(f"{code}\n\n.. gone\n\nafter").replace("\n\n\n", "\n\n") == f"{code}\n\nafter"
+    for fence in ("```", "----", "....", "++++"):
+        assert text_of_asciidoc(f"{fence}\n// x\n{fence}\n// y\nafter") == f"{fence}\n// x\n{fence}\nafter"
+
+
+def test_what_is_no_text_in_markdown():
+    assert text_of_markdown("\ufeff---\na: b\n...\nText") == "Text"
+    assert text_of_markdown("import {\n  A,\n} from 'x'\n\nexport const b = {\n  a: 1,\n}\n\nText") == "Text"
+    assert text_of_markdown("Inline ```a``` code\n<!-- no -->b") == "Inline ```a``` code\nb"
+
+
+def test_restructuredtext_keeps_captions_and_mathematics():
+    assert text_of_rst(".. figure:: a.png\n   :alt: x\n\n   The caption.\n\nafter") == "   The caption.\n\nafter"
+    assert text_of_rst("where :math:`a^2` is") == "where $a^2$ is"
 
 
 def test_the_ending_tells_the_markup(tmp_path):

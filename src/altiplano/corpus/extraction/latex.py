@@ -1,290 +1,474 @@
-r"""LaTeX to text: sections and mathematics stay; comments, preamble, bibliography and figures are dropped.
+r"""LaTeX to text: sections, mathematics, captions, tables and code stay; comments, pictures and bibliography go.
 
-Mathematics is kept as written (``$E = mc^2$``, ``\begin{equation}``). Section titles become Markdown headings, a
-formatting command is replaced by its argument. Macros that only abbreviate (``\newcommand{\R}{\mathbb{R}}``, with up to
-nine arguments) are expanded; those with an optional argument, and ``\def`` with a pattern, stay.
+Mathematics is kept as written (``$E = mc^2$``, ``\begin{equation}``), with the text's own macros written out. Section
+titles become Markdown headings, footnotes paragraphs behind theirs, tables rows between bars; of a formatting command
+its argument stays.
 
-Closing delimiters are searched for in linear time: a pattern such as ``\[.*?\]`` reads the rest of the text for each
-opening that nothing closes, so that a hostile text of a few kilobytes takes minutes.
+The text is read once from left to right, as TeX reads it: commands with all letters of their name, groups, formulas.
+What a group or an environment is for is settled where it closes; what never closes stays text.
 """
 
 import re
 import unicodedata
 from collections.abc import Callable
+from dataclasses import dataclass, field
 
-COMMENT = re.compile(r"(?<!\\)((?:\\\\)*+)%[^\n]*+\n?")
-BODY = re.compile(r"\\begin\s*+\{document\}(.*?)(?:\\end\s*+\{document\}|\Z)", re.DOTALL)
-MATHEMATICS = "equation|align|gather|multline|eqnarray|displaymath|math|flalign|alignat|array|cases|tikzcd|CD"
-MATH = re.compile(
-    rf"\\begin\{{(?:{MATHEMATICS})\*?\}}|\$\$|(?<!\\)\$(?=[^$])(?:[^$\\]++|\\.)++\$|(?<!\\)\\[\[(]", re.DOTALL
-)
-MAX_MATH = 20_000
-"""Characters of one formula."""
+from altiplano.corpus.extraction import latex_commands as commands
+from altiplano.corpus.extraction.latex_lexing import address, code_of, without_comments
+from altiplano.corpus.extraction.latex_macros import expand_macros
+from altiplano.corpus.extraction.latex_places import OPTION, Places
+from altiplano.corpus.extraction.latex_units import unit
 
-DROPPED = re.compile(
-    r"\\begin\{(?:thebibliography|figure|table|tikzpicture|comment|filecontents|picture|tabular|lstlisting)\*?\}"
-)
-OPTION = r"\[[^\]]{0,500}\]"
-"""Nobody writes longer ones, and the end of one that never closes must not be searched for in the whole text."""
-
-NO_TEXT = re.compile(
-    r"\\(?:label|ref|eqref|cref|Cref|autoref|pageref|cite[a-z]*|index|vspace|hspace|input|include|usepackage|documentclass|"
-    r"bibliography|bibliographystyle|pagestyle|thispagestyle|setcounter|addtocounter|newcommand|renewcommand|DeclareMathOperator|"
-    r"newtheorem|includegraphics|setlength|def|let|newenvironment|hypersetup|addcontentsline|symlabel|indexdef|indexsee|indexfoot)"
-    rf"\*?(?:\s*+\\[a-zA-Z]+(?=\s*+[\[{{]))?(?:{OPTION})*+"
-    r"(?:\s*+\{(?:[^{}]++|\{(?:[^{}]++|\{[^{}]*+\})*+\})*+\})*+"
-)
-LEVEL = {
-    "part": "#", "chapter": "#", "section": "##", "subsection": "###", "subsubsection": "####", "paragraph": "#####",
+TOKEN = re.compile(r"\\(?:([A-Za-z]++)(\*?)([ \t]*+(?:\n[ \t]*+(?!\n))?+)|(.|\Z))|\$|\{|\}|~|``|''|--|&", re.DOTALL)
+BEGIN = re.compile(r"\\begin\s*+\{document\}")
+END = re.compile(r"\\(?:end\s*+\{document\}|bye(?![A-Za-z])|endinput(?![A-Za-z])|enddocument(?![A-Za-z]))")
+GERMAN = re.compile(r"\\usepackage\s{0,9}(?:\[[^\]]{0,200}german[^\]]{0,200}\]\s{0,9}\{babel|\{n?german)\}")
+SHORTHANDS = {
+    **dict(zip("aouAOU", "äöüÄÖÜ", strict=True)), "s": "ß", "z": "ß", "`": "„", "'": "“", "<": "«", ">": "»",
+    "-": "", "|": "", '"': "", "=": "-", "~": "-",
 }  # fmt: skip
-HEADING = re.compile(rf"\\({'|'.join(LEVEL)})\*?(?:{OPTION})?\s*+\{{((?:[^{{}}]++|\{{[^{{}}]*+\}})*+)\}}")
-ENVIRONMENT = re.compile(rf"\\(?:begin|end)\s*+\{{[^{{}}]*+\}}(?:{OPTION})?")
-ARGUMENT = re.compile(rf"\\[a-zA-Z]++\*?(?:{OPTION})?\{{([^{{}}]*+)\}}")
-LINK = re.compile(r"\\href\s*+\{[^{}]*+\}\s*+\{([^{}]*+)\}")
-ACCENT = re.compile(
-    r"\\(?:(?P<mark>[`'^\"~=.])\s*(?:\{\s*\\?(?P<a>[a-zA-Z])\s*\}|\\?(?P<b>[a-zA-Z]))"
-    r"|(?P<word>[uvHc])(?:\s*\{\s*(?P<c>[a-zA-Z])\s*\}|\s+(?P<d>[a-zA-Z])(?![a-zA-Z])))"
-)
-COMBINING = dict(zip("`'^\"~=.uvHc", "\u0300\u0301\u0302\u0308\u0303\u0304\u0307\u0306\u030c\u030b\u0327", strict=True))
-COMMAND = re.compile(r"\\[a-zA-Z]+\*?\s?|\\[,;:!/@ -]")
-WORDS = {
-    "ss": "ß",
-    "ae": "æ",
-    "oe": "œ",
-    "o": "ø",
-    "l": "ł",
-    "i": "i",
-    "ldots": "…",
-    "dots": "…",
-    "LaTeX": "LaTeX",
-    "TeX": "TeX",
-}
-WORD = re.compile(rf"\\({'|'.join(WORDS)})(?![a-zA-Z])(?:\{{\}}|[ \t])?")  # a space after a command's name only ends it
-SYMBOLS = {
-    r"\%": "%", r"\&": "&", r"\_": "_", r"\#": "#", r"\$": "$", r"\{": "{", r"\}": "}", r"\\": "\n", "~": " ",
-    "``": "“", "''": "”", "---": "—", "--": "–",
-}  # fmt: skip
-SYMBOL = re.compile("|".join(map(re.escape, SYMBOLS)))
+SHORTHAND = re.compile(r"(?<!\\)\"([aouAOUsz`'<>|\"=~-])")
+"""What babel makes of quotation marks in German: "a is ä."""
+
+LABEL = re.compile(r"\\label\s*+\{[^{}]*+\}\s*+")
+BLANK = re.compile(r"\n(?:[ \t]*+\n)++")
+ENVIRONMENT = re.compile(r"\s*+\{\s*+([^{}\\]{0,100}?)\s*+\}")
+COLUMNS = re.compile(r"\*?\s*+\{[^{}]{0,20}\}")
+OPTION_THEN_GROUP = re.compile(r"(?:\[(?:[^\[\]{}]|\{[^{}]{0,300}\}){0,500}+\])++(?=\{)")
+AFTER_BREAK = re.compile(r"\*?(?:[ \t]*+\[[^\[\]\n]{0,60}\])?[ \t]*+\n?")
+LISTING_CAPTION = re.compile(r"\[[^\]\n]{0,300}?\bcaption\s?=\s?(?:\{([^{}]{1,300})\}|([^,{}\]]{1,300}))")
+ACCENTED = re.compile(r"[ \t]*+(?:\\([A-Za-z]++)[ \t]?|(\{)|([^\W\d_]))")
+MARK_OF_NOTE = re.compile(r"\{[^{}]{0,10}\}[ \t]*+(?=\{)")
+ROW, CELL = "\ue002", "\ue003"
 HELD = re.compile("\ue000(\\d+)\ue001")
+OWN = str.maketrans("", "", "\ue000\ue001" + ROW + CELL)
+
+MAX_OPEN = 8
+"""Nested groups whose text is looked at once more where they close; each copies what is inside it."""
 
 
 def text_of_latex(source: str) -> str:
-    source = source.replace("\r\n", "\n").replace("\ue000", "").replace("\ue001", "")
-    source = expand_macros(COMMENT.sub(r"\1", source))
-    if body := BODY.search(source):
-        source = body.group(1)
-    source = source.split(r"\bibliography{")[0]
-    source = replace_enclosed(source, DROPPED, _closing, lambda _: "\n")
+    """The text between ``\\begin{document}`` and its end, or all of it."""
+    source = source.replace("\r\n", "\n").replace("\r", "\n")
+    if not source.isascii():
+        source = source.translate(OWN) if any(own in source for own in ("\ue000", "\ue001", ROW, CELL)) else source
     held: list[str] = []
 
-    def hold(formula: str) -> str:
-        held.append(re.sub(r"\\label\{[^{}]*+\}\s*+", "", formula))
-        return f"\ue000{len(held) - 1}\ue001"
+    def hold(kind: str, written: str) -> str:
+        if kind in ("comment", "comment*") or kind.startswith("filecontents"):
+            return "\n"
+        if kind == "href":
+            return "\\href{}"
+        if kind in ("verb", "url"):
+            held.append(address(written) if kind == "url" else written)
+            return f"\ue000{len(held) - 1}\ue001"
+        caption = LISTING_CAPTION.match(written[:1000])
+        held.append(f"```\n{code_of(kind, written)}\n```")
+        if caption:
+            held[-1] = f"{caption[1] or caption[2]}\n\n{held[-1]}"
+        return f"\n\ue000{len(held) - 1}\ue001\n"
 
-    source = replace_enclosed(source, MATH, _closing, hold, MAX_MATH)
-    source = HEADING.sub(lambda match: f"\n\n{LEVEL[match.group(1)]} {match.group(2).strip()}\n\n", source)
-    source = NO_TEXT.sub("", source)
-    source = re.sub(r"\\(?:item|bibitem)\b\s*", "\n- ", source)
-    source = ENVIRONMENT.sub("\n", source)
-    source = LINK.sub(r"\1", source)
-    source = ACCENT.sub(_accented, source)
-    source = WORD.sub(lambda match: WORDS[match.group(1)], source)
-    for _ in range(4):  # nested arguments, innermost first
-        source = ARGUMENT.sub(r"\1", source)
-    source = SYMBOL.sub(lambda match: SYMBOLS[match.group(0)], source)
-    source = COMMAND.sub("", source).replace("{", "").replace("}", "")
-    return _tidy(HELD.sub(lambda match: held[int(match.group(1))], source))
-
-
-def _closing(opening: str) -> str:
-    r"""``\end{figure}`` for ``\begin{figure}``, ``\]`` for ``\[``. Single dollars: whole already."""
-    if opening.startswith("\\begin"):
-        return opening.replace("\\begin", "\\end", 1)
-    return {"\\[": "\\]", "\\(": "\\)", "$$": "$$"}.get(opening, "")
+    source = expand_macros(without_comments(source, hold))
+    begun = BEGIN.search(source)
+    first = begun.end() if begun else 0
+    ended = END.search(source, first)
+    body = source[first : ended.start() if ended else len(source)]
+    if GERMAN.search(source, 0, first):
+        body = SHORTHAND.sub(lambda match: SHORTHANDS[match[1]], body)
+    return _Writer(body, held).text()
 
 
-def _accented(match: re.Match[str]) -> str:
-    mark = COMBINING[match["mark"] or match["word"]]
-    return (match["a"] or match["b"] or match["c"] or match["d"]) + mark
+@dataclass(eq=False)
+class Frame:
+    """A group or environment that means something where it closes; ``at`` is where its output begins."""
+
+    kind: str
+    at: int
+    note: str = ""
+    """A heading's signs, an accent's mark, an environment's name."""
+
+    captions: list[str] = field(default_factory=list)
+
+
+class _Writer:
+    def __init__(self, source: str, held: list[str]):
+        self.source = source
+        self.held = held
+        self.out: list[str] = []
+        self.frames: list[Frame | None] = []
+        """Open groups, None for those that mean nothing, and environments."""
+
+        self.open = 0
+        """Frames among them."""
+
+        self.environments: dict[str, int] = {}
+        self.tables = 0
+        self.figures: list[Frame] = []
+        self.notes: list[str] = []
+        self.places = Places(source)
+
+    def text(self) -> str:  # noqa: PLR0912
+        source, out, frames = self.source, self.out, self.frames
+        search, special = TOKEN.search, SPECIAL
+        known, without_text = commands.LETTERS, commands.WITHOUT_TEXT
+        at = 0
+        while match := search(source, at):
+            start, end = match.span()
+            if start > at:
+                if self.notes and not self.open:
+                    self._paragraph(source[at:start])
+                else:
+                    out.append(source[at:start])
+            at = end
+            name = match[1]
+            if name is not None:
+                if (letter := known.get(name)) is not None:
+                    out.append(letter + match[2])
+                elif (handle := special.get(name)) is not None:
+                    at = handle(self, name, end)
+                elif (count := without_text.get(name)) is not None:
+                    at = self.places.after_arguments(end, count)
+                    if match[3] and at == end:
+                        out.append(match[3])
+                elif name.startswith(CITATIONS):
+                    at = self.places.after_arguments(end, 1)
+                elif source[end : end + 1] == "[" and (option := OPTION_THEN_GROUP.match(source, end)):
+                    at = option.end()
+            elif (symbol := match[4]) is not None:
+                at = self._symbol(symbol, end)
+            else:
+                sign = source[start]
+                if sign == "$":
+                    at = self._dollar(start)
+                elif sign == "{":
+                    frames.append(None)
+                elif sign == "}":
+                    self._close_group()
+                elif sign == "~":
+                    out.append(" ")
+                elif sign == "&":
+                    out.append("&" if not self.tables else CELL if self.tables == 1 else " ")
+                elif sign == "-":
+                    dash = "—" if source[end : end + 1] == "-" else "–"
+                    at = end + (dash == "—")
+                    out.append(dash)
+                else:
+                    out.append("“" if sign == "`" else "”")
+        out.append(source[at:])
+        self._write_notes()
+        return self._restored(_tidy("".join(out).replace(ROW, "\n").replace(CELL, "&")))
+
+    def _restored(self, text: str) -> str:
+        if "\ue000" not in text:
+            return text
+        return HELD.sub(lambda match: self.held[int(match[1])] if int(match[1]) < len(self.held) else "", text)
+
+    # what stands outside the running text
+
+    def _hold(self, formula: str) -> str:
+        formula = BLANK.sub("\n", self._formula(formula))
+        self.held.append(formula)
+        return f"\ue000{len(self.held) - 1}\ue001"
+
+    def _formula(self, formula: str) -> str:
+        if "\\label" in formula:
+            formula = LABEL.sub("", formula)
+        if "\\ensuremath" in formula:
+            formula = formula.replace("\\ensuremath", "")
+        return self._restored(formula)
+
+    def _paragraph(self, text: str) -> None:
+        """Text with footnotes pending: they stand behind its first paragraph."""
+        if blank := BLANK.search(text):
+            self.out.append(text[: blank.start()])
+            self._write_notes()
+            text = text[blank.end() :]
+        self.out.append(text)
+
+    def _write_notes(self) -> None:
+        for note in self.notes:
+            self.out.append(f"\n\n{note}")
+        if self.notes:
+            self.out.append("\n\n")
+            self.notes.clear()
+
+    # groups
+
+    def _group(self, at: int, frame: str, note: str = "") -> int:
+        """Opens the group that begins at ``at``, if one does, as ``frame``."""
+        begin = self.places.after_space(at)
+        if self.source[begin : begin + 1] != "{":
+            return at
+        if self.open >= MAX_OPEN:
+            self.frames.append(None)
+        else:
+            self.frames.append(Frame(frame, len(self.out), note))
+            self.open += 1
+        return begin + 1
+
+    def _close_group(self) -> None:
+        if not self.frames:
+            return
+        top = self.frames[-1]
+        if top is None:
+            self.frames.pop()
+        elif top.kind != "environment":
+            self.frames.pop()
+            self.open -= 1
+            body = "".join(self.out[top.at :])
+            del self.out[top.at :]
+            self._finish(top, body)
+
+    def _finish(self, frame: Frame, body: str) -> None:
+        out = self.out
+        if frame.kind == "accent":
+            if body.startswith("\ue000"):  # over a formula
+                out.append(body)
+                return
+            body = unicodedata.normalize("NFC", body)
+            letter = {"ı": "i", "ȷ": "j"}.get(body[:1], body[:1])
+            out.append(f"{letter}{frame.note}{body[1:]}" if letter.strip() else commands.ALONE.get(frame.note, ""))
+        elif frame.kind == "note":
+            if body := body.strip():
+                self.notes.append(" ".join(body.split()) if "\n" in body else body)
+        elif body := " ".join(body.split()):
+            if frame.kind == "heading":
+                if not self.open:
+                    self._write_notes()
+                out.append(f"\n\n{frame.note} {body}\n\n")
+            else:
+                self._write_apart(body)
+
+    def _write_apart(self, text: str) -> None:
+        """A caption: with its picture, or else a paragraph of its own."""
+        if self.figures:
+            self.figures[-1].captions.append(text)
+        else:
+            self.out.append(f"\n\n{text}\n\n")
+
+    # commands
+
+    def _symbol(self, symbol: str, at: int) -> int:
+        source, out = self.source, self.out
+        if symbol == "\\":
+            out.append("\n" if not self.tables else ROW if self.tables == 1 else " ")
+            after = AFTER_BREAK.match(source, at)
+            return after.end() if after else at
+        if closing := {"[": "\\]", "(": "\\)"}.get(symbol):
+            found = self.places.of_closing(closing, at)
+            if found >= 0:
+                out.append(self._hold(source[at - 2 : found + 2]))
+                return found + 2
+            return at
+        if symbol in commands.ACCENTS:
+            return self._accent(symbol, at)
+        out.append(commands.SYMBOLS.get(symbol, ""))
+        return at
+
+    def _accent(self, name: str, at: int) -> int:
+        mark = commands.ACCENTS[name]
+        match = ACCENTED.match(self.source, at)
+        if match is None:
+            return at
+        if match[2]:
+            if self.source[match.end() : match.end() + 1] == "}":
+                self.out.append(commands.ALONE.get(name, ""))
+                return match.end() + 1
+            return self._group(at, "accent", mark)
+        letter = match[3] or commands.LETTERS.get(match[1], "")
+        if len(letter) != 1:
+            return at
+        self.out.append({"ı": "i", "ȷ": "j"}.get(letter, letter) + mark)
+        return match.end()
+
+    def _dollar(self, at: int) -> int:
+        source = self.source
+        if source.startswith("$$", at):
+            found = self.places.of_closing("$$", at + 2)
+            if found >= 0:
+                self.out.append(self._hold(source[at : found + 2]))
+                return found + 2
+            return at + 2
+        end = self.places.after_formula(at)
+        if not end:
+            return at + 1
+        formula = source[at:end]
+        self.out.append(self._formula(formula) if "\\label" in formula or "\\ens" in formula else formula)
+        return end
+
+    def _heading(self, name: str, at: int) -> int:
+        at = self.places.after_options(at)
+        return self._group(at, "heading", commands.LEVEL[name])
+
+    def _caption(self, name: str, at: int) -> int:
+        if name == "captionof":
+            at = self.places.after_arguments(at, 1)
+        at = self.places.after_options(at)
+        return self._group(at, "caption")
+
+    def _part_of_figure(self, name: str, at: int) -> int:
+        r"""``\subfloat[caption]{picture}``"""
+        option = OPTION.match(self.source, at)
+        if option and (caption := self._short(option[1])):
+            self._write_apart(caption)
+        return option.end() if option else at
+
+    def _short(self, source: str) -> str:
+        """The text of an option, which is read apart from what surrounds it."""
+        return _Writer(source, self.held).text() if len(source) < 500 else ""
+
+    def _raised(self, name: str, at: int) -> int:
+        if self.source[at : at + 1] == "{" and self.source[at + 1 : at + 2] in "0123456789+-−":
+            self.out.append("^")
+        return at
+
+    def _quantity(self, name: str, at: int) -> int:
+        r"""``\SI{5}{\kilo\metre}`` of siunitx: 5 km."""
+        text = ""
+        for before in QUANTITIES[name]:
+            at = self.places.after_options(at)
+            end = self.places.groups.end(at)
+            if end < 0:
+                break
+            inside, at = self.source[at + 1 : end - 1], end
+            text += f"{before}{unit(inside) if before == UNIT else inside}"
+        self.out.append(text.strip())
+        return at
+
+    def _note(self, name: str, at: int) -> int:
+        at = self.places.after_options(at)
+        if mark := MARK_OF_NOTE.match(self.source, at):  # plain TeX's \footnote{*}{text}
+            at = mark.end()
+        return self._group(at, "note")
+
+    def _item(self, name: str, at: int) -> int:
+        self.out.append("\n- ")
+        option = OPTION.match(self.source, at)
+        if option is None:
+            return at
+        if label := self._short(option[1]):
+            self.out.append(f"{label} ")
+        return option.end()
+
+    def _ensured(self, name: str, at: int) -> int:
+        end = self.places.groups.end(at)
+        if end < 0:
+            return at
+        self.out.append(f"${self._formula(self.source[at + 1 : end - 1])}$")
+        return end
+
+    # environments
+
+    def _begin(self, name: str, at: int) -> int:
+        source, out = self.source, self.out
+        match = ENVIRONMENT.match(source, at)
+        if match is None:
+            return at
+        after, environment = match.end(), match[1]
+        base = environment.rstrip("*")
+        if base in commands.MATHEMATICS:
+            closing = f"\\end{{{environment}}}"
+            found = self.places.of_closing(closing, after)
+            if found >= 0:
+                end = found + len(closing)
+                out.append(self._hold(f"\\begin{{{environment}}}{source[after:end]}"))
+                return end
+            out.append("\n")
+            return after
+        out.append("\n")
+        if base in commands.TABLES:
+            after = self.places.after_arguments(after, commands.TABLES[base] + (environment == "tabular*"))
+            self.tables += 1  # of a table in a cell the rows are words of the cell
+        elif base in commands.FIGURES:
+            after = self.places.after_arguments(after, 2 if base == "wrapfigure" else 0)
+        elif base not in commands.DROPPED:
+            option = OPTION.match(source, after)
+            if base == "multicols" and (columns := COLUMNS.match(source, after)):  # {2}[\section{Title}]
+                option = OPTION.match(source, columns.end())
+                out.append(f"\n\n{self._short(option[1])}\n\n" if option else "")
+            after = self.places.after_arguments(after, commands.LAYOUT.get(base, 0))
+            if option and option[1] and base.lower() in commands.THEOREMS:
+                title = self._short(option[1])
+                out.append(f"({title}) " if title else "")
+            return after
+        frame = Frame("environment", len(out), environment)
+        self.frames.append(frame)
+        self.open += 1
+        self.environments[environment] = self.environments.get(environment, 0) + 1
+        if base in commands.FIGURES:
+            self.figures.append(frame)
+        return after
+
+    def _end(self, name: str, at: int) -> int:
+        match = ENVIRONMENT.match(self.source, at)
+        if match is None:
+            return at
+        environment = match[1]
+        if self.environments.get(environment):
+            while True:  # groups and environments inside that nothing has closed
+                frame = self.frames.pop()
+                if frame is None:
+                    continue
+                self.open -= 1
+                if frame.kind != "environment":
+                    continue
+                self.environments[frame.note] -= 1
+                self._end_of(frame)
+                if frame.note == environment:
+                    break
+        self.out.append("\n")
+        return match.end()
+
+    def _end_of(self, frame: Frame) -> None:
+        out, base = self.out, frame.note.rstrip("*")
+        if base in commands.TABLES:
+            self.tables -= 1
+            if self.tables:
+                return
+            rows = "".join(out[frame.at :]).split(ROW)
+            del out[frame.at :]
+            out.append("\n".join(filter(None, map(_row, rows))) + "\n")
+        elif base in commands.FIGURES:
+            self.figures.remove(frame)
+            del out[frame.at :]
+            if self.figures:
+                self.figures[-1].captions += frame.captions
+            else:
+                out += [f"\n\n{caption}\n\n" for caption in frame.captions]
+        else:
+            del out[frame.at :]
+
+
+def _row(row: str) -> str:
+    cells = [" ".join(cell.split()) for cell in row.split(CELL)]
+    return f"| {' | '.join(cells)} |" if any(cells) else ""
 
 
 def _tidy(text: str) -> str:
-    text = unicodedata.normalize("NFC", text)
-    text = re.sub(r"[ \t]+", " ", text)
-    text = re.sub(r" ?\n ?", "\n", text)
+    text = unicodedata.normalize("NFC", text).replace("\t", " ")
+    text = re.sub(r" {2,}", " ", text).replace(" \n", "\n").replace("\n ", "\n")
     return re.sub(r"\n{3,}", "\n\n", text).strip()
 
 
-DEFINITION = re.compile(
-    r"\\(?:(?:re|provide)?newcommand|providecommand|DeclareRobustCommand)\*?\s*+\{?\s*+\\([A-Za-z]++)\s*+\}?\s*+(?:\[(\d)\])?\s*+(?=\{)"
-    r"|\\def\s*+\\([A-Za-z]++)\s*+(?=\{)"
-    r"|\\(DeclareMathOperator)\*?\s*+\{?\s*+\\([A-Za-z]++)\s*+\}?\s*+(?=\{)"
-)
-USE = re.compile(r"\\([A-Za-z]++)")
-MAX_GROUP = 1000
-"""Characters between braces, of an argument or a definition."""
+UNIT = " "
+QUANTITIES = {"SI": ("", UNIT), "qty": ("", UNIT), "si": (UNIT,), "unit": (UNIT,), "SIrange": ("", "–", UNIT)}
+"""What is written before each argument."""
 
-MAX_BODY = 200
-"""Characters of a macro that abbreviates; longer ones are layout."""
-
-ROUNDS = 4
-"""Levels of macros within macros: enough for real papers, and a bound on hostile ones."""
-
-GROWTH = 4
-"""Times its length that a text may grow to; beyond that it stays as it was."""
-
-PROTECTED = {
-    "section",
-    "subsection",
-    "chapter",
-    "cite",
-    "ref",
-    "label",
-    "item",
-    "begin",
-    "end",
-    "input",
-    "include",
-    "title",
+CITATIONS = ("cite", "Cite", "parencite", "textcite", "autocite", "footcite", "fullcite", "supercite", "Parencite")
+SPECIAL: dict[str, Callable[[_Writer, str, int], int]] = {
+    **dict.fromkeys(commands.LEVEL, _Writer._heading),
+    **dict.fromkeys(("caption", "subcaption", "captionof", *commands.APART), _Writer._caption),
+    **dict.fromkeys(("subfloat", "subfigure", "subtable"), _Writer._part_of_figure),
+    **dict.fromkeys(QUANTITIES, _Writer._quantity),
+    **dict.fromkeys(("textsuperscript",), _Writer._raised),
+    **dict.fromkeys(("footnote", "footnotetext", "thanks", "marginpar", "endnote", "sidenote"), _Writer._note),
+    **dict.fromkeys(commands.DIMENSION, lambda writer, name, at: writer.places.after_length(at)),
+    **dict.fromkeys((name for name in commands.ACCENTS if name.isalpha()), _Writer._accent),
+    **dict.fromkeys(("ensuremath",), _Writer._ensured),
+    "item": _Writer._item,
+    "input": lambda writer, name, at: writer.places.after_file_name(at),
+    "iffalse": lambda writer, name, at: writer.places.after_hidden(at),
+    "begin": _Writer._begin,
+    "end": _Writer._end,
 }
-
-
-def expand_macros(source: str) -> str:
-    """``source`` with its simple macros expanded and their definitions removed."""
-    if not DEFINITION.search(source):
-        return source
-    macros: dict[str, tuple[int, str]] = {}
-    parts, at = [], 0
-    groups = BraceGroups(source, MAX_GROUP)
-    for match in DEFINITION.finditer(source):
-        if match.start() < at:
-            continue
-        end = groups.end(match.end())
-        if end < 0:
-            continue
-        body = source[match.end() + 1 : end - 1]
-        name = match[1] or match[3] or match[5]
-        if len(body) <= MAX_BODY and name not in PROTECTED and f"\\{name}" not in body:
-            macros[name] = (int(match[2] or 0), f"\\operatorname{{{body}}}" if match[4] else body)
-        parts.append(source[at : match.start()])
-        at = end
-    if not parts:
-        return source
-    source = "".join(parts) + source[at:]
-    if not macros:
-        return source
-    limit = GROWTH * len(source) + 10_000
-    for _ in range(ROUNDS):
-        expanded = _expand_once(source, macros, limit)
-        if expanded is None or expanded == source:
-            break
-        source = expanded
-    return source
-
-
-def _expand_once(source: str, macros: dict[str, tuple[int, str]], limit: int) -> str | None:
-    """None when the text would grow beyond ``limit`` characters."""
-    parts, at, size = [], 0, len(source)
-    groups = BraceGroups(source, MAX_GROUP)
-    for match in USE.finditer(source):
-        if match.start() < at or match[1] not in macros:  # inside an argument; the next round's
-            continue
-        arity, body = macros[match[1]]
-        end, arguments = match.end(), []
-        for _ in range(arity):
-            while end < len(source) and source[end] in " \t":
-                end += 1
-            close = groups.end(end)
-            if close < 0:
-                break
-            arguments.append(source[end + 1 : close - 1])
-            end = close
-        if len(arguments) < arity:
-            groups.find_all()  # what was looked through here may be looked through again
-            continue
-        for number, argument in enumerate(arguments, 1):
-            body = body.replace(f"#{number}", argument)
-        if arity == 0 and body[-1:].isalpha() and source[end : end + 1].isalpha():
-            body += " "
-        size += len(body)
-        if size > limit:
-            return None
-        parts += [source[at : match.start()], body]
-        at = end
-    return "".join(parts) + source[at:]
-
-
-ESCAPED_OR_BRACE = re.compile(r"\\.|[{}]", re.DOTALL)
-
-
-class Ahead:
-    """Where literals stand next. Asked at ascending places, it looks at every character once for each literal."""
-
-    def __init__(self, text: str):
-        self.text = text
-        self.found: dict[str, int] = {}
-
-    def find(self, literal: str, at: int) -> int:
-        """The place of the next ``literal`` at or after ``at``; -1 when there is none."""
-        known = self.found.get(literal)
-        if known is None or 0 <= known < at:
-            known = self.found[literal] = self.text.find(literal, at)
-        return known
-
-
-def replace_enclosed(
-    text: str, opening: re.Pattern[str], closing: Callable[[str], str], replace: Callable[[str], str], longest: int = 0
-) -> str:
-    """``replace`` applied to each stretch from an ``opening`` to the ``closing`` that its text asks for, both included;
-    what nothing closes, within ``longest`` characters if that is given, stays."""
-    ahead = Ahead(text)
-    parts, at, start = [], 0, 0
-    while match := opening.search(text, start):
-        start = match.start() + 1
-        close = closing(match[0])
-        found = ahead.find(close, match.end())
-        if found < 0 or (longest and found - match.end() > longest):
-            continue
-        end = found + len(close)
-        parts += [text[at : match.start()], replace(text[match.start() : end])]
-        at = start = end
-    return "".join([*parts, text[at:]])
-
-
-class BraceGroups:
-    """Where the groups between braces end. ``\\{`` is no brace."""
-
-    def __init__(self, text: str, longest: int):
-        self.text = text
-        self.longest = longest
-        self.ends: dict[int, int] | None = None
-
-    def end(self, start: int) -> int:
-        """The place after the brace that closes the one at ``start``; -1 when there is none within ``longest``."""
-        if self.text[start : start + 1] != "{":
-            return -1
-        if self.ends is None and (found := self._look(start)) > 0:
-            return found
-        ends = self.find_all()  # looking so far for each brace that nothing closes would take too long
-        found = ends.get(start, -1)
-        return found if found <= start + self.longest else -1
-
-    def find_all(self) -> dict[int, int]:
-        """For each brace that opens a group, the place after the one that closes it."""
-        if self.ends is None:
-            self.ends = {}
-            opened: list[int] = []
-            for match in ESCAPED_OR_BRACE.finditer(self.text):
-                if match[0] == "{":
-                    opened.append(match.start())
-                elif match[0] == "}" and opened:
-                    self.ends[opened.pop()] = match.end()
-        return self.ends
-
-    def _look(self, start: int) -> int:
-        depth = 0
-        for match in ESCAPED_OR_BRACE.finditer(self.text, start, start + self.longest):
-            depth += (match[0] == "{") - (match[0] == "}")
-            if depth == 0 and match[0] == "}":
-                return match.end()
-        return -1
+"""What else a command does: given its name and the place behind it, the place to go on from."""

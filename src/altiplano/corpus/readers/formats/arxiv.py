@@ -8,6 +8,7 @@ import re
 from collections.abc import Generator, Iterator
 from pathlib import PurePosixPath
 
+from altiplano.corpus.extraction.latex_lexing import without_comments
 from altiplano.corpus.readers.archive import members, unpack
 from altiplano.corpus.readers.decoding import decode
 from altiplano.corpus.readers.opening import BROKEN, File, bare, decompressed
@@ -15,8 +16,9 @@ from altiplano.corpus.readers.raw import MAX_RECORD_BYTES, BadRecord, RawDocumen
 
 TEX = (".tex", ".ltx", ".latex")
 PACKED = (".gz", ".tgz", ".zip", ".tar")
-INPUT = re.compile(r"(?<!\\)((?:\\\\)*+)\\(?:input|include|subfile)\s*+(?:\{([^{}\n]++)\}|([A-Za-z0-9_./-]++))")
-COMMENT = re.compile(r"(?<!\\)((?:\\\\)*+)%[^\n]*+")
+INPUT = re.compile(
+    r"(?<!\\)((?:\\\\)*+)\\(?:input|include|subfile)(?![A-Za-z])\s*+(?:\{([^{}\n]++)\}|([A-Za-z0-9_./-]++))"
+)
 MAX_DEPTH = 10
 NEW_SHARE = 0.1
 """Share of new characters; a document with fewer is another edition of an earlier one."""
@@ -76,7 +78,7 @@ def _text(name: str, data: bytes) -> Generator[BadRecord, None, str]:
     text, repair = decode(data)
     if repair:
         yield BadRecord(repair, name, lost=False)
-    return COMMENT.sub(r"\1%", text)  # an \input that is commented out includes nothing
+    return without_comments(text.replace("\r\n", "\n"))  # an \input that is commented out includes nothing
 
 
 def _documents(project: Project) -> Iterator[RawDocument | BadRecord]:
