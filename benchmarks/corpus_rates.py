@@ -23,12 +23,12 @@ from typing import Any
 import altiplano
 from altiplano.corpus import curation
 from altiplano.corpus.deduplication.clusters import COPIES
-from altiplano.corpus.execution.local import InProcess
 from altiplano.corpus.extensions import Extensions
 from altiplano.corpus.extraction.extract import extract
 from altiplano.corpus.readers.listing import plan
 from altiplano.corpus.readers.raw import RawDocument
 from altiplano.corpus.readers.read import read
+from altiplano.execution.local import InProcess
 from altiplano.recipe.load import load_recipe
 from altiplano.recipe.schema import CorpusConfig
 from altiplano.records import Audit

@@ -12,14 +12,14 @@ from urllib.parse import urlsplit
 from altiplano.corpus.annotations import code_quality, text_statistics
 from altiplano.corpus.annotations.language import Language, declared_language, language_of
 from altiplano.corpus.annotations.word_lists import Listed, read_word_lists
-from altiplano.corpus.execution import files
-from altiplano.corpus.execution.time_limit import TookTooLongError, seconds_for, time_limit
 from altiplano.corpus.extensions import Extensions
 from altiplano.corpus.extraction.extract import cut, extract
 from altiplano.corpus.pii import detect
 from altiplano.corpus.readers.listing import ShardTask
 from altiplano.corpus.readers.raw import BadRecord, RawDocument
 from altiplano.corpus.readers.read import read
+from altiplano.execution import files
+from altiplano.execution.time_limit import TookTooLongError, seconds_for, time_limit
 from altiplano.optional_imports import extra
 from altiplano.recipe.schema import CorpusConfig
 

@@ -29,9 +29,6 @@ from altiplano.corpus.deduplication.clusters import find_clusters
 from altiplano.corpus.deduplication.repeated_text import remove_repeated_text
 from altiplano.corpus.deduplication.survivors import drop_duplicates
 from altiplano.corpus.documents import LIGHT, DocumentShard, numbered, sample
-from altiplano.corpus.execution import files
-from altiplano.corpus.execution.base import Engine
-from altiplano.corpus.execution.map_shards import map_shards, open_engine
 from altiplano.corpus.extensions import Annotator, Extensions, Filter
 from altiplano.corpus.filters.filter_documents import filter_documents
 from altiplano.corpus.filters.heuristics import prose_groups
@@ -43,6 +40,9 @@ from altiplano.corpus.readers.listing import ShardTask, inputs, plan
 from altiplano.corpus.readers.read import Reader
 from altiplano.corpus.splits.split import split
 from altiplano.errors import InputError
+from altiplano.execution import files
+from altiplano.execution.base import Engine
+from altiplano.execution.map_shards import map_shards, open_engine
 from altiplano.optional_imports import require
 from altiplano.recipe.load import check_formats
 from altiplano.recipe.schema import CorpusConfig

@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from altiplano.corpus.documents import DocumentShard, load_columns
-from altiplano.corpus.execution import files
-from altiplano.corpus.execution.base import Engine
-from altiplano.corpus.execution.map_shards import map_shards
+from altiplano.execution import files
+from altiplano.execution.base import Engine
+from altiplano.execution.map_shards import map_shards
 from altiplano.optional_imports import extra
 
 FILTERED = ("perplexity", "classifier", "bucket", "cluster", "copy_of", "keep", "reason", "split")

@@ -9,9 +9,9 @@ from typing import Any
 from pydantic import ValidationError
 
 from altiplano.corpus.audit.audit import groups_of
-from altiplano.corpus.execution import files
 from altiplano.corpus.filters.limits import GroupLimits
 from altiplano.errors import InputError
+from altiplano.execution import files
 from altiplano.optional_imports import extra
 from altiplano.recipe.schema import CorpusConfig
 from altiplano.records import Audit, StageManifest

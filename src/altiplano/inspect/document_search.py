@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from altiplano.corpus.execution import files
 from altiplano.errors import InputError
+from altiplano.execution import files
 from altiplano.inspect.curated_run import Curated, rows
 from altiplano.optional_imports import extra
 from altiplano.tokens.shards import Shard

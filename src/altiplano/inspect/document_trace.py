@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from altiplano.corpus.documents import LIGHT, Columns
-from altiplano.corpus.execution import files
 from altiplano.corpus.filters.heuristics import LANGUAGE_REASONS, uncertain
 from altiplano.corpus.filters.limits import limits_by_document, limits_of
+from altiplano.execution import files
 from altiplano.inspect.curated_run import Curated, rows
 from altiplano.optional_imports import extra
 

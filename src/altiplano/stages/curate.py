@@ -36,7 +36,7 @@ STAGE = Stage(
     reads=("seed", "corpus"),
     inputs=(),
     run=run,
-    code=("corpus", "recipe"),
+    code=("corpus", "execution", "recipe"),
     sources=lambda context: input_fingerprint(context.recipe.corpus),
     functions=_functions,
 )

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from altiplano.corpus.curation import curate
-from altiplano.corpus.execution.files import write_json
 from altiplano.corpus.readers.formats import text
 from altiplano.errors import InputError
+from altiplano.execution.files import write_json
 from altiplano.storage import read_json
 from corpus.support import make_corpus, split, web_record
 

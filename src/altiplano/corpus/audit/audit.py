@@ -23,11 +23,11 @@ from altiplano.corpus.documents import (
     sample,
     summarise,
 )
-from altiplano.corpus.execution.base import Engine
 from altiplano.corpus.filters.heuristics import HEURISTICS, LANGUAGE_REASONS
 from altiplano.corpus.filters.limits import WEB_ONLY, GroupLimits, limits_of
 from altiplano.corpus.perplexity.ranks import PerplexityRanks
 from altiplano.corpus.publish import FILTERED
+from altiplano.execution.base import Engine
 from altiplano.recipe.quality import ClassifierConfig
 from altiplano.recipe.schema import CorpusConfig
 from altiplano.records import Audit, Thresholds

@@ -23,9 +23,9 @@ from altiplano.corpus.documents import (
     sample,
     texts,
 )
-from altiplano.corpus.execution.base import Engine
-from altiplano.corpus.execution.map_shards import map_shards
 from altiplano.corpus.model_samples import NAMES, ModelSample, half, model_samples
+from altiplano.execution.base import Engine
+from altiplano.execution.map_shards import map_shards
 from altiplano.recipe.quality import ClassifierConfig
 
 MIN_DOCUMENTS = 50

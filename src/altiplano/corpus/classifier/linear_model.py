@@ -12,8 +12,8 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from altiplano.corpus.execution import files
 from altiplano.corpus.words import U64, ngram_hashes, word_hashes
+from altiplano.execution import files
 
 BUCKETS = 1 << 20
 """Weights. N-grams that fall into one share it."""

@@ -18,9 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from altiplano.corpus.decontamination.benchmark_items import Item, read_items
-from altiplano.corpus.execution import files
 from altiplano.corpus.words import U64, UNSPACED, characters, matching_tables, ngram_hashes, words_of
 from altiplano.errors import InputError
+from altiplano.execution import files
 from altiplano.recipe.schema import CorpusConfig
 
 RUN, SHORT_RUN = 4, 3

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from altiplano.corpus.deduplication.edges import EdgeTask, edge_tasks, write_edges
 from altiplano.corpus.deduplication.signatures import Fingerprints, write_fingerprints
 from altiplano.corpus.documents import Columns, DocumentShard, add_columns, load_columns
-from altiplano.corpus.execution import files
-from altiplano.corpus.execution.base import Engine
-from altiplano.corpus.execution.map_shards import map_shards
+from altiplano.execution import files
+from altiplano.execution.base import Engine
+from altiplano.execution.map_shards import map_shards
 from altiplano.recipe.schema import DeduplicationConfig
 
 CLUSTER = np.dtype([("document", "<i8"), ("cluster", "S32"), ("earlier", "?")])

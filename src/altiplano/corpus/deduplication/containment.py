@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from altiplano.corpus.documents import DocumentShard
-from altiplano.corpus.execution import files
 from altiplano.corpus.words import U64, ngram_hashes, word_hashes
+from altiplano.execution import files
 
 ONE_IN = 16
 """N-grams for each one whose hash is kept."""

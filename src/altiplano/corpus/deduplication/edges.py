@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from altiplano.corpus.deduplication.containment import Sketches
 from altiplano.corpus.deduplication.signatures import Fingerprints
 from altiplano.corpus.documents import DocumentShard
-from altiplano.corpus.execution import files
 from altiplano.corpus.words import U64
+from altiplano.execution import files
 from altiplano.recipe.schema import DeduplicationConfig
 
 RANGE_KEYS = 1 << 22

@@ -11,10 +11,10 @@ import numpy as np
 
 from altiplano.corpus.deduplication.edges import EdgeTask, edge_tasks, key_range
 from altiplano.corpus.documents import DocumentShard, load_columns, texts
-from altiplano.corpus.execution import files
-from altiplano.corpus.execution.base import Engine
-from altiplano.corpus.execution.map_shards import map_shards
 from altiplano.corpus.words import U64
+from altiplano.execution import files
+from altiplano.execution.base import Engine
+from altiplano.execution.map_shards import map_shards
 
 BUCKET = 30_000_000
 """Documents among which lines are counted."""

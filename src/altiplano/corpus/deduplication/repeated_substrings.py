@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from altiplano.corpus.documents import DocumentShard, ShardBatch, batched, texts
-from altiplano.corpus.execution import files
-from altiplano.corpus.execution.base import Engine
-from altiplano.corpus.execution.map_shards import map_shards
+from altiplano.execution import files
+from altiplano.execution.base import Engine
+from altiplano.execution.map_shards import map_shards
 from altiplano.optional_imports import extra
 
 PARTITION_BYTES = 64 * 2**20

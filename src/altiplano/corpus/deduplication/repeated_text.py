@@ -9,10 +9,10 @@ import numpy as np
 from altiplano.corpus.annotate import measured, shard_path, word_lists
 from altiplano.corpus.deduplication import repeated_lines, repeated_substrings
 from altiplano.corpus.documents import DocumentShard, numbered
-from altiplano.corpus.execution import files
-from altiplano.corpus.execution.base import Engine
-from altiplano.corpus.execution.map_shards import map_shards
 from altiplano.corpus.extensions import Extensions
+from altiplano.execution import files
+from altiplano.execution.base import Engine
+from altiplano.execution.map_shards import map_shards
 from altiplano.optional_imports import extra
 from altiplano.recipe.schema import CorpusConfig
 

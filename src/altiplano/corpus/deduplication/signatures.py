@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from altiplano.corpus.deduplication import minhash
 from altiplano.corpus.deduplication.containment import sketch_keys, write_sketches
 from altiplano.corpus.documents import Columns, DocumentShard, load_columns, texts
-from altiplano.corpus.execution import files
 from altiplano.corpus.words import BASE, U64, mix
+from altiplano.execution import files
 from altiplano.recipe.schema import DeduplicationConfig
 
 

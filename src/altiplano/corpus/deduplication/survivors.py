@@ -22,10 +22,10 @@ from altiplano.corpus.deduplication.containment import Sketches
 from altiplano.corpus.deduplication.edges import confirmed
 from altiplano.corpus.deduplication.signatures import Fingerprints, text_keys
 from altiplano.corpus.documents import Columns, DocumentShard, add_columns, load_columns
-from altiplano.corpus.execution import files
-from altiplano.corpus.execution.base import Engine
-from altiplano.corpus.execution.map_shards import map_shards
 from altiplano.corpus.perplexity.ranks import BUCKETS
+from altiplano.execution import files
+from altiplano.execution.base import Engine
+from altiplano.execution.map_shards import map_shards
 from altiplano.recipe.schema import CorpusConfig, DeduplicationConfig, Preference
 
 COPIES = ("exact duplicate", "near duplicate", "in an earlier run")

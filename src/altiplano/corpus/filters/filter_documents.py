@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from altiplano.corpus.documents import Columns, DocumentShard, add_columns, load_columns, texts
-from altiplano.corpus.execution.base import Engine
 from altiplano.corpus.extensions import Document, Filter, name_of
 from altiplano.corpus.filters.heuristics import quality
 from altiplano.corpus.filters.limits import GroupLimits
 from altiplano.errors import InputError
+from altiplano.execution.base import Engine
 from altiplano.recipe.schema import CorpusConfig
 
 FIELDS = ("id", "source", "domain", "url", "language")

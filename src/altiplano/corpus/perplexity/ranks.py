@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from altiplano.corpus.documents import Columns, DocumentShard, add_columns, group_names, load_columns, sample
-from altiplano.corpus.execution.base import Engine
+from altiplano.execution.base import Engine
 
 BUCKETS = ("head", "middle", "tail")
 BUCKET_SHARES = (1 / 3, 2 / 3)

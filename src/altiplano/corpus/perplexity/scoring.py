@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 
 from altiplano import storage
 from altiplano.corpus.documents import Columns, DocumentShard, add_columns, group_names, load_columns, texts
-from altiplano.corpus.execution.base import Engine
-from altiplano.corpus.execution.map_shards import map_shards
 from altiplano.corpus.model_samples import NAMES, half, model_samples
 from altiplano.corpus.perplexity import model_file, ngram_model
 from altiplano.corpus.words import U64, word_hashes
+from altiplano.execution.base import Engine
+from altiplano.execution.map_shards import map_shards
 from altiplano.recipe.quality import QualityConfig
 
 MIN_DOCUMENTS = 50

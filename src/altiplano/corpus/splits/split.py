@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 from altiplano.corpus.decontamination.index import benchmark_files, load_index, write_index
 from altiplano.corpus.decontamination.search import found_in
 from altiplano.corpus.documents import Columns, DocumentShard, add_columns, group_names, load_columns, summarise, texts
-from altiplano.corpus.execution import files
-from altiplano.corpus.execution.base import Engine
-from altiplano.corpus.execution.map_shards import map_shards
 from altiplano.corpus.splits.heldout import Chooser, held_out, place
 from altiplano.corpus.splits.overlap import MAX_OVERLAP, NGRAM, ngrams_of, overlaps, seen_in
 from altiplano.errors import InputError
+from altiplano.execution import files
+from altiplano.execution.base import Engine
+from altiplano.execution.map_shards import map_shards
 from altiplano.recipe.schema import CorpusConfig, HeldoutConfig
 
 NAMES = ["domain", "language", "document_hash", "reason"]

@@ -2,7 +2,7 @@
 
 import pyarrow as pa
 
-from altiplano.corpus.execution import files
+from altiplano.execution import files
 
 
 def test_a_row_is_found_in_its_row_group(tmp_path):

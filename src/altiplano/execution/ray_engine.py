@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from altiplano.corpus.execution.base import Engine, TaskCrashedError
 from altiplano.errors import InputError
+from altiplano.execution.base import Engine, TaskCrashedError
 from altiplano.optional_imports import extra
 
 PATIENCE = 10.0

@@ -11,10 +11,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
-from altiplano.corpus.execution.base import Engine, TaskCrashedError
-from altiplano.corpus.execution.local import InProcess, Processes, processors
-from altiplano.corpus.execution.ray_engine import ray_engine
 from altiplano.errors import InputError, explain_os_error
+from altiplano.execution.base import Engine, TaskCrashedError
+from altiplano.execution.local import InProcess, Processes, processors
+from altiplano.execution.ray_engine import ray_engine
 from altiplano.progress import SECONDS_BETWEEN_LINES
 from altiplano.recipe.units import human_bytes
 

@@ -14,7 +14,7 @@ from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import connection, get_context, parent_process
 from typing import Any
 
-from altiplano.corpus.execution.base import TaskCrashedError
+from altiplano.execution.base import TaskCrashedError
 
 
 def processors() -> int:

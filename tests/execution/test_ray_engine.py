@@ -1,10 +1,10 @@
 """The same bytes from a Ray cluster, which is started on this machine."""
 
 import pytest
+from corpus.support import contents, samples_corpus
 
 from altiplano.corpus.curation import curate
 from altiplano.errors import InputError
-from corpus.support import contents, samples_corpus
 
 pytest.importorskip("ray")
 

@@ -6,13 +6,13 @@ import threading
 import time
 
 import pytest
+from corpus.support import contents, make_corpus
 
 from altiplano.corpus import annotate
 from altiplano.corpus.curation import curate
-from altiplano.corpus.execution import time_limit
-from altiplano.corpus.execution.time_limit import TookTooLongError, seconds_for
+from altiplano.execution import time_limit
+from altiplano.execution.time_limit import TookTooLongError, seconds_for
 from altiplano.storage import read_json
-from corpus.support import contents, make_corpus
 
 
 def python_loop() -> None:
