@@ -17,7 +17,7 @@ from altiplano.corpus.extraction.latex import text_of_latex
 from altiplano.corpus.extraction.markup import text_of_asciidoc, text_of_markdown, text_of_rst
 from altiplano.corpus.extraction.mediawiki import text_of_wikitext
 from altiplano.corpus.pii import detect
-from altiplano.corpus.readers import blocklist
+from altiplano.corpus.readers import opt_outs
 from altiplano.corpus.readers.formats import arxiv, code
 
 SHORT, TIMES = 8_000, 4
@@ -159,7 +159,7 @@ def test_pages(mode, unit):
 def test_opt_outs():
     for unit in (b"<meta ", b"name=", b'content="', b"noai"):
         assert not grows_faster_than_its_input(
-            lambda text: blocklist.opt_out([], text.encode()), lambda size, unit=unit: "noai" + unit.decode() * size
+            lambda text: opt_outs.opt_out([], text.encode()), lambda size, unit=unit: "noai" + unit.decode() * size
         )
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from altiplano.corpus.audit.balance import balances
 from altiplano.corpus.audit.examples import samples, untranslated
 from altiplano.corpus.deduplication.clusters import COPIES
 from altiplano.corpus.documents import LIGHT, SAMPLE, Columns, DocumentShard, load_columns, sample, summarise
@@ -140,6 +141,7 @@ def audit(
             "untranslated": untranslated(some, parts),
             "personal_data": dict(sorted(found.items())),
             "bad_records": _bad(counted),
+            "balance": balances(counted),
             "heldout_overlap": overlap,
             "examples": samples(some, parts, corpus, groups),
             "sampled": {"per_group": SAMPLE, "documents": len(some["id"])},
