@@ -12,6 +12,9 @@ from corpus.readers.made_files import COMPRESS, FILES, all_files, damaged
 
 ALL = {name: (data, reader) for name, data, reader in all_files()}
 EACH = 8
+BOUNDARIES = (b"}", b"}\n", b"\r\n\r\n")
+"""Between records of a plain file: nobody can tell that more came after a cut there."""
+
 SLOW = 30
 """Damaged files of each kind."""
 
@@ -56,8 +59,9 @@ def check_damaged(tmp_path, name, count):
         records = read(path, changed, reader)
         assert_balanced(records, (name, number))
         missing = len(whole) - len(texts_of(records))
-        counted = sum(record.records for record in records if isinstance(record, BadRecord) and record.lost)
-        if missing > 0 and changed != data:
+        bad = [record for record in records if isinstance(record, BadRecord)]
+        counted = sum(record.records for record in bad if record.lost or record.reason.startswith("left out"))
+        if missing > 0 and not (data.startswith(changed) and changed.endswith(BOUNDARIES)):
             assert counted, (name, number, missing, records)
             yield missing, counted
 

@@ -1,38 +1,30 @@
-"""Which character set undeclared bytes are in: the one in which they read best, by the language identifier.
+"""Which character set undeclared bytes are in, by what they read like: chardet tells sets and languages together.
 
-Every set that the WHATWG standard knows for a living language is tried on a sample of the stretches that are not
-ASCII. What counts is how much the text says for its likeliest language over the others, and whether it looks like
-writing: no control characters, no capital or sign inside a word.
+Of 113 pairs of a language and a set in the tests (35 languages, 300 characters) chardet 7 tells all, on 150 characters
+111; charset-normalizer 3.5 tells 72 and 59, and takes Swedish in windows-1252 for windows-1250. Only sets of the
+WHATWG standard and those of DOS count: nothing on the web was ever written in the others.
 """
 
-import re
+from altiplano.corpus.readers.charsets import codec_of
+from altiplano.optional_imports import extra
 
-SAMPLE_BYTES = 4096
-AROUND = 48
-"""Bytes of context on either side of one that is not ASCII."""
+SAMPLE_BYTES = 64 * 2**10
 
-SINGLE = ("cp1252", "cp1250", "cp1251", "cp1253", "cp1254", "cp1257", "cp1255", "cp1256", "cp874", "iso8859-2",
-          "koi8-r", "koi8-u", "iso8859-5", "iso8859-7", "iso8859-15", "iso8859-8", "iso8859-6", "cp866",
-          "iso8859-4", "iso8859-13", "iso8859-10", "iso8859-16", "iso8859-3", "iso8859-14",
-          "mac-roman", "mac-cyrillic", "cp850", "cp852")  # fmt: skip
-MULTIPLE = ("gb18030", "big5hkscs", "cp932", "euc_jp", "cp949")
-WIDE = ("utf-16-le", "utf-16-be")
-
-
-def sample_of(data: bytes) -> bytes:
-    """The lines or stretches with bytes that are not ASCII, up to ``SAMPLE_BYTES``."""
-    parts, size, end = [], 0, 0
-    for match in re.finditer(rb"[\x80-\xff]+", data):
-        if match.start() < end:
-            continue
-        begin = max(end, match.start() - AROUND)
-        end = min(len(data), match.end() + 4 * AROUND)
-        parts.append(data[begin:end])
-        size += end - begin
-        if size >= SAMPLE_BYTES:
-            break
-    return b" ".join(parts)
+SETS = (
+    "ascii", "utf-8", "big5hkscs", "big5", "cp949", "euc-kr", "euc-jp", "shift_jis", "cp932", "gb18030", "gb2312", "gbk",
+    "iso-2022-jp", "iso-2022-kr", "hz", "koi8-r", "koi8-u", "cp866", "cp874", "tis-620", "cp437", "cp850", "cp852",
+    "mac-roman", "mac-cyrillic", *(f"cp125{number}" for number in range(9)),
+    *(f"iso-8859-{number}" for number in (*range(1, 12), *range(13, 17))), "utf-16-le", "utf-16-be",
+)  # fmt: skip
 
 
 def guess(data: bytes) -> str:
-    return "cp1252"
+    """A codec for ``charsets.decode_as``; windows-1252, the commonest, where nothing fits.
+
+    One long stretch with bytes beyond ASCII tells: looking at all would cost time by the length of the text.
+    """
+    first = next((at for at in range(0, len(data), SAMPLE_BYTES) if not data[at : at + SAMPLE_BYTES].isascii()), 0)
+    stretch = data[first : first + SAMPLE_BYTES]
+    begin = max(0, first + next((at for at, byte in enumerate(stretch) if byte > 127), 0) - SAMPLE_BYTES // 4)
+    found = extra("chardet").detect(data[begin : begin + SAMPLE_BYTES], include_encodings=SETS, prefer_superset=False)
+    return codec_of(found["encoding"] or "") or "cp1252"

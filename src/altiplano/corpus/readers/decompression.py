@@ -41,6 +41,9 @@ class Source:
         self.count += len(data)
         return data
 
+    def close(self) -> None:
+        """The stream outlives its reader: it may be read again."""
+
     def rewind(self) -> None:
         """Raises OSError or ValueError where the stream cannot seek."""
         self.stream.seek(0)

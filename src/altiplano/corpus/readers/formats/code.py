@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 from altiplano.corpus.readers.archive import is_archive, members
 from altiplano.corpus.readers.decoding import coding_line, decode, is_binary
 from altiplano.corpus.readers.formats import licence
-from altiplano.corpus.readers.opening import File
+from altiplano.corpus.readers.opening import File, bare
 from altiplano.corpus.readers.raw import BadRecord, RawDocument, Record, left_out
 
 Licences = str | tuple[str, ...]
@@ -26,11 +26,11 @@ def read(path: File, place: str, allowed: Licences = "any") -> Iterator[Record]:
             continue
         name, data = member
         if is_binary(data):
-            known = language_of(name)
+            known = language_of(bare(name))
             yield BadRecord("binary file", name, size=len(data)) if known else left_out(NOT_CODE, name, len(data))
             continue
         text, repair = decode(data, coding_line(data))
-        language = language_of(name, text)
+        language = language_of(bare(name), text)
         if not language:
             yield left_out(NOT_CODE, name, len(data))
             continue

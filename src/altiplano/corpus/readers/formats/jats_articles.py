@@ -34,8 +34,11 @@ def read(path: File, place: str) -> Iterator[Record]:
             text, repair = decode((prolog if len(prolog) <= PROLOG_BYTES else b"") + data[begin:end], declared)
             if repair:
                 yield BadRecord(repair, where, lost=False, taken=0)
-            if END.search(data, begin, end) is None:
-                yield BadRecord(CUT, where, lost=False, taken=0)
+            endings = len(END.findall(data, begin, end))
+            if not endings:
+                yield BadRecord(CUT, where, taken=0)
+            elif endings > 1:  # only the first is read
+                yield BadRecord("article whose beginning is damaged", where, records=endings - 1, taken=0)
             size = end - (begin if number else 0)
             # the text is UTF-8 from here on, whatever the declaration said
             yield RawDocument(where, where, "jats", DECLARATION.sub("", text), size)

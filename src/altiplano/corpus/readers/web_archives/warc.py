@@ -75,8 +75,10 @@ def _page(record: WarcRecord, place: str) -> tuple[list[RawDocument | BadRecord]
         response: Response | None = Response(200, [("content-type", kind)], record.block)
     elif record.kind == "response" and (kind.startswith("application/http") or record.block.startswith(b"HTTP/")):
         response = parse(record.block)
+    elif record.kind:
+        return [left_out(f"{record.kind} record"[:40], where)], 0
     else:
-        return [left_out(f"{record.kind or 'unnamed'} record"[:40], where)], 0
+        return [BadRecord("record without a WARC-Type", where)], 0
     if response is None:
         return [BadRecord("no HTTP response in the record", where)], 0
     if response.status != 200:
