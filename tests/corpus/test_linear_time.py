@@ -46,7 +46,7 @@ def look_for_code(text: str) -> object:
 
 
 def join_latex(text: str) -> object:
-    return list(arxiv._documents({"a.tex": text, "b.tex": "x"}))
+    return list(arxiv._documents({"a.tex": text.encode(), "b.tex": b"x"}))
 
 
 UNITS: dict[Callable[[str], object], tuple[str, ...]] = {

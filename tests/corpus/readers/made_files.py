@@ -127,10 +127,13 @@ def all_files() -> Iterator[tuple[str, bytes, Reader]]:
                 yield name + suffix, compress(data), reader
 
 
-def damaged(data: bytes, chosen: random.Random) -> bytes:
+KINDS = ("cut", "flip", "zeros", "out", "double", "noise", "insert")
+
+
+def damaged(data: bytes, chosen: random.Random, kinds: tuple[str, ...] = KINDS) -> bytes:
     """Cut, with bits flipped, with zeros, or with a stretch taken out, doubled or moved."""
     at, other = sorted(chosen.randrange(len(data)) for _ in range(2))
-    kind = chosen.choice(("cut", "flip", "zeros", "out", "double", "noise", "insert"))
+    kind = chosen.choice(kinds)
     if kind == "cut":
         return data[:at]
     if kind == "flip":

@@ -32,8 +32,10 @@ def test_pages_reserved_by_their_publishers_are_counted_with_the_reason(tmp_path
     raw, bad = split(warc.read(path, "a"))
     assert [r.url.rpartition("/")[2] for r in raw] == ["free", "tdm0", "prose"]
     assert Counter(b.reason for b in bad) == {
-        "left out: reserved by its publisher (noai)": 2,
-        "left out: reserved by its publisher (tdm-reservation)": 2,
+        "left out: reserved by its publisher (meta robots: noai)": 1,
+        "left out: reserved by its publisher (meta tdm-reservation)": 1,
+        "left out: reserved by its publisher (X-Robots-Tag: noai)": 1,
+        "left out: reserved by its publisher (TDM-Reservation)": 1,
     }
     assert not any(b.lost for b in bad)
 

@@ -11,10 +11,10 @@ from altiplano.optional_imports import extra
 SAMPLE_BYTES = 64 * 2**10
 
 SETS = (
-    "ascii", "utf-8", "big5hkscs", "big5", "cp949", "euc-kr", "euc-jp", "shift_jis", "cp932", "gb18030", "gb2312", "gbk",
-    "iso-2022-jp", "iso-2022-kr", "hz", "koi8-r", "koi8-u", "cp866", "cp874", "tis-620", "cp437", "cp850", "cp852",
-    "mac-roman", "mac-cyrillic", *(f"cp125{number}" for number in range(9)),
-    *(f"iso-8859-{number}" for number in (*range(1, 12), *range(13, 17))), "utf-16-le", "utf-16-be",
+    "ascii", "utf-8", "big5hkscs", "big5", "cp949", "euc-kr", "euc-jp", "shift_jis", "cp932", "gb18030", "gb2312",
+    "gbk", "iso-2022-jp", "iso-2022-kr", "hz", "koi8-r", "koi8-u", "cp866", "cp874", "tis-620", "cp437", "cp850",
+    "cp852", "mac-roman", "mac-cyrillic", "utf-16-le", "utf-16-be", *(f"cp125{number}" for number in range(9)),
+    *(f"iso-8859-{number}" for number in (*range(1, 12), *range(13, 17))),
 )  # fmt: skip
 
 

@@ -18,7 +18,7 @@ MORE_LABELS = {
     "x-mac-cyrillic": "mac-cyrillic", "x-mac-ukrainian": "mac-cyrillic", "x-user-defined": "cp1252",
     "hz-gb-2312": "hz", "iso-2022-kr": "iso2022_kr", "csiso2022kr": "iso2022_kr", "utf-32": "utf-32",
     "utf-32le": "utf-32-le", "utf-32be": "utf-32-be", "cp949": "cp949", "uhc": "cp949", "cp936": "gb18030",
-    "cp950": "big5hkscs", "big5-hkscs": "big5hkscs", "euc-tw": "", "macroman": "mac-roman", "maccyrillic": "mac-cyrillic",
+    "cp950": "big5hkscs", "big5-hkscs": "big5hkscs", "macroman": "mac-roman", "maccyrillic": "mac-cyrillic",
 }  # fmt: skip
 """Labels of the standard that Resiliparse lacks, and some that only other programs write. A page that says
 ``x-user-defined`` is windows-1252 by the standard of HTML."""

@@ -1,6 +1,7 @@
 """Bytes to text: a byte order mark first, then UTF-8, then what is declared, then a guess."""
 
 import re
+import unicodedata
 
 from altiplano.corpus.readers.charset_guess import guess
 from altiplano.corpus.readers.charsets import codec_of, decode_as
@@ -34,6 +35,9 @@ LATEX_NAMES = {
 }  # fmt: skip
 CODING = re.compile(rb"coding[:=]\s{0,9}([-\w.]+)")
 HEAD = 4096
+NO_TEXT = ("Cc", "Cn", "Co", "Cs")
+"""Categories of control characters, of what is no character, and of private use."""
+
 PREAMBLE = 64 * 2**10
 
 
@@ -81,15 +85,13 @@ def wide_codec(data: bytes) -> str:
         found = "utf-32-le"
     elif min(zeros[0], zeros[1]) > 0.95 and zeros[3] < 0.1:
         found = "utf-32-be"
-    elif zeros[0] + zeros[2] < 0.02 < zeros[1] + zeros[3]:
-        found = "utf-16-le"
-    elif zeros[1] + zeros[3] < 0.02 < zeros[0] + zeros[2]:
-        found = "utf-16-be"
+    elif zeros[0] + zeros[2] != zeros[1] + zeros[3]:
+        found = "utf-16-le" if zeros[1] + zeros[3] > zeros[0] + zeros[2] else "utf-16-be"
     else:
         return ""
     text = sample[: len(sample) // 4 * 4].decode(found, "replace")
-    odd = sum((character < " " and character not in "\t\n\r\f") or character == "\ufffd" for character in text)
-    return found if odd <= 1 and len(data) % 2 == 0 else ""
+    odd = sum(unicodedata.category(character) in NO_TEXT and character not in "\t\n\r\f" for character in text)
+    return found if odd <= len(text) // 100 and len(data) % 2 == 0 else ""
 
 
 def is_binary(data: bytes) -> bool:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 
 from altiplano.corpus.readers.archive import members
-from altiplano.corpus.readers.decoding import decode, xml_encoding
+from altiplano.corpus.readers.decoding import decode, wide_codec, xml_encoding
 from altiplano.corpus.readers.opening import File
 from altiplano.corpus.readers.raw import BadRecord, RawDocument, Record
 
@@ -27,6 +27,8 @@ def read(path: File, place: str) -> Iterator[Record]:
         if not begins:
             yield BadRecord("no <article> in the XML", name, size=len(data))
             continue
+        if b"\0" in data and not wide_codec(data):
+            yield BadRecord("zero bytes in the XML", name, taken=0)
         declared, prolog = xml_encoding(data), data[: begins[0]]
         ends = [*begins[1:], len(data)]
         for number, (begin, end) in enumerate(zip(begins, ends, strict=True)):

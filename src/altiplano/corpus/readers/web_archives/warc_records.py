@@ -23,6 +23,7 @@ RECORD_BYTES = 64
 BEGINNING = 16 * 2**10
 """Bytes of a long record that tell what it is."""
 
+CONTROL = re.compile(rb"[\0-\x08\x0e-\x1f]")
 HEADER_END = re.compile(rb"\n\r?\n")
 BLANK = re.compile(rb"[\r\n\0]*+")
 """Between records. Zero bytes stand there where a file was written in blocks."""
@@ -155,7 +156,10 @@ class _Reader:
             if not self._fill():
                 self.buffer.clear()
                 return self._lost("cut off in a header by the end of the file", is_one=True)
-        headers = _headers(bytes(self.buffer[: end.end()]))
+        raw = bytes(self.buffer[: end.end()])
+        if CONTROL.search(raw) or RECORD.search(raw, 1):  # it runs on into another record's
+            return self._skip_to_record("damaged header")
+        headers = _headers(raw)
         length = headers.get("content-length", "")
         if not (length.isascii() and length.isdigit() and len(length) < 16):
             return self._skip_to_record("header without a Content-Length")
@@ -182,7 +186,6 @@ class _Reader:
             new_member = new_member and len(self.buffer) == known
         block = bytes(self.buffer[:left]) if kept else beginning
         del self.buffer[:left]
-        self.accounted += length
         # a gzip member's checksum stands at its end: before that nobody knows whether the record is sound
         self._skip_blank(in_member=True)
         follows = self.buffer[: len(START)]
@@ -191,8 +194,8 @@ class _Reader:
         if odd and self.read_again + length <= self.read + MAX_RECORD_BYTES // 8 and (inside := RECORD.search(block)):
             self.read_again += length
             self.buffer[:0] = block[inside.start() :]  # it announced too much, and swallowed those after it
-            self.accounted -= length
             return self._lost(f"damaged header, {announced}", is_one=True)
+        self.accounted += length
         return WarcRecord(headers, block, length > MAX_RECORD_BYTES, length)
 
     def _skip_to_record(self, reason: str) -> Lost:
