@@ -25,6 +25,11 @@ LINK = "link or device in an archive"
 MEMBER_BYTES = 16 * 2**10
 """Bytes of a member, about; used where none was read."""
 
+ZIP_HEADER = 128
+"""Bytes beside a zip member's contents, at most, as a rule."""
+
+ZIP_SLACK = 256
+
 Member = tuple[str, bytes] | BadRecord | FileRead
 Wanted = Callable[[str], bool]
 
@@ -101,7 +106,9 @@ def _tar(stream: Stream, place: str, wanted: Wanted) -> Iterator[Member]:
 
     try:
         for entry in reader.members(is_wanted, MAX_RECORD_BYTES):
-            if isinstance(entry, Skipped):
+            if isinstance(entry, Skipped) and entry.zeros:
+                yield left_out("zero bytes between members of an archive", f"{place} after member {number}", entry.size)
+            elif isinstance(entry, Skipped):
                 records = records_lost(entry.size, taken, number, MEMBER_BYTES)
                 where = f"{place} after member {number}: no header"
                 yield BadRecord("damaged archive, some of it is lost", where, records=records, size=entry.size)
@@ -140,6 +147,7 @@ def _zip(packed: BinaryIO, place: str, wanted: Wanted) -> Iterator[Member]:
     unpacked = 0
     with zipfile.ZipFile(packed) as archive:
         infos = archive.infolist()
+        yield from _unlisted(infos, archive.start_dir, place)
         for number, info in enumerate(infos):
             if info.is_dir():
                 continue
@@ -159,6 +167,14 @@ def _zip(packed: BinaryIO, place: str, wanted: Wanted) -> Iterator[Member]:
     yield from others.counted(place)
     yield from links.counted(place)
     yield FileRead(unpacked, {})
+
+
+def _unlisted(infos: list[zipfile.ZipInfo], end: int, place: str) -> Iterator[BadRecord]:
+    """Bytes before the archive's directory that are in no member of it: a damaged directory is read in part."""
+    size = end - sum(info.compress_size + len(info.filename) + ZIP_HEADER for info in infos)
+    if size > ZIP_SLACK:
+        records = records_lost(size, 0, 0, MEMBER_BYTES)
+        yield BadRecord("damaged archive, some of it is lost", f"{place}: not listed", True, records, size, 0)
 
 
 def _zip_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, place: str) -> tuple[Member, int]:

@@ -27,6 +27,9 @@ PIECE = 64 * 2**10
 XZ_MEMORY = 256 * 2**20
 """xz -9 needs 65 MiB; a hostile file may ask for 4 GiB."""
 
+EMPTY = 64
+"""Bytes of a compressed file with nothing in it, at most."""
+
 CUT = "cut off by the end of the file"
 
 
@@ -60,7 +63,7 @@ class Unpacked(io.RawIOBase):
     def __init__(self, stream: BinaryIO, pieces: Pieces):
         self.source, self._make = Source(stream), pieces
         self._pieces, self._data = pieces(self.source, 1 << 62), b""
-        self._is_second_try = pieces is _plain
+        self._is_plain = self._is_second_try = pieces is _plain
         self.count = 0
 
     def readable(self) -> bool:
@@ -71,6 +74,8 @@ class Unpacked(io.RawIOBase):
             try:
                 self._data = next(self._pieces)
             except StopIteration:
+                if not self.count and not self._is_plain and not 0 < self.source.count <= EMPTY:
+                    raise EOFError(CUT) from None
                 return 0
             except BROKEN:
                 if self._is_second_try or not self._again():

@@ -36,9 +36,11 @@ class TarMember:
 
 @dataclass(frozen=True)
 class Skipped:
-    """Bytes that are no header where one should be; none where the archive was cut off between members."""
+    """Bytes that are no header where one should be; none where the archive was cut off between members. They are
+    ``zeros`` between two archives written one after the other, or where a disk lost what it had."""
 
     size: int
+    zeros: bool = False
 
 
 class TarReader:
@@ -50,21 +52,22 @@ class TarReader:
 
     def members(self, wanted: Callable[[str, bytes], bool], longest: int) -> Iterator[TarMember | Skipped]:
         """``wanted(name, kind)`` says whether a member's data is read. Raises one of ``BROKEN``."""
-        skipped, ended = 0, False
+        skipped = zeros = 0
         extended: dict[str, str] = {}
         while block := self._stream.read(BLOCK):
-            ended = not block.strip(b"\0")
-            if ended:
-                self.framing[PADDING] += len(block)
+            if not block.strip(b"\0"):
+                zeros += len(block)
                 continue
             try:
                 header = tarfile.TarInfo.frombuf(block, "utf-8", "surrogateescape")
             except (tarfile.HeaderError, ValueError):
                 skipped += len(block)
                 continue
+            if zeros:
+                yield Skipped(zeros, zeros=True)
             if skipped:
                 yield Skipped(skipped)
-                skipped = 0
+            skipped = zeros = 0
             self.framing[HEADERS] += len(block)
             if header.type in EXTENSIONS:
                 extended |= self._extension(header)
@@ -72,7 +75,8 @@ class TarReader:
             name, size = extended.pop("path", header.name), int(extended.pop("size", header.size))
             extended.clear()
             yield self._member(name, header.type, max(size, 0), longest, wanted(name, header.type))
-        if skipped or not ended:  # two blocks of zeros end an archive
+        self.framing[PADDING] += zeros
+        if skipped or not zeros:  # two blocks of zeros end an archive
             yield Skipped(skipped)
 
     def _member(self, name: str, kind: bytes, claimed: int, longest: int, is_wanted: bool) -> TarMember:
