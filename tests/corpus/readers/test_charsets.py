@@ -91,6 +91,11 @@ def test_pages_are_read_as_declared_unless_they_are_utf8(tmp_path):
         "latin": (b"\x93Yes\x94", "iso-8859-1", "\u201cYes\u201d"),
         "utf8": ("“Yes”".encode(), "iso-8859-1", "“Yes”"),
         "cut": ("Žluťoučký kůň úpěl ďábelské ódy".encode() + b"\xc5", "iso-8859-1", "Žluťoučký kůň"),
+        "mixed": (
+            "On a déjà écrit ".encode() + "le même été à la forêt, près du café : 3 €".encode("cp1252"),
+            "utf-8",
+            "On a déjà écrit le même été à la forêt, près du café : 3 €",
+        ),
         "wrong": (TEXTS["ja"].encode("cp932"), "utf-8", TEXTS["ja"]),
         "thai": (thai, "tis-620", TEXTS["th"]),
         "jis": (TEXTS["ja"].encode("iso2022_jp"), "iso-2022-jp", TEXTS["ja"]),

@@ -125,5 +125,11 @@ def _euro_error(error: UnicodeError) -> tuple[str, int]:
     return "\u20ac" if error.object[error.start] == 0x80 else "\ufffd", error.start + 1
 
 
+def _cp1252_error(error: UnicodeError) -> tuple[str, int]:
+    assert isinstance(error, UnicodeDecodeError)
+    return decode_as(error.object[error.start : error.start + 1], "cp1252"), error.start + 1
+
+
+codecs.register_error("altiplano-cp1252", _cp1252_error)
 codecs.register_error("altiplano-euc-jp", _euc_jp_error)
 codecs.register_error("altiplano-euro", _euro_error)

@@ -68,6 +68,8 @@ def decode(data: bytes, declared: str | None = None) -> tuple[str, str]:
         if text.count("\ufffd") <= WRONG_SHARE * sum(character > "\x7f" for character in text):
             return text, ""
     codec = guess(data)
+    if codec == "cp1252" and whole:  # in which UTF-8's sequences are no words
+        return data.decode("utf-8", "altiplano-cp1252"), "UTF-8 mixed with cp1252"
     return decode_as(data, codec), _read_as(codec)
 
 
