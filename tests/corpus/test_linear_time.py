@@ -18,7 +18,8 @@ from altiplano.corpus.extraction.markup import text_of_asciidoc, text_of_markdow
 from altiplano.corpus.extraction.mediawiki import text_of_wikitext
 from altiplano.corpus.pii import detect
 from altiplano.corpus.readers import opt_outs
-from altiplano.corpus.readers.formats import arxiv, code
+from altiplano.corpus.readers.decoding import decode, html_charset, inputenc, is_binary, xml_encoding
+from altiplano.corpus.readers.formats import arxiv, code, jats_articles
 
 SHORT, TIMES = 8_000, 4
 LIMIT = 8.0
@@ -161,6 +162,51 @@ def test_opt_outs():
         assert not grows_faster_than_its_input(
             lambda text: opt_outs.opt_out([], text.encode()), lambda size, unit=unit: "noai" + unit.decode() * size
         )
+
+
+def read_bytes(text: str) -> object:
+    data = text.encode("utf-8") + b"\xe9"
+    return decode(data), html_charset("", data), inputenc(data), xml_encoding(data), is_binary(data)
+
+
+@pytest.mark.parametrize(
+    "unit",
+    [
+        "<meta charset=",
+        "<!--",
+        "<script>",
+        "\\usepackage[",
+        "\\inputencoding{",
+        "é\x80",
+        "\x1b$B",
+        "\x1b(J",
+        "<?xml ",
+        "\0a",
+    ],
+)
+def test_character_sets(unit):
+    assert not grows_faster_than_its_input(read_bytes, lambda size: unit * (10 * size // len(unit)))
+
+
+@pytest.mark.parametrize("unit", ["<article>", "<article ", "</article", "<a", "<a >", "<a> ", "<?xml "])
+def test_files_of_several_articles(tmp_path, unit):
+    path = tmp_path / "a.xml"
+
+    def read(text: str) -> object:
+        path.write_text(text + "<article>")
+        return list(jats_articles.read(path, "a.xml"))
+
+    assert not grows_faster_than_its_input(read, lambda size: unit * (10 * size // len(unit)))
+
+
+def test_robots_txt():
+    def closed(text: str) -> object:
+        return opt_outs.closed_by(
+            f"https://a.example/{text}", {"a.example": {"robots.txt": opt_outs.robots_txt(rules)}}
+        )
+
+    rules = "User-agent: *\n" + "".join(f"Disallow: /{'*a' * 200}b{i}$\n" for i in range(100))
+    assert not grows_faster_than_its_input(closed, lambda size: "a" * (size // 10))
 
 
 def test_personal_data_in_long_lists_of_it():

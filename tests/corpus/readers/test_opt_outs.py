@@ -134,7 +134,10 @@ def test_sites_files_in_any_archive_of_the_source_count(tmp_path):
 
     texts = iter(essays("en")[1:])
     pages = [
-        web_record(f"https://{host}.example/{number}", f"<html><body><article><p>{next(texts)}</p></article></body></html>".encode())
+        web_record(
+            f"https://{host}.example/{number}",
+            f"<html><body><article><p>{next(texts)}</p></article></body></html>".encode(),
+        )
         for host in ("open", "closed")
         for number in range(3)
     ]

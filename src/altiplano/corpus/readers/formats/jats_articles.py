@@ -14,6 +14,7 @@ DECLARATION = re.compile(r"^\s*<\?xml\s[^>]{0,200}\?>")
 OUTER = re.compile(rb"<([A-Za-z][\w:.-]{0,60})[^<>]{0,2000}>\s{0,2000}\Z")
 """The element around several articles."""
 
+HEAD_BYTES = 4096
 PROLOG_BYTES = 64 * 2**10
 """XML declaration and document type, whose entities every article of the file needs."""
 
@@ -34,7 +35,7 @@ def read(path: File, place: str) -> Iterator[Record]:
             yield BadRecord("zero bytes in the XML", name, taken=0)
         declared, prolog = xml_encoding(data), data[: begins[0]]
         ends = [*begins[1:], len(data)]
-        if (outer := OUTER.search(prolog)) and b"</" + outer[1] not in data[begins[-1] :]:
+        if (outer := OUTER.search(prolog[-HEAD_BYTES:])) and b"</" + outer[1] not in data[begins[-1] :]:
             yield BadRecord(CUT, name, taken=0)
         for number, (begin, end) in enumerate(zip(begins, ends, strict=True)):
             where = name if len(begins) == 1 else f"{name}#{number}"
