@@ -30,6 +30,7 @@ from corpus.support import split, tar
         ("euc-kr", "똠방각하".encode("cp949"), "똠방각하"),
         ("ks_c_5601-1987", "펲시콜라".encode("cp949"), "펲시콜라"),
         ("big5", "嘅".encode("big5hkscs"), "嘅"),
+        ("big5", b"\xa3\xe1 \xc6\xde\xff", "\u20ac \u3003\ufffd"),
         ("shift_jis", "①㈱髙～".encode("cp932"), "①㈱髙～"),
         ("sjis", "①".encode("cp932"), "①"),
         ("x-sjis", "①".encode("cp932"), "①"),

@@ -29,9 +29,14 @@ DOS = re.compile(r"(?:cp|ibm)-?(\d{3})")
 DIFFERENT = {
     "cp1255": {0xCA: "\u05ba"},
     "koi8-u": {0xAE: "\u045e", 0xBE: "\u040e"},
-    "mac-cyrillic": {0xA2: "\u0490", 0xB6: "\u0491", 0xFF: "\u20ac"},
 }
 """Bytes that the standard reads differently from Python."""
+
+BIG5 = {
+    b"\xa3\xe1": "\u20ac", b"\xc6\xcf": "\u5ef4", b"\xc6\xd3": "\u65e0", b"\xc6\xd5": "\u7676",
+    b"\xc6\xd7": "\u96b6", b"\xc6\xde": "\u3003", b"\xc6\xdf": "\u4edd",
+}  # fmt: skip
+"""Characters of the standard's Big5 that Python's lacks."""
 
 ESCAPE = re.compile(rb"\x1b(\([BJI]|\$[@B]|\$\(D)")
 """The escape sequences of ISO-2022-JP."""
@@ -64,6 +69,8 @@ def decode_as(data: bytes, codec: str) -> str:
         return _iso_2022_jp(data)
     if codec == "euc_jp":
         return data.decode(codec, "altiplano-euc-jp").translate(JIS_PAIR)
+    if codec == "big5hkscs":
+        return data.decode(codec, "altiplano-big5")
     if codec == "gb18030" and b"\x80" in data:
         return data.decode(codec, "altiplano-euro")
     if table := _table(codec):
@@ -120,6 +127,12 @@ def _euc_jp_error(error: UnicodeError) -> tuple[str, int]:
     return "\ufffd", error.start + 1
 
 
+def _big5_error(error: UnicodeError) -> tuple[str, int]:
+    assert isinstance(error, UnicodeDecodeError)
+    found = BIG5.get(error.object[error.start : error.start + 2])
+    return (found, error.start + 2) if found else ("\ufffd", error.start + 1)
+
+
 def _euro_error(error: UnicodeError) -> tuple[str, int]:
     assert isinstance(error, UnicodeDecodeError)
     return "\u20ac" if error.object[error.start] == 0x80 else "\ufffd", error.start + 1
@@ -130,6 +143,7 @@ def _cp1252_error(error: UnicodeError) -> tuple[str, int]:
     return decode_as(error.object[error.start : error.start + 1], "cp1252"), error.start + 1
 
 
+codecs.register_error("altiplano-big5", _big5_error)
 codecs.register_error("altiplano-cp1252", _cp1252_error)
 codecs.register_error("altiplano-euc-jp", _euc_jp_error)
 codecs.register_error("altiplano-euro", _euro_error)
