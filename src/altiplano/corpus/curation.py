@@ -38,6 +38,7 @@ from altiplano.corpus.pii.detect import salt_of
 from altiplano.corpus.publish import part_path, publish_documents
 from altiplano.corpus.readers.listing import ShardTask, inputs, plan
 from altiplano.corpus.readers.read import Reader
+from altiplano.corpus.reserved_sites import find_reserved_sites
 from altiplano.corpus.splits.split import split
 from altiplano.errors import InputError
 from altiplano.execution import files
@@ -124,9 +125,10 @@ def _read_and_annotate(
 ) -> tuple[list[DocumentShard], list[dict[str, Any]]]:
     """The annotated shards, and what was read and lost for each."""
     tasks = plan(corpus)
+    sites = find_reserved_sites(tasks, steps, engine) if any(source.robots for source in corpus.sources) else None
     map_shards(
         "reading",
-        partial(annotate_shard, corpus=corpus, salt=salt, folder=steps, extensions=extensions),
+        partial(annotate_shard, corpus=corpus, salt=salt, folder=steps, extensions=extensions, sites=sites),
         tasks,
         lambda task: counts_path(steps, task.number),
         lambda task: task.size,

@@ -82,6 +82,12 @@ class SourceConfig(Section):
     max_documents: Count | None = Field(None, gt=0)
     max_bytes: Bytes | None = Field(None, gt=0, description="stop reading this source after so much raw text")
     blocklist: str = Field("", description="file under corpus.root with domains and URLs to leave out, one a line")
+    robots: bool = Field(
+        False,
+        description='format = "warc": leave out pages that a robots.txt, ai.txt or tdmrep.json in the archives closes '
+        "to crawlers for training",
+    )
+    text_key: str = Field("", description="key or column that holds the text, where it is none of the usual ones")
     licences: Literal["any", "permissive"] | tuple[str, ...] = Field(
         "any", description='format = "code": the licences to keep, as SPDX identifiers'
     )
@@ -92,6 +98,18 @@ class SourceConfig(Section):
             raise ValueError('path of format = "python" must be "code", "reference" or "web"')
         if not self.path:
             raise ValueError('path is missing: a glob under corpus.root, such as "web/*.warc.gz"')
+        return self
+
+    @model_validator(mode="after")
+    def _text_key_is_of_tables(self) -> Self:
+        if self.text_key and self.format not in ("jsonl", "parquet"):
+            raise ValueError(f'text_key is of format = "jsonl" and "parquet" only, not of {self.format!r}')
+        return self
+
+    @model_validator(mode="after")
+    def _robots_are_of_archives(self) -> Self:
+        if self.robots and self.format != "warc":
+            raise ValueError(f'robots is of format = "warc" only, not of {self.format!r}')
         return self
 
     @model_validator(mode="after")

@@ -121,6 +121,23 @@ class BenchmarkLeaks(Record):
     documents: int = Field(description="Documents dropped")
 
 
+class ByteBalance(Record):
+    """Where the bytes went that came out of raw files: unpacked is the sum of the others."""
+
+    unpacked: int = Field(description="All bytes, of compressed files after decompression")
+    documents: int = Field(description="Of documents that were read")
+    left_out: int = Field(description="Of records that are whole but not wanted")
+    lost: int = Field(description="Of records that could not be read")
+    framing: dict[str, int] = Field(default_factory=dict, description="What holds the records together, by name")
+
+
+class SourceBalance(ByteBalance):
+    """Where the bytes of one source went."""
+
+    source: str = Field(description="Name in the recipe")
+    unaccounted: int = Field(description="unpacked without the sum of the others: 0, or a reader is at fault")
+
+
 class HeldoutOverlap(Record):
     """How much of the held-out text stands in training text as well. Numbers are of held-out documents."""
 
@@ -182,6 +199,7 @@ class Audit(FileRecord):
     untranslated: list[UntranslatedCollection] = Field(default_factory=list, description="English in translations")
     personal_data: dict[str, int] = Field(default_factory=dict, description="Pieces removed, by kind")
     bad_records: list[UnreadableRecords] = Field(default_factory=list, description="What could not be read")
+    balance: list[SourceBalance] = Field(default_factory=list, description="Where the raw bytes went, by source")
     heldout_overlap: HeldoutOverlap | None = Field(default=None, description="Held-out text in training text")
     examples: list[RuleExample] = Field(default_factory=list, description="To judge each rule by")
     sampled: AuditSample | None = Field(default=None, description="What the examples were chosen from")
@@ -204,6 +222,7 @@ class ShardCounts(TextAmount):
     lost: int = Field(default=0, description="Records that could not be read")
     given_up_bytes: int = Field(default=0, description="Of raw files in which nobody knows how many records there are")
     bad: list[UnreadableCount] = Field(default_factory=list, description="By reason")
+    balance: ByteBalance | None = Field(default=None, description="Where the bytes went")
     personal_data: dict[str, int] = Field(default_factory=dict, description="Pieces removed, by kind")
 
 

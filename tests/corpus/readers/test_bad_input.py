@@ -108,10 +108,10 @@ def test_a_bomb_is_refused_in_bounded_memory(tmp_path, kind):
     path.write_bytes(compressed(kind, (bytes(2**20) for _ in range(300 if kind == "bz2" else 1024))))
     program = (
         "import sys; from pathlib import Path; from altiplano.corpus.readers.formats import jsonl\n"
-        "print([b.reason for b in jsonl.read(Path(sys.argv[1]), 'a')])"
+        "print([getattr(b, 'reason', '') for b in jsonl.read(Path(sys.argv[1]), 'a')])"
     )
     said, peak = peak_of(program, path)
-    assert "record above 64 MiB" in said and (kind == "lz4" or "unreadable file, the rest is lost" in said)
+    assert ("record above 64 MiB" if kind == "lz4" else "unreadable file, the rest is lost") in said
     assert peak < 400 * 2**20
 
 
@@ -137,10 +137,10 @@ def test_a_line_without_end_is_skipped_in_bounded_memory(tmp_path):
         stream.write(b'\n{"text": "last"}\n')
     program = (
         "import sys; from pathlib import Path; from altiplano.corpus.readers.formats import jsonl\n"
-        "for r in jsonl.read(Path(sys.argv[1]), 'a'): print(getattr(r, 'text', None) or r.reason)"
+        "for r in jsonl.read(Path(sys.argv[1]), 'a'): print(getattr(r, 'text', '') or getattr(r, 'reason', ''))"
     )
     said, peak = peak_of(program, path)
-    assert said.split("\n") == ["first", "record above 64 MiB", "last"]
+    assert said.strip().split("\n") == ["first", "record above 64 MiB", "last"]
     assert peak < 400 * 2**20
 
 
@@ -179,7 +179,8 @@ def test_tar_members_that_are_not_plain_files(tmp_path):
             archive.addfile(member, io.BytesIO(b"x = 1"))
     raw, bad = split(code.read(path, "a.tar"))
     assert [r.place for r in raw] == ["a.tar/ok.py"]
-    assert [b.reason for b in bad] == ["archive member with an unsafe path"] * 2
+    assert [b.reason for b in bad if b.lost] == ["archive member with an unsafe path"] * 2
+    assert [b.records for b in bad if b.reason == "left out: link or device in an archive"] == [3]
 
 
 def test_pipes_devices_and_dangling_links_are_not_listed(tmp_path):

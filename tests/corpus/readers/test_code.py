@@ -4,8 +4,9 @@ import json
 
 import pytest
 
+from altiplano.corpus.readers.archive import NOT_READ
 from altiplano.corpus.readers.formats import code, licence
-from altiplano.corpus.readers.formats.code import language_of, not_written
+from altiplano.corpus.readers.formats.code import NOT_CODE, language_of, not_written
 from altiplano.recipe.schema import SourceConfig
 from corpus.support import corpus, everything, split, tar
 
@@ -49,7 +50,8 @@ def test_licences_of_repositories(tmp_path):
     path = tar(tmp_path / "r.tar.gz", {name: body.encode() for name, body in files.items()})
     raw, bad = split(code.read(path, "r", "permissive"))
     assert [r.text[-1] for r in raw] == ["1", "2", "4"]
-    assert [b.reason for b in bad] == ["left out: licence GPL-3.0", "left out: no licence found"]
+    reasons = {b.reason for b in bad} - {f"left out: {NOT_CODE}", f"left out: {NOT_READ}"}  # the licences themselves
+    assert reasons == {"left out: licence GPL-3.0", "left out: no licence found"}
     assert len(split(code.read(path, "r"))[0]) == 5
     assert [r.text[-1] for r in split(code.read(path, "r", ("GPL-3.0",)))[0]] == ["3"]
     for name, body in files.items():
@@ -59,7 +61,7 @@ def test_licences_of_repositories(tmp_path):
     assert sorted(r.text[-1] for r in everything(folder)[0]) == ["1", "2", "4"]
     both = {"x/LICENSE": MIT, "x/COPYING": GPL, "x/f.py": "f = 6"}
     path = tar(tmp_path / "both.tar.gz", {name: body.encode() for name, body in both.items()})
-    assert [b.reason for b in split(code.read(path, "x", "permissive"))[1]] == ["left out: licence GPL-3.0"]
+    assert "left out: licence GPL-3.0" in [b.reason for b in split(code.read(path, "x", "permissive"))[1]]
     assert licence.detect("all rights reserved") == licence.UNKNOWN
     assert licence.is_allowed("GPL-2.0-or-later", ("GPL-2.0",))
     with pytest.raises(ValueError, match="licences are looked for"):

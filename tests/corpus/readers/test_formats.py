@@ -77,7 +77,7 @@ def test_one_tar_of_many_submissions(tmp_path):
     raw, bad = split(arxiv.read(path, "t"))
     assert [text_of_latex(r.text) for r in raw] == ["Joined.", "Alone."]
     assert raw[0].place == "t/2401/2401.00001.gz/main.tex"
-    assert [b.reason for b in bad] == ["damaged submission"]
+    assert [b.reason for b in bad] == ["left out: submission without LaTeX", "damaged submission"]
 
 
 def test_jats_articles(tmp_path):

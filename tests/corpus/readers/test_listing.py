@@ -8,6 +8,7 @@ from altiplano.corpus.readers.listing import input_fingerprint, inputs, plan
 from altiplano.corpus.readers.read import read
 from altiplano.errors import InputError
 from altiplano.recipe.schema import CorpusConfig, SourceConfig
+from corpus.support import everything, split
 
 
 def make(tmp_path, **source) -> CorpusConfig:
@@ -20,14 +21,14 @@ def make(tmp_path, **source) -> CorpusConfig:
 def test_listing_order_and_limits(tmp_path):
     for i in range(200):
         (tmp_path / f"{i}.txt").write_text("x" * 100)
-    everything = plan(make(tmp_path))
-    assert plan(make(tmp_path)) == everything
-    names = [name for task in everything for name in task.files]
+    tasks = plan(make(tmp_path))
+    assert plan(make(tmp_path)) == tasks
+    names = [name for task in tasks for name in task.files]
     assert sorted(names) == sorted(f"{i}.txt" for i in range(200))
     assert names != sorted(names)  # by hash, so that a prefix is a fair sample
-    limited = [r for task in plan(make(tmp_path, max_documents=30)) for r in read(task)]
+    limited = everything(make(tmp_path, max_documents=30))[0]
     assert [r.place for r in limited] == names[:30]
-    some = [r for task in plan(make(tmp_path, max_bytes=1050)) for r in read(task)]
+    some = everything(make(tmp_path, max_bytes=1050))[0]
     assert len(some) == 11  # the document that crosses the limit is still read
 
 
@@ -37,7 +38,7 @@ def test_a_limit_is_dealt_over_large_files(tmp_path):
         (tmp_path / f"{i}.jsonl").write_text(lines)
     tasks = plan(make(tmp_path, format="jsonl", path="*.jsonl", max_documents=100))
     assert len(tasks) == 3 and sum(t.max_documents or 0 for t in tasks) == 100
-    found = [r for task in tasks for r in read(task)]
+    found = split(record for task in tasks for record in read(task))[0]
     assert len(found) == 100 and len({r.place.split("#")[0] for r in found}) == 3
 
 

@@ -5,11 +5,12 @@ from collections import Counter
 
 import pytest
 
-from altiplano.corpus.readers import blocklist
+from altiplano.corpus.curation import curate
+from altiplano.corpus.readers import blocklist, opt_outs
 from altiplano.corpus.readers.listing import inputs
 from altiplano.corpus.readers.web_archives import warc
 from altiplano.errors import InputError
-from corpus.support import corpus, everything, split, web_record
+from corpus.support import corpus, essays, everything, split, web_record
 
 
 def test_pages_reserved_by_their_publishers_are_counted_with_the_reason(tmp_path):
@@ -32,8 +33,10 @@ def test_pages_reserved_by_their_publishers_are_counted_with_the_reason(tmp_path
     raw, bad = split(warc.read(path, "a"))
     assert [r.url.rpartition("/")[2] for r in raw] == ["free", "tdm0", "prose"]
     assert Counter(b.reason for b in bad) == {
-        "left out: reserved by its publisher (noai)": 2,
-        "left out: reserved by its publisher (tdm-reservation)": 2,
+        "left out: reserved by its publisher (meta robots: noai)": 1,
+        "left out: reserved by its publisher (meta tdm-reservation)": 1,
+        "left out: reserved by its publisher (X-Robots-Tag: noai)": 1,
+        "left out: reserved by its publisher (TDM-Reservation)": 1,
     }
     assert not any(b.lost for b in bad)
 
@@ -70,3 +73,83 @@ def test_a_large_blocklist_loads_quickly(tmp_path):
     entries = blocklist.load(str(tmp_path), "block.txt")
     assert time.process_time() - begin < 3 and len(entries) == 300_000
     assert blocklist.load(str(tmp_path), "block.txt") is entries
+
+
+ROBOTS = """
+User-agent: *
+Disallow: /private/
+Allow: /private/open
+
+User-agent: GPTBot
+User-agent: CCBot # two crawlers
+Disallow: /*.html$
+Disallow: /essays/
+Allow: /essays/free
+
+User-agent: Googlebot
+Disallow: /
+"""
+
+
+@pytest.mark.parametrize(
+    ("path", "closed"),
+    [
+        ("/", False), ("/a.html", True), ("/a.html?x=1", False), ("/essays/one", True), ("/essays/free/one", False),
+        ("/private/x", True), ("/private/open/x", False), ("/essay", False), ("/x/y/z.html", True),
+    ],
+)  # fmt: skip
+def test_robots_txt_by_its_standard(path, closed):
+    sites = {"a.example": {"robots.txt": opt_outs.robots_txt(ROBOTS)}}
+    assert bool(opt_outs.closed_by(f"https://A.example{path}", sites)) == closed
+    assert not opt_outs.closed_by(f"https://b.example{path}", sites)
+
+
+def test_robots_txt_about_other_crawlers_closes_nothing():
+    for rules in (
+        "User-agent: Googlebot\nDisallow: /",
+        "User-agent: *\nDisallow:",
+        "<html>404</html>",
+        "Disallow: /",
+        "",
+    ):
+        sites = {"a.example": {"robots.txt": opt_outs.robots_txt(rules)}}
+        assert not opt_outs.closed_by("https://a.example/x", sites), rules
+
+
+def test_ai_txt_and_tdmrep():
+    everything_closed = opt_outs.ai_txt("User-Agent: *\nDisallow: /\nDisallow: *.jpg\n")
+    assert opt_outs.closed_by("https://a.example/x", {"a.example": {"ai.txt": everything_closed}}) == "ai.txt"
+    assert not opt_outs.ai_txt("User-Agent: *\nDisallow: *.jpg\nAllow: *.txt\n")
+    tdm = '[{"location": "/free/*", "tdm-reservation": 0}, {"location": "/*", "tdm-reservation": 1, "tdm-policy": "x"}]'
+    sites = {"a.example": {"tdmrep.json": opt_outs.tdmrep_json(tdm)}}
+    assert opt_outs.closed_by("https://a.example/x", sites) == "tdmrep.json"
+    assert not opt_outs.closed_by("https://a.example/free/x", sites)
+    for damaged in ("", "{", "[1]", '{"location": "/"}', "[" * 100_000):
+        assert not opt_outs.tdmrep_json(damaged)
+
+
+def test_sites_files_in_any_archive_of_the_source_count(tmp_path):
+    def site(path: str, body: bytes, kind: str = "text/plain") -> bytes:
+        return web_record(f"https://closed.example{path}", body, kind=kind)
+
+    texts = iter(essays("en")[1:])
+    pages = [
+        web_record(
+            f"https://{host}.example/{number}",
+            f"<html><body><article><p>{next(texts)}</p></article></body></html>".encode(),
+        )
+        for host in ("open", "closed")
+        for number in range(3)
+    ]
+    (tmp_path / "pages.warc.gz").write_bytes(b"".join(pages))
+    (tmp_path / "robots.warc.gz").write_bytes(site("/robots.txt", b"User-agent: CCBot\nDisallow: /\n"))
+    one = corpus(tmp_path, format="warc", path="*.warc.gz", robots=True)
+    curate(one, 0, tmp_path / "run", workers=1)
+    audit = json.loads((tmp_path / "run" / "audit.json").read_text())
+    reasons = {bad["reason"]: bad["count"] for bad in audit["bad_records"]}
+    assert reasons["left out: reserved by its publisher (robots.txt)"] == 3
+    assert audit["raw"]["documents"] == 3
+    (row,) = audit["balance"]
+    assert row["unaccounted"] == 0 and row["documents"] > 0 and row["left_out"] > 0
+    curate(corpus(tmp_path, format="warc", path="*.warc.gz"), 0, tmp_path / "again", workers=1)
+    assert json.loads((tmp_path / "again" / "audit.json").read_text())["raw"]["documents"] == 6

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from altiplano.corpus.audit.balance import balances
 from altiplano.corpus.audit.examples import disagreements, samples, untranslated
 from altiplano.corpus.classifier.classify import unlike
 from altiplano.corpus.deduplication.survivors import COPIES
@@ -159,6 +160,7 @@ def audit(
             "untranslated": untranslated(some, parts),
             "personal_data": dict(sorted(found.items())),
             "bad_records": _bad(counted),
+            "balance": balances(counted),
             "heldout_overlap": overlap,
             "disagreements": disagreements(some, parts, corpus, least),
             "examples": samples(some, parts, corpus, groups, least),

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from altiplano.corpus.readers.decoding import decode
-from altiplano.corpus.readers.opening import BROKEN, bare, join, open_raw
+from altiplano.corpus.readers.decompression import BROKEN
+from altiplano.corpus.readers.opening import bare, join, open_raw
 from altiplano.errors import InputError
 from altiplano.optional_imports import extra
 

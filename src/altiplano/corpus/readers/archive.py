@@ -1,76 +1,203 @@
 """The files inside a tar or zip archive, or a plain file, without trusting their names or sizes.
 
-Nothing is ever unpacked to disk. Only regular files are read: links and devices inside archives are passed over.
+Nothing is ever unpacked to disk. Only regular files are read: links and devices inside archives are counted.
 """
 
+import io
+import os
 import tarfile
 import zipfile
 from collections.abc import Callable, Iterator
-from functools import partial
+from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import BinaryIO, cast
+from typing import BinaryIO
 
-from altiplano.corpus.readers.opening import BROKEN, File, bare, open_raw
-from altiplano.corpus.readers.raw import MAX_RECORD_BYTES, TOO_LONG, BadRecord
+from altiplano.corpus.readers.decompression import BROKEN, FREE_BYTES, MAX_RATIO, Stream
+from altiplano.corpus.readers.opening import File, bare, open_raw, size_of
+from altiplano.corpus.readers.raw import MAX_RECORD_BYTES, TOO_LONG, BadRecord, FileRead, left_out, records_lost
+from altiplano.corpus.readers.tar import Skipped, TarMember, TarReader
 
-DAMAGED = (*BROKEN, tarfile.TarError, zipfile.BadZipFile, NotImplementedError)
-Member = tuple[str, bytes] | BadRecord
+DAMAGED = (*BROKEN, zipfile.BadZipFile, NotImplementedError, LookupError)
+UNREADABLE, LOST = "unreadable file", "damaged archive, the rest is lost"
+UNSAFE = "archive member with an unsafe path"
+NOT_READ = "not a kind of file that this format reads"
+LINK = "link or device in an archive"
+MEMBER_BYTES = 16 * 2**10
+"""Bytes of a member, about; used where none was read."""
+
+ZIP_HEADER = 128
+"""Bytes beside a zip member's contents, at most, as a rule."""
+
+ZIP_SLACK = 256
+
+Member = tuple[str, bytes] | BadRecord | FileRead
+Wanted = Callable[[str], bool]
 
 
 def is_archive(name: str) -> bool:
     return bare(name).lower().endswith((".tar", ".tgz", ".zip"))
 
 
-def members(file: File, place: str, wanted: Callable[[str], bool]) -> Iterator[Member]:
+def members(file: File, place: str, wanted: Wanted) -> Iterator[Member]:
     """``(name, contents)`` of every wanted regular file; a plain file is its own only member."""
-    if not is_archive(file.name):
-        if wanted(bare(file.name)):
-            yield from _plain(file, place)
-        return
-    try:
-        with open_raw(file) as stream:
-            yield from unpack(stream, file.name, place, wanted)
-    except DAMAGED as error:
-        yield BadRecord("unreadable file", f"{place}: {getattr(error, 'strerror', None) or error}")
-
-
-def unpack(stream: BinaryIO, name: str, place: str, wanted: Callable[[str], bool]) -> Iterator[Member]:
-    """The wanted members of a tar archive (already decompressed) or a zip archive."""
+    name = bare(file.name)
     try:
         if name.lower().endswith(".zip"):
-            with zipfile.ZipFile(stream) as archive:
-                for info in archive.infolist():
-                    # the high half of the attributes is the Unix mode; 0o12 says symbolic link
-                    if not info.is_dir() and info.external_attr >> 28 != 0o12 and wanted(info.filename):
-                        yield _member(info.filename, info.file_size, partial(archive.open, info), place)
+            with file.open("rb") as packed:
+                yield from _zip(packed, place, wanted)
             return
-        with tarfile.open(fileobj=stream, mode="r|") as tar:
-            for entry in tar:
-                if entry.isfile() and wanted(entry.name):
-                    yield _member(entry.name, entry.size, partial(tar.extractfile, entry), place)
+        if is_archive(name) or wanted(name):
+            with open_raw(file) as stream:
+                yield from _tar(stream, place, wanted) if is_archive(name) else _plain(stream, place, size_of(file))
+            return
+        size = size_of(file)
+        yield left_out(NOT_READ, place, size)
+        yield FileRead(size, {})
     except DAMAGED as error:
-        yield BadRecord("damaged archive, the rest is lost", f"{place}: {error}")
+        yield BadRecord(UNREADABLE, f"{place}: {_why(error)}", size=size_of(file), taken=0)
 
 
-def _member(name: str, size: int, opened: Callable[[], object], place: str) -> Member:
-    path = PurePosixPath(name)
-    if path.is_absolute() or ".." in path.parts or "\\" in name or "\0" in name:
-        return BadRecord("archive member with an unsafe path", f"{place}: {name}")
-    if size > MAX_RECORD_BYTES:
-        return BadRecord(TOO_LONG, f"{place}: {name}")
-    with cast(BinaryIO, opened()) as stream:
-        data = stream.read(MAX_RECORD_BYTES + 1)  # a zip's own word about its sizes is not to be trusted
-    return BadRecord(TOO_LONG, f"{place}: {name}") if len(data) > MAX_RECORD_BYTES else (f"{place}/{path}", data)
+def unpack(data: bytes, name: str, place: str, wanted: Wanted) -> Iterator[Member]:
+    """The same of an archive inside another one, already decompressed."""
+    if not name.lower().endswith(".zip"):
+        return _tar(Stream(io.BytesIO(data), ""), place, wanted)
+    return _zip(io.BytesIO(data), place, wanted)
 
 
-def _plain(file: File, place: str) -> Iterator[Member]:
+def _plain(stream: Stream, place: str, file_size: int) -> Iterator[Member]:
     try:
-        with open_raw(file) as stream:
-            data = stream.read(MAX_RECORD_BYTES + 1)
+        data = stream.read(MAX_RECORD_BYTES + 1)
+        if len(data) <= MAX_RECORD_BYTES:
+            yield place, data
+        else:
+            size = len(data) + stream.drain()
+            yield BadRecord(TOO_LONG, place, size=size)
     except BROKEN as error:
-        yield BadRecord("unreadable file", f"{place}: {getattr(error, 'strerror', None) or error}")
-        return
+        yield BadRecord(UNREADABLE, f"{place}: {_why(error)}", size=file_size, taken=stream.unpacked)
+    yield FileRead(stream.unpacked, {})
+
+
+@dataclass
+class _Others:
+    """Members that are not read, counted together: an archive may have millions."""
+
+    why: str
+    records: int = 0
+    size: int = 0
+    example: str = ""
+
+    def add(self, name: str, size: int) -> None:
+        self.example = self.example or name
+        self.records += 1
+        self.size += size
+
+    def counted(self, place: str) -> Iterator[BadRecord]:
+        if self.records:
+            yield left_out(self.why, f"{place}: {self.example}", self.size, self.records)
+
+
+def _tar(stream: Stream, place: str, wanted: Wanted) -> Iterator[Member]:
+    reader = TarReader(stream)
+    others, links = _Others(NOT_READ), _Others(LINK)
+    taken = number = 0
+
+    def is_wanted(name: str, kind: bytes) -> bool:
+        return kind in tarfile.REGULAR_TYPES and wanted(name)
+
+    try:
+        for entry in reader.members(is_wanted, MAX_RECORD_BYTES):
+            if isinstance(entry, Skipped) and entry.zeros:
+                yield left_out("zero bytes between members of an archive", f"{place} after member {number}", entry.size)
+            elif isinstance(entry, Skipped):
+                records = records_lost(entry.size, taken, number, MEMBER_BYTES)
+                where = f"{place} after member {number}: no header"
+                yield BadRecord("damaged archive, some of it is lost", where, records=records, size=entry.size)
+            elif entry.kind not in tarfile.REGULAR_TYPES:
+                if entry.kind != tarfile.DIRTYPE:
+                    links.add(entry.name, entry.size)
+            elif not wanted(entry.name):
+                others.add(entry.name, entry.size)
+            else:
+                number += 1
+                yield _tar_member(entry, place)
+            taken += entry.size
+    except BROKEN as error:
+        lost = stream.unpacked - taken - reader.framing.total()
+        yield BadRecord(LOST, f"{place} after member {number}: {_why(error)}", size=lost)
+    yield from others.counted(place)
+    yield from links.counted(place)
+    yield FileRead(stream.unpacked, dict(reader.framing))
+
+
+def _tar_member(entry: TarMember, place: str) -> Member:
+    where = f"{place}: {entry.name}"
+    if not _is_safe(entry.name):
+        return BadRecord(UNSAFE, where, size=entry.size)
+    if entry.claimed > MAX_RECORD_BYTES:
+        return BadRecord(TOO_LONG, where, size=entry.size)
+    if entry.is_cut or entry.data is None:
+        return BadRecord("archive member cut off by the end of the file", where, size=entry.size)
+    return f"{place}/{PurePosixPath(entry.name)}", entry.data
+
+
+def _zip(packed: BinaryIO, place: str, wanted: Wanted) -> Iterator[Member]:
+    """Sizes are of the members' contents; of one that cannot be read, of its bytes in the archive."""
+    others, links = _Others(NOT_READ), _Others(LINK)
+    most = max(FREE_BYTES, MAX_RATIO * packed.seek(0, os.SEEK_END))
+    unpacked = 0
+    with zipfile.ZipFile(packed) as archive:
+        infos = archive.infolist()
+        yield from _unlisted(infos, archive.start_dir, place)
+        for number, info in enumerate(infos):
+            if info.is_dir():
+                continue
+            # the high half of the attributes is the Unix mode; 0o12 says symbolic link
+            if info.external_attr >> 28 == 0o12:
+                links.add(info.filename, 0)
+            elif not wanted(info.filename):
+                others.add(info.filename, 0)
+            elif unpacked > most:  # members may lie over one another
+                why = f"{place}: unfolds to more than {MAX_RATIO} times its size"
+                yield BadRecord(LOST, why, records=len(infos) - number, taken=0)
+                break
+            else:
+                member, size = _zip_member(archive, info, place)
+                unpacked += size
+                yield member
+    yield from others.counted(place)
+    yield from links.counted(place)
+    yield FileRead(unpacked, {})
+
+
+def _unlisted(infos: list[zipfile.ZipInfo], end: int, place: str) -> Iterator[BadRecord]:
+    """Bytes before the archive's directory that are in no member of it: a damaged directory is read in part."""
+    size = end - sum(info.compress_size + len(info.filename) + ZIP_HEADER for info in infos)
+    if size > ZIP_SLACK:
+        records = records_lost(size, 0, 0, MEMBER_BYTES)
+        yield BadRecord("damaged archive, some of it is lost", f"{place}: not listed", True, records, size, 0)
+
+
+def _zip_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, place: str) -> tuple[Member, int]:
+    """The member, and how many bytes were unpacked for it."""
+    where = f"{place}: {info.filename}"
+    if not _is_safe(info.filename):
+        return BadRecord(UNSAFE, where, size=info.compress_size, taken=0), 0
+    if info.file_size > MAX_RECORD_BYTES:
+        return BadRecord(TOO_LONG, where, size=info.compress_size, taken=0), 0
+    try:
+        with archive.open(info) as stream:
+            data = stream.read(MAX_RECORD_BYTES + 1)  # a zip's own word about its sizes is not to be trusted
+    except DAMAGED as error:
+        return BadRecord("damaged archive member", f"{where}: {_why(error)}", size=info.compress_size, taken=0), 0
     if len(data) > MAX_RECORD_BYTES:
-        yield BadRecord(TOO_LONG, place)
-    else:
-        yield place, data
+        return BadRecord(TOO_LONG, where, size=len(data)), len(data)
+    return (f"{place}/{PurePosixPath(info.filename)}", data), len(data)
+
+
+def _is_safe(name: str) -> bool:
+    path = PurePosixPath(name)
+    return not (path.is_absolute() or ".." in path.parts or "\\" in name or "\0" in name)
+
+
+def _why(error: BaseException) -> str:
+    return str(getattr(error, "strerror", None) or error)

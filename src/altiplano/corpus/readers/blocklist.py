@@ -1,26 +1,16 @@
-"""Pages that must not be used: named in a list, or reserved by their publishers.
+"""Pages that must not be used, named in a list.
 
 A line of a blocklist is a domain, which covers its subdomains, or a domain with the beginning of a path; ``#`` begins a
 comment. Scheme, ``www.``, query and a trailing slash do not matter.
 """
 
-import re
 from functools import lru_cache
 from urllib.parse import urlsplit
 
 from altiplano.corpus.readers.decoding import decode
-from altiplano.corpus.readers.opening import BROKEN, join, open_raw
+from altiplano.corpus.readers.decompression import BROKEN
+from altiplano.corpus.readers.opening import join, open_raw
 from altiplano.errors import InputError
-
-OPT_OUTS = ("noai", "noml")
-"""Of ``X-Robots-Tag`` and ``<meta name="robots">``. ``noimageai`` is about pictures, ``noarchive`` about caches."""
-
-HEAD_BYTES = 64 * 2**10
-META = re.compile(rb"<meta\s[^>]{0,500}>", re.IGNORECASE)
-NAME = re.compile(rb"""\bname\s*=\s*["']?([a-z0-9_-]+)""", re.IGNORECASE)
-CONTENT = re.compile(rb"""\bcontent\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s>]+))""", re.IGNORECASE)
-SIGNS = (b"noai", b"noml", b"tdm-reservation")
-ROBOTS = (b"robots", b"googlebot", b"ccbot", b"gptbot")
 
 
 @lru_cache(maxsize=4)
@@ -60,35 +50,3 @@ def is_blocked(url: str, entries: frozenset[str]) -> bool:
         if place in entries:
             return True
     return False
-
-
-def opt_out(headers: list[tuple[str, str]], page: bytes) -> str:
-    """The directive by which headers or ``<meta>`` reserve the page, such as ``noai``; empty when there is none.
-
-    ``tdm-reservation: 1`` is the TDM Reservation Protocol's (W3C community group, 2024).
-    """
-    for name, value in ((name.lower(), value.lower()) for name, value in headers):
-        if name == "tdm-reservation" and value.strip() == "1":
-            return "tdm-reservation"
-        if name == "x-robots-tag" and (found := _directive(value)):
-            return found
-    head = page[:HEAD_BYTES]
-    lower = head.lower()  # finding three strings takes a tenth of what one expression that ignores case does
-    if not any(sign in lower for sign in SIGNS):
-        return ""
-    for tag in META.findall(head):
-        name_match, content = NAME.search(tag), CONTENT.search(tag)
-        if name_match is None or content is None:
-            continue
-        key = name_match.group(1).lower()
-        value = next(filter(None, content.groups()), b"").decode("ascii", "replace").lower()
-        if key == b"tdm-reservation" and value.strip() == "1":
-            return "tdm-reservation"
-        if key in ROBOTS and (found := _directive(value)):
-            return found
-    return ""
-
-
-def _directive(value: str) -> str:
-    words = re.split(r"[\s,:]+", value)
-    return next((word for word in OPT_OUTS if word in words), "")

@@ -8,6 +8,7 @@ files in order until its share is used up (the document that crosses it is still
 import hashlib
 import json
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from stat import S_ISREG
@@ -16,6 +17,7 @@ from typing import Any
 from altiplano.corpus.readers import opening
 from altiplano.corpus.readers.formats import installed_python
 from altiplano.corpus.readers.opening import is_remote
+from altiplano.corpus.readers.raw import BadRecord, left_out
 from altiplano.errors import InputError
 from altiplano.recipe.schema import CorpusConfig, SourceConfig
 from altiplano.storage import digest
@@ -38,10 +40,15 @@ class ShardTask:
     size: int
     max_documents: int | None
     max_bytes: int | None
+    notes: tuple[BadRecord, ...] = ()
+    """Places of the source where nothing was listed, in its first task."""
 
 
-def files_of(source: SourceConfig, root: Path) -> list[tuple[str, int]]:
-    """``(path under root or URL, size)`` of the source's files, ordered by the hash of the path."""
+def files_of(source: SourceConfig, root: Path, notes: list[BadRecord] | None = None) -> list[tuple[str, int]]:
+    """``(path under root or URL, size)`` of the source's files, ordered by the hash of the path.
+
+    ``notes`` collects what could not be listed: folders without permission, links that lead nowhere or out of root.
+    """
     if source.format == "python":
         found = installed_python.files(source.path)
         if not found:
@@ -54,7 +61,7 @@ def files_of(source: SourceConfig, root: Path) -> list[tuple[str, int]]:
         if Path(source.path).is_absolute() or ".." in Path(source.path).parts:
             raise InputError(f"corpus.sources {source.name!r}: path {source.path!r} must be a glob inside corpus.root")
         try:
-            found = sorted(_expand(source.path, root))
+            found = sorted(_expand(source.path, root, [] if notes is None else notes))
         except ValueError as error:
             raise InputError(f"corpus.sources {source.name!r}: path {source.path!r}: {error}") from error
     if not found:
@@ -63,22 +70,56 @@ def files_of(source: SourceConfig, root: Path) -> list[tuple[str, int]]:
     return sorted(found, key=lambda file: _key(file[0]))
 
 
-def _expand(pattern: str, root: Path) -> set[tuple[str, int]]:
+def _expand(pattern: str, root: Path, notes: list[BadRecord]) -> set[tuple[str, int]]:
     files: set[Path] = set()
+    top = root.resolve()
+
+    def unlisted(error: OSError) -> None:
+        note = BadRecord("folder that cannot be listed", f"{error.filename}: {error.strerror}")
+        if note not in notes:
+            notes.append(note)
+
+    _walk(pattern, root, unlisted)
     for match in root.glob(pattern):
         if match.is_dir():
-            files.update(Path(folder) / name for folder, _, names in os.walk(match) for name in names)
+            if _is_inside(match, top, notes):
+                walked = os.walk(match, onerror=unlisted)
+                files.update(Path(folder) / name for folder, _, names in walked for name in names)
         else:
             files.add(match)
     found = set()
-    for path in files:
+    for path in sorted(files):
+        name = path.relative_to(root).as_posix()
         try:
             status = path.stat()
-        except OSError:  # a dangling link, or gone since it was listed
+        except OSError as error:  # a dangling link, or gone since it was listed
+            notes.append(BadRecord("unreadable file", f"{name}: {error.strerror}"))
             continue
-        if S_ISREG(status.st_mode):  # neither devices nor pipes
-            found.add((path.relative_to(root).as_posix(), status.st_size))
+        if not S_ISREG(status.st_mode):
+            notes.append(left_out("device, pipe or socket", name))
+        elif _is_inside(path, top, notes):
+            found.add((name, status.st_size))
     return found
+
+
+def _walk(pattern: str, root: Path, unlisted: Callable[[OSError], None]) -> None:
+    """Look into every folder that the pattern may match in: ``glob`` passes over those without permission."""
+    parts = Path(pattern).parts
+    fixed = next((at for at, part in enumerate(parts) if set(part) & set("*?[")), len(parts))
+    top = root.joinpath(*parts[:fixed])
+    if fixed == len(parts) or not top.exists():
+        return
+    for folder, names, _ in os.walk(top, onerror=unlisted):
+        if "**" not in parts and len(Path(folder).relative_to(top).parts) >= len(parts) - 1 - fixed:
+            names.clear()
+
+
+def _is_inside(path: Path, top: Path, notes: list[BadRecord]) -> bool:
+    """Whether a path is below root when its links are followed."""
+    if path.resolve().is_relative_to(top):
+        return True
+    notes.append(left_out("link out of corpus.root", str(path)))
+    return False
 
 
 def _key(name: str) -> bytes:
@@ -89,7 +130,8 @@ def plan(corpus: CorpusConfig) -> list[ShardTask]:
     """Shard tasks of all sources, in the recipe's order. They do not depend on how many workers there are."""
     tasks: list[ShardTask] = []
     for source in corpus.sources:
-        files = files_of(source, corpus.root)
+        notes: list[BadRecord] = []
+        files = files_of(source, corpus.root, notes)
         total = sum(size for _, size in files) or 1
         done = 0
         for names, size in _batches(files):
@@ -97,7 +139,8 @@ def plan(corpus: CorpusConfig) -> list[ShardTask]:
                 None if limit is None else limit * (done + size) // total - limit * done // total
                 for limit in (source.max_documents, source.max_bytes)
             ]
-            tasks.append(ShardTask(len(tasks), source, str(corpus.root), names, size, quota[0], quota[1]))
+            tasks.append(ShardTask(len(tasks), source, str(corpus.root), names, size, quota[0], quota[1], tuple(notes)))
+            notes = []
             done += size
     return tasks
 

@@ -6,13 +6,15 @@ Files that another one includes by ``\\input`` or ``\\include`` are joined with 
 import io
 import re
 from collections.abc import Generator, Iterator
+from dataclasses import replace
 from pathlib import PurePosixPath
 
 from altiplano.corpus.extraction.latex_lexing import without_comments
 from altiplano.corpus.readers.archive import members, unpack
-from altiplano.corpus.readers.decoding import decode
-from altiplano.corpus.readers.opening import BROKEN, File, bare, decompressed
-from altiplano.corpus.readers.raw import MAX_RECORD_BYTES, BadRecord, RawDocument, left_out
+from altiplano.corpus.readers.decoding import decode, inputenc
+from altiplano.corpus.readers.decompression import BROKEN, Stream
+from altiplano.corpus.readers.opening import File, bare
+from altiplano.corpus.readers.raw import MAX_RECORD_BYTES, BadRecord, FileRead, RawDocument, Record, left_out
 
 TEX = (".tex", ".ltx", ".latex")
 PACKED = (".gz", ".tgz", ".zip", ".tar")
@@ -25,84 +27,101 @@ NEW_SHARE = 0.1
 
 MAX_PROJECT_BYTES = 4 * MAX_RECORD_BYTES
 
-Project = dict[str, str]
-"""Path within the submission → LaTeX."""
+Project = dict[str, bytes]
+"""Path within the submission → file of LaTeX."""
+
+Texts = dict[str, str]
+
+INNER = "archives inside archives"
 
 
-def read(path: File, place: str) -> Iterator[RawDocument | BadRecord]:
+def read(path: File, place: str) -> Iterator[Record]:
     project: Project = {}
     held = 0
     for member in members(path, place, lambda name: name.lower().endswith((*TEX, *PACKED))):
-        if isinstance(member, BadRecord):
+        if not isinstance(member, tuple):
             yield member
             continue
         name, data = member
         if not name.lower().endswith(TEX) and not bare(name).lower().endswith(TEX) and name != place:
             yield from _submission(name, data)
             continue
-        text = yield from _text(name, data)
         held += len(data)
         if held > MAX_PROJECT_BYTES:  # many submissions unpacked side by side; their files do follow one another
             yield from _documents(project)
             project, held = {}, len(data)
-        project[name] = text
+        project[name] = data
     yield from _documents(project)
 
 
-def _submission(name: str, data: bytes) -> Iterator[RawDocument | BadRecord]:
+def _submission(name: str, packed: bytes) -> Iterator[Record]:
     """``2401.00001.gz`` of a big tar: itself a tar, or one compressed file."""
-    inner = name
+    inner, data = name, packed
     if name.lower().endswith((".gz", ".tgz")):
+        stream = Stream(io.BytesIO(packed), ".gz")
         try:
-            data = decompressed(data, ".gz")
+            data = stream.read()
         except BROKEN as error:
-            yield BadRecord("damaged submission", f"{name}: {error}")
+            yield BadRecord("damaged submission", f"{name}: {error}", size=len(packed))
             return
         inner = name.lower().removesuffix(".gz")
     is_tar = data[257:262] == b"ustar"
     if not is_tar and not inner.endswith(".zip"):
         if b"\\documentclass" in data or b"\\begin" in data or b"\\section" in data:
-            text = yield from _text(name, data)
-            yield RawDocument(name, name, "latex", text, len(data))
+            for record in _documents({name: data}):
+                yield replace(record, taken=len(packed)) if isinstance(record, RawDocument) else record
+        else:
+            yield left_out("submission without LaTeX", name, len(packed))
         return
     project: Project = {}
-    for member in unpack(io.BytesIO(data), inner, name, lambda each: each.lower().endswith(TEX)):
-        if isinstance(member, BadRecord):
-            yield member
+    yield FileRead(0, {INNER: len(packed)})
+    for member in unpack(data, inner, name, lambda each: each.lower().endswith(TEX)):
+        if isinstance(member, tuple):
+            project[member[0]] = member[1]
         else:
-            project[member[0]] = yield from _text(*member)
+            yield member
     yield from _documents(project)
 
 
-def _text(name: str, data: bytes) -> Generator[BadRecord, None, str]:
-    text, repair = decode(data)
-    if repair:
-        yield BadRecord(repair, name, lost=False)
-    return without_comments(text.replace("\r\n", "\n"))  # an \input that is commented out includes nothing
+def _decoded(project: Project) -> Generator[BadRecord, None, Texts]:
+    """A part of a document without a declaration is in the charset of the file that brings it in."""
+    declared = [label for data in project.values() if (label := inputenc(data))]
+    texts: Texts = {}
+    for name, data in project.items():
+        text, repair = decode(data, inputenc(data) or next(iter(declared), None))
+        if repair:
+            yield BadRecord(repair, name, lost=False, taken=0)
+        texts[name] = without_comments(text.replace("\r\n", "\n"))  # an \input that is commented out includes nothing
+    return texts
 
 
-def _documents(project: Project) -> Iterator[RawDocument | BadRecord]:
+def _documents(files: Project) -> Iterator[RawDocument | BadRecord]:
+    project = yield from _decoded(files)
     brought = {target for name, text in project.items() for target in _inputs(project, name, text)}
-    roots = [name for name in project if name not in brought] or sorted(project)[:1]  # they may all include each other
+    # files that all include each other have no root among them
+    roots = [name for name in project if name not in brought] + sorted(brought)
     used: set[str] = set()
     for name in roots:
+        if name in used:
+            continue
         parts = {name}
         text = _joined(project, name, (name,), [MAX_RECORD_BYTES], parts)
+        size = sum(len(files[part]) for part in parts - used)
         if sum(len(project[part]) for part in parts - used) < NEW_SHARE * sum(len(project[part]) for part in parts):
-            yield left_out("another edition of the same text", name)
-            continue
+            yield left_out("another edition of the same text", name, size)
+        else:
+            yield RawDocument(name, name, "latex", text, len(text.encode("utf-8", "replace")), taken=size)
         used |= parts
-        yield RawDocument(name, name, "latex", text, len(text.encode("utf-8", "replace")))
 
 
-def _inputs(project: Project, name: str, text: str) -> Iterator[str]:
+def _inputs(project: Texts, name: str, text: str) -> Iterator[str]:
     for match in INPUT.finditer(text):
         target = _find(project, name, (match[2] or match[3]).strip())
         if target is not None and target != name:
             yield target
 
 
-def _find(project: Project, name: str, wanted: str) -> str | None:
+def _find(project: Texts, name: str, wanted: str) -> str | None:
     """The file that ``\\input{wanted}`` in ``name`` means: beside it, or below any folder above it."""
     for folder in PurePosixPath(name).parents:
         for suffix in ("", ".tex"):
@@ -112,7 +131,7 @@ def _find(project: Project, name: str, wanted: str) -> str | None:
     return None
 
 
-def _joined(project: Project, name: str, above: tuple[str, ...], left: list[int], parts: set[str]) -> str:
+def _joined(project: Texts, name: str, above: tuple[str, ...], left: list[int], parts: set[str]) -> str:
     """``left`` is what the document may still grow to: files that bring each other in twice over grow without end.
     ``parts`` collects the files that it is made of."""
 

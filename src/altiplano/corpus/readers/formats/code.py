@@ -9,38 +9,40 @@ from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
 from altiplano.corpus.readers.archive import is_archive, members
-from altiplano.corpus.readers.decoding import decode
+from altiplano.corpus.readers.decoding import coding_line, decode, is_binary
 from altiplano.corpus.readers.formats import licence
-from altiplano.corpus.readers.opening import File
-from altiplano.corpus.readers.raw import BadRecord, RawDocument, left_out
+from altiplano.corpus.readers.opening import File, bare
+from altiplano.corpus.readers.raw import BadRecord, RawDocument, Record, left_out
 
 Licences = str | tuple[str, ...]
+NOT_CODE = "neither ending nor first line of a programming language"
 
 
-def read(path: File, place: str, allowed: Licences = "any") -> Iterator[RawDocument | BadRecord]:
+def read(path: File, place: str, allowed: Licences = "any") -> Iterator[Record]:
     licences = {} if allowed == "any" else _licences(path, place)
     for member in members(path, place, may_be_code):
-        if isinstance(member, BadRecord):
+        if not isinstance(member, tuple):
             yield member
             continue
         name, data = member
-        if b"\0" in data:
-            if language_of(name):
-                yield BadRecord("binary file", name)
+        if is_binary(data):
+            known = language_of(bare(name))
+            yield BadRecord("binary file", name, size=len(data)) if known else left_out(NOT_CODE, name, len(data))
             continue
-        text, repair = decode(data)
-        language = language_of(name, text)
+        text, repair = decode(data, coding_line(data))
+        language = language_of(bare(name), text)
         if not language:
+            yield left_out(NOT_CODE, name, len(data))
             continue
         if why := not_written(name, text):
-            yield left_out(why, name)
+            yield left_out(why, name, len(data))
             continue
         found = licence.declared(text) or _nearest(licences, name)
         if not licence.is_allowed(found, allowed):
-            yield left_out(f"licence {found}" if found != licence.UNKNOWN else found, name)
+            yield left_out(f"licence {found}" if found != licence.UNKNOWN else found, name, len(data))
             continue
         if repair:
-            yield BadRecord(repair, name, lost=False)
+            yield BadRecord(repair, name, lost=False, taken=0)
         if language == "notebook":
             yield _notebook(name, text, len(data))
         else:
@@ -52,7 +54,7 @@ def _licences(path: File, place: str) -> dict[str, str]:
     found: dict[str, str] = {}
     if is_archive(path.name):
         for each in members(path, place, licence.is_licence_file):
-            if not isinstance(each, BadRecord):
+            if isinstance(each, tuple):
                 folder = str(PurePosixPath(each[0]).parent)
                 found[folder] = licence.strictest(found.get(folder, ""), licence.detect(decode(each[1])[0]))
     elif isinstance(path, Path):
@@ -90,7 +92,7 @@ def _notebook(name: str, text: str, size: int) -> RawDocument | BadRecord:
             if source.strip():
                 parts.append(f"```{language}\n{source}\n```" if cell["cell_type"] == "code" else source)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        return BadRecord("malformed notebook", f"{name}: {error}")
+        return BadRecord("malformed notebook", f"{name}: {error}", size=size)
     body = "\n\n".join(parts).encode("utf-8", "replace").decode("utf-8")
     return RawDocument(name, name, "code", body, size, language)
 

@@ -1,23 +1,52 @@
-"""JATS XML, as journals and PubMed Central publish it: single files or archives of them. One file is one article."""
+"""JATS XML, as journals and PubMed Central publish it: files of one or more articles, or archives of them."""
 
+import re
 from collections.abc import Iterator
 
 from altiplano.corpus.readers.archive import members
-from altiplano.corpus.readers.decoding import decode
+from altiplano.corpus.readers.decoding import decode, wide_codec, xml_encoding
 from altiplano.corpus.readers.opening import File
-from altiplano.corpus.readers.raw import BadRecord, RawDocument
+from altiplano.corpus.readers.raw import BadRecord, RawDocument, Record
+
+BEGIN = re.compile(rb"<(?:[\w.-]{1,20}:)?article(?=[\s>/])")
+END = re.compile(rb"</(?:[\w.-]{1,20}:)?article\s{0,20}>")
+DECLARATION = re.compile(r"^\s*<\?xml\s[^>]{0,200}\?>")
+OUTER = re.compile(rb"<([A-Za-z][\w:.-]{0,60})[^<>]{0,2000}>\s{0,2000}\Z")
+"""The element around several articles."""
+
+HEAD_BYTES = 4096
+PROLOG_BYTES = 64 * 2**10
+"""XML declaration and document type, whose entities every article of the file needs."""
+
+CUT = "XML cut off, read as far as it goes"
 
 
-def read(path: File, place: str) -> Iterator[RawDocument | BadRecord]:
+def read(path: File, place: str) -> Iterator[Record]:
     for member in members(path, place, lambda name: name.lower().endswith((".xml", ".nxml"))):
-        if isinstance(member, BadRecord):
+        if not isinstance(member, tuple):
             yield member
             continue
         name, data = member
-        if b"<article" not in data:
-            yield BadRecord("no <article> in the XML", name)
+        begins = [match.start() for match in BEGIN.finditer(data)]
+        if not begins:
+            yield BadRecord("no <article> in the XML", name, size=len(data))
             continue
-        text, repair = decode(data)
-        if repair:
-            yield BadRecord(repair, name, lost=False)
-        yield RawDocument(name, name, "jats", text, len(data))
+        if b"\0" in data and not wide_codec(data):
+            yield BadRecord("zero bytes in the XML", name, taken=0)
+        declared, prolog = xml_encoding(data), data[: begins[0]]
+        ends = [*begins[1:], len(data)]
+        if (outer := OUTER.search(prolog[-HEAD_BYTES:])) and b"</" + outer[1] not in data[begins[-1] :]:
+            yield BadRecord(CUT, name, taken=0)
+        for number, (begin, end) in enumerate(zip(begins, ends, strict=True)):
+            where = name if len(begins) == 1 else f"{name}#{number}"
+            text, repair = decode((prolog if len(prolog) <= PROLOG_BYTES else b"") + data[begin:end], declared)
+            if repair:
+                yield BadRecord(repair, where, lost=False, taken=0)
+            endings = len(END.findall(data, begin, end))
+            if not endings:
+                yield BadRecord(CUT, where, taken=0)
+            elif endings > 1:  # only the first is read
+                yield BadRecord("article whose beginning is damaged", where, records=endings - 1, taken=0)
+            size = end - (begin if number else 0)
+            # the text is UTF-8 from here on, whatever the declaration said
+            yield RawDocument(where, where, "jats", DECLARATION.sub("", text), size)

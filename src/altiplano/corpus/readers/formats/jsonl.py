@@ -1,56 +1,94 @@
-"""JSON lines, plain or compressed: one object per line with its text under ``text`` or ``content``."""
+"""JSON lines, plain or compressed: one object per line with its text under one of ``TEXT_KEYS``."""
 
 import json
 from collections.abc import Iterator
-from typing import BinaryIO
 
 from altiplano.corpus.readers.decoding import decode
+from altiplano.corpus.readers.decompression import BROKEN, Stream
 from altiplano.corpus.readers.formats.markup_kind import markup_of
-from altiplano.corpus.readers.opening import BROKEN, File, open_raw
-from altiplano.corpus.readers.raw import MAX_RECORD_BYTES, TOO_LONG, BadRecord, RawDocument
+from altiplano.corpus.readers.opening import File, open_raw, size_of
+from altiplano.corpus.readers.raw import (
+    MAX_RECORD_BYTES,
+    TOO_LONG,
+    BadRecord,
+    FileRead,
+    RawDocument,
+    Record,
+    records_lost,
+)
 
-TEXT_KEYS = ("text", "content")
+TEXT_KEYS = ("text", "content", "raw_content", "body", "markdown", "text_content", "contents", "article", "document")
+"""Names under which published data sets have their text; the first that is there counts."""
+
 URL_KEYS = ("url", "path", "id")
+NO_TEXT = 'no string under "text", "content" or another usual key; text_key of the source can name it'
+REST_LOST = "unreadable file, the rest is lost"
+LINE_BYTES = 4096
+"""Bytes of a line, about; used where none was read."""
+
+KEYS, BLANK = "JSON keys, quotes and escapes", "blank lines"
 
 
-def read(path: File, place: str) -> Iterator[RawDocument | BadRecord]:
-    number = 0
+def read(path: File, place: str, text_key: str = "") -> Iterator[Record]:
+    number = taken = 0
+    framing = {KEYS: 0, BLANK: 0}
     try:
-        with open_raw(path) as stream:
+        stream = open_raw(path)
+    except BROKEN as error:
+        yield BadRecord(REST_LOST, f"{place}: {error}", size=size_of(path), taken=0)
+        return
+    with stream:
+        try:
             while line := stream.readline(MAX_RECORD_BYTES + 1):
                 number += 1
+                size = len(line)
                 where = f"{place}#{number}"
-                if len(line) <= MAX_RECORD_BYTES:
-                    if line.strip():
-                        yield from _record(line, where)
-                    continue
-                del line  # not two of them in memory
-                yield BadRecord(TOO_LONG, where)
-                _skip_line(stream)
-    except BROKEN as error:
-        yield BadRecord("unreadable file, the rest is lost", f"{place} after line {number}: {error}")
+                if size > MAX_RECORD_BYTES:
+                    del line  # not two of them in memory
+                    size += _skip_line(stream)
+                    yield BadRecord(TOO_LONG, where, size=size)
+                elif line.strip():
+                    for record in _record(line, where, (text_key,) if text_key else TEXT_KEYS):
+                        framing[KEYS] += size - record.size if isinstance(record, RawDocument) else 0
+                        yield record
+                else:
+                    framing[BLANK] += size
+                taken += size
+        except BROKEN as error:
+            rest = stream.unpacked - taken
+            size = max(size_of(path) - stream.packed, rest)
+            records = records_lost(size, stream.packed, number, LINE_BYTES)
+            where = f"{place} after line {number}: {error}"
+            yield BadRecord(REST_LOST, where, records=records, size=size, taken=rest)
+        yield FileRead(stream.unpacked, framing)
 
 
-def _skip_line(stream: BinaryIO) -> None:
-    while (rest := stream.readline(1 << 20)) and not rest.endswith(b"\n"):
-        pass
+def _skip_line(stream: Stream) -> int:
+    size = 0
+    while rest := stream.readline(1 << 20):
+        size += len(rest)
+        if rest.endswith(b"\n"):
+            break
+    return size
 
 
-def _record(line: bytes, where: str) -> Iterator[RawDocument | BadRecord]:
+def _record(line: bytes, where: str, keys: tuple[str, ...]) -> Iterator[RawDocument | BadRecord]:
     text, repair = decode(line)
     try:
         record = json.loads(text)
     except (ValueError, RecursionError) as error:
-        yield BadRecord("malformed JSON line", f"{where}: {error}")
+        yield BadRecord("malformed JSON line", f"{where}: {error}", size=len(line))
         return
     if not isinstance(record, dict):
         record = {}
-    body = next((record[key] for key in TEXT_KEYS if isinstance(record.get(key), str)), None)
+    body = next((record[key] for key in keys if isinstance(record.get(key), str)), None)
     if body is None:
-        yield BadRecord('no string under "text" or "content"', where)
+        yield BadRecord(NO_TEXT, where, size=len(line))
         return
     if repair:
-        yield BadRecord(repair, where, lost=False)
+        yield BadRecord(repair, where, lost=False, taken=0)
     url = next((str(record[key]) for key in URL_KEYS if record.get(key)), "")
     body = body.encode("utf-8", "replace").decode("utf-8")  # a lone surrogate from \ud800 cannot be written back
-    yield RawDocument(where, url, markup_of(str(record.get("path") or "")), body, len(body.encode("utf-8")))
+    # in a line that is not UTF-8 the text may be shorter than it is as UTF-8
+    size = min(len(body.encode("utf-8")), len(line))
+    yield RawDocument(where, url, markup_of(str(record.get("path") or "")), body, size)

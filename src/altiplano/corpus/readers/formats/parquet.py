@@ -1,34 +1,95 @@
-"""Parquet with a ``text`` or ``content`` column, as datasets are published."""
+"""Parquet with a column of text, as datasets are published."""
 
 from collections.abc import Iterator
+from typing import Any
 
-from altiplano.corpus.readers.formats.jsonl import TEXT_KEYS, URL_KEYS
-from altiplano.corpus.readers.opening import BROKEN, File
-from altiplano.corpus.readers.raw import MAX_RECORD_BYTES, TOO_LONG, BadRecord, RawDocument
+from altiplano.corpus.readers.decoding import decode
+from altiplano.corpus.readers.decompression import BROKEN
+from altiplano.corpus.readers.formats.jsonl import LINE_BYTES, NO_TEXT, REST_LOST, TEXT_KEYS, URL_KEYS
+from altiplano.corpus.readers.opening import File, size_of
+from altiplano.corpus.readers.raw import (
+    MAX_RECORD_BYTES,
+    TOO_LONG,
+    BadRecord,
+    FileRead,
+    RawDocument,
+    Record,
+    records_lost,
+    taken_of,
+)
 from altiplano.optional_imports import extra
 
+ROWS = 256
+"""Read at a time."""
 
-def read(path: File, place: str) -> Iterator[RawDocument | BadRecord]:
+
+def read(path: File, place: str, text_key: str = "") -> Iterator[Record]:
+    """Row groups around a damaged one are kept. Sizes are of the texts; of a lost row group, of its column."""
     parquet = extra("pyarrow.parquet")
-    number = 0
+    size = 0
     try:
-        with path.open("rb") as stream, parquet.ParquetFile(stream) as file:
-            names = file.schema_arrow.names
-            key = next((name for name in TEXT_KEYS if name in names), None)
+        with path.open("rb") as stream, parquet.ParquetFile(stream, page_checksum_verification=True) as file:
+            key = _text_column(file.schema_arrow, (text_key,) if text_key else TEXT_KEYS)
             if key is None:
-                yield BadRecord('no column "text" or "content"', place)
+                yield BadRecord(NO_TEXT, place, size=size_of(path), taken=0, records=max(1, file.metadata.num_rows))
                 return
-            url = next((name for name in URL_KEYS if name in names), None)
-            for batch in file.iter_batches(batch_size=1024, columns=[key] + ([url] if url else [])):
-                for row in batch.to_pylist():
-                    number += 1
-                    yield _row(row[key], str(row[url]) if url and row[url] else "", f"{place}#{number}")
+            url = next((name for name in URL_KEYS if name in file.schema_arrow.names), None)
+            number = 0
+            for group in range(file.metadata.num_row_groups):
+                for record in _group(file, group, key, url, number, place):
+                    size += taken_of(record)
+                    yield record
+                number += file.metadata.row_group(group).num_rows
     except BROKEN as error:  # pyarrow's own errors derive from these
-        yield BadRecord("unreadable file, the rest is lost", f"{place} after row {number}: {error}")
+        lost = size_of(path)
+        yield BadRecord(REST_LOST, f"{place}: {error}", True, records_lost(lost, 0, 0, LINE_BYTES), lost, 0)
+    yield FileRead(size, {})
 
 
-def _row(text: object, url: str, where: str) -> RawDocument | BadRecord:
-    if not isinstance(text, str):
-        return BadRecord('no string under "text" or "content"', where)
-    size = len(text.encode("utf-8"))
-    return RawDocument(where, url, "text", text, size) if size <= MAX_RECORD_BYTES else BadRecord(TOO_LONG, where)
+def _text_column(schema: Any, keys: tuple[str, ...]) -> str | None:
+    types = extra("pyarrow").types
+    kinds = (types.is_string, types.is_large_string, types.is_binary, types.is_large_binary, types.is_dictionary)
+    usual = [key for key in keys if key in schema.names]
+    return next((key for key in usual if any(kind(schema.field(key).type) for kind in kinds)), None)
+
+
+def _group(
+    file: Any, group: int, key: str, url: str | None, before: int, place: str
+) -> Iterator[RawDocument | BadRecord]:
+    """``before`` is how many rows there are in the groups before."""
+    rows, number = file.metadata.row_group(group).num_rows, 0
+    try:
+        columns = [key] + ([url] if url else [])
+        for batch in file.iter_batches(batch_size=ROWS, row_groups=[group], columns=columns):
+            for row in batch.to_pylist():
+                number += 1
+                where = f"{place}#{before + number}"
+                yield from _row(row[key], str(row[url]) if url and row[url] else "", where)
+    except BROKEN as error:
+        size = _column_size(file, group, key) * (rows - number) // max(rows, 1)
+        where = f"{place}#{before + number + 1}: {error}"
+        yield BadRecord("damaged row group", where, records=max(1, rows - number), size=size, taken=0)
+
+
+def _column_size(file: Any, group: int, key: str) -> int:
+    found = file.metadata.row_group(group)
+    columns = (found.column(number) for number in range(found.num_columns))
+    return next((column.total_uncompressed_size for column in columns if column.path_in_schema == key), 0)
+
+
+def _row(text: object, url: str, where: str) -> Iterator[RawDocument | BadRecord]:
+    if isinstance(text, bytes):
+        size = len(text)
+        text, repair = decode(text)
+        if repair:
+            yield BadRecord(repair, where, lost=False, taken=0)
+    elif isinstance(text, str):
+        size = len(text.encode("utf-8"))
+    else:
+        yield BadRecord(NO_TEXT, where)
+        return
+    yield (
+        RawDocument(where, url, "text", text, size)
+        if size <= MAX_RECORD_BYTES
+        else BadRecord(TOO_LONG, where, size=size)
+    )

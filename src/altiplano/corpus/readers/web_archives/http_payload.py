@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-from altiplano.corpus.readers.opening import BROKEN, DECOMPRESSORS
+from altiplano.corpus.readers.decompression import BROKEN, Stream
 from altiplano.corpus.readers.raw import MAX_RECORD_BYTES
 from altiplano.optional_imports import extra
 
@@ -45,6 +45,8 @@ class Response:
     status: int
     headers: list[tuple[str, str]]
     body: bytes
+    head_size: int = 0
+    """Bytes of status line and headers."""
 
     def header(self, name: str) -> str:
         return next((value for key, value in self.headers if key == name), "")
@@ -69,7 +71,7 @@ def parse(block: bytes) -> Response | None:
         elif ":" in line:
             name, _, value = line.partition(":")
             headers.append((name.strip().lower(), value.strip()))
-    return Response(status, headers, block[body_at:])
+    return Response(status, headers, block[body_at:], body_at)
 
 
 def payload(response: Response) -> tuple[bytes, list[str]]:
@@ -163,8 +165,8 @@ def _brotli(body: bytes) -> tuple[bytes, bool]:
 def _zstd(body: bytes) -> tuple[bytes, bool]:
     parts, size = [], 0
     try:
-        with DECOMPRESSORS[".zst"](io.BytesIO(body)) as stream:
-            while size <= MAX_RECORD_BYTES and (data := stream.read(PIECE)):
+        with Stream(io.BytesIO(body), ".zst") as stream:
+            while size <= MAX_RECORD_BYTES and (data := stream.read1(PIECE)):
                 parts.append(data)
                 size += len(data)
     except BROKEN:

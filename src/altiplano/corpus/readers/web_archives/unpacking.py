@@ -7,7 +7,7 @@ import io
 import zlib
 from typing import Any, BinaryIO, cast
 
-from altiplano.corpus.readers.opening import DECOMPRESSORS, FREE_BYTES, MAX_RATIO, unfolding
+from altiplano.corpus.readers.decompression import FREE_BYTES, MAX_RATIO, Stream
 
 PIECE = 64 * 2**10
 SMALL = 32 * 2**10
@@ -55,7 +55,7 @@ class Unpacked:
         self._whole: _Rejoined | None = None
         if suffix and not self.is_gzip:
             self._whole = _Rejoined(start, stream)
-            self._stream = unfolding(cast(BinaryIO, self._whole), DECOMPRESSORS[suffix])
+            self._stream = Stream(cast(BinaryIO, self._whole), suffix)
             start = b""
         self._raw = start
 
@@ -89,7 +89,8 @@ class Unpacked:
         return data
 
     def _read(self) -> bytes:
-        data = self._stream.read(PIECE)
+        # as it comes: reading on until a piece is full would lose it where an error follows
+        data = self._stream.read1(PIECE) if isinstance(self._stream, Stream) else self._stream.read(PIECE)
         self._raw_end += len(data)
         return data
 
@@ -165,3 +166,9 @@ class _Rejoined(io.RawIOBase):
         self.count += len(data)
         buffer[: len(data)] = data
         return len(data)
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        """To the beginning only."""
+        self.count = self._stream.seek(offset, whence)
+        self._start = b""
+        return self.count

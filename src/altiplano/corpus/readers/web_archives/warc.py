@@ -1,12 +1,22 @@
 """WARC web archives, compressed or not: the HTML pages among the responses, and the texts of WET files."""
 
-import re
+from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 
-from altiplano.corpus.readers.blocklist import opt_out
-from altiplano.corpus.readers.decoding import decode
+from altiplano.corpus.readers.decoding import decode, html_charset
 from altiplano.corpus.readers.opening import File
-from altiplano.corpus.readers.raw import MAX_RECORD_BYTES, TOO_LONG, BadRecord, RawDocument, left_out
+from altiplano.corpus.readers.opt_outs import SITE_FILE_BYTES, opt_out, site_file
+from altiplano.corpus.readers.raw import (
+    MAX_RECORD_BYTES,
+    TOO_LONG,
+    BadRecord,
+    FileRead,
+    RawDocument,
+    Record,
+    left_out,
+    records_lost,
+)
 from altiplano.corpus.readers.web_archives.http_payload import Response, TooLongError, UndecodableError, parse, payload
 from altiplano.corpus.readers.web_archives.warc_records import IGNORED, Lost, WarcRecord, records
 
@@ -15,65 +25,73 @@ CUT = "cut off by the end of the file"
 PAGE_BYTES = 16 * 2**10
 """Bytes that a page takes in an archive, about; used where no page was found."""
 
-META_BYTES = 4096
-META_CHARSET = re.compile(rb"<meta[^>]{0,200}?charset=[\"']?([a-zA-Z0-9_-]+)", re.IGNORECASE)
-HTTP_CHARSET = re.compile(r"charset\s*+=\s*+[\"']?([a-zA-Z0-9_:.-]+)", re.IGNORECASE)
+HTTP_HEADERS, OTHER_RECORDS = "HTTP headers", "warcinfo, request and metadata records"
 
 
-def read(path: File, place: str) -> Iterator[RawDocument | BadRecord]:
+def read(path: File, place: str) -> Iterator[Record]:
     """Pages answered with status 200. What is damaged or cut off is counted, not kept, with the bytes it had."""
     number, pages, lost = -1, 0, False
+    framing: Counter[str] = Counter()
     for record in records(path):
-        if isinstance(record, Lost):
+        if isinstance(record, FileRead):
+            yield FileRead(record.unpacked, {**record.framing, **framing})
+        elif isinstance(record, Lost):
             lost = True
             yield _lost(record, place, number, pages)
-            continue
-        if record.kind in IGNORED:
-            continue
-        number += 1
-        found = _page(record, f"{place}#{number}")
-        pages += isinstance(found[-1], RawDocument)
-        yield from found
+        elif record.kind in IGNORED:
+            framing[OTHER_RECORDS] += record.length
+        else:
+            number += 1
+            found, head = _page(record, f"{place}#{number}")
+            framing[HTTP_HEADERS] += head
+            pages += isinstance(found[-1], RawDocument)
+            # what the record took of the archive is that of its page, or of what became of it
+            yield from (replace(repair, taken=0) for repair in found[:-1])
+            size = record.length - head
+            last = found[-1]
+            yield replace(last, taken=size) if isinstance(last, RawDocument) else replace(last, size=size)
     if number < 0 and not lost:
         yield BadRecord("no response records in the WARC", place)
 
 
 def _lost(lost: Lost, place: str, number: int, pages: int) -> BadRecord:
     """Where nobody knows how many pages there were: as many as the bytes before had in so much space."""
-    per_page = lost.position / pages if pages else PAGE_BYTES
-    count = 1 if lost.is_one else max(1, round(lost.size / per_page))
+    count = 1 if lost.is_one else records_lost(lost.size, lost.position, pages, PAGE_BYTES)
     reason = CUT if lost.reason.startswith("cut off") else DAMAGED
     where = f"{place} after record {number}: {lost.url} {lost.reason}, {lost.size:,} bytes from {lost.position:,} on"
-    return BadRecord(reason, where, records=count, size=lost.size)
+    return BadRecord(reason, where, records=count, size=lost.size, taken=lost.taken)
 
 
-def _page(record: WarcRecord, place: str) -> list[RawDocument | BadRecord]:
-    """The page, and what was repaired in it; or why there is none."""
+def _page(record: WarcRecord, place: str) -> tuple[list[RawDocument | BadRecord], int]:
+    """The page, and what was repaired in it, or why there is none; and how many bytes its HTTP headers have."""
     where = f"{place} {record.url}"
     kind = _media_type(record.headers.get("content-type", ""))
     if record.kind == "conversion" and kind == "text/plain":
         if record.too_long:
-            return [BadRecord(TOO_LONG, where)]
+            return [BadRecord(TOO_LONG, where)], 0
         text, repair = decode(record.block)
-        return _with_repairs(RawDocument(place, record.url, "text", text, len(record.block)), [repair], where)
+        return _with_repairs(RawDocument(place, record.url, "text", text, len(record.block)), [repair], where), 0
     if record.kind == "resource":
         response: Response | None = Response(200, [("content-type", kind)], record.block)
     elif record.kind == "response" and (kind.startswith("application/http") or record.block.startswith(b"HTTP/")):
         response = parse(record.block)
+    elif record.kind:
+        return [left_out(f"{record.kind} record"[:40], where)], 0
     else:
-        return [left_out(f"{record.kind or 'unnamed'} record"[:40], where)]
+        return [BadRecord("record without a WARC-Type", where)], 0
     if response is None:
-        return [BadRecord("no HTTP response in the record", where)]
+        return [BadRecord("no HTTP response in the record", where)], 0
     if response.status != 200:
-        return [left_out(f"answered with status {response.status // 100}xx", f"{where} {response.status}")]
-    return _html(record, response, place, where)
+        why = f"answered with status {response.status // 100}xx"
+        return [left_out(why, f"{where} {response.status}", len(response.body))], response.head_size
+    return _html(record, response, place, where), response.head_size
 
 
 def _html(record: WarcRecord, response: Response, place: str, where: str) -> list[RawDocument | BadRecord]:
     declared = response.header("content-type")
     kind = _media_type(declared) or "text/html"
     if "html" not in kind:
-        return [left_out(f"content type {_family(kind)}", f"{where} {kind}")]
+        return [left_out(f"content type {_family(kind)}", f"{where} {kind}", len(response.body))]
     if record.too_long:
         return [BadRecord(TOO_LONG, where)]
     try:
@@ -85,13 +103,31 @@ def _html(record: WarcRecord, response: Response, place: str, where: str) -> lis
     if len(body) > MAX_RECORD_BYTES:
         return [BadRecord(TOO_LONG, where)]
     if directive := opt_out(response.headers, body):
-        return [left_out(f"reserved by its publisher ({directive})", where)]
-    text, repair = decode(body, _charset(declared, body))
+        return [left_out(f"reserved by its publisher ({directive})", where, len(response.body))]
+    text, repair = decode(body, html_charset(declared, body))
     return _with_repairs(RawDocument(place, record.url, "html", text, len(body)), [*wrong, repair], where)
 
 
 def _with_repairs(page: RawDocument, repairs: list[str], where: str) -> list[RawDocument | BadRecord]:
     return [*(BadRecord(repair, where, lost=False) for repair in repairs if repair), page]
+
+
+def site_files(path: File) -> Iterator[tuple[str, str, str]]:
+    """Host, kind and text of every ``robots.txt``, ``ai.txt`` and ``tdmrep.json`` in the archive."""
+    for record in records(path):
+        if not isinstance(record, WarcRecord) or record.kind not in ("response", "resource") or record.too_long:
+            continue
+        host, kind = site_file(record.url)
+        if not kind:
+            continue
+        response = parse(record.block) if record.block.startswith(b"HTTP/") else Response(200, [], record.block)
+        if response is None or response.status != 200:
+            continue
+        try:
+            body, _ = payload(response)
+        except (TooLongError, UndecodableError):
+            continue
+        yield host, kind, decode(body[:SITE_FILE_BYTES])[0]
 
 
 def _media_type(value: str) -> str:
@@ -103,16 +139,3 @@ def _family(kind: str) -> str:
     family = kind.partition("/")[0]
     known = family in ("text", "image", "video", "audio", "application", "font")
     return f"{family}/*" if known else "unknown"
-
-
-def _charset(declared: str, body: bytes) -> str | None:
-    """The charset by the header, else by the first ``<meta>`` outside comments."""
-    if match := HTTP_CHARSET.search(declared):
-        return match[1]
-    meta = META_CHARSET.search(_without_comments(body[:META_BYTES]))
-    return meta[1].decode("ascii") if meta else None
-
-
-def _without_comments(html: bytes) -> bytes:
-    first, *others = html.split(b"<!--")
-    return first + b"".join(other.partition(b"-->")[2] for other in others)

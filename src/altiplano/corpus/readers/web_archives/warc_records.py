@@ -8,11 +8,13 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from altiplano.corpus.readers.opening import BROKEN, File
-from altiplano.corpus.readers.raw import MAX_RECORD_BYTES
+from altiplano.corpus.readers.decompression import BROKEN
+from altiplano.corpus.readers.opening import File, size_of
+from altiplano.corpus.readers.raw import MAX_RECORD_BYTES, FileRead
 from altiplano.corpus.readers.web_archives.unpacking import DamageError, Unpacked
 
 HEADER_BYTES = 2**20
+HEADERS = "WARC headers"
 START = b"WARC/"
 RECORD = re.compile(rb"WARC/[01]\.\d{1,2}[ \t]{0,4}\r?\n(?=[A-Za-z-]{3,40}:)")
 RECORD_BYTES = 64
@@ -21,6 +23,7 @@ RECORD_BYTES = 64
 BEGINNING = 16 * 2**10
 """Bytes of a long record that tell what it is."""
 
+CONTROL = re.compile(rb"[\0-\x08\x0e-\x1f]")
 HEADER_END = re.compile(rb"\n\r?\n")
 BLANK = re.compile(rb"[\r\n\0]*+")
 """Between records. Zero bytes stand there where a file was written in blocks."""
@@ -36,6 +39,8 @@ class WarcRecord:
     headers: dict[str, str]
     block: bytes
     too_long: bool = False
+    length: int = 0
+    """Bytes of the whole block."""
 
     @property
     def kind(self) -> str:
@@ -49,17 +54,20 @@ class WarcRecord:
 
 @dataclass(frozen=True)
 class Lost:
-    """``size`` bytes of the file from ``position`` on. ``is_one``: they are of one record and no more."""
+    """``size`` bytes of the file from ``position`` on, of which ``taken`` were unpacked. ``is_one``: they are of one
+    record and no more."""
 
     reason: str
     position: int
     size: int
     url: str
     is_one: bool
+    taken: int
 
 
-def records(file: File) -> Iterator[WarcRecord | Lost]:
-    """All records of a web archive, plain or compressed in any way; no content of a file raises an error."""
+def records(file: File) -> Iterator[WarcRecord | Lost | FileRead]:
+    """All records of a web archive, plain or compressed in any way, and what came out of the file in all; no content
+    of a file raises an error."""
     reader = None
     try:
         with file.open("rb") as stream:
@@ -68,16 +76,13 @@ def records(file: File) -> Iterator[WarcRecord | Lost]:
                 yield found
     except BROKEN as error:
         position = reader.position if reader else 0
-        size = max(_size(file) - position, 0)
-        yield Lost(f"{getattr(error, 'strerror', None) or error}", position, size, reader.url if reader else "", False)
-
-
-def _size(file: File) -> int:
-    try:
-        with file.open("rb") as stream:
-            return int(stream.seek(0, 2))
-    except BROKEN:
-        return 0
+        size = max(size_of(file) - position, 0)
+        why = f"{getattr(error, 'strerror', None) or error}"
+        yield Lost(why, position, size, reader.url if reader else "", False, reader.unaccounted if reader else 0)
+        if reader:
+            reader.buffer.clear()
+    if reader:
+        yield FileRead(reader.read, {HEADERS: reader.framing})
 
 
 class _Reader:
@@ -86,9 +91,16 @@ class _Reader:
         self.buffer = bytearray()
         self.read = self.read_again = 0
         """Bytes unpacked, and bytes of records that were taken apart again."""
+        self.framing = self.accounted = 0
+        """Bytes of headers and between records; and these with all records and losses."""
         self.position = 0
         """In the file: where the record at hand begins."""
         self.url = ""
+
+    @property
+    def unaccounted(self) -> int:
+        """Bytes that were unpacked and are in no record."""
+        return self.read - self.accounted
 
     def next(self) -> WarcRecord | Lost | None:
         """None at the end. What was read in vain comes back as a loss."""
@@ -110,7 +122,9 @@ class _Reader:
 
     def _lost(self, reason: str, is_one: bool = False) -> Lost:
         is_one = is_one or (bool(self.url) and not self.source.ended)
-        return Lost(reason, self.position, self._here() - self.position, self.url, is_one)
+        taken = self.unaccounted - len(self.buffer)
+        self.accounted += taken
+        return Lost(reason, self.position, self._here() - self.position, self.url, is_one, taken)
 
     def _fill(self) -> bool:
         """Read on; false at the end of the file."""
@@ -123,9 +137,15 @@ class _Reader:
         """Until enough is there to tell a record, or until the end of the file or gzip member."""
         while True:
             if blank := BLANK.match(self.buffer):
-                del self.buffer[: blank.end()]
+                self._frame(blank.end())
             if len(self.buffer) >= len(START) or (in_member and not self.source.is_open) or not self._fill():
                 return
+
+    def _frame(self, size: int) -> None:
+        """So many bytes of the buffer hold records together."""
+        del self.buffer[:size]
+        self.framing += size
+        self.accounted += size
 
     def _record(self) -> WarcRecord | Lost:
         start = 0
@@ -136,11 +156,14 @@ class _Reader:
             if not self._fill():
                 self.buffer.clear()
                 return self._lost("cut off in a header by the end of the file", is_one=True)
-        headers = _headers(bytes(self.buffer[: end.end()]))
+        raw = bytes(self.buffer[: end.end()])
+        if CONTROL.search(raw) or RECORD.search(raw, 1):  # it runs on into another record's
+            return self._skip_to_record("damaged header")
+        headers = _headers(raw)
         length = headers.get("content-length", "")
         if not (length.isascii() and length.isdigit() and len(length) < 16):
             return self._skip_to_record("header without a Content-Length")
-        del self.buffer[: end.end()]
+        self._frame(end.end())
         self.url = WarcRecord(headers, b"").url
         return self._block(headers, int(length))
 
@@ -172,7 +195,8 @@ class _Reader:
             self.read_again += length
             self.buffer[:0] = block[inside.start() :]  # it announced too much, and swallowed those after it
             return self._lost(f"damaged header, {announced}", is_one=True)
-        return WarcRecord(headers, block, too_long=length > MAX_RECORD_BYTES)
+        self.accounted += length
+        return WarcRecord(headers, block, length > MAX_RECORD_BYTES, length)
 
     def _skip_to_record(self, reason: str) -> Lost:
         """Leave off before the next record; what is at hand is not taken for one again."""
