@@ -236,7 +236,7 @@ def test_files_of_several_articles(tmp_path, unit):
 
     def read(text: str) -> object:
         path.write_text(text + "<article>")
-        return list(jats_articles.read(path, "a.xml"))
+        return sum(1 for _ in jats_articles.read(path, "a.xml"))
 
     assert not grows_faster_than_its_input(read, lambda size: unit * (10 * size // len(unit)))
 
