@@ -107,4 +107,4 @@ def test_missing_extras_are_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
     from altiplano.tokens.encode import documents
 
     with pytest.raises(InputError, match=r"altiplano\[corpus\]"):
-        list(documents(tmp_path))
+        list(documents([tmp_path]))

@@ -45,12 +45,12 @@ def add(commands: Commands) -> None:
         sub.add_argument(
             "--check", action="store_true", help="compute nothing; exit status 0 if all is up to date, 1 if not"
         )
-        if name in ("run", "curate"):
+        if name in ("run", "curate", "tokenize"):
             sub.add_argument(
                 "--engine",
                 default="local",
                 metavar="ENGINE",
-                help="what curation runs on: local (default), ray (started here) or ray:ADDRESS (a cluster)",
+                help="for curation and tokens: local (default), ray (started here) or ray:ADDRESS (a cluster)",
             )
         if name == "train":
             sub.add_argument("--steps", type=int, metavar="N", help="stop after N optimizer steps, with a checkpoint")

@@ -49,7 +49,7 @@ def evaluate_folder(weights: Path, tokens: Path, *, sequence: int, settings: Eva
     """Score a trained model on the held-out shards of a tokenized folder."""
     model, tokenizer = load_model(weights), Tokenizer.load(tokens / "tokenizer")
     heldout = {shard.name: shard for shard in read_shards(tokens, "heldout")}
-    train = {shard.name: shard for shard in read_shards(tokens, "train")}
+    train = {shard.name: shard for shard in reversed(read_shards(tokens, "train"))}  # of several of a group the first
     scored: dict[str, Scores] = {}
     for name, shard in track(sorted(heldout.items()), "held-out text", len(heldout)):
         scored[name] = score_shard(model, shard, range(len(shard)), sequence, tokenizer.bos)

@@ -63,7 +63,7 @@ class Context:
     lock: int | None = None
     """Descriptor of the workspace's lock, for processes that write in it: it is held as long as any of them lives."""
     engine: str = "local"
-    """Curation only: local, ray or ray:ADDRESS."""
+    """Curation and tokenizing: local, ray or ray:ADDRESS."""
 
 
 @dataclass(frozen=True)

@@ -3,20 +3,27 @@
 from pathlib import Path
 
 from altiplano.errors import InputError
+from altiplano.execution.map_shards import open_engine
 from altiplano.recipe.schema import Recipe
 from altiplano.stages.stage import Context, Result, Stage
 from altiplano.storage import digest
-from altiplano.tokens.encode import encode_documents, sample_texts
+from altiplano.tokens.encode import document_files, encode_documents, sample_texts
 from altiplano.tokens.imported_tokenizer import import_tokenizer
 from altiplano.tokens.tokenizer import Tokenizer
+
+ONE_PROCESS = 64 * 2**20
+"""Bytes of documents below which threads are faster than processes, which have to start."""
 
 
 def run(context: Context) -> Result:
     recipe, curated = context.recipe, context.inputs["curate"]
-    tokenizer = _tokenizer(recipe, curated)
-    (context.folder / "tokenizer").mkdir(exist_ok=True)
-    tokenizer.save(context.folder / "tokenizer")
-    shards = encode_documents(curated, tokenizer, context.folder)
+    tokenizer = context.folder / "tokenizer"
+    if not (tokenizer / "tokenizer.json").exists():  # else an interrupted run has trained it
+        tokenizer.mkdir(exist_ok=True)
+        _tokenizer(recipe, curated).save(tokenizer)
+    few = sum(file.stat().st_size for file in document_files(curated)) < ONE_PROCESS
+    with open_engine(context.engine, 1 if few and context.engine == "local" else None) as engine:
+        shards = encode_documents(curated, tokenizer, context.folder, engine)
     counts = {
         split: {
             "documents": sum(shard.documents for shard in shards if shard.split == split),
@@ -62,6 +69,6 @@ STAGE = Stage(
     reads=("tokenizer", "model.vocab_size"),
     inputs=("curate",),
     run=run,
-    code=("recipe", "tokens"),
+    code=("execution", "recipe", "tokens"),
     sources=_sources,
 )

@@ -4,9 +4,10 @@
 of the documents), ``NAME.bytes.npy`` the UTF-8 bytes of each document's text. ``shards.json`` lists them all.
 """
 
+import hashlib
 import struct
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -14,10 +15,12 @@ import numpy as np
 
 from altiplano.errors import InputError
 from altiplano.records import ShardEntry, ShardList
-from altiplano.storage import Damaged, digest
+from altiplano.storage import Damaged, digest, sync
 
 MAGIC = b"MMIDIDX\x00\x00"
 HEADER = struct.Struct("<9sQBQQ")
+ENDINGS = (".bin", ".idx", ".bytes.npy")
+COPY_BYTES = 1 << 24
 DTYPES: dict[int, type[np.generic]] = {8: np.uint16, 4: np.int32}
 
 
@@ -27,7 +30,8 @@ def token_dtype(vocabulary: int) -> type[np.generic]:
 
 @dataclass(frozen=True)
 class Shard:
-    """The documents of one split, domain and language. ``path`` is without its ending."""
+    """Documents of one split, domain and language: all of them, or some of the very many of training. ``path`` is
+    without its ending."""
 
     path: Path
     split: str
@@ -77,6 +81,19 @@ class Shard:
         """UTF-8 bytes of each document's text [documents]."""
         return np.load(self.path.with_name(self.path.name + ".bytes.npy"))
 
+    @property
+    def lengths(self) -> np.ndarray:
+        """Tokens of each document [documents], int32."""
+        return self._index[1]
+
+    @property
+    def dtype(self) -> type[np.generic]:
+        return self._index[0]
+
+    def remove(self) -> None:
+        for ending in ENDINGS:
+            self.path.with_name(self.path.name + ending).unlink(missing_ok=True)
+
     def __len__(self) -> int:
         return self.documents
 
@@ -105,18 +122,41 @@ class ShardWriter:
 
     def close(self, split: str, domain: str, language: str) -> Shard:
         self._file.close()
-        count = len(self.lengths)
         lengths = np.array(self.lengths, np.int32)
-        offsets = np.zeros(count, np.int64)
-        np.cumsum(lengths[:-1], out=offsets[1:])
-        code = next(code for code, dtype in DTYPES.items() if dtype is self.dtype)
-        header = HEADER.pack(MAGIC, 1, code, count, count + 1)
-        documents = np.arange(count + 1, dtype=np.int64)
-        offsets *= np.dtype(self.dtype).itemsize
-        with self.path.with_name(self.path.name + ".idx").open("wb") as index:
-            index.write(header + lengths.tobytes() + offsets.tobytes() + documents.tobytes())
-        np.save(self.path.with_name(self.path.name + ".bytes.npy"), np.array(self.text_bytes, np.int64))
-        return Shard(self.path, split, domain, language, count, int(lengths.sum()), sum(self.text_bytes), self.words)
+        _write_index(self.path, lengths, np.array(self.text_bytes, np.int64), self.dtype)
+        tokens = int(lengths.sum(dtype=np.int64))
+        return Shard(self.path, split, domain, language, len(lengths), tokens, sum(self.text_bytes), self.words)
+
+
+def _write_index(path: Path, lengths: np.ndarray, text_bytes: np.ndarray, dtype: type[np.generic]) -> None:
+    """``lengths`` (int32) and ``text_bytes`` (int64) of each document [documents]."""
+    count = len(lengths)
+    offsets = np.zeros(count, np.int64)
+    np.cumsum(lengths[:-1], out=offsets[1:])
+    offsets *= np.dtype(dtype).itemsize
+    code = next(code for code, known in DTYPES.items() if known is dtype)
+    header = HEADER.pack(MAGIC, 1, code, count, count + 1)
+    with path.with_name(path.name + ".idx").open("wb") as index:
+        index.write(header + lengths.tobytes() + offsets.tobytes() + np.arange(count + 1, dtype=np.int64).tobytes())
+    np.save(path.with_name(path.name + ".bytes.npy"), text_bytes)
+    for ending in ENDINGS:  # before anything says that they are there
+        sync(path.with_name(path.name + ending))
+
+
+def join_shards(path: Path, parts: Sequence[Shard]) -> Shard:
+    """Write one shard of a group's parts, in their order, and return it with its sha256."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    found = hashlib.sha256()
+    with path.with_name(path.name + ".bin").open("wb") as out:
+        for part in parts:
+            with part.path.with_name(part.path.name + ".bin").open("rb") as tokens:
+                while piece := tokens.read(COPY_BYTES):
+                    out.write(piece)
+                    found.update(piece)
+    lengths = np.concatenate([part.lengths for part in parts])
+    _write_index(path, lengths, np.concatenate([part.document_bytes for part in parts]), parts[0].dtype)
+    totals = {name: sum(getattr(part, name) for part in parts) for name in ("documents", "tokens", "bytes", "words")}
+    return replace(parts[0], path=path, sha256=found.hexdigest(), **totals)
 
 
 def write_list(folder: Path, shards: Sequence[Shard], vocabulary: int) -> None:
@@ -131,7 +171,7 @@ def write_list(folder: Path, shards: Sequence[Shard], vocabulary: int) -> None:
             tokens=shard.tokens,
             bytes=shard.bytes,
             words=shard.words,
-            sha256=digest(shard.path.with_name(shard.path.name + ".bin")),
+            sha256=shard.sha256 or digest(shard.path.with_name(shard.path.name + ".bin")),
         )
         for shard in sorted(shards, key=lambda shard: shard.path)
     ]

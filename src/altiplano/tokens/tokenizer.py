@@ -20,6 +20,7 @@ from tokenizers.pre_tokenizers import Sequence as InOrder
 from tokenizers.trainers import BpeTrainer
 
 from altiplano.errors import InputError
+from altiplano.storage import publish
 
 # Llama 3's published pattern: contractions, words, up to three digits, punctuation, white space.
 PATTERN = (
@@ -98,7 +99,7 @@ class Tokenizer:
             raise InputError(f"{file} cannot be read: {error}") from error
 
     def save(self, folder: Path) -> None:
-        self.hugging_face.save(str(folder / "tokenizer.json"))
+        publish(folder / "tokenizer.json", lambda temporary: self.hugging_face.save(str(temporary)))
 
     @cached_property
     def _tiktoken(self) -> Any:
