@@ -13,7 +13,7 @@ import json
 import platform
 import tempfile
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
@@ -22,7 +22,7 @@ from typing import Any
 
 import altiplano
 from altiplano.corpus import curation
-from altiplano.corpus.deduplication.clusters import COPIES
+from altiplano.corpus.deduplication.survivors import COPIES
 from altiplano.corpus.extensions import Extensions
 from altiplano.corpus.extraction.extract import extract
 from altiplano.corpus.readers.listing import plan
@@ -32,7 +32,7 @@ from altiplano.execution.local import InProcess
 from altiplano.recipe.load import load_recipe
 from altiplano.recipe.schema import CorpusConfig
 from altiplano.records import Audit
-from altiplano.tokens.encode import documents, sample_texts
+from altiplano.tokens.encode import encode_documents, sample_texts
 from altiplano.tokens.tokenizer import Tokenizer
 
 STEPS = {
@@ -42,8 +42,9 @@ STEPS = {
     "write_fingerprints": "fingerprints",
     "write_edges": "duplicates",
     "_clusters": "duplicates",
-    "_copies": "duplicates",
-    "_without_duplicates": "duplicates",
+    "_write_copies": "duplicates",
+    "_judge": "duplicates",
+    "_without_copies": "duplicates",
     "_candidates": "models",
     "_train": "models",
     "_score": "perplexity",
@@ -55,6 +56,8 @@ STEPS = {
     "_drop": "split",
     "_write": "publish",
     "_tally": "publish",
+    "_encode": "tokenise",
+    "_join": "tokenise",
 }
 """The step that a task's function belongs to."""
 
@@ -67,28 +70,40 @@ def name_of(work: Any) -> str:
 
 
 class Booked(InProcess):
-    """Books processor seconds of every task by step."""
+    """Books processor seconds of every task by step, and those between tasks, of the process that deals them out, by
+    the step that they come after."""
 
     def __init__(self) -> None:
-        self.seconds: Counter[str] = Counter()
+        self.seconds: defaultdict[str, float] = defaultdict(float)
+        self.parent: defaultdict[str, float] = defaultdict(float)
+        self.last, self.before = time.process_time(), "listing"
 
     def run(self, work: Callable[[Any], None], tasks: Iterable[Any]) -> Iterator[tuple[Any, Exception | None]]:
-        name = STEPS[name_of(work)]
+        name = name_of(work)
         for task in tasks:
-            begun = time.process_time()
+            self.book()
             outcome = list(super().run(work, [task]))
-            self.seconds[name] += time.process_time() - begun
+            now = time.process_time()
+            self.seconds[STEPS[name]] += now - self.last
+            self.last, self.before = now, name
             yield from outcome
+
+    def book(self) -> None:
+        """The parent's time until now."""
+        now = time.process_time()
+        self.parent[self.before] += now - self.last
+        self.last = now
 
 
 def extraction(corpus: CorpusConfig, mode: str) -> dict[str, dict[str, float]]:
     """Per domain: bytes on disk, raw and of text, and seconds of reading and of extraction."""
-    found: dict[str, Counter[str]] = {}
+    found: dict[str, dict[str, float]] = {}
     for task in plan(corpus):
-        book = found.setdefault(task.source.domain, Counter())
+        names = ("disk_bytes", "reading", "raw_bytes", "text_bytes", "extraction")
+        book = found.setdefault(task.source.domain, dict.fromkeys(names, 0.0))
         book["disk_bytes"] += task.size
         begun = time.process_time()
-        for record in read(task):
+        for record in read(task, {}):
             book["reading"] += time.process_time() - begun
             begun = time.process_time()
             if isinstance(record, RawDocument):
@@ -97,7 +112,7 @@ def extraction(corpus: CorpusConfig, mode: str) -> dict[str, dict[str, float]]:
             book["extraction"] += time.process_time() - begun
             begun = time.process_time()
         book["reading"] += time.process_time() - begun
-    return {domain: dict(book) for domain, book in found.items()}
+    return found
 
 
 def measure(corpus: CorpusConfig, vocabulary: int, sample_bytes: int, folder: Path) -> dict[str, Any]:
@@ -111,12 +126,11 @@ def measure(corpus: CorpusConfig, vocabulary: int, sample_bytes: int, folder: Pa
     engine.seconds["annotation"] = engine.seconds.pop("read") - sum(
         book["reading"] + book["extraction"] for book in used.values()
     )
-    tokenizer = Tokenizer.train(sample_texts(done, sample_bytes), vocabulary)
+    Tokenizer.train(sample_texts(done, sample_bytes), vocabulary).save(done)
+    shards = encode_documents(done, done, folder / "tokens", engine)
     tokens: Counter[str] = Counter()
-    begun = time.process_time()
-    for row in documents(done):
-        tokens[row["domain"]] += len(tokenizer.encode(row["text"])) + 2
-    engine.seconds["tokenise"] = time.process_time() - begun
+    for shard in shards:
+        tokens[shard.domain] += shard.tokens
     sides = {"annotated": steps.glob("shard-*.parquet"), "published": (done / "documents").glob("*.parquet")}
     return {
         "yields": {domain: yields_of(domain, used[domain], audit, tokens[domain]) for domain in sorted(used)},
@@ -125,7 +139,7 @@ def measure(corpus: CorpusConfig, vocabulary: int, sample_bytes: int, folder: Pa
             for mode, books in modes.items()
         },
         "seconds": dict(engine.seconds),
-        "parent_seconds_per_document": median(parent_rate(corpus, folder / f"parent-{n}") for n in range(5)),
+        "parent_seconds_per_document": parent_rates(corpus, folder),
         "files": {name: sum(path.stat().st_size for path in paths) for name, paths in sides.items()},
     }
 
@@ -145,20 +159,25 @@ def yields_of(domain: str, read: dict[str, float], audit: Audit, tokens: int) ->
     }
 
 
-def parent_rate(corpus: CorpusConfig, folder: Path) -> float:
-    """Seconds that the process which deals out the tasks works for each document: the slope from one to nine copies of
-    the sources that are quickest to read. All else of curation runs in parallel."""
+def parent_rates(corpus: CorpusConfig, folder: Path) -> dict[str, float]:
+    """Seconds that the process which deals out the tasks works for each document after each step: the slope from one to
+    nine copies of the sources that are quickest to read, the median of five. All else of curation runs in parallel."""
+    found: dict[str, list[float]] = {}
     some = [source for source in corpus.sources if source.domain == "code"]
-    seen = []
-    for times in (1, 9):
-        sources = [s.model_copy(update={"name": f"{s.name}-{n}"}) for n in range(times) for s in some]
-        engine, done = Booked(), folder / f"{times}"
-        begun = time.process_time()
-        several = corpus.model_copy(update={"sources": tuple(sources)})
-        audit = curation._steps(several, 0, done, done / "steps", engine, Extensions())
-        seen.append((time.process_time() - begun - engine.seconds.total(), audit.raw.documents))
-    (less, few), (more, many) = seen
-    return (more - less) / (many - few)
+    for again in range(5):
+        books, documents = [], []
+        for times in (1, 9):
+            sources = [s.model_copy(update={"name": f"{s.name}-{n}"}) for n in range(times) for s in some]
+            engine, done = Booked(), folder / f"parent-{again}-{times}"
+            several = corpus.model_copy(update={"sources": tuple(sources)})
+            audit = curation._steps(several, 0, done, done / "steps", engine, Extensions())
+            engine.book()
+            books.append(engine.parent)
+            documents.append(audit.raw.documents)
+        for name in books[1]:
+            slope = (books[1][name] - books[0][name]) / (documents[1] - documents[0])
+            found.setdefault(name, []).append(slope)
+    return {name: max(median(slopes), 0.0) for name, slopes in sorted(found.items())}
 
 
 def main() -> None:

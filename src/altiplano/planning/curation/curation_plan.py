@@ -43,6 +43,18 @@ READS = 4
 """How often the annotated text is read again: fingerprints, perplexity, held-out overlap, publishing."""
 
 
+AFTER = {
+    "annotate_shard": "reading (counts of shards)",
+    "_sample": "samples (limits of prose)",
+    "write_edges": "comparing keys (clusters)",
+    "_candidates": "choosing text for models",
+    "_write_held": "held-out n-grams",
+    "_write_seen": "held-out overlap",
+    "_tally": "the tally (examples)",
+}
+"""What the parent process does after the tasks of a step."""
+
+
 @dataclass(frozen=True)
 class Amount:
     """Of one domain; bytes unless said otherwise."""
@@ -70,9 +82,8 @@ class CorpusPlan:
     amounts: tuple[Amount, ...]
     runs: int
     core_seconds: dict[str, float]
-    parent_seconds: float
-    tokenise_seconds: float
-    """Of a run's tokenize stage, which is one process with two threads."""
+    parent_seconds: dict[str, float]
+    """By the task that it works after."""
     parent_memory: float
     shared_opens: float
     storage: dict[str, float]
@@ -88,7 +99,7 @@ class CorpusPlan:
     @property
     def hours(self) -> float:
         """On ``cores`` cores, with all runs side by side: what is spread, then what one process per run does."""
-        return self.core_hours / self.cores + self.parent_seconds / 3600
+        return self.core_hours / self.cores + sum(self.parent_seconds.values()) / 3600
 
     @property
     def dollars(self) -> dict[str, float]:
@@ -127,8 +138,7 @@ def plan_corpus(recipe: Recipe, rates: Rates, run: dict[str, Yield] | None = Non
         amounts,
         runs,
         seconds,
-        documents / runs * rates.parent_per_document,
-        tokens / runs * rates.per_token / 2,
+        {name: documents / runs * rate for name, rate in rates.parent_per_document.items()},
         2 * copies / runs * COPY,
         2 * runs * ceil(tasks) * ceil(files),
         {
@@ -224,8 +234,7 @@ def corpus_text(plan: CorpusPlan) -> str:
         f"Time       {human(plan.core_hours)} core-hours: {_hours(plan.hours)} on {plan.cores:,} cores",
         f"Costs      ${human(plan.dollars['cores'])} of cores at ${CORE_HOUR} an hour, "
         f"${human(plan.dollars['storage, a month'])} of storage a month at ${GIGABYTE_MONTH} a GB (both assumed)",
-        f"One run    its parent process: {_hours(plan.parent_seconds / 3600)}, {human_bytes(plan.parent_memory)} for "
-        f"documents that have copies; its tokenize stage (one process): {_hours(plan.tokenise_seconds / 3600)}",
+        _serial(plan),
         "",
         _row("domain", "tokens", "raw on disk", "raw", "text", "documents", "kept text", "kept", "yield of"),
     ]
@@ -255,6 +264,18 @@ def corpus_text(plan: CorpusPlan) -> str:
     lines.append(f"  {'while cores work, a second':<42}{_si(rate):>10}")
     lines += ["", f"Files opened to compare keys: {human(plan.shared_opens)}. Rates: {plan.measured}."]
     return "\n".join(lines)
+
+
+def _serial(plan: CorpusPlan) -> str:
+    """What one process of a run does while the others wait, and most of it."""
+    whole = sum(plan.parent_seconds.values())
+    largest = max(plan.parent_seconds, key=lambda name: plan.parent_seconds[name])
+    share = plan.parent_seconds[largest] / whole if whole else 0.0
+    after = AFTER.get(largest, largest)
+    return (
+        f"One run    its parent process: {_hours(whole / 3600)}, {share:.0%} of it after {after}; "
+        f"{human_bytes(plan.parent_memory)} for documents that have copies"
+    )
 
 
 def _row(first: str, *others: str) -> str:

@@ -48,8 +48,8 @@ class Rates:
     per_token: float
     models: float
     """Perplexity models of all groups together: their training text is bounded."""
-    parent_per_document: float
-    """Of the process that deals out the tasks: not spread."""
+    parent_per_document: dict[str, float]
+    """Of the process that deals out the tasks, after each of them: not spread."""
     annotated: float
     published: float
     """Bytes on disk per byte of text."""
