@@ -13,6 +13,7 @@ from altiplano.cli import run
 from altiplano.corpus.curation import curate
 from altiplano.corpus.filters.heuristics import HEURISTICS, LANGUAGE_REASONS
 from altiplano.corpus.pii.detect import PLACEHOLDER
+from altiplano.execution.local import InProcess
 from altiplano.inspect import screens as safe
 from altiplano.recipe.quality import QualityConfig
 from altiplano.recipe.schema import SourceConfig
@@ -38,7 +39,7 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     tokenizer = Tokenizer.train(sample_texts(folder / "curate", 10**6), 2048)
     (folder / "tokenize" / "tokenizer").mkdir(parents=True)
     tokenizer.save(folder / "tokenize" / "tokenizer")
-    encode_documents(folder / "curate", tokenizer, folder / "tokenize")
+    encode_documents(folder / "curate", folder / "tokenize" / "tokenizer", folder / "tokenize", InProcess())
     return folder
 
 

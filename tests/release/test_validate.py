@@ -63,7 +63,7 @@ DAMAGE: list[tuple[Callable[[Path], Any], str]] = [
     (lambda f: edit(f / "config.json", rope_theta=10_000.0), "rope_theta = 10000.0 but"),
     (lambda f: edit(f / "config.json", temperature=1.137), "applied twice"),
     (lambda f: edit(f / "config.json", eos_token_id=5), "eos: <|end_of_text|> is token"),
-    (lambda f: edit(f / "config.json", vocab_size=700), "vocab_size = 700"),
+    (lambda f: edit(f / "config.json", vocab_size=700), "config.json needs (700"),
     (lambda f: edit(f / "config.json", num_hidden_layers=3), "model.layers.2.input_layernorm.weight is missing"),
     (lambda f: edit(f / "generation_config.json", temperature=1.137**2), "applied twice"),
     (lambda f: edit(f / "generation_config.json", temperature=1.0), "is not the fitted 1.137"),

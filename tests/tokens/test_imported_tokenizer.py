@@ -58,7 +58,10 @@ def test_the_same_tokens_everywhere(
 def test_what_is_no_such_tokenizer_is_one_line(tmp_path: Path, ranks: dict[bytes, int]) -> None:
     other = HuggingFaceTokenizer(WordLevel({"a": 0}, "a"))
     cases = {
-        "other.json": (other.to_str().encode(), "is not byte-level BPE with Llama 3's split pattern"),
+        "other.json": (
+            other.to_str().encode(),
+            "no token '<|begin_of_text|>' that could begin a document; name two of its tokens",
+        ),
         "broken.json": (b'{"model": ', "is no tokenizer.json"),
         "empty.json": (json.dumps({}).encode(), "is no tokenizer.json"),
         "ranks": (b"YQ== 0\nnot base64", "line 2 is not a base64 token"),

@@ -7,7 +7,6 @@ from altiplano.inference.generate import Row
 from altiplano.inference.language_model import LanguageModel
 from altiplano.inference.log_probabilities import Alternatives, TokenScores, score
 from altiplano.inference.requests import Completion
-from altiplano.tokens.tokenizer import special_tokens
 
 
 def usage(completion: Completion) -> dict[str, int]:
@@ -93,10 +92,8 @@ def text_of(served: LanguageModel, tokens: list[int]) -> str:
 
 
 def _bytes(served: LanguageModel, token: int) -> bytes:
-    special = token - served.tokenizer.bos
-    if 0 <= special < len(special_tokens()):
-        return special_tokens()[special].encode()
-    return served.tokenizer.decode_bytes([token])
+    special = served.tokenizer.specials.get(token)
+    return special.encode() if special is not None else served.tokenizer.decode_bytes([token])
 
 
 class Delta:

@@ -5,7 +5,7 @@ from typing import Any
 
 from altiplano.errors import InputError
 from altiplano.tokens.shards import Shard, read_shards
-from altiplano.tokens.tokenizer import Tokenizer, special_tokens
+from altiplano.tokens.tokenizer import Tokenizer
 
 FIRST = 64
 """Tokens from which the beginning of a document is shown."""
@@ -65,8 +65,8 @@ def document_tokens(shard: Shard, number: int, tokenizer: Tokenizer) -> list[dic
     pieces: list[dict[str, Any]] = []
     waiting: list[int] = []
     for token in shard.document(number).tolist():
-        if token >= tokenizer.bos:
-            pieces.append({"ids": [token], "text": special_tokens()[token - tokenizer.bos]})
+        if token in tokenizer.specials:
+            pieces.append({"ids": [token], "text": tokenizer.specials[token]})
             continue
         waiting.append(token)
         try:

@@ -1,9 +1,10 @@
 """Hugging Face folders: weights as safetensors, ``config.json`` that transformers 4.57 and 5.x read alike."""
 
+import hashlib
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -12,10 +13,11 @@ from torch import Tensor
 
 from altiplano.errors import InputError
 from altiplano.model.llama import Llama
-from altiplano.recipe.schema import ModelConfig, RopeScaling
-from altiplano.storage import read_json, write_json
+from altiplano.recipe.schema import ModelConfig, Recipe, RopeScaling
+from altiplano.storage import json_digest, read_json, write_json
 
 SHARD_BYTES = 5 * 10**9
+SAMPLED_BYTES = 1 << 20
 INDEX = "model.safetensors.index.json"
 
 # Size and element type of parameters by their names in ``Llama``, and a function from some names to their values.
@@ -174,37 +176,97 @@ def _files_to_read(folder: Path) -> list[Path]:
     return [folder / name for name in names]
 
 
+def read_shape(folder: Path) -> ModelConfig:
+    """The shape of the model in a Hugging Face Llama folder. Raises InputError when it has none."""
+    config_file = folder / "config.json"
+    if not config_file.exists():
+        raise InputError(f"{folder} is not a model folder: config.json is missing")
+    try:
+        return shape_from_config(read_json(config_file))
+    except (ValueError, KeyError, TypeError) as error:  # not JSON (Damaged), a key missing, a shape that cannot be
+        problem = " ".join(str(error).split())[:200]
+        raise InputError(f"{config_file} does not describe a Llama model: {problem}") from error
+
+
+class WeightFiles:
+    """The parameters of a Hugging Face Llama folder, by their names in ``Llama``: read when they are asked for."""
+
+    def __init__(self, folder: Path):
+        """Raises InputError when files are missing or damaged."""
+        self.folder, self.shape = folder, read_shape(folder)
+        self.sizes: dict[str, tuple[int, ...]] = {}
+        self._stored: dict[str, tuple[Any, str]] = {}
+        for file in _files_to_read(folder):
+            try:
+                opened = safe_open(file, framework="pt")
+                for stored in opened.keys():  # noqa: SIM118
+                    if not stored.endswith(COMPUTED):
+                        name = stored.removeprefix("model.")
+                        self._stored[name] = opened, stored
+                        self.sizes[name] = tuple(opened.get_slice(stored).get_shape())
+            except (SafetensorError, OSError) as error:
+                raise InputError(f"{file} is damaged ({error}); restore the file or release the model again") from error
+        if self.shape.tie_word_embeddings and "embed_tokens.weight" in self._stored:
+            self._stored.setdefault("lm_head.weight", self._stored["embed_tokens.weight"])
+            self.sizes.setdefault("lm_head.weight", self.sizes["embed_tokens.weight"])
+
+    def read(self, name: str, part: tuple[slice, ...] = ()) -> Tensor:
+        """A parameter in its own element type, or a part of it, of which no more is read."""
+        opened, stored = self._stored[name]
+        return cast(Tensor, opened.get_slice(stored)[part] if part else opened.get_tensor(stored))
+
+
 def load_model(folder: Path, dtype: torch.dtype = torch.float32) -> Llama:
     """A model in evaluation mode from a Hugging Face Llama folder, read tensor by tensor.
 
     Raises InputError when files are missing, damaged or of another shape.
     """
-    config_file = folder / "config.json"
-    if not config_file.exists():
-        raise InputError(f"{folder} is not a model folder: config.json is missing")
-    try:
-        shape = shape_from_config(read_json(config_file))
-    except (ValueError, KeyError, TypeError) as error:  # not JSON (Damaged), a key missing, a shape that cannot be
-        problem = " ".join(str(error).split())[:200]
-        raise InputError(f"{config_file} does not describe a Llama model: {problem}") from error
+    weights = WeightFiles(folder)
     with torch.device("meta"):
-        model = Llama(shape)
-    state: dict[str, Tensor] = {}
-    for file in _files_to_read(folder):
-        try:
-            with safe_open(file, framework="pt") as opened:
-                state |= {
-                    name.removeprefix("model."): opened.get_tensor(name).to(dtype)
-                    for name in opened.keys()  # noqa: SIM118
-                    if not name.endswith(COMPUTED)
-                }
-        except (SafetensorError, OSError) as error:
-            raise InputError(f"{file} is damaged ({error}); restore the file or release the model again") from error
-    if shape.tie_word_embeddings and "embed_tokens.weight" in state:
-        state.setdefault("lm_head.weight", state["embed_tokens.weight"])
+        model = Llama(weights.shape)
+    try:
+        state = {name: weights.read(name).to(dtype) for name in weights.sizes}
+    except (SafetensorError, OSError) as error:
+        raise InputError(f"{folder} is damaged ({error}); restore the file or release the model again") from error
+    if weights.shape.tie_word_embeddings and "lm_head.weight" in state:
+        state["lm_head.weight"] = state["embed_tokens.weight"]
     try:
         model.load_state_dict(state, assign=True)
     except RuntimeError as error:
         problem = " ".join(str(error).split())[:300]
         raise InputError(f"the weights in {folder} do not fit its config.json: {problem}") from error
     return model.eval()
+
+
+def pretrained_weights(recipe: Recipe) -> WeightFiles | None:
+    """The folder that training begins with. Raises InputError, naming each key, when it has another shape than the
+    recipe's model."""
+    if recipe.pretrained is None:
+        return None
+    weights = WeightFiles(recipe.pretrained)
+    there, here = weights.shape.model_dump(), recipe.model.model_dump()
+    # how weights begin does not matter for those that have begun
+    differing = [key for key in here if here[key] != there[key] and key != "initializer_range"]
+    if differing:
+        changes = " ".join(f"--set model.{key}={there[key]}" for key in differing)
+        raise InputError(f"pretrained: {recipe.pretrained} has another shape than the recipe: {changes}")
+    with torch.device("meta"):
+        wanted = {name: tuple(value.shape) for name, value in Llama(recipe.model).named_parameters()}
+    wrong = [name for name in wanted if weights.sizes.get(name) != wanted[name]]
+    if wrong:
+        raise InputError(f"pretrained: {recipe.pretrained} has no {wrong[0]} of shape {wanted[wrong[0]]}")
+    return weights
+
+
+def weights_fingerprint(folder: Path) -> str:
+    """A hash of the folder's configuration and of its files' names, sizes, beginnings and ends: enough to tell models
+    apart, and quick for large ones. Raises InputError when files are missing."""
+    found = hashlib.sha256(json_digest(read_shape(folder).model_dump(mode="json")).encode())
+    for file in _files_to_read(folder):
+        size = file.stat().st_size
+        found.update(f"{file.name}\0{size}\0".encode())
+        with file.open("rb") as opened:
+            found.update(opened.read(SAMPLED_BYTES))
+            opened.seek(max(0, size - SAMPLED_BYTES))
+            found.update(opened.read(SAMPLED_BYTES))
+    return found.hexdigest()

@@ -4,10 +4,12 @@ cut → tensors → context → recomputation → compilation → data → weigh
 from collections.abc import Iterable
 
 import torch
+from torch import Tensor
 from torch.distributed.tensor import DTensor
 from torch.distributed.tensor._utils import compute_local_shape_and_global_offset
 
 from altiplano.model.llama import Llama, initial_value
+from altiplano.model.weights import pretrained_weights
 from altiplano.parallel.bfloat16 import choose_products, set_attention
 from altiplano.parallel.compilation import compile_blocks
 from altiplano.parallel.context import context_shard, split_context
@@ -79,15 +81,20 @@ def parameters_by_name(parts: Iterable[Llama]) -> dict[str, torch.nn.Parameter]:
 
 @torch.no_grad()
 def set_initial_weights(part: Llama, recipe: Recipe) -> None:
-    """Every shard gets its piece of the whole parameter's initial value: the same model under every layout."""
+    """Every shard gets its piece of the whole parameter's first value, drawn at random or of the pretrained model: the
+    same model under every layout."""
+    pretrained = pretrained_weights(recipe)
     for name, parameter in parameters_by_name([part]).items():
-        whole = initial_value(name, parameter.shape, recipe.model, recipe.seed)
+        local: Tensor = parameter
+        where = tuple(slice(0, length) for length in parameter.shape)
         if isinstance(parameter, DTensor):
             size, offset = compute_local_shape_and_global_offset(
                 parameter.shape, parameter.device_mesh, parameter.placements
             )
-            piece = whole[tuple(slice(start, start + length) for start, length in zip(offset, size, strict=True))]
             local = parameter.to_local()
-            local.copy_(piece.reshape(local.shape))
+            where = tuple(slice(start, start + length) for start, length in zip(offset, size, strict=True))
+        if pretrained is None:
+            piece = initial_value(name, parameter.shape, recipe.model, recipe.seed)[where]
         else:
-            parameter.copy_(whole)
+            piece = pretrained.read(name, where)
+        local.copy_(piece.reshape(local.shape))

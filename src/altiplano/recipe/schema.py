@@ -347,6 +347,9 @@ class DisclosureConfig(Section):
 class Recipe(Section):
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9.-]*$")
     seed: int = Field(0, ge=0)
+    pretrained: Path | None = Field(
+        None, description="Hugging Face folder of a Llama model whose weights training begins with; absent: random ones"
+    )
     model: ModelConfig
     corpus: CorpusConfig
     tokenizer: TokenizerConfig = TokenizerConfig()

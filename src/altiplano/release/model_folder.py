@@ -14,7 +14,7 @@ from safetensors import safe_open
 from altiplano.errors import InputError
 from altiplano.model.weights import hugging_face_config, load_model, shape_from_config
 from altiplano.storage import try_read_json, write_json
-from altiplano.tokens.tokenizer import BEGIN, END, Tokenizer
+from altiplano.tokens.tokenizer import Tokenizer
 
 PAD = "<|finetune_right_pad_id|>"
 # safetensors' names of element types → torch's
@@ -35,7 +35,7 @@ def export(weights: Path, tokenizer: Path, calibration: Path, folder: Path) -> l
         raise InputError(f"{weights} has no config.json; train again")
     shape, context = shape_from_config(trained), int(trained["max_position_embeddings"])
     spoken = Tokenizer.load(tokenizer)
-    if spoken.vocab_size != shape.vocab_size:
+    if spoken.vocab_size > shape.vocab_size:  # a pretrained model may have rows to spare
         raise InputError(
             f"the tokenizer has {spoken.vocab_size:,} tokens, the model {shape.vocab_size:,}; tokenize and train again"
         )
@@ -82,19 +82,21 @@ def weight_dtype(folder: Path) -> str:
 
 
 def write_tokenizer(tokenizer: Tokenizer, context: int, folder: Path) -> None:
-    """tokenizer.json that adds ``<|begin_of_text|>`` exactly once, and the two files that name its special tokens."""
+    """tokenizer.json that adds the begin token exactly once, and the two files that name its special tokens."""
     from tokenizers import Tokenizer as HuggingFaceTokenizer
     from tokenizers.processors import ByteLevel, Sequence, TemplateProcessing
 
     # A copy: the caller's tokenizer adds nothing by itself.
     spoken = HuggingFaceTokenizer.from_str(tokenizer.hugging_face.to_str())
     if tokenizer.bos not in spoken.encode("a").ids:
+        bos = tokenizer.name_of(tokenizer.bos)
         begin = TemplateProcessing(
-            single=f"{BEGIN} $A", pair=f"{BEGIN} $A {BEGIN} $B:1", special_tokens=[(BEGIN, tokenizer.bos)]
+            single=f"{bos} $A", pair=f"{bos} $A {bos} $B:1", special_tokens=[(bos, tokenizer.bos)]
         )
-        spoken.post_processor = Sequence([ByteLevel(trim_offsets=False), begin])
+        spoken.post_processor = Sequence([ByteLevel(trim_offsets=False), begin]) if tokenizer.is_llama3 else begin
     spoken.save(str(folder / "tokenizer.json"))
-    specials = {"bos_token": BEGIN, "eos_token": END, "pad_token": PAD}
+    names = {"bos": tokenizer.bos, "eos": tokenizer.eos, "pad": pad_token(tokenizer)}
+    specials = {f"{role}_token": tokenizer.name_of(token) for role, token in names.items()}
     _write(folder / "special_tokens_map.json", specials)
     _write(
         folder / "tokenizer_config.json",
@@ -110,12 +112,18 @@ def write_tokenizer(tokenizer: Tokenizer, context: int, folder: Path) -> None:
     )
 
 
+def pad_token(tokenizer: Tokenizer) -> int:
+    """Llama 3's own; of other tokenizers the end token, as is usual."""
+    own = tokenizer.hugging_face.token_to_id(PAD)
+    return tokenizer.eos if own is None else int(own)
+
+
 def generation_config(tokenizer: Tokenizer, temperature: float) -> dict[str, Any]:
     """Sampling at the calibrated temperature. transformers and vLLM read this file by default."""
     return {
         "bos_token_id": tokenizer.bos,
         "eos_token_id": tokenizer.eos,
-        "pad_token_id": tokenizer.hugging_face.token_to_id(PAD),
+        "pad_token_id": pad_token(tokenizer),
         "do_sample": True,
         "temperature": temperature,
         "top_p": 1.0,

@@ -8,7 +8,7 @@ from altiplano.recipe.schema import Recipe
 from altiplano.stages.stage import Context, Result, Stage
 from altiplano.storage import digest
 from altiplano.tokens.encode import document_files, encode_documents, sample_texts
-from altiplano.tokens.imported_tokenizer import import_tokenizer
+from altiplano.tokens.imported_tokenizer import import_tokenizer, tokenizer_file
 from altiplano.tokens.tokenizer import Tokenizer
 
 ONE_PROCESS = 64 * 2**20
@@ -44,11 +44,12 @@ def _tokenizer(recipe: Recipe, curated: Path) -> Tokenizer:
     """The recipe's, or one trained on the curated text. Raises InputError when it does not fit the model."""
     if recipe.tokenizer.path is None:
         return Tokenizer.train(sample_texts(curated, recipe.tokenizer.sample_bytes), recipe.model.vocab_size)
-    tokenizer = import_tokenizer(recipe.tokenizer.path)
-    if tokenizer.vocab_size != recipe.model.vocab_size:
+    tokenizer, wanted = import_tokenizer(recipe.tokenizer.path), recipe.model.vocab_size
+    # pretrained models have rows to spare
+    if tokenizer.vocab_size > wanted or (tokenizer.vocab_size < wanted and recipe.pretrained is None):
         raise InputError(
             f"tokenizer.path: {recipe.tokenizer.path} has {tokenizer.vocab_size:,} tokens, model.vocab_size is "
-            f"{recipe.model.vocab_size:,}: set it to the former"
+            f"{wanted:,}: set it to the former"
         )
     return tokenizer
 
@@ -59,14 +60,14 @@ def _sources(context: Context) -> str:
     if path is None:
         return ""
     try:
-        return digest(path)
+        return digest(tokenizer_file(path))
     except OSError as error:
         raise InputError(f"tokenizer.path: {path} cannot be read ({error.strerror})") from error
 
 
 STAGE = Stage(
     "tokenize",
-    reads=("tokenizer", "model.vocab_size"),
+    reads=("tokenizer", "model.vocab_size", "pretrained"),
     inputs=("curate",),
     run=run,
     code=("execution", "recipe", "tokens"),

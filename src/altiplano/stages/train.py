@@ -44,10 +44,12 @@ UNLISTED = ("checkpoints/",)
 
 
 def run(context: Context) -> Result:
+    from altiplano.model.weights import pretrained_weights
     from altiplano.training.job import Job
 
     tokens = context.inputs["tokenize"]
     if is_publisher():
+        pretrained_weights(context.recipe)  # whether it fits, before ranks start
         verify_shards(tokens)
         _describe_data(context.recipe, tokens, context.folder)
     job = Job(
@@ -163,12 +165,22 @@ def _custom_code(context: Context) -> str:
     return hashlib.sha256("".join(map(inspect.getsource, functions)).encode()).hexdigest() if functions else ""
 
 
+def _pretrained(context: Context) -> str:
+    """Changes when the weights that training begins with do."""
+    if context.recipe.pretrained is None:
+        return ""
+    from altiplano.model.weights import weights_fingerprint
+
+    return weights_fingerprint(context.recipe.pretrained)
+
+
 STAGE = Stage(
     "train",
     reads=READS,
     inputs=("tokenize",),
     run=run,
     code=("evaluation", "model", "parallel", "planning", "recipe", "tokens", "training"),
+    sources=_pretrained,
     functions=_custom_code,
     distributed=True,
     protect_partial_work=True,

@@ -1,13 +1,12 @@
-"""Tokenizers made elsewhere: a Hugging Face ``tokenizer.json``, or tiktoken's ranks as Meta ships Llama's.
+"""Tokenizers made elsewhere: a Hugging Face ``tokenizer.json``, its folder, or tiktoken's ranks as Meta ships Llama's.
 
-Only byte-level BPE with Llama 3's split pattern is taken: its tokens are then the same in every tool.
+The names of the tokens that begin and end a document are those of ``tokenizer_config.json`` beside it, else the usual
+ones.
 """
 
 import base64
 import binascii
-import json
 from pathlib import Path
-from typing import Any
 
 from tokenizers import Regex
 from tokenizers import Tokenizer as HuggingFaceTokenizer
@@ -17,14 +16,32 @@ from tokenizers.pre_tokenizers import ByteLevel, Split
 from tokenizers.pre_tokenizers import Sequence as InOrder
 
 from altiplano.errors import InputError
-from altiplano.tokens.tokenizer import PATTERN, Tokenizer, byte_characters, special_tokens
+from altiplano.tokens.tokenizer import (
+    BEGIN,
+    CONFIG,
+    END,
+    PATTERN,
+    Tokenizer,
+    byte_characters,
+    special_names,
+    special_tokens,
+)
+
+USUAL_NAMES = ((BEGIN, END), ("<s>", "</s>"), ("<bos>", "<eos>"), ("[BOS]", "[EOS]"))
 
 
-def import_tokenizer(file: Path) -> Tokenizer:
-    """Read ``tokenizer.json`` or a file of ranks (a line of base64 bytes and a number for each token).
+def tokenizer_file(path: Path) -> Path:
+    """``tokenizer.json`` of a folder, or the file itself."""
+    return path / "tokenizer.json" if path.is_dir() else path
 
-    Raises InputError when it cannot be read or is another kind of tokenizer.
+
+def import_tokenizer(path: Path) -> Tokenizer:
+    """Read a folder's ``tokenizer.json``, that file, or a file of ranks (a line of base64 bytes and a number for each
+    token).
+
+    Raises InputError when it cannot be read or has no begin and end tokens.
     """
+    file = tokenizer_file(path)
     try:
         raw = file.read_bytes()
     except OSError as error:
@@ -34,22 +51,18 @@ def import_tokenizer(file: Path) -> Tokenizer:
 
 def _from_json(file: Path, raw: bytes) -> Tokenizer:
     try:
-        content = json.loads(raw)
-        pattern = _pattern(content.get("pre_tokenizer") or {})
-        kind = content["model"]["type"]
-    except (json.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
+        tokenizer = HuggingFaceTokenizer.from_str(raw.decode())
+    except Exception as error:  # the library raises bare Exception for a damaged file
         raise InputError(f"tokenizer.path: {file} is no tokenizer.json ({error})") from error
-    if kind != "BPE" or pattern != PATTERN:
+    vocabulary = tokenizer.get_vocab(with_added_tokens=True)
+    names = [special_names(file.parent), *USUAL_NAMES] if (file.parent / CONFIG).exists() else [*USUAL_NAMES]
+    bos, eos = next((pair for pair in names if set(pair) <= vocabulary.keys()), names[0])
+    try:
+        return Tokenizer(tokenizer, bos, eos)
+    except InputError as error:
         raise InputError(
-            f"tokenizer.path: {file} is not byte-level BPE with Llama 3's split pattern; train one instead"
-        )
-    return Tokenizer(HuggingFaceTokenizer.from_str(raw.decode()))
-
-
-def _pattern(pre_tokenizer: dict[str, Any]) -> str:
-    """The split pattern of a pre-tokenizer or of the first of a sequence; empty when it has none."""
-    first = pre_tokenizer.get("pretokenizers", [pre_tokenizer])[0]
-    return str(first.get("pattern", {}).get("Regex", ""))
+            f"tokenizer.path: {file}: {error}; name two of its tokens as bos_token and eos_token in {CONFIG} beside it"
+        ) from error
 
 
 def _from_ranks(file: Path, raw: bytes) -> Tokenizer:

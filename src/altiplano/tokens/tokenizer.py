@@ -1,9 +1,11 @@
-"""Byte-level BPE as in Llama 3: its split pattern and its 256 special tokens at the end of the vocabulary.
+"""Text to tokens and back: byte-level BPE as in Llama 3, or any Hugging Face tokenizer that a pretrained model has.
 
-Trained with Hugging Face tokenizers, which other tools read; encoded with tiktoken on the same merges, which gives the
-same tokens about six times as fast.
+Our own have Llama 3's split pattern and its 256 special tokens at the end of the vocabulary. They are trained with
+Hugging Face tokenizers, which other tools read, and encoded with tiktoken on the same merges, which gives the same
+tokens about six times as fast. Others are encoded by Hugging Face tokenizers.
 """
 
+import json
 import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -20,7 +22,7 @@ from tokenizers.pre_tokenizers import Sequence as InOrder
 from tokenizers.trainers import BpeTrainer
 
 from altiplano.errors import InputError
-from altiplano.storage import publish
+from altiplano.storage import publish, try_read_json, write_json
 
 # Llama 3's published pattern: contractions, words, up to three digits, punctuation, white space.
 PATTERN = (
@@ -41,6 +43,9 @@ MAX_SPACES = 100_000
 SPACES = re.compile(rf"(?<!\s)\s{{{MAX_SPACES}}}")
 """On a million spaces in a row the stack of tiktoken's regular expressions overflows, and it panics."""
 
+BYTE_TOKEN = re.compile(r"<0x([0-9A-F]{2})>")
+CONFIG = "tokenizer_config.json"
+
 SPECIALS = 256
 BEGIN, END = "<|begin_of_text|>", "<|end_of_text|>"
 
@@ -55,15 +60,26 @@ def special_tokens() -> list[str]:
 
 
 class Tokenizer:
-    """Text to token numbers and back."""
+    """Text to token numbers and back. ``bos`` begins a document and ``eos`` ends it."""
 
-    def __init__(self, hugging_face: HuggingFaceTokenizer):
+    def __init__(self, hugging_face: HuggingFaceTokenizer, bos: str = BEGIN, eos: str = END):
+        """``bos`` and ``eos`` are the names of tokens. Raises InputError when they are none, or the same."""
         self.hugging_face = hugging_face
-        self.vocab_size: int = hugging_face.get_vocab_size(with_added_tokens=True)
-        self.bos = self.vocab_size - SPECIALS
-        self.eos = self.bos + 1
-        if hugging_face.token_to_id(BEGIN) != self.bos or hugging_face.token_to_id(END) != self.eos:
-            raise InputError(f"the tokenizer does not end with Llama 3's {SPECIALS} special tokens")
+        vocabulary = hugging_face.get_vocab(with_added_tokens=True)
+        self.vocab_size: int = max(vocabulary.values()) + 1
+        for role, name in (("begin", bos), ("end", eos)):
+            if name not in vocabulary:
+                raise InputError(f"the tokenizer has no token {name!r} that could {role} a document")
+        if bos == eos:
+            raise InputError(f"the tokenizer begins and ends documents with the same token {bos!r}: it needs two")
+        self.bos, self.eos = vocabulary[bos], vocabulary[eos]
+        added = hugging_face.get_added_tokens_decoder()
+        self.specials: dict[int, str] = {number: token.content for number, token in added.items() if token.special}
+        content = json.loads(hugging_face.to_str())
+        last = [self.specials.get(self.vocab_size - SPECIALS + at) for at in range(SPECIALS)]
+        self.is_llama3 = last == special_tokens() and split_pattern(content) == PATTERN
+        """Whether tiktoken gives the same tokens."""
+        self._is_byte_level = '"ByteLevel"' in json.dumps(content.get("decoder"))
 
     @classmethod
     def train(cls, texts: Iterable[str], vocabulary: int) -> "Tokenizer":
@@ -91,32 +107,45 @@ class Tokenizer:
         file = folder / "tokenizer.json"
         if not file.exists():
             raise InputError(f"{folder} has no tokenizer.json")
+        names = special_names(folder)
         try:
-            return cls(HuggingFaceTokenizer.from_file(str(file)))
+            return cls(HuggingFaceTokenizer.from_file(str(file)), *names)
         except Exception as error:  # the library raises bare Exception for a damaged file
             if isinstance(error, InputError):
                 raise
             raise InputError(f"{file} cannot be read: {error}") from error
 
     def save(self, folder: Path) -> None:
+        """``tokenizer.json``; beside it, for one that is not like Llama 3's, the names of its special tokens."""
         publish(folder / "tokenizer.json", lambda temporary: self.hugging_face.save(str(temporary)))
+        if not self.is_llama3:
+            write_json(folder / CONFIG, {"bos_token": self.name_of(self.bos), "eos_token": self.name_of(self.eos)})
+
+    def name_of(self, token: int) -> str:
+        return str(self.hugging_face.id_to_token(token))
 
     @cached_property
     def _tiktoken(self) -> Any:
         import tiktoken
 
-        byte_of = {char: byte for byte, char in byte_characters().items()}
         vocabulary = self.hugging_face.get_vocab(with_added_tokens=False)
-        ranks = {bytes(byte_of[char] for char in token): rank for token, rank in vocabulary.items() if rank < self.bos}
+        ranks = {
+            bytes(self._byte_of[char] for char in token): rank for token, rank in vocabulary.items() if rank < self.bos
+        }
         specials = {name: self.bos + i for i, name in enumerate(special_tokens())}
         return tiktoken.Encoding("altiplano", pat_str=PATTERN, mergeable_ranks=ranks, special_tokens=specials)
 
     def encode(self, text: str) -> list[int]:
         """Tokens of ``text``; nothing is added, and special tokens spelt out in the text are ordinary text."""
-        return self._encode_safely(text) if _has_long_spaces(text) else self._tiktoken.encode_ordinary(text)
+        if not self.is_llama3 or _has_long_spaces(text):
+            return self._encode_safely(text)
+        return list(self._tiktoken.encode_ordinary(text))
 
     def encode_batch(self, texts: Sequence[str], threads: int | None = None) -> list[list[int]]:
         """Tokens of each text, by as many threads as there are processors."""
+        if not self.is_llama3:
+            found = self._reference.encode_batch([_sound(text) for text in texts], add_special_tokens=False)
+            return [list(one.ids) for one in found]
         threads = threads or os.cpu_count() or 1
         long = {at for at, text in enumerate(texts) if _has_long_spaces(text)}
         usual = ["" if at in long else text for at, text in enumerate(texts)]
@@ -127,8 +156,7 @@ class Tokenizer:
 
     def _encode_safely(self, text: str) -> list[int]:
         """By the library that trained the merges: the same tokens, some times slower, in linear time at any length."""
-        sound = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")  # as tiktoken does
-        return list(self._reference.encode(sound, add_special_tokens=False).ids)
+        return list(self._reference.encode(_sound(text), add_special_tokens=False).ids)
 
     @cached_property
     def _reference(self) -> HuggingFaceTokenizer:
@@ -139,11 +167,50 @@ class Tokenizer:
 
     def decode_bytes(self, tokens: Sequence[int]) -> bytes:
         """The bytes of the tokens; special tokens give none."""
-        return self._tiktoken.decode_bytes([token for token in tokens if token < self.bos])
+        plain = [token for token in tokens if token not in self.specials]
+        return self._tiktoken.decode_bytes(plain) if self.is_llama3 else b"".join(map(self._bytes, plain))
 
     def decode(self, tokens: Sequence[int]) -> str:
         """Text of the tokens; special tokens are skipped and broken characters replaced."""
-        return self.decode_bytes(tokens).decode("utf-8", errors="replace")
+        if self.is_llama3 or self._is_byte_level:
+            return self.decode_bytes(tokens).decode("utf-8", errors="replace")
+        return str(self.hugging_face.decode(list(tokens), skip_special_tokens=True))
+
+    def _bytes(self, token: int) -> bytes:
+        name = self.hugging_face.id_to_token(token) or ""
+        if self._is_byte_level:
+            return bytes(self._byte_of[character] for character in name if character in self._byte_of)
+        if byte := BYTE_TOKEN.fullmatch(name):  # SentencePiece's, for characters that it has no token for
+            return bytes([int(byte[1], 16)])
+        return name.replace("\u2581", " ").encode()
+
+    @cached_property
+    def _byte_of(self) -> dict[str, int]:
+        return {character: byte for byte, character in byte_characters().items()}
+
+
+def special_names(folder: Path) -> tuple[str, str]:
+    """The names of the begin and end tokens that ``tokenizer_config.json`` gives, else Llama 3's."""
+    config = try_read_json(folder / CONFIG) or {}
+
+    def name(role: str, default: str) -> str:
+        token = config.get(f"{role}_token")
+        return str((token.get("content") if isinstance(token, dict) else token) or default)
+
+    return name("bos", BEGIN), name("eos", END)
+
+
+def split_pattern(tokenizer: dict[str, Any]) -> str:
+    """The pattern that the pre-tokenizer of a ``tokenizer.json`` splits text by, or the first of a sequence; empty when
+    it has none."""
+    pre_tokenizer = tokenizer.get("pre_tokenizer") or {}
+    first = (pre_tokenizer.get("pretokenizers") or [pre_tokenizer])[0]
+    return str((first.get("pattern") or {}).get("Regex", ""))
+
+
+def _sound(text: str) -> str:
+    """Without lone surrogates, as tiktoken reads it."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def _has_long_spaces(text: str) -> bool:
