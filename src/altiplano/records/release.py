@@ -33,6 +33,9 @@ class RunFacts(FileRecord):
 
     name: str = Field(description="Of the run")
     title: str = Field(default="", description="disclosure.title of the recipe")
+    pretrained: str = Field(
+        default="", description="Folder of the model that training began with; empty: random weights"
+    )
     license: str = Field(default="", description="disclosure.license of the recipe")
     parameters: int | None = Field(default=None, description="Of the model, embeddings included")
     tokens: int | None = Field(default=None, description="Training tokens")

@@ -42,6 +42,7 @@ def run_facts(records: Records, cluster: Cluster | None = None) -> RunFacts:
         **_of_training(run),
         name=records.name,
         title=recipe.disclosure.title if recipe else "",
+        pretrained=recipe.pretrained.name if recipe and recipe.pretrained else "",
         license=recipe.disclosure.license if recipe else "",
         device_name=(cluster.device_name if cluster else "") or (run.device_name if run else ""),
         devices=devices,
