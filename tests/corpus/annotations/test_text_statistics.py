@@ -30,7 +30,7 @@ def test_statistics_of_lines():
     text = "• one thing\n- another\n-5 degrees\nThe end of it...\nReally? “Yes.”\n\nA sentence.\n{ } # # word"
     found = statistics(text, "en")
     assert found["bullet_lines"] == pytest.approx(2 / 7) and found["ellipsis_lines"] == pytest.approx(1 / 7)
-    assert found["punctuated_lines"] == pytest.approx(3 / 7) and found["short_lines"] == 1
+    assert found["punctuated_lines"] == pytest.approx(3 / 7) and found["short_lines"] == pytest.approx(4 / 7)
     assert found["hash_signs"] == pytest.approx(2 / found["words"]) and found["ellipses"] == pytest.approx(
         1 / found["words"]
     )

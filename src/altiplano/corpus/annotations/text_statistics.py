@@ -35,6 +35,8 @@ BOILERPLATE = re.compile(
 )
 """C4 drops lines with such words; here such messages to a visitor are counted per line."""
 
+TEX_GROUP = re.compile(r"\\[a-zA-Z]{1,30}(?:\[[^\[\]{}]{0,50}\])?\{|[\^_]\{|\\\{|(?<=\})\{")
+
 HINTS = (
     "cookie",
     "priva",
@@ -74,11 +76,17 @@ def statistics(text: str, language: str, listed: Listed | None = None) -> dict[s
     if language in NO_FULL_STOP:
         values["punctuated_lines"] = values["sentences"] = np.nan
     lower = text.lower()
-    values["braces"] = (text.count("{") + text.count("}")) / max(len(text), 1)
+    values["braces"] = _braces(text) / max(len(text), 1)
     values["boilerplate"] = _boilerplate(lower) / (1 + text.count("\n"))
     values["lorem_ipsum"] = float("lorem ipsum" in lower)
     values["listed_words"] = listed_share(words.hash, listed) if listed else 0.0
     return {"characters": len(text), "words": number, **values}
+
+
+def _braces(text: str) -> int:
+    """Curly brackets that are not of TeX's commands, powers and indices."""
+    number = text.count("{") + text.count("}")
+    return number - 2 * len(TEX_GROUP.findall(text)) if number and ("\\" in text or "$" in text) else number
 
 
 def _boilerplate(lower: str) -> int:

@@ -25,17 +25,19 @@ SHORT = 30
 ENDS_SENTENCE = ".!?。！？｡؟۔।॥։።፧។၊။…‼⁇⁉"
 CLOSES = "\"'”’»)]）」』】*_`"
 """May follow the mark that ends a sentence."""
+PAUSES = ",;،؛、，；—–"
+"""A line of verse or of a law may end with one: it is a unit of language, as a sentence is. Labels end in colons."""
 BULLETS = "•‣◦▪▫■□●○⁃·-–—*"
-ENDS, CLOSE, BULLET = 1, 2, 4
+ENDS, CLOSE, BULLET, PAUSE = 1, 2, 4, 8
 
-NEWLINE, HASH, DOT, DOTS, TICK, TILDE = (np.uint32(ord(c)) for c in "\n#.…`~")
+NEWLINE, HASH, DOT, DOTS, TICK, TILDE, BAR = (np.uint32(ord(c)) for c in "\n#.…`~|")
 
 
 @functools.cache
 def marks() -> NDArray[np.uint8]:
-    """Bit set of ENDS, CLOSE and BULLET for each character of the basic plane."""
+    """Bit set of ENDS, CLOSE, BULLET and PAUSE for each character of the basic plane."""
     table = np.zeros(BMP, np.uint8)
-    for characters, bit in ((ENDS_SENTENCE, ENDS), (CLOSES, CLOSE), (BULLETS, BULLET)):
+    for characters, bit in ((ENDS_SENTENCE, ENDS), (CLOSES, CLOSE), (BULLETS, BULLET), (PAUSES, PAUSE)):
         for character in characters:
             table[ord(character)] |= bit
     assert "".join(c for c in CLOSES if unicodedata.category(c)[0] == "L") == ""
@@ -108,7 +110,7 @@ def line_statistics(codes, kinds, marks, words):  # type: ignore[no-untyped-def]
     seen_lines, seen_paragraphs = _table(len(start)), _table(len(start))
     counted = prose = prose_size = size = longest = 0
     symbols = alphanumeric = hash_signs = ellipses = chunks = alphabetic = sentences = 0
-    repeated = repeated_size = bullets = dotted = punctuated = short = 0
+    repeated = repeated_size = bullets = dotted = punctuated = short = rows = 0
     paragraphs = paragraph_size = repeated_paragraphs = repeated_paragraph_size = 0
     paragraph, in_paragraph = np.uint64(0), 0
     for line in range(len(start) + 1):
@@ -166,14 +168,20 @@ def line_statistics(codes, kinds, marks, words):  # type: ignore[no-untyped-def]
             continue
         prose += 1
         prose_size += stop - first
-        short += width <= SHORT
         if codes[first] < BMP and marks[codes[first]] & BULLET:
             plain = codes[first] > 127 or (stop > first + 1 and codes[first + 1] <= 32)
             bullets += plain  # "-5" and "*emphasis*" are none
         last = stop - 1
-        while last > first and codes[last] < BMP and marks[codes[last]] & CLOSE:
+        row = last > first and codes[first] == BAR and codes[last] == BAR
+        while last > first and (
+            (codes[last] < BMP and marks[codes[last]] & CLOSE) or (row and (codes[last] == BAR or codes[last] <= 32))
+        ):
             last -= 1
-        punctuated += codes[last] < BMP and marks[codes[last]] & ENDS != 0
+        mark = marks[codes[last]] if codes[last] < BMP else np.uint8(0)
+        punctuated += mark & ENDS != 0
+        sentences += mark & PAUSE != 0
+        short += width <= SHORT and not row and mark & (ENDS | PAUSE) == 0
+        rows += row and mark & ENDS == 0
         dotted += codes[last] == DOTS or (
             last - first > 2 and codes[last] == DOT and codes[last - 1] == DOT and codes[last - 2] == DOT
         )
@@ -189,12 +197,13 @@ def line_statistics(codes, kinds, marks, words):  # type: ignore[no-untyped-def]
             ranges[number, 0], ranges[number, 1] = start[line], end[line]
             number += 1
     n, lines = max(len(codes), 1), max(prose, 1)
+    written = max(prose - rows, 1)  # rows of a table end no sentence and are no lines of text
     values = np.array(
         [
             symbols / n, hash_signs / max(words, 1), ellipses / max(words, 1), alphabetic / max(chunks, 1),
             prose / max(words, 1), repeated_size / max(prose_size, 1), repeated / lines,
             repeated_paragraph_size / max(paragraph_size, 1), repeated_paragraphs / max(paragraphs, 1), bullets / lines,
-            dotted / lines, punctuated / lines, short / lines, size / max(counted, 1), longest, alphanumeric / n,
+            dotted / lines, punctuated / written, short / written, size / max(counted, 1), longest, alphanumeric / n,
             sentences, alphanumeric / max(words, 1),
         ],
         np.float32,
