@@ -9,21 +9,30 @@ lists, listings and little text, trafilatura is better.
 
 import logging
 import re
+from html import unescape
 
+from altiplano.corpus.extraction.html_structures import SIGNS, Structures
 from altiplano.optional_imports import extra
 
 
 def text_of_html(html: str) -> str:
     """Quality mode: trafilatura on the whole page. Empty when the page has no main text or cannot be parsed."""
-    trafilatura = extra("trafilatura")
-    logging.getLogger("trafilatura").setLevel(logging.CRITICAL)  # it reports every empty page
     if not html.strip():
         return ""
+    trafilatura = extra("trafilatura")
+    logging.getLogger("trafilatura").setLevel(logging.CRITICAL)  # it reports every empty page
+    html, letters = _as_letters(html)
     try:
-        text = trafilatura.extract(html, fast=True, include_comments=False, include_tables=True)
+        page = trafilatura.load_html(html)
+        structures = Structures(html) if page is not None and SIGNS.search(html) else None
+        if structures:
+            structures.take_out(page)
+        text = trafilatura.extract(page, fast=True, include_comments=False, include_tables=True) or ""
     except (ValueError, TypeError, AttributeError, RecursionError, AssertionError):  # what lxml raises on broken pages
         return ""
-    return text or ""
+    if structures:
+        text = structures.put_back(text)
+    return _tidy(text.translate(letters))
 
 
 def fast_text_of_html(html: str) -> str:
@@ -113,9 +122,9 @@ def main_part(html: str) -> str:
     region = next(filter(None, (body.query_selector(",".join(group)) for group in REGIONS)), None)
     if region is not None and len(text := _text(region.html, chosen=False)) >= MIN_CHARACTERS:
         return text
-    text = _text(html, chosen=True)
+    text = _plain(html, chosen=True)
     short = sum(len(line) for line in text.split("\n") if len(line) < SHORT_LINE)
-    return text if len(text) >= MIN_PROSE and short < MAX_SHORT * len(text) else ""
+    return _text(html, chosen=True) if len(text) >= MIN_PROSE and short < MAX_SHORT * len(text) else ""
 
 
 def _depth(html: str) -> int:
@@ -130,5 +139,51 @@ def _depth(html: str) -> int:
 
 def _text(html: str, chosen: bool) -> str:
     """All that is not skipped, or what resiliparse chooses of it."""
+    structures = None
+    if SIGNS.search(html):
+        page = extra("lxml.html").document_fromstring(html)
+        structures = Structures(html)
+        structures.take_out(page)
+        html = extra("lxml.etree").tostring(page, encoding="unicode", method="html")
+    text = _plain(html, chosen)
+    return _tidy(structures.put_back(text) if structures else text)
+
+
+def _plain(html: str, chosen: bool) -> str:
     write = extra("resiliparse.extract.html2text").extract_plain_text
     return write(html, main_content=chosen, alt_texts=False, links=False, comments=False, skip_elements=SKIPPED).strip()
+
+
+FORMAT = re.compile(
+    "[\u0600-\u0605\u061c\u06dd\u070f\u0890\u0891\u08e2\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069"
+    "\U000110bd\U000110cd\U0001bca0-\U0001bca3\U000e0020-\U000e007f]"
+)
+FORMAT_NAMED = re.compile(r"&(?:zwn?j|[lr]rm|#0*(?:820[3-7]|823[4-8]|829[4-7]|1564)|#[xX]0*(?:200[b-fB-F]|202[a-eA-E]"
+                          r"|206[6-9]|61[cC]));?")  # fmt: skip
+INVISIBLE = re.compile("\xad|(?<![\u0e00-\u109f\u1780-\u17ff\u200b])\u200b+(?![\u0e00-\u109f\u1780-\u17ff\u200b])")
+"""Soft hyphens, and places where a line may break, but for scripts that mark words by them."""
+
+BULLET = re.compile(r"^((?:  )*?)  • ?", re.MULTILINE)
+
+
+def _as_letters(html: str) -> tuple[str, dict[int, str]]:
+    """The page with a letter for each joiner, mark of direction and other sign without width, which trafilatura drops
+    though spelling needs them; and what each letter stands for."""
+    if "&" in html:
+        html = FORMAT_NAMED.sub(lambda match: unescape(match[0]), html)
+    if html.isascii() or not (found := sorted(set(FORMAT.findall(html)))):
+        return html, {}
+    letters = [letter for letter in SPARE_LETTERS if letter not in html][: len(found)]
+    to = {ord(sign): letter for sign, letter in zip(found, letters, strict=False)}
+    return html.translate(to), {ord(letter): chr(sign) for sign, letter in to.items()}
+
+
+SPARE_LETTERS = [chr(code) for code in range(0xA500, 0xA60B)]
+"""Of Vai: one or other is in no page."""
+
+
+def _tidy(text: str) -> str:
+    """Without soft hyphens; list items begin with a dash in both modes."""
+    if not text.isascii():
+        text = BULLET.sub(r"\1- ", INVISIBLE.sub("", text))
+    return text

@@ -1,0 +1,204 @@
+r"""What extractors of main text lose, written as text before they see the page: formulas, code, tables, raised digits.
+
+Extractors are made for prose. A formula, a listing or a table is therefore taken out of the page, and a word that the
+page does not have stands for it. When the main text is there, this word is replaced by
+
+- the formula's LaTeX: ``$x^{2}$``, or between ``$$`` on a line of its own,
+- the code between fences, line for line,
+- the table, a row on a line between bars.
+
+``10<sup>6</sup>`` becomes ``10^6`` and ``H<sub>2</sub>O`` ``H_2O``. Marks of footnotes and signs that link to a heading
+are left out.
+"""
+
+import re
+from typing import Any
+
+from altiplano.corpus.extraction.html_code import is_code, listings
+from altiplano.corpus.extraction.html_formulas import formulas
+
+SIGNS = re.compile(
+    r"<(?:pre|math|table|su[bp]|d[lt]|xmp|mjx-|m(?:ml)?:math|body>\s*<[pu])|math/|data-mathml|MathJax|katex|¶|&para;"
+    r"|mwe-math|ql-img|codecogs|latex|\"tex\"|linenums|-line\b|class=\"line\""
+)
+LETTERS = [chr(code) for code in range(0xA6A0, 0xA6E6)]
+"""Letters of Bamum, which no extractor removes and hardly any page has."""
+
+MAX_FILLER = 3_000
+"""Characters. Extractors choose by length: what stands for a block is about as long as the block."""
+
+SIGN_LINKS = {"", "¶", "#", "§", "🔗", "⚓", "\u200b", "link", "permalink"}
+FOOTNOTE = re.compile(r"\[[^\[\]]{1,20}\]|[*†‡§¶]{1,3}")
+FOOTNOTE_CLASS = re.compile(r"reference|footnote|noteref|fn\b|citation|cite", re.IGNORECASE)
+RAISED_ENDINGS = {
+    "st", "nd", "rd", "th", "er", "re", "ère", "e", "ème", "me", "mes", "lle", "lles", "es", "o", "a", "os", "as", "º",
+    "ª", "gr", "r", "do", "®", "™", "℠", "©", "tm", "sm",
+}  # fmt: skip
+"""Of ordinals, abbreviations and names: they are not exponents."""
+
+SIMPLE = re.compile(r"[+\-−–]?\w+[+\-−]?|[+\-−*′'″]|\w+[.,]\w+")
+MAX_SCRIPT = 40
+
+NO_TABLE = ("table", "form", "select", "textarea", "pre", "h1", "h2", "article", "iframe")
+LAYOUT_CLASS = re.compile(r"navbox|calendar|toc\b|metadata|ambox|layout", re.IGNORECASE)
+MAX_CELL = 300
+"""Characters, on average; the cells of a page's layout are longer."""
+
+
+class Structures:
+    """What was taken out of a page, in order, until its text is there."""
+
+    def __init__(self, html: str):
+        letters = (letter for letter in LETTERS if letter not in html)
+        self.inline, self.block, self.filler = (next(letters, "") for _ in range(3))
+        self.texts: list[str] = []
+        self.token = re.compile(f"([{self.inline}{self.block}])(\\d{{1,9}})\\1(?:[ \\n]*+{self.filler}++)*+")
+
+    def take_out(self, root: Any) -> None:
+        """``root``: lxml's. It is changed in place."""
+        if not self.filler:  # a page that shows the whole script
+            return
+        for link in [link for link in root.iter("a") if _is_sign(link)]:
+            link.drop_tree()
+        for element, latex, alone in [*formulas(root)]:
+            if latex:
+                self._replace(element, f"$${latex}$$" if alone else f"${latex}$", alone)
+        for element, code in [*listings(root)]:
+            fence = "````" if "```" in code else "```"
+            text = f"{fence}\n{code}\n{fence}" if is_code(element, code) else code
+            self._replace(_figure(element), text, alone=True)
+        for element in [*root.iter("sup", "sub")]:
+            if element.getparent() is not None:
+                _write_script(element)
+        for table in [*root.iter("table")]:
+            if "ltx_eq" in (table.get("class") or ""):
+                self._replace(table, " ".join(self._flat(table).split()), alone=True)
+            elif _is_data(table) and (text := self._rows(table)):
+                self._replace(_figure(table), text, alone=True)
+        for element in root.iter("dl", "dt", "dd"):
+            element.tag = "div"
+
+    def put_back(self, text: str) -> str:
+        """Each once, however often the text has its word: a page may have written it itself."""
+        pieces = self.token.split(text)
+        parts = [pieces[0]]
+        for mark, number, after in zip(pieces[1::3], pieces[2::3], pieces[3::3], strict=True):
+            at = int(number)
+            held, self.texts[at : at + 1] = (self.texts[at], [""]) if at < len(self.texts) else ("", [])
+            if mark == self.block and held:
+                before = parts[-1].rstrip(" \t|\n")
+                parts[-1] = before[:-2] if before.endswith("\n-") else before
+                parts += ["\n" if any(parts) else "", held, "\n", after.lstrip(" \t|\n")]
+            else:
+                parts += [held, after]
+        return "".join(parts)
+
+    def _replace(self, element: Any, text: str, alone: bool) -> None:
+        parent = element.getparent()
+        if parent is None:
+            return
+        mark = self.block if alone else self.inline
+        token = f"{mark}{len(self.texts)}{mark}"
+        self.texts.append(text)
+        if not alone:
+            _put_text(element, token)
+            return
+        words = min(len(text), MAX_FILLER) // 8
+        element.text = None
+        for child in [*element]:
+            element.remove(child)
+        element.attrib.clear()
+        element.tag = "span" if parent.tag in ("p", "span", "a", "b", "i", "em", "strong", "code") else "p"
+        element.text = token + f" {self.filler * 7}" * words
+
+    def _flat(self, element: Any) -> str:
+        """The text of a cell; what was taken out of it is put back."""
+        pieces = [element.text or ""]
+        for inner in element.iterdescendants():
+            if isinstance(inner.tag, str):
+                if inner.tag == "li":
+                    pieces.append("; " if "".join(pieces[-2:]).strip() else "")
+                elif inner.tag in ("p", "div", "br", "ul", "ol"):
+                    pieces.append(" ")
+                pieces.append(inner.text or "")
+            pieces.append(inner.tail or "")
+        return self.token.sub(lambda match: self._once(int(match[2])), "".join(pieces))
+
+    def _once(self, at: int) -> str:
+        held, self.texts[at] = self.texts[at], ""
+        return held
+
+    def _rows(self, table: Any) -> str:
+        rows = []
+        caption = table.find("caption")
+        if caption is not None and (title := " ".join(self._flat(caption).split())):
+            rows.append(title)
+        for row in table.iter("tr"):
+            cells = [" ".join(self._flat(cell).split()) for cell in row if cell.tag in ("td", "th")]
+            if any(cells):
+                rows.append(f"| {' | '.join(cells)} |")
+        return "\n".join(rows)
+
+
+def _is_sign(link: Any) -> bool:
+    """Whether it only marks a heading that one may link to."""
+    address = link.get("href") or ""
+    if not address.startswith("#") and "anchor" not in (link.get("class") or ""):
+        return False
+    text = "".join(link.itertext()).strip().lower()
+    return text in SIGN_LINKS and (bool(text) or not link.get("id") or len(link) == 0) and link.getparent() is not None
+
+
+def _figure(element: Any) -> Any:
+    """The ``<figure>`` that holds it alone: extractors drop those, as pictures."""
+    for above in element.iterancestors():
+        if above.tag == "figure":
+            return above
+        if above.tag not in ("div", "pre", "code", "span") or len(above) > 2:
+            break
+    return element
+
+
+def _put_text(element: Any, text: str) -> None:
+    """``text`` in place of the element."""
+    for child in [*element]:
+        element.remove(child)
+    element.text = text
+    element.drop_tag()
+
+
+def _write_script(element: Any) -> None:
+    text = "".join(element.itertext()).strip()
+    link = element.find(".//a")
+    noted = link is not None and "#" in (link.get("href") or "") and len(text) <= 12
+    classes = " ".join(filter(None, (element.get("class"), link.get("class") if link is not None else "")))
+    if not text or noted or FOOTNOTE.fullmatch(text) or (FOOTNOTE_CLASS.search(classes) and len(text) <= 12):
+        element.drop_tree()
+    elif len(text) > MAX_SCRIPT or (text.lower() in RAISED_ENDINGS and element.tag == "sup" and _follows_text(element)):
+        element.drop_tag()
+    else:
+        mark = "^" if element.tag == "sup" else "_"
+        _put_text(element, mark + (text if SIMPLE.fullmatch(text) else f"({text})"))
+
+
+def _follows_text(element: Any) -> bool:
+    before = element.getprevious()
+    text = before.tail if before is not None else element.getparent().text
+    last = (text or "")[-1:]
+    return last.isdigit() or last.isupper() or "".join(element.itertext()).strip().lower() not in {"e", "a", "o", "r"}
+
+
+def _is_data(table: Any) -> bool:
+    """Whether it shows data, and is not a page's layout or a list of links."""
+    if table.get("role") in ("presentation", "none") or LAYOUT_CLASS.search(table.get("class") or ""):
+        return False
+    if next((inner for inner in table.iterdescendants(*NO_TABLE)), None) is not None:
+        return False
+    if any(above.tag == "table" for above in table.iterancestors()) and not next(table.iter("th"), None) is not None:
+        return False
+    cells = [*table.iter("td", "th")]
+    rows = sum(1 for _ in table.iter("tr"))
+    size = sum(len("".join(cell.itertext()).strip()) for cell in cells)
+    linked = sum(len("".join(link.itertext())) for link in table.iter("a"))
+    wide = len(cells) > rows
+    return bool(rows and wide and size) and size <= MAX_CELL * len(cells) and linked <= 0.8 * size + 20
