@@ -11,7 +11,7 @@ import logging
 import re
 from html import unescape
 
-from altiplano.corpus.extraction.html_structures import SIGNS, Structures
+from altiplano.corpus.extraction.html_structures import LISTS, SIGNS, Structures
 from altiplano.optional_imports import extra
 
 
@@ -24,15 +24,14 @@ def text_of_html(html: str) -> str:
     html, letters = _as_letters(html)
     try:
         page = trafilatura.load_html(html)
-        structures = Structures(html) if page is not None and SIGNS.search(html) else None
-        if structures:
-            structures.take_out(page)
+        if page is None:
+            return ""
+        structures = Structures(html)
+        structures.take_out(page)
         text = trafilatura.extract(page, fast=True, include_comments=False, include_tables=True) or ""
     except (ValueError, TypeError, AttributeError, RecursionError, AssertionError):  # what lxml raises on broken pages
         return ""
-    if structures:
-        text = structures.put_back(text)
-    return _tidy(text.translate(letters))
+    return _tidy(structures.put_back(text).translate(letters))
 
 
 def fast_text_of_html(html: str) -> str:
@@ -140,7 +139,7 @@ def _depth(html: str) -> int:
 def _text(html: str, chosen: bool) -> str:
     """All that is not skipped, or what resiliparse chooses of it."""
     structures = None
-    if SIGNS.search(html):
+    if SIGNS.search(html) or (chosen and LISTS.search(html)):
         page = extra("lxml.html").document_fromstring(html)
         structures = Structures(html)
         structures.take_out(page)

@@ -18,9 +18,15 @@ from altiplano.corpus.extraction.html_code import is_code, listings
 from altiplano.corpus.extraction.html_formulas import formulas
 
 SIGNS = re.compile(
-    r"<(?:pre|math|table|su[bp]|d[lt]|xmp|mjx-|m(?:ml)?:math|body>\s*<[pu])|math/|data-mathml|MathJax|katex|¶|&para;"
-    r"|mwe-math|ql-img|codecogs|latex|\"tex\"|linenums|-line\b|class=\"line\""
+    r"<(?:pre|math|table|su[bp]|d[lt]|xmp|mjx-|m(?:ml)?:math|code>[^<]*+<br)|math/|data-mathml|MathJax|katex|¶|&para;"
+    r"|mwe-math|ql-img|codecogs|latex|\"tex\"|linenums|-line\b|class=\"line\"",
+    re.IGNORECASE,
 )
+"""What a page must have for anything here to be done."""
+
+LISTS = re.compile(r"(?:</p>|[^>\s])\s*+<[uo]l\b", re.IGNORECASE)
+"""Where no element is marked as the page's main part, extractors look for paragraphs alone."""
+
 LETTERS = [chr(code) for code in range(0xA6A0, 0xA6E6)]
 """Letters of Bamum, which no extractor removes and hardly any page has."""
 
@@ -36,11 +42,17 @@ RAISED_ENDINGS = {
 }  # fmt: skip
 """Of ordinals, abbreviations and names: they are not exponents."""
 
+PHRASING = {
+    "a", "abbr", "b", "br", "cite", "code", "em", "i", "kbd", "q", "samp", "small", "span", "strong", "tt", "var",
+}  # fmt: skip
 SIMPLE = re.compile(r"[+\-−–]?\w+[+\-−]?|[+\-−*′'″]|\w+[.,]\w+")
 MAX_SCRIPT = 40
 
 NO_TABLE = ("table", "form", "select", "textarea", "pre", "h1", "h2", "article", "iframe")
 LAYOUT_CLASS = re.compile(r"navbox|calendar|toc\b|metadata|ambox|layout", re.IGNORECASE)
+MIN_INTRODUCTION = 40
+"""Characters of a paragraph before a list."""
+
 MAX_CELL = 300
 """Characters, on average; the cells of a page's layout are longer."""
 
@@ -75,8 +87,11 @@ class Structures:
                 self._replace(table, " ".join(self._flat(table).split()), alone=True)
             elif _is_data(table) and (text := self._rows(table)):
                 self._replace(_figure(table), text, alone=True)
-        for element in root.iter("dl", "dt", "dd"):
-            element.tag = "div"
+        for element in root.iter("dl", "dt", "dd"):  # extractors write those without the lines inside them
+            element.tag = "p" if element.tag != "dl" and all(inner.tag in PHRASING for inner in element) else "div"
+        for items in [*root.iter("ul", "ol")]:
+            if _continues_text(items):
+                self._replace(items, self._list(items), alone=True)
 
     def put_back(self, text: str) -> str:
         """Each once, however often the text has its word: a page may have written it itself."""
@@ -122,7 +137,26 @@ class Structures:
                     pieces.append(" ")
                 pieces.append(inner.text or "")
             pieces.append(inner.tail or "")
-        return self.token.sub(lambda match: self._once(int(match[2])), "".join(pieces))
+        return self._restored("".join(pieces))
+
+    def _list(self, items: Any) -> str:
+        """An item on a line, indented by its level."""
+        lines: list[list[str]] = [[""]]
+        outside = sum(1 for _ in items.iterancestors("ul", "ol"))
+        for inner in items.iterdescendants():
+            if inner.tag == "li":
+                level = sum(1 for _ in inner.iterancestors("ul", "ol")) - outside - 1
+                lines.append([f"{'  ' * level}-"])
+            elif inner.tag in ("p", "div", "br"):
+                lines[-1].append(" ")
+            if isinstance(inner.tag, str):
+                lines[-1].append(f" {inner.text or ''}" if inner.tag == "li" else inner.text or "")
+            lines[-1].append(inner.tail or "")
+        texts = [(first, " ".join("".join(rest).split())) for first, *rest in lines]
+        return self._restored("\n".join(f"{first} {text}".rstrip() for first, text in texts if text))
+
+    def _restored(self, text: str) -> str:
+        return self.token.sub(lambda match: self._once(int(match[2])), text)
 
     def _once(self, at: int) -> str:
         held, self.texts[at] = self.texts[at], ""
@@ -179,6 +213,22 @@ def _write_script(element: Any) -> None:
     else:
         mark = "^" if element.tag == "sup" else "_"
         _put_text(element, mark + (text if SIMPLE.fullmatch(text) else f"({text})"))
+
+
+def _continues_text(items: Any) -> bool:
+    """Whether a list follows a paragraph and is none of links, nor holds what has to stay a block."""
+    before = items.getprevious()
+    if before is None or before.tag != "p" or items.getparent() is None or "nav" in (items.get("class") or ""):
+        return False
+    if (
+        next(items.iterdescendants("table", "pre", "h1", "h2", "h3", "h4", "img", "form", "input", "article"), None)
+        is not None
+    ):
+        return False
+    size = len("".join(items.itertext()))
+    linked = sum(len("".join(link.itertext())) for link in items.iter("a"))
+    introduced = len("".join(before.itertext()).strip()) >= MIN_INTRODUCTION
+    return introduced and linked < 0.3 * size and len(items) > 1
 
 
 def _follows_text(element: Any) -> bool:
