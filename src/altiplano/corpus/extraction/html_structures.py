@@ -17,14 +17,13 @@ from typing import Any
 from altiplano.corpus.extraction.html_code import is_code, listings
 from altiplano.corpus.extraction.html_formulas import formulas
 
-SIGNS = re.compile(
-    r"<(?:pre|math|table|su[bp]|d[lt]|xmp|mjx-|m(?:ml)?:math|code>[^<]*+<br)|math/|data-mathml|MathJax|katex|¶|&para;"
-    r"|mwe-math|ql-img|codecogs|latex|\"tex\"|linenums|-line\b|class=\"line\"",
-    re.IGNORECASE,
+SIGNS = (
+    "pre,math,table,sup,sub,dl,xmp,code br,div.line,.katex,.MathJax,mjx-container,[data-mathml],img.tex,img.latex,a.headerlink,"
+    'a.header-anchor,a.anchor,script[type^="math/"],img[class^="mwe-math"],img[class^="ql-img"],img[src*="codecogs"]'
 )
-"""What a page must have for anything here to be done."""
+"""What a page must have, as a CSS selector, for anything here to be done."""
 
-LISTS = re.compile(r"(?:</p>|[^>\s])\s*+<[uo]l\b", re.IGNORECASE)
+LISTS = "p + ul,p + ol"
 """Where no element is marked as the page's main part, extractors look for paragraphs alone."""
 
 LETTERS = [chr(code) for code in range(0xA6A0, 0xA6E6)]
