@@ -45,7 +45,8 @@ WORD = re.compile(r"[^\W\d_]{2,}")
 def listings(root: Any) -> Iterator[tuple[Any, str]]:
     """Each element below ``root`` that is a listing, not inside another one, with its code."""
     done: set[Any] = set()
-    for element in root.iter("table", "ol", "pre", "xmp", "listing", "code", "div"):
+    lines = root.xpath(".//div[contains(@class, 'line')]")
+    for element in [*root.iter("table", "ol", "pre", "xmp", "listing", "code"), *lines]:
         tag = element.tag
         if tag == "div" and not _is_line(element):
             continue

@@ -14,8 +14,10 @@ PICTURE_PLACE = re.compile(
     r"latex\.codecogs\.com|[/.](?:mime|math)tex\.cgi|latex\.php\?|[?&]cht=tx|/math/render/|_images/math/"
 )
 RENDERED = re.compile(r"(?:^|\s)(?:MathJax\S*|mjx-chtml|MJXp-\S+|MathJye)(?:\s|$)")
-DISPLAY = re.compile(r"(?:^|\s)(?:katex-display|MathJax_\S*Display|mwe-math-mathml-display|mwe-math-fallback-image-display"
-                     r"|ql-img-displayed-equation|displaymath|equation|math-display|display)(?:\s|$)")  # fmt: skip
+DISPLAY = re.compile(
+    r"(?:^|\s)(?:katex-display|MathJax_\S*Display|mwe-math-mathml-display|mwe-math-fallback-image-display"
+    r"|ql-img-displayed-equation|displaymath|equation|math-display|display)(?:\s|$)"
+)
 
 
 def formulas(root: Any) -> Iterator[tuple[Any, str, bool]]:
@@ -37,7 +39,7 @@ def formulas(root: Any) -> Iterator[tuple[Any, str, bool]]:
     for drawn in root.xpath(".//*[@data-mathml]"):
         if drawn.getparent() is not None:
             yield drawn, _from_source(drawn.get("data-mathml")), bool(DISPLAY.search(_class(drawn.getparent())))
-    for picture in [*root.iter("img")]:
+    for picture in root.xpath(".//img[string-length(@alt) > 0 and (@class or @src)]"):
         alternative = picture.get("alt") or ""
         sure = PICTURE.search(_class(picture)) or PICTURE_PLACE.search((picture.get("src") or "")[:500])
         marked = "math" in _class(picture) and re.search(r"[\\^_=]", alternative)
@@ -70,13 +72,11 @@ def _whole(math: Any) -> tuple[Any, bool]:
         name = _class(above)
         if above.tag not in ("span", "div", "mjx-container", "mjx-assistive-mml", "nobr", "eq", "eqn", "script"):
             break
-        shown = shown or bool(DISPLAY.search(name)) and bool(re.search("katex|mjx|mwe|MathJax", name))
+        shown = shown or bool(DISPLAY.search(name) and re.search("katex|mjx|mwe|MathJax", name))
         if above.tag.startswith("mjx-") or re.search(r"katex|mwe-math|MathJax|mjx|MJX", name):
             whole = above
             shown = shown or above.get("display") in ("true", "block")
-        elif whole is not math and not shown:
-            break
-        elif above.tag == "div":
+        elif above.tag == "div" or (whole is not math and not shown):
             break
     return whole, shown
 

@@ -17,13 +17,16 @@ from typing import Any
 from altiplano.corpus.extraction.html_code import is_code, listings
 from altiplano.corpus.extraction.html_formulas import formulas
 
-SIGNS = (
-    "pre,math,table,sup,sub,dl,xmp,code br,div.line,.katex,.MathJax,mjx-container,[data-mathml],img.tex,img.latex,a.headerlink,"
-    'a.header-anchor,a.anchor,script[type^="math/"],img[class^="mwe-math"],img[class^="ql-img"],img[src*="codecogs"]'
+SIGNS = re.compile(
+    r"<(?:(?P<code>pre|xmp|listing|code>[^<]*+<br|div\s+class=[\"']?(?:line|code-?line|view-line|cm-line|CodeMirror-line))"
+    r"|(?P<formula>math|mjx-[a-z]+|m(?:ml)?:math|(?:span|div|p)\s+class=[\"']?(?:katex|MathJax|mwe-math)"
+    r"|script\s[^<>]*?math/|img\s[^<>]*?(?:latex|mwe-math|ql-img|\btex|codecogs|mathtex|math))"
+    r"|(?P<table>table)|(?P<raised>su[bp])|(?P<definition>d[lt])|(?P<list>/p>\s*+<[uo]l|p>[^<]*+<[uo]l))\b",
+    re.IGNORECASE,
 )
-"""What a page must have, as a CSS selector, for anything here to be done."""
+"""What a page must have for anything here to be done. Each begins with ``<``, which is found fast."""
 
-LISTS = "p + ul,p + ol"
+LISTS_AFTER_TEXT = ".//p/following-sibling::*[1][self::ul or self::ol]"
 """Where no element is marked as the page's main part, extractors look for paragraphs alone."""
 
 LETTERS = [chr(code) for code in range(0xA6A0, 0xA6E6)]
@@ -32,6 +35,7 @@ LETTERS = [chr(code) for code in range(0xA6A0, 0xA6E6)]
 MAX_FILLER = 3_000
 """Characters. Extractors choose by length: what stands for a block is about as long as the block."""
 
+SIGN_LINK = ".//a[starts-with(@href, '#') or contains(@class, 'anchor')]"
 SIGN_LINKS = {"", "¶", "#", "§", "🔗", "⚓", "\u200b", "link", "permalink"}
 FOOTNOTE = re.compile(r"\[[^\[\]]{1,20}\]|[*†‡§¶]{1,3}")
 FOOTNOTE_CLASS = re.compile(r"reference|footnote|noteref|fn\b|citation|cite", re.IGNORECASE)
@@ -57,9 +61,17 @@ MAX_CELL = 300
 
 
 class Structures:
-    """What was taken out of a page, in order, until its text is there."""
+    """What was taken out of a page, in order, until its text is there.
 
-    def __init__(self, html: str):
+    ``kinds`` says what there is: nothing need be done where it is empty. ``lists`` are taken out where asked.
+    """
+
+    def __init__(self, html: str, lists: bool):
+        self.kinds = {match.lastgroup for match in SIGNS.finditer(html)}.difference(() if lists else ("list",))
+        if "¶" in html or "&para;" in html:
+            self.kinds.add("sign")
+        if not self.kinds:
+            return
         letters = (letter for letter in LETTERS if letter not in html)
         self.inline, self.block, self.filler = (next(letters, "") for _ in range(3))
         self.texts: list[str] = []
@@ -69,31 +81,57 @@ class Structures:
         """``root``: lxml's. It is changed in place."""
         if not self.filler:  # a page that shows the whole script
             return
-        for link in [link for link in root.iter("a") if _is_sign(link)]:
-            link.drop_tree()
+        steps = (
+            ({"sign", "code"}, self._signs), ({"formula"}, self._formulas), ({"code", "table"}, self._listings),
+            ({"raised"}, self._raised), ({"table"}, self._tables), ({"definition"}, self._definitions),
+            ({"list"}, self._lists),
+        )  # fmt: skip
+        for kinds, step in steps:
+            if kinds & self.kinds:
+                step(root)
+
+    def _signs(self, root: Any) -> None:
+        for link in root.xpath(SIGN_LINK):
+            if _is_sign(link):
+                link.drop_tree()
+
+    def _formulas(self, root: Any) -> None:
         for element, latex, alone in [*formulas(root)]:
             if latex:
                 self._replace(element, f"$${latex}$$" if alone else f"${latex}$", alone)
+
+    def _listings(self, root: Any) -> None:
         for element, code in [*listings(root)]:
             fence = "````" if "```" in code else "```"
             text = f"{fence}\n{code}\n{fence}" if is_code(element, code) else code
             self._replace(_figure(element), text, alone=True)
+
+    def _raised(self, root: Any) -> None:
         for element in [*root.iter("sup", "sub")]:
             if element.getparent() is not None:
                 _write_script(element)
+
+    def _tables(self, root: Any) -> None:
         for table in [*root.iter("table")]:
-            if "ltx_eq" in (table.get("class") or ""):
+            if "ltx_eq" in (table.get("class") or ""):  # LaTeXML sets formulas in tables
                 self._replace(table, " ".join(self._flat(table).split()), alone=True)
             elif _is_data(table) and (text := self._rows(table)):
                 self._replace(_figure(table), text, alone=True)
-        for element in root.iter("dl", "dt", "dd"):  # extractors write those without the lines inside them
+
+    def _definitions(self, root: Any) -> None:
+        """Extractors write definition lists without the lines of what is inside them."""
+        for element in root.iter("dl", "dt", "dd"):
             element.tag = "p" if element.tag != "dl" and all(inner.tag in PHRASING for inner in element) else "div"
-        for items in [*root.iter("ul", "ol")]:
+
+    def _lists(self, root: Any) -> None:
+        for items in root.xpath(LISTS_AFTER_TEXT):
             if _continues_text(items):
                 self._replace(items, self._list(items), alone=True)
 
     def put_back(self, text: str) -> str:
         """Each once, however often the text has its word: a page may have written it itself."""
+        if not self.kinds:
+            return text
         pieces = self.token.split(text)
         parts = [pieces[0]]
         for mark, number, after in zip(pieces[1::3], pieces[2::3], pieces[3::3], strict=True):
@@ -175,9 +213,6 @@ class Structures:
 
 def _is_sign(link: Any) -> bool:
     """Whether it only marks a heading that one may link to."""
-    address = link.get("href") or ""
-    if not address.startswith("#") and "anchor" not in (link.get("class") or ""):
-        return False
     text = "".join(link.itertext()).strip().lower()
     return text in SIGN_LINKS and (bool(text) or not link.get("id") or len(link) == 0) and link.getparent() is not None
 
@@ -217,7 +252,7 @@ def _write_script(element: Any) -> None:
 def _continues_text(items: Any) -> bool:
     """Whether a list follows a paragraph and is none of links, nor holds what has to stay a block."""
     before = items.getprevious()
-    if before is None or before.tag != "p" or items.getparent() is None or "nav" in (items.get("class") or ""):
+    if before is None or items.getparent() is None or "nav" in (items.get("class") or ""):
         return False
     if (
         next(items.iterdescendants("table", "pre", "h1", "h2", "h3", "h4", "img", "form", "input", "article"), None)
