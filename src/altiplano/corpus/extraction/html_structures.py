@@ -19,12 +19,13 @@ from altiplano.corpus.extraction.html_formulas import formulas
 
 SIGNS = re.compile(
     r"<(?:(?P<code>pre|xmp|listing|code>[^<]*+<br|div\s+class=[\"']?(?:line|code-?line|view-line|cm-line|CodeMirror-line))"
-    r"|(?P<formula>math|mjx-[a-z]+|m(?:ml)?:math|(?:span|div|p)\s+class=[\"']?(?:katex|MathJax|mwe-math)"
-    r"|script\s[^<>]*?math/|img\s[^<>]*?(?:latex|mwe-math|ql-img|\btex|codecogs|mathtex|math))"
     r"|(?P<table>table)|(?P<raised>su[bp])|(?P<definition>d[lt])|(?P<list>/p>\s*+<[uo]l|p>[^<]*+<[uo]l))\b",
     re.IGNORECASE,
 )
 """What a page must have for anything here to be done. Each begins with ``<``, which is found fast."""
+
+FORMULA_SIGNS = ("math", "latex", '"tex"', "<MATH")
+"""Tags, classes and addresses of formulas all have one of them."""
 
 LISTS_AFTER_TEXT = ".//p/following-sibling::*[1][self::ul or self::ol]"
 """Where no element is marked as the page's main part, extractors look for paragraphs alone."""
@@ -70,6 +71,8 @@ class Structures:
         self.kinds = {match.lastgroup for match in SIGNS.finditer(html)}.difference(() if lists else ("list",))
         if "¶" in html or "&para;" in html:
             self.kinds.add("sign")
+        if any(sign in html for sign in FORMULA_SIGNS):
+            self.kinds.add("formula")
         if not self.kinds:
             return
         letters = (letter for letter in LETTERS if letter not in html)
