@@ -172,7 +172,7 @@ def _plain(html: str, chosen: bool) -> str:
     return write(html, main_content=chosen, alt_texts=False, links=False, comments=False, skip_elements=SKIPPED).strip()
 
 
-FORMAT = {
+FORMAT = [
     chr(code)
     for first, last in (
         (0x200B, 0x200F), (0x202A, 0x202E), (0x2060, 0x2064), (0x2066, 0x2069), (0x061C, 0x061C), (0x0600, 0x0605),
@@ -180,14 +180,19 @@ FORMAT = {
         (0x110CD, 0x110CD), (0xE0020, 0xE007F),
     )
     for code in range(first, last + 1)
-}  # fmt: skip
+]  # fmt: skip
 """Signs without width, and those of Arabic and Kaithi numbers."""
+
+
+def _unit(sign: str) -> int:
+    return int.from_bytes(sign.encode("utf-16-be")[:2])
+
 
 UNITS = np.zeros(0x10000, bool)
 """Which units of UTF-16 those begin with; a table is a tenth of the time of a pattern."""
 
 FIRST = 0x600
-UNITS[[int.from_bytes(sign.encode("utf-16-be")[:2]) for sign in FORMAT]] = True
+UNITS[[_unit(sign) for sign in FORMAT]] = True
 
 FORMAT_NAMED = re.compile(r"&(?:zwn?j|[lr]rm|#0*(?:820[3-7]|823[4-8]|829[4-7]|1564)|#[xX]0*(?:200[b-fB-F]|202[a-eA-E]"
                           r"|206[6-9]|61[cC]));?")  # fmt: skip
@@ -204,9 +209,11 @@ def _as_letters(html: str) -> tuple[str, dict[str, str]]:
     if html.isascii():
         return html, {}
     units = np.frombuffer(html.encode("utf-16-le", "surrogatepass"), "<u2")
-    if not UNITS[units[units >= FIRST]].any():
+    units = units[units >= FIRST]
+    first = set(units[UNITS[units]].tolist())
+    if not first:
         return html, {}
-    found = sorted(FORMAT.intersection(html))
+    found = [sign for sign in FORMAT if _unit(sign) in first and sign in html]
     spare = (letter for letter in SPARE_LETTERS if letter not in html)
     letters = dict(zip(spare, found, strict=False))
     for letter, sign in letters.items():

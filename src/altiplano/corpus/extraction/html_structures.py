@@ -19,12 +19,12 @@ from altiplano.corpus.extraction.html_formulas import formulas
 
 SIGNS = re.compile(
     r"<(?:(?P<code>pre|xmp|listing|code>[^<]*+<br|div\s+class=[\"']?(?:line|code-?line|view-line|cm-line|CodeMirror-line))"
-    r"|(?P<table>table)|(?P<raised>su[bp])|(?P<definition>d[lt])|(?P<list>/p>\s*+<[uo]l|p>[^<]*+<[uo]l))\b",
+    r"|(?P<formula>math|img\s+class=[\"']tex)|(?P<table>table)|(?P<raised>su[bp])|(?P<definition>d[lt])|(?P<list>/p>\s*+<[uo]l|p>[^<]*+<[uo]l))\b",
     re.IGNORECASE,
 )
 """What a page must have for anything here to be done. Each begins with ``<``, which is found fast."""
 
-FORMULA_SIGNS = ("math", "latex", '"tex"', "<MATH")
+FORMULA_SIGNS = ("math", "latex")
 """Tags, classes and addresses of formulas all have one of them."""
 
 LISTS_AFTER_TEXT = ".//p/following-sibling::*[1][self::ul or self::ol]"
@@ -68,8 +68,10 @@ class Structures:
     """
 
     def __init__(self, html: str, lists: bool):
-        self.kinds = {match.lastgroup for match in SIGNS.finditer(html)}.difference(() if lists else ("list",))
-        if "¶" in html or "&para;" in html:
+        self.kinds = {match.lastgroup for match in SIGNS.finditer(html)}
+        if not lists or "<article" in html or "<main" in html:
+            self.kinds.discard("list")
+        if "¶" in html:
             self.kinds.add("sign")
         if any(sign in html for sign in FORMULA_SIGNS):
             self.kinds.add("formula")
