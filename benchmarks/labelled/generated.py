@@ -5,10 +5,38 @@ from collections.abc import Iterator
 
 from labelled.sets import Page
 
-WORDS = (
-    "river stone orchard harvest village winter bridge garden market window candle letter morning silver mountain "
-    "shepherd kettle lantern meadow harbour thunder basket feather copper saddle willow barrel cottage pepper anchor"
-).split()
+WORDS = [
+    "river",
+    "stone",
+    "orchard",
+    "harvest",
+    "village",
+    "winter",
+    "bridge",
+    "garden",
+    "market",
+    "window",
+    "candle",
+    "letter",
+    "morning",
+    "silver",
+    "mountain",
+    "shepherd",
+    "kettle",
+    "lantern",
+    "meadow",
+    "harbour",
+    "thunder",
+    "basket",
+    "feather",
+    "copper",
+    "saddle",
+    "willow",
+    "barrel",
+    "cottage",
+    "pepper",
+    "anchor",
+]
 FRAMES = (
     "<article>{}</article>",
     "<main><div>{}</div></main>",
@@ -46,7 +74,8 @@ def code(dice: random.Random) -> tuple[str, list[str]]:
     markup = dice.choice([
         f"<pre><code>{whole}</code></pre>",
         f"<dl><dt>{name}()</dt><dd><p>{sentence(dice)}</p><div class='highlight'><pre>{whole}</pre></div></dd></dl>",
-        f"<table class='highlighttable'><tr><td class='linenos'><pre>{numbers}</pre></td><td class='code'><pre>{whole}</pre></td></tr></table>",
+        f"<table class='highlighttable'><tr><td class='linenos'><pre>{numbers}</pre></td>"
+        f"<td class='code'><pre>{whole}</pre></td></tr></table>",
         "<pre><code>" + "".join(f"<div>{line}</div>" for line in shown) + "</code></pre>",
         "<table class='js-file-line-container'>" + "".join(
             f"<tr><td class='blob-num' data-line-number='{at}'></td><td class='blob-code js-file-line'>{line}</td></tr>"
@@ -102,5 +131,6 @@ def generated(pages: int = 200) -> Iterator[Page]:
             body += f"{markup}{prose(dice, 2)}"
         menu = "".join(f'<li><a href="/{word}">{word}</a></li>' for word in WORDS[:12])
         frame = FRAMES[at % len(FRAMES)].format(body)
-        html = f"<html><head><title>T</title></head><body><nav><ul>{menu}</ul></nav>{frame}<footer>© {at}</footer></body></html>"
+        head = "<html><head><title>T</title></head>"
+        html = f"{head}<body><nav><ul>{menu}</ul></nav>{frame}<footer>© {at}</footer></body></html>"
         yield Page(f"{at}", "generated", html, parts=parts)

@@ -13,6 +13,9 @@ from statistics import fmean
 from labelled.sets import Page
 
 WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]|\w+")
+NUMBER = re.compile(r"\A\d{1,3} (?=.)")
+"""Of an item; extractors write it or a dash."""
+
 GRAM = 4
 LATEX = re.compile(r"\\(?:displaystyle|left|right|,|;|!|:|quad|text|mathrm|operatorname)(?![a-zA-Z])|[{}\s]")
 
@@ -53,8 +56,8 @@ def kept(what: str, expected: list[str], found: str) -> int:
         return (there & Counter(line.rstrip() for line in expected)).total()
     squeezed = [" ".join(WORD.findall(line)) for line in lines]
     if what == "list items":
-        there = set(squeezed)
-        return sum(" ".join(WORD.findall(item)) in there for item in expected)
+        there = {NUMBER.sub("", line) for line in squeezed}
+        return sum(NUMBER.sub("", " ".join(WORD.findall(item))) in there for item in expected)
     text = "\n".join(squeezed)
     return sum(" ".join(WORD.findall(row)) in text for row in expected)
 

@@ -1,10 +1,11 @@
-"""The labelled sets: public repositories, cloned beside each other, never a part of this one.
+"""The labelled sets: public repositories, cloned beside each other (``git clone --depth 1 ADDRESS``), never
+a part of this one.
 
-    git clone --depth 1 https://github.com/scrapinghub/article-extraction-benchmark   181 articles, 2020
-    git clone --depth 1 https://github.com/AndyTheFactory/article-extraction-dataset  421 news articles, 2023
-    git clone --depth 1 https://github.com/mozilla/readability                        130 articles, posts and manuals
-    git clone --depth 1 https://github.com/adbar/trafilatura                          990 pages, mostly German
-    git clone --depth 1 https://github.com/kepano/defuddle                            200 pages, many with code or formulas
+    https://github.com/scrapinghub/article-extraction-benchmark   181 articles, 2020
+    https://github.com/AndyTheFactory/article-extraction-dataset  421 news articles, 2023
+    https://github.com/mozilla/readability                        130 articles, posts and manuals
+    https://github.com/adbar/trafilatura                          990 pages, mostly German
+    https://github.com/kepano/defuddle                            200 pages, many with code or formulas
 
 The first two are texts that people have cleaned by hand. Readability's and Defuddle's are what those programs write,
 looked through by their authors when it changes. Trafilatura's are pieces of text that must and must not be there.

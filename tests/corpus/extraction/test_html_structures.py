@@ -1,5 +1,7 @@
 """What both modes keep of a page beside its prose."""
 
+# ruff: noqa: E501 - a page's markup is easier to read unbroken
+
 import pytest
 
 from altiplano.corpus.extraction.html import MODES

@@ -54,6 +54,9 @@ MAX_SCRIPT = 40
 
 NO_TABLE = ("table", "form", "select", "textarea", "pre", "h1", "h2", "article", "iframe")
 LAYOUT_CLASS = re.compile(r"navbox|calendar|toc\b|metadata|ambox|layout", re.IGNORECASE)
+MAX_LABEL = 20
+"""Characters beside a block that is alone in another: its language, a button, white space."""
+
 MIN_INTRODUCTION = 40
 """Characters of a paragraph before a list."""
 
@@ -98,7 +101,7 @@ class Structures:
     def _signs(self, root: Any) -> None:
         for link in root.xpath(SIGN_LINK):
             if _is_sign(link):
-                link.drop_tree()
+                _put_text(link, "")
 
     def _formulas(self, root: Any) -> None:
         for element, latex, alone in [*formulas(root)]:
@@ -109,7 +112,7 @@ class Structures:
         for element, code in [*listings(root)]:
             fence = "````" if "```" in code else "```"
             text = f"{fence}\n{code}\n{fence}" if is_code(element, code) else code
-            self._replace(_figure(element), text, alone=True)
+            self._replace(_frame(element), text, alone=True)
 
     def _raised(self, root: Any) -> None:
         for element in [*root.iter("sup", "sub")]:
@@ -121,7 +124,7 @@ class Structures:
             if "ltx_eq" in (table.get("class") or ""):  # LaTeXML sets formulas in tables
                 self._replace(table, " ".join(self._flat(table).split()), alone=True)
             elif _is_data(table) and (text := self._rows(table)):
-                self._replace(_figure(table), text, alone=True)
+                self._replace(_frame(table), text, alone=True)
 
     def _definitions(self, root: Any) -> None:
         """Extractors write definition lists without the lines of what is inside them."""
@@ -222,22 +225,33 @@ def _is_sign(link: Any) -> bool:
     return text in SIGN_LINKS and (bool(text) or not link.get("id") or len(link) == 0) and link.getparent() is not None
 
 
-def _figure(element: Any) -> Any:
-    """The ``<figure>`` that holds it alone: extractors drop those, as pictures."""
+def _frame(element: Any) -> Any:
+    """The outermost element that holds it alone: extractors drop figures, and blocks of some classes."""
+    size = len("".join(element.itertext()))
     for above in element.iterancestors():
-        if above.tag == "figure":
-            return above
-        if above.tag not in ("div", "pre", "code", "span") or len(above) > 2:
+        alone = above.tag in ("div", "pre", "code", "span") and _is_shorter(above, size + MAX_LABEL)
+        if above.tag != "figure" and not alone:
             break
+        element = above
     return element
 
 
+def _is_shorter(element: Any, limit: int) -> bool:
+    """Whether its text has at most so many characters; no more of it is read than that."""
+    for text in element.itertext():
+        limit -= len(text)
+        if limit < 0:
+            return False
+    return True
+
+
 def _put_text(element: Any, text: str) -> None:
-    """``text`` in place of the element."""
+    """``text`` as all that is in the element. It stays as a ``<span>``, since every join of texts copies them."""
     for child in [*element]:
         element.remove(child)
+    element.attrib.clear()
+    element.tag = "span"
     element.text = text
-    element.drop_tag()
 
 
 def _write_script(element: Any) -> None:
@@ -246,9 +260,9 @@ def _write_script(element: Any) -> None:
     noted = link is not None and "#" in (link.get("href") or "") and len(text) <= 12
     classes = " ".join(filter(None, (element.get("class"), link.get("class") if link is not None else "")))
     if not text or noted or FOOTNOTE.fullmatch(text) or (FOOTNOTE_CLASS.search(classes) and len(text) <= 12):
-        element.drop_tree()
+        _put_text(element, "")
     elif len(text) > MAX_SCRIPT or (text.lower() in RAISED_ENDINGS and element.tag == "sup" and _follows_text(element)):
-        element.drop_tag()
+        element.tag = "span"
     else:
         mark = "^" if element.tag == "sup" else "_"
         _put_text(element, mark + (text if SIMPLE.fullmatch(text) else f"({text})"))
