@@ -34,6 +34,12 @@ SHOWN = {
         + "</table>",
         "```\ndef f():\n\n    return 1\n```",
     ),
+    "a line of code that is a number": (
+        '<pre><code><table class="hljs-ln"><tr><td class="hljs-ln-line hljs-ln-numbers" data-line-number="1"></td>'
+        '<td class="hljs-ln-line hljs-ln-code">a {</td></tr><tr><td class="hljs-ln-line hljs-ln-numbers">2</td>'
+        '<td class="hljs-ln-line hljs-ln-code">  7</td></tr></table></code></pre>',
+        "```\na {\n  7\n```",
+    ),
     "numbers inside the listing": (
         '<div class="highlight"><pre><span class="linenos">1</span>a = 1\n<span class="linenos">2</span>  b = 2</pre></div>',
         "```\na = 1\n  b = 2\n```",
@@ -119,6 +125,15 @@ SHOWN = {
         '{\\displaystyle x^{2}}</annotation></semantics></math></span><img src="x.svg" class="mwe-math-fallback-image-inline"'
         ' alt="{\\displaystyle x^{2}}"></span> here.</p>', "We find $x^{2}$ here.",
     ),
+    "MediaWiki, on its own": (
+        '<dl><dd><span class="mwe-math-element"><span class="mwe-math-mathml-inline" style="display: none;"><math><mi>x</mi>'
+        '</math></span><img class="mwe-math-fallback-image-inline" alt="x"></span></dd></dl>', "\n$$x$$\n",
+    ),
+    "LaTeXML": (
+        '<table class="ltx_equation ltx_eqn_table"><tr><td></td><td><math alttext="x=y^{2}" display="block"><mi>x</mi></math>'
+        "</td><td>(1)</td></tr></table>", "\n$$x=y^{2}$$(1)\n",
+    ),
+    "tags in capitals, left open": ("<TABLE><TR><TD>a<TD>b<TR><TD>c<TD>d</TABLE>", "\n| a | b |\n| c | d |\n"),
     "pictures": (
         '<p>We find <img class="mwe-math-fallback-image-inline" alt="{\\displaystyle x^{2}}"> and <img class="tex" alt="y^2"> '
         'and <img src="https://latex.codecogs.com/gif.latex?z" alt="z^2"> here.</p>', "We find $x^{2}$ and $y^2$ and $z^2$ here.",

@@ -19,9 +19,10 @@ CODE_TABLE = re.compile(
 
 NUMBERS = re.compile(
     r"(?:^|[\s_-])(?:line-?nos?|line-?nums?|line-?numbers?|linenodiv|line-numbers-rows|gutter|gl|lnt?|lntd|hljs-ln-n"
-    r"|hljs-ln-numbers|hljs-ln-line|blob-num|line-index|code-line-number)(?:[\s_-]|$)",
+    r"|hljs-ln-numbers|blob-num|line-index|code-line-number)(?:[\s_-]|$)",
     re.IGNORECASE,
 )
+CODE_CELL = re.compile(r"(?:^|[\s_-])code(?:[\s_-]|$)")
 DIGITS = re.compile(r"[\d\s]*")
 LINE_CLASSES = {
     "line", "code-line", "codeline", "view-line", "CodeMirror-line", "cm-line", "hljs-line", "token-line", "ln-line",
@@ -81,8 +82,8 @@ def _is_code_table(table: Any) -> bool:
     """By its class or its cells'; whatever the class, there is at most one cell that is not of numbers in a row."""
     named = CODE_TABLE.search(table.get("class") or "")
     cells = table.iter("td")
-    first = next(cells, None)
-    second = next(cells, first)
+    first: Any = next(cells, None)
+    second: Any = next(cells, first)
     if first is None:
         return False
     if not named and not any(CODE_TABLE.search(cell.get("class") or "") for cell in (first, second)):
@@ -97,8 +98,12 @@ def _is_code_table(table: Any) -> bool:
 
 def _is_number(element: Any) -> bool:
     """Whether it holds nothing but line numbers."""
-    marked = element.tag == "td" or element.get("data-line-number") or NUMBERS.search(element.get("class") or "")
-    return bool(marked) and DIGITS.fullmatch("".join(element.itertext())) is not None
+    named = element.get("class") or ""
+    if element.tag == "td":  # the last cell of a row is code, even if it is a number
+        marked = element.getnext() is not None and not CODE_CELL.search(named)
+    else:
+        marked = bool(element.get("data-line-number") or NUMBERS.search(named))
+    return marked and DIGITS.fullmatch("".join(element.itertext())) is not None
 
 
 def code_of(element: Any) -> str:

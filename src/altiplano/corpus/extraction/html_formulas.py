@@ -35,7 +35,8 @@ def formulas(root: Any) -> Iterator[tuple[Any, str, bool]]:
     for math in [*root.iter("math", "{*}math", "mml:math", "m:math")]:
         whole, shown = _whole(math)
         if whole.getparent() is not None:
-            yield whole, latex_of_mathml(math), shown or math.get("display") == "block" or math.get("mode") == "display"
+            shown = shown or math.get("display") == "block" or math.get("mode") == "display"
+            yield whole, latex_of_mathml(math), shown or _is_alone(whole)
     for drawn in root.xpath(".//*[@data-mathml]"):
         if drawn.getparent() is not None:
             yield drawn, _from_source(drawn.get("data-mathml")), bool(DISPLAY.search(_class(drawn.getparent())))
@@ -49,7 +50,7 @@ def formulas(root: Any) -> Iterator[tuple[Any, str, bool]]:
             parents = [
                 _class(above) for above in (picture.getparent(), picture.getparent().getparent()) if above is not None
             ]
-            yield picture, tidy_tex(alternative), shown or "math" in parents
+            yield picture, tidy_tex(alternative), shown or "math" in parents or _is_alone(picture)
 
 
 def _class(element: Any) -> str:
@@ -79,6 +80,13 @@ def _whole(math: Any) -> tuple[Any, bool]:
         elif above.tag == "div" or (whole is not math and not shown):
             break
     return whole, shown
+
+
+def _is_alone(element: Any) -> bool:
+    """Whether nothing else is in its paragraph: so MediaWiki's authors set formulas apart."""
+    above = element.getparent()
+    rest = f"{above.text or ''}{element.tail or ''}".strip()
+    return above.tag in ("dd", "p", "div", "center", "blockquote") and len(above) == 1 and rest in ("", ".", ",", ";")
 
 
 def _remove_drawing_before(script: Any) -> None:
