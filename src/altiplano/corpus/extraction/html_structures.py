@@ -24,8 +24,10 @@ SIGNS = re.compile(
 )
 """What a page must have for anything here to be done. Each begins with ``<``, which is found fast."""
 
-FORMULA_SIGNS = ("math", "latex")
-"""Tags, classes and addresses of formulas all have one of them."""
+FORMULA_WORDS = ("math", "latex")
+"""Tags, classes and addresses of formulas have one of them; looked for first, since that is faster."""
+
+FORMULA = re.compile(r"<(?:(?:\w{1,9}:)?math\b|script\s[^<>]*?math/|img\s[^<>]*?(?:math|latex))", re.IGNORECASE)
 
 LISTS_AFTER_TEXT = ".//p/following-sibling::*[1][self::ul or self::ol]"
 """Where no element is marked as the page's main part, extractors look for paragraphs alone."""
@@ -76,7 +78,7 @@ class Structures:
             self.kinds.discard("list")
         if "¶" in html:
             self.kinds.add("sign")
-        if any(sign in html for sign in FORMULA_SIGNS):
+        if any(word in html for word in FORMULA_WORDS) and ("data-mathml" in html or FORMULA.search(html)):
             self.kinds.add("formula")
         if not self.kinds:
             return
