@@ -204,3 +204,15 @@ def test_a_page_that_writes_our_words_itself(mode):
 def test_layout_tables_are_no_data(mode):
     page = f"<html><body><table><tr><td>{PROSE}</td><td>{PROSE}</td></tr></table></body></html>"
     assert "Paragraph 3 says" in MODES[mode](page)
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("what", ["a listing", "a table", "MathML on its own", "definitions", "a script on its own"])
+@pytest.mark.parametrize("frame", ["<article>{}</article>", "<div>{}</div>"])
+def test_prose_in_divs_stays(mode, what, frame):
+    """Extractors that find a paragraph look at paragraphs alone."""
+    given, _ = SHOWN[what]
+    prose = PROSE.replace("<p>", "<div>").replace("</p>", "</div>")
+    at = prose.index("<div>", len(prose) // 2)
+    found = MODES[mode](f"<html><body>{frame.format(prose[:at] + given + prose[at:])}</body></html>")
+    assert "Paragraph 0" in found and "Paragraph 11" in found

@@ -4,7 +4,8 @@
 trafilatura elsewhere. Pages mark the element with their text in few ways (schema.org's ``articleBody``, ``<article>``,
 the classes of content management systems); resiliparse writes its text without what class or tag mark as other things.
 Where no element is marked, resiliparse's own choice counts if most of it is whole paragraphs. On other pages, with
-lists, listings and little text, trafilatura is better. What neither keeps is written as text first (``html_structures``).
+lists, listings and little text, trafilatura is better. What neither
+keeps is written as text first (``html_structures``).
 """
 
 import logging

@@ -59,6 +59,10 @@ LAYOUT_CLASS = re.compile(r"navbox|calendar|toc\b|metadata|ambox|layout", re.IGN
 MAX_LABEL = 20
 """Characters beside a block that is alone in another: its language, a button, white space."""
 
+MIN_PARAGRAPHS = 200
+"""Characters in all ``<p>``: a page with fewer writes its prose in ``<div>``, and extractors, which prefer paragraphs,
+must not find any that we made."""
+
 MIN_INTRODUCTION = 40
 """Characters of a paragraph before a list."""
 
@@ -85,12 +89,15 @@ class Structures:
         letters = (letter for letter in LETTERS if letter not in html)
         self.inline, self.block, self.filler = (next(letters, "") for _ in range(3))
         self.texts: list[str] = []
+        self.paragraph = "p"
         self.token = re.compile(f"([{self.inline}{self.block}])(\\d{{1,9}})\\1(?:[ \\n]*+{self.filler}++)*+")
 
     def take_out(self, root: Any) -> None:
         """``root``: lxml's. It is changed in place."""
         if not self.filler:  # a page that shows the whole script
             return
+        own = sum(len(paragraph.text or "") for paragraph in root.iter("p"))
+        self.paragraph = "p" if own >= MIN_PARAGRAPHS else "div"
         steps = (
             ({"sign", "code"}, self._signs), ({"formula"}, self._formulas), ({"code", "table"}, self._listings),
             ({"raised"}, self._raised), ({"table"}, self._tables), ({"definition"}, self._definitions),
@@ -114,7 +121,7 @@ class Structures:
         for element, code in [*listings(root)]:
             fence = "````" if "```" in code else "```"
             text = f"{fence}\n{code}\n{fence}" if is_code(element, code) else code
-            self._replace(_frame(element), text, alone=True)
+            self._replace(_frame(element), text, alone=True, tag="pre")
 
     def _raised(self, root: Any) -> None:
         for element in [*root.iter("sup", "sub")]:
@@ -131,7 +138,8 @@ class Structures:
     def _definitions(self, root: Any) -> None:
         """Extractors write definition lists without the lines of what is inside them."""
         for element in root.iter("dl", "dt", "dd"):
-            element.tag = "p" if element.tag != "dl" and all(inner.tag in PHRASING for inner in element) else "div"
+            flat = element.tag != "dl" and all(inner.tag in PHRASING for inner in element)
+            element.tag = self.paragraph if flat else "div"
 
     def _lists(self, root: Any) -> None:
         for items in root.xpath(LISTS_AFTER_TEXT):
@@ -155,7 +163,7 @@ class Structures:
                 parts += [held, after]
         return "".join(parts)
 
-    def _replace(self, element: Any, text: str, alone: bool) -> None:
+    def _replace(self, element: Any, text: str, alone: bool, tag: str = "") -> None:
         parent = element.getparent()
         if parent is None:
             return
@@ -170,7 +178,8 @@ class Structures:
         for child in [*element]:
             element.remove(child)
         element.attrib.clear()
-        element.tag = "span" if parent.tag in ("p", "span", "a", "b", "i", "em", "strong", "code") else "p"
+        inside_text = parent.tag in ("p", "span", "a", "b", "i", "em", "strong", "code")
+        element.tag = "span" if inside_text else tag or self.paragraph
         element.text = token + f" {self.filler * 7}" * words
 
     def _flat(self, element: Any) -> str:
