@@ -80,6 +80,13 @@ SHOWN = {
     "paragraphs and breaks in cells": (
         "<table><tr><td>a<br>b</td><td><p>c</p><p>d</p></td></tr></table>", "| a b | c d |",
     ),
+    "marked words in cells": (
+        "<table><tr><th>Zone</th><td><span><a href='x'>UTC+12</a> (<abbr>NZST</abbr>)</span> now<!-- c --> then</td></tr></table>",
+        "| Zone | UTC+12 (NZST) now then |",
+    ),
+    "a head without a row": (
+        "<table><thead><th>a</th><th>b</th></thead><tbody><tr><td>1</td><td>2</td></tr></tbody></table>", "| a | b |\n| 1 | 2 |",
+    ),
     "formulas in cells": (
         "<table><tr><td><math><msup><mi>x</mi><mn>2</mn></msup></math></td><td>10<sup>3</sup></td></tr></table>",
         "| $x^{2}$ | 10^3 |",
@@ -189,8 +196,9 @@ def test_named_signs_spaces_and_soft_hyphens(mode):
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("end", ["</p>", ""])
 def test_a_list_right_below_the_body(mode, end):
-    page = f"<html><body>{PROSE.replace('</p>', end)}<ul><li>First reason is the river.</li><li>Second is the road.</li></ul>{PROSE}</body></html>"
-    assert "- First reason is the river.\n- Second is the road." in MODES[mode](page)
+    items = "<ul><li>First <b>reason <i>is</i> the</b> river.</li><li>Second<ul><li>of <em>two</em> it is</li></ul></li></ul>"
+    page = f"<html><body>{PROSE.replace('</p>', end)}{items}{PROSE}</body></html>"
+    assert "- First reason is the river.\n- Second\n  - of two it is\n" in MODES[mode](page)
 
 
 @pytest.mark.parametrize("mode", MODES)

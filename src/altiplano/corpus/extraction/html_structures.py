@@ -12,10 +12,12 @@ are left out.
 """
 
 import re
+from collections.abc import Iterator
 from typing import Any
 
 from altiplano.corpus.extraction.html_code import is_code, listings
 from altiplano.corpus.extraction.html_formulas import formulas
+from altiplano.optional_imports import extra
 
 SIGNS = re.compile(
     r"<(?:(?P<code>pre|xmp|listing|code>[^<]*+<br|div\s+class=[\"']?(?:line|code-?line|view-line|cm-line|CodeMirror-line))"
@@ -59,6 +61,7 @@ LAYOUT_CLASS = re.compile(r"navbox|calendar|toc\b|metadata|ambox|layout", re.IGN
 MAX_LABEL = 20
 """Characters beside a block that is alone in another: its language, a button, white space."""
 
+BREAKS = {"p", "div", "br", "ul", "ol"}
 MIN_PARAGRAPHS = 200
 """Characters in all ``<p>``: a page with fewer writes its prose in ``<div>``, and extractors, which prefer paragraphs,
 must not find any that we made."""
@@ -184,30 +187,26 @@ class Structures:
 
     def _flat(self, element: Any) -> str:
         """The text of a cell; what was taken out of it is put back."""
-        pieces = [element.text or ""]
-        for inner in element.iterdescendants():
-            if isinstance(inner.tag, str):
-                if inner.tag == "li":
-                    pieces.append("; " if "".join(pieces[-2:]).strip() else "")
-                elif inner.tag in ("p", "div", "br", "ul", "ol"):
-                    pieces.append(" ")
-                pieces.append(inner.text or "")
-            pieces.append(inner.tail or "")
+        pieces: list[str] = []
+        for inner, text in _texts(element):
+            if inner is not None and inner.tag == "li":
+                pieces.append("; " if any(piece.strip() for piece in pieces[-3:]) else "")
+            elif inner is not None and inner.tag in BREAKS:
+                pieces.append(" ")
+            pieces.append(text)
         return self._restored("".join(pieces))
 
     def _list(self, items: Any) -> str:
         """An item on a line, indented by its level."""
         lines: list[list[str]] = [[""]]
         outside = sum(1 for _ in items.iterancestors("ul", "ol"))
-        for inner in items.iterdescendants():
-            if inner.tag == "li":
+        for inner, text in _texts(items):
+            if inner is not None and inner.tag == "li":
                 level = sum(1 for _ in inner.iterancestors("ul", "ol")) - outside - 1
                 lines.append([f"{'  ' * level}-"])
-            elif inner.tag in ("p", "div", "br"):
+            elif inner is not None and inner.tag in BREAKS:
                 lines[-1].append(" ")
-            if isinstance(inner.tag, str):
-                lines[-1].append(f" {inner.text or ''}" if inner.tag == "li" else inner.text or "")
-            lines[-1].append(inner.tail or "")
+            lines[-1].append(text)
         texts = [(first, " ".join("".join(rest).split())) for first, *rest in lines]
         return self._restored("\n".join(f"{first} {text}".rstrip() for first, text in texts if text))
 
@@ -223,11 +222,20 @@ class Structures:
         caption = table.find("caption")
         if caption is not None and (title := " ".join(self._flat(caption).split())):
             rows.append(title)
-        for row in table.iter("tr"):
+        for row in table.iter("tr", "thead", "tbody"):  # cells may stand right in the last two
             cells = [" ".join(self._flat(cell).split()) for cell in row if cell.tag in ("td", "th")]
             if any(cells):
                 rows.append(f"| {' | '.join(cells)} |")
         return "\n".join(rows)
+
+
+def _texts(element: Any) -> Iterator[tuple[Any, str]]:
+    """The texts in an element in their order: with the element that each begins, or None for what follows one."""
+    for event, inner in extra("lxml.etree").iterwalk(element, events=("start", "end", "comment", "pi")):
+        if event == "start":
+            yield inner, inner.text or ""
+        elif inner is not element:
+            yield None, inner.tail or ""
 
 
 def _is_sign(link: Any) -> bool:
