@@ -16,6 +16,9 @@ WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]|\w+")
 NUMBER = re.compile(r"\A\d{1,3} (?=.)")
 """Of an item; extractors write it or a dash."""
 
+MARK = re.compile(r"\[(?:[a-z] )?\d{1,3}\]|\^")
+"""Of footnotes and powers: extractors keep, drop or write them each in their way, which is no loss of a row."""
+
 GRAM = 4
 LATEX = re.compile(r"\\(?:displaystyle|left|right|,|;|!|:|quad|text|mathrm|operatorname)(?![a-zA-Z])|[{}\s]")
 
@@ -45,6 +48,10 @@ def segments_f1(pages: Iterable[tuple[Page, str]]) -> float:
     return 2 * hit / (2 * hit + missed + wrong) if hit else 0.0
 
 
+def _words(text: str) -> str:
+    return " ".join(WORD.findall(MARK.sub("", text)))
+
+
 def kept(what: str, expected: list[str], found: str) -> int:
     """How many of the parts of a kind are in the text."""
     if what == "formulas":
@@ -54,12 +61,12 @@ def kept(what: str, expected: list[str], found: str) -> int:
     if what == "code lines":
         there = Counter(line.rstrip() for line in lines)
         return (there & Counter(line.rstrip() for line in expected)).total()
-    squeezed = [" ".join(WORD.findall(line)) for line in lines]
+    squeezed = [_words(line) for line in lines]
     if what == "list items":
         there = {NUMBER.sub("", line) for line in squeezed}
-        return sum(NUMBER.sub("", " ".join(WORD.findall(item))) in there for item in expected)
+        return sum(NUMBER.sub("", _words(item)) in there for item in expected)
     text = "\n".join(squeezed)
-    return sum(" ".join(WORD.findall(row)) in text for row in expected)
+    return sum(_words(row) in text for row in expected)
 
 
 def score(pages: list[tuple[Page, str]]) -> float:
