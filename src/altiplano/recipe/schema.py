@@ -76,7 +76,8 @@ class SourceConfig(Section):
     domain: Domain
     format: str = Field(
         pattern=r"^[a-z0-9][a-z0-9-]*$",
-        description="warc, latex, jats, mediawiki, jsonl, parquet, text, code or python, or that of a reader in Python",
+        description="warc, latex, jats, mediawiki, jsonl, parquet, text, code, epub, pdf, zim, openalex, "
+        "arxiv-metadata or python, or that of a reader in Python",
     )
     path: str = ""
     max_documents: Count | None = Field(None, gt=0)

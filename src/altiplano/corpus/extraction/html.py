@@ -44,6 +44,20 @@ def fast_text_of_html(html: str) -> str:
     return main_part(html) or text_of_html(html)
 
 
+def text_of_book(html: str) -> str:
+    """All text of pages that are nothing but text, such as a book's chapters."""
+    if not html.strip():
+        return ""
+    structures = Structures(html, lists=False)
+    write = extra("resiliparse.extract.html2text").extract_plain_text
+    if structures.kinds:
+        page = extra("lxml.html").document_fromstring(html)
+        structures.take_out(page)
+        html = extra("lxml.etree").tostring(page, encoding="unicode", method="html")
+    text = write(html, main_content=False, alt_texts=False, links=False, skip_elements=["script", "style", "nav"])
+    return _tidy(structures.put_back(text)).strip()
+
+
 MODES = {"quality": text_of_html, "hybrid": fast_text_of_html}
 """Values of ``corpus.extraction.html``."""
 

@@ -44,7 +44,7 @@ def members(file: File, place: str, wanted: Wanted) -> Iterator[Member]:
     try:
         if name.lower().endswith(".zip"):
             with file.open("rb") as packed:
-                yield from _zip(packed, place, wanted)
+                yield from zip_members(packed, place, wanted)
             return
         if is_archive(name) or wanted(name):
             with open_raw(file) as stream:
@@ -61,7 +61,7 @@ def unpack(data: bytes, name: str, place: str, wanted: Wanted) -> Iterator[Membe
     """The same of an archive inside another one, already decompressed."""
     if not name.lower().endswith(".zip"):
         return _tar(Stream(io.BytesIO(data), ""), place, wanted)
-    return _zip(io.BytesIO(data), place, wanted)
+    return zip_members(io.BytesIO(data), place, wanted)
 
 
 def _plain(stream: Stream, place: str, file_size: int) -> Iterator[Member]:
@@ -140,7 +140,7 @@ def _tar_member(entry: TarMember, place: str) -> Member:
     return f"{place}/{PurePosixPath(entry.name)}", entry.data
 
 
-def _zip(packed: BinaryIO, place: str, wanted: Wanted) -> Iterator[Member]:
+def zip_members(packed: BinaryIO, place: str, wanted: Wanted) -> Iterator[Member]:
     """Sizes are of the members' contents; of one that cannot be read, of its bytes in the archive."""
     others, links = _Others(NOT_READ), _Others(LINK)
     most = max(FREE_BYTES, MAX_RATIO * packed.seek(0, os.SEEK_END))
