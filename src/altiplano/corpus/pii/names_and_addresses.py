@@ -80,8 +80,9 @@ def addresses(text: str) -> Iterator[tuple[int, int]]:
 
 
 PATH = re.compile(
-    r"(?:/home/|/Users/|/export/home/|\b[A-Za-z]:\\{1,2}(?:Users|Documents and Settings)\\{1,2})"
-    r"(?P<name>[A-Za-z][\w.-]{1,31})(?=[/\\\s\"'`:;,)>\]]|$)"
+    r"(?:(?<![\w.})~/-])(?://)?(?:/(?:mnt|export|usr|var|data|nfs|Volumes/[\w-]{1,20}))?/home/|(?<![\w.})~-])/Users/|(?<=file://)/(?:home|Users)/"
+    r"|\b[A-Za-z]:[\\/]{1,2}(?:Users|Documents and Settings)[\\/]{1,2}|/(?:mnt/)?[a-z]/Users/|\\{2,4}Users\\{1,2})"
+    r"(?P<name>[^\W\d][\w.-]{1,31})(?=[/\\\s\"'`:;,)>\]<]|$)"
 )
 PROFILE = re.compile(
     r"(?<![\w.])(?:www\.)?(?:linkedin\.com/in/|(?:twitter|instagram|facebook|vk|tiktok)\.com/@?|t\.me/|medium\.com/@|"

@@ -1,21 +1,55 @@
-"""Where in a text a pattern is worth trying: near enough digits, or near a literal that every match contains.
+"""Where in a text a pattern is worth trying: near enough digits, near a literal that every match contains, or in a long
+run of the characters that keys are made of.
 
-Most of a text has neither. Windows are ``(low, high)`` for ``finditer``; lookbehinds see the text before a window.
+Most of a text has none of them. Windows are ``(low, high)`` for ``finditer``; lookbehinds see the text before a window.
 """
 
-from functools import lru_cache
+import unicodedata
+from functools import cache, lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
+SPACES = "\u00a0\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000"
+DASHES = "\u2010\u2011\u2012\u2013\u2212\ufe63\uff0d"
+WIDE = "＠＋（）．／：＝，＿"
+
+
+@cache
+def _plain_of() -> NDArray[np.uint32]:
+    """For each character of the basic plane the one that stands for it."""
+    table = np.arange(0x10000, dtype=np.uint32)
+    for code in range(0x80, 0x10000):
+        digit = unicodedata.decimal(chr(code), None)
+        if digit is not None:
+            table[code] = ord("0") + digit
+    table[[ord(character) for character in SPACES]] = ord(" ")
+    table[[ord(character) for character in DASHES]] = ord("-")
+    table[[ord(character) for character in WIDE]] = [ord(character) - 0xFEE0 for character in WIDE]
+    return table
+
+
+def plain(text: str) -> str:
+    """As long as the text, with ASCII digits for those of all scripts and the plain one of each kind of space, hyphen
+    and at sign."""
+    if text.isascii():
+        return text
+    codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
+    folded = np.where(codes < 0x10000, _plain_of()[np.minimum(codes, 0xFFFF)], codes)
+    return text if np.array_equal(folded, codes) else folded.tobytes().decode("utf-32-le", "surrogatepass")
+
 
 @lru_cache(maxsize=4)  # several rules ask about the same text
+def _codes(text: str) -> NDArray[np.unsignedinteger]:
+    if text.isascii():
+        return np.frombuffer(text.encode(), np.uint8)
+    return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
+
+
+@lru_cache(maxsize=4)
 def _digits(text: str) -> NDArray[np.int64]:
     """Positions of ASCII digits."""
-    if text.isascii():
-        codes: NDArray[np.unsignedinteger] = np.frombuffer(text.encode(), np.uint8)
-    else:
-        codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
+    codes = _codes(text)
     return np.flatnonzero((codes >= ord("0")) & (codes <= ord("9")))
 
 
@@ -31,18 +65,47 @@ def digit_windows(text: str, digits: int, within: int, before: int, after: int) 
     return merged(np.maximum(low, 0), np.minimum(high, len(text)))
 
 
-def mark_windows(text: str, marks: tuple[str, ...], before: int, after: int) -> list[tuple[int, int]]:
-    """Disjoint windows around the places of the literals."""
+def places_of(text: str, marks: tuple[str, ...]) -> list[int]:
+    """Where the literals begin, in order."""
     places = []
     for mark in marks:
         at = text.find(mark)
         while at >= 0:
             places.append(at)
             at = text.find(mark, at + 1)
-    if not places:
+    return sorted(places)
+
+
+def mark_windows(text: str, marks: tuple[str, ...], before: int, after: int) -> list[tuple[int, int]]:
+    """Disjoint windows around the places of the literals."""
+    found = np.array(places_of(text, marks))
+    return merged(np.maximum(found - before, 0), np.minimum(found + after, len(text))) if len(found) else []
+
+
+def stepped_windows(text: str, signs: str, step: int, times: int, around: int) -> list[tuple[int, int]]:
+    """Disjoint windows around signs of which so many more follow at equal steps."""
+    codes = _codes(text)
+    at = np.flatnonzero(np.logical_or.reduce([codes == ord(sign) for sign in signs]))
+    if len(at) <= times:
         return []
-    found = np.array(sorted(places))
-    return merged(np.maximum(found - before, 0), np.minimum(found + after, len(text)))
+    found = at[:-times][at[times:] - at[:-times] == step * times]
+    if not len(found):
+        return []
+    return merged(np.maximum(found - around, 0), np.minimum(found + step * times + around, len(text)))
+
+
+KEY_CHARACTERS = np.zeros(256, bool)
+KEY_CHARACTERS[list(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-.+/=~:|%$&?")] = True
+
+
+def long_words(text: str, length: int) -> list[tuple[int, int]]:
+    """Runs of at least so many characters that keys and addresses are made of."""
+    codes = _codes(text)
+    inside = KEY_CHARACTERS[codes] if codes.dtype == np.uint8 else KEY_CHARACTERS[np.minimum(codes, 255)]
+    breaks = np.concatenate(([-1], np.flatnonzero(~inside), [len(text)]))
+    long = np.flatnonzero(np.diff(breaks) > length)
+    low, high = breaks[long] + 1, breaks[long + 1]
+    return list(zip(low.tolist(), high.tolist(), strict=True))
 
 
 def merged(low: NDArray[np.int64], high: NDArray[np.int64]) -> list[tuple[int, int]]:
