@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 from importlib.resources import files
 
-from altiplano.corpus.pii.windows import mark_windows
+from altiplano.corpus.pii.windows import lowered, mark_windows
 
 NO_SPACES = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af"
 """Scripts that put no space between an address and what stands beside it."""
@@ -33,11 +33,11 @@ HIDDEN = re.compile(
     re.IGNORECASE | re.ASCII,
 )
 HIDDEN_MARKS = (
-    "at)", "at]", "at}", "at>", "at )", "at ]", "AT)", "AT]", "At)", "AT )", "AT ]", "@)", "@]", "@ )", "@ ]", "ät)", "ät]",
-    " AT ", " dot ", " DOT ", " Dot ", " punkt ", " punto ", " ponto ", "[.]", "(.)", "dot]", "dot)", "DOT]", "DOT)",
-    "arroba", "собака", "chez)", "chez]", "apenstaartje", "ałpa)", "ałpa]", "alpa)", "alpa]", "zavináč", "kukac", "chiocciola",
+    "at)", "at]", "at}", "at>", "at )", "at ]", "(@)", "[@]", "@ )", "@ ]", "ät)", "ät]", " dot ", " punkt ", " punto ",
+    " ponto ", "[.]", "(.)", "dot]", "dot)", "arroba", "собака", "chez)", "chez]", "apenstaartje", "ałpa)", "ałpa]", "alpa)",
+    "alpa]", "zavináč", "kukac", "chiocciola",
 )  # fmt: skip
-"""Every hidden address holds one of these."""
+"""In small letters; every hidden address holds one of these, or an AT in capitals."""
 
 CLASSIC = {
     "com", "org", "net", "edu", "gov", "mil", "info", "biz", "pro", "museum", "aero", "coop", "jobs", "mobi", "travel",
@@ -91,7 +91,7 @@ def emails(text: str, language: str) -> Iterator[tuple[int, int]]:
             before = text[max(0, match.start() - 32) : match.start()]
             if length := email_length(match.group(0), language, before, text[match.end() : match.end() + 40]):
                 yield match.start(), match.start() + length
-    for low, high in mark_windows(text, HIDDEN_MARKS, 90, 120):
+    for low, high in mark_windows(lowered(text), HIDDEN_MARKS, 90, 120) + mark_windows(text, (" AT ",), 90, 120):
         for match in HIDDEN.finditer(text, low, high):
             if _is_hidden(match):
                 yield match.span()

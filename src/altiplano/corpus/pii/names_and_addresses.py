@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from altiplano.corpus.pii.windows import digit_windows, mark_windows, merged
+from altiplano.corpus.pii.windows import capital_before_digit, digit_windows, lowered, mark_windows, merged
 
 NAME = r"[A-ZÀ-ÖØ-ÞŁŚŻ][\w'’.-]{1,24}"
 CITY = r"[A-ZÀ-ÖØ-ÞŁŚŻ][\w'’-]{1,24}"
@@ -58,7 +58,8 @@ FORMS = (
 )
 ADDRESS = re.compile("|".join(FORMS))
 
-SIGNS = re.compile(r"[A-Z][0-9](?:[A-Z0-9] ?[0-9][A-Z]| ?[0-9][A-Z]{2})|〒|号|(?:ул|пр|пер|наб)\.")
+CODE = re.compile(r"[A-Z][0-9](?:[A-Z0-9] ?[0-9][A-Z]| ?[0-9][A-Z]{2})")
+SIGNS = ("〒", "号", "ул.", "пр.", "пер.", "наб.")
 """British and Canadian codes, and what marks an address of a script where digits may be few."""
 
 DIGITS, WITHIN = 5, 40
@@ -71,7 +72,9 @@ BEFORE, AFTER = 100, 40
 def addresses(text: str) -> Iterator[tuple[int, int]]:
     """Where street addresses stand in the text."""
     windows = digit_windows(text, DIGITS, WITHIN, BEFORE, AFTER)
-    signs = [match.start() for match in SIGNS.finditer(text)]
+    signs = [at for at in capital_before_digit(text) if CODE.match(text, at)]
+    if not text.isascii():
+        signs += [match.start() for sign in SIGNS if sign in text for match in re.finditer(re.escape(sign), text)]
     if signs:
         every = np.array(sorted([*windows, *((max(0, at - BEFORE), min(len(text), at + BEFORE)) for at in signs)]))
         windows = merged(every[:, 0], every[:, 1])
@@ -107,8 +110,8 @@ ROLES = {
 """Roles and placeholders that documentation writes in place of a user's name."""
 
 
-PATH_MARKS = ("/home/", "/Users/", "\\Users\\", "Documents and Settings")
-PROFILE_MARKS = (".com/", "t.me/", "/@", "/~", "/users/", "/profile/", "/u/", "/in/")
+PATH_MARKS = ("/home/", "/users/", "\\users\\", "documents and settings")
+PROFILE_MARKS = (".com/", "t.me/", "://", "www.")
 BEFORE, AFTER = 80, 80
 """Characters of an address or path around its mark."""
 
@@ -116,7 +119,7 @@ BEFORE, AFTER = 80, 80
 def user_names(text: str) -> Iterator[tuple[int, int]]:
     """Where the names stand, without the path or address around them."""
     for pattern, marks in ((PATH, PATH_MARKS), (PROFILE, PROFILE_MARKS)):
-        for low, high in mark_windows(text, marks, BEFORE, AFTER):
+        for low, high in mark_windows(lowered(text), marks, BEFORE, AFTER):
             for match in pattern.finditer(text, low, high):
                 name = match.group("name").rstrip(".")
                 if name.lower() not in ROLES and not FILE.search(name):

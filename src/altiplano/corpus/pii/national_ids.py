@@ -26,22 +26,14 @@ GROUP = re.compile(r"[A-Z0-9()]+")
 ALONE = tuple(known for known in IDENTIFIERS if known.named is None)
 BY_NAME = tuple(known for known in IDENTIFIERS if known.named is not None)
 
-
-def _lengths() -> dict[int, list[Identifier]]:
-    found: dict[int, list[Identifier]] = {}
-    for known in BY_NAME:
-        for length in known.lengths:
-            found.setdefault(length, []).append(known)
-    return found
-
-
-BY_LENGTH = _lengths()
 PREFIX = 5
-TRIGGERS = frozenset(prefix for known in BY_NAME for prefix in prefixes(known.words, PREFIX))
-"""Beginnings of all names. Where none is near, no number is looked at; in most texts none is."""
+TRIGGERS: dict[str, list[Identifier]] = {}
+"""Identifiers by the beginnings of their names. Where none is near, no number is looked at; in most texts none is."""
 
-SPACED = frozenset(prefix for prefix in TRIGGERS if not re.match(UNSPACED, prefix))
-UNSPACED_NAME = re.compile("|".join(sorted(TRIGGERS - SPACED)))
+for _known in BY_NAME:
+    for _prefix in prefixes(_known.words, PREFIX):
+        TRIGGERS.setdefault(_prefix, []).append(_known)
+UNSPACED_NAME = re.compile("|".join(sorted((prefix for prefix in TRIGGERS if re.match(UNSPACED, prefix)), key=len, reverse=True)))
 TEXT = re.compile(r"\w+")
 
 
@@ -52,37 +44,36 @@ def national_ids(text: str) -> Iterator[tuple[int, int]]:
             for match in known.shape.finditer(text, low, high):
                 if known.valid(match.group(0)):
                     yield match.span()
-        if _may_name(text[max(0, low - NAMED) : high].lower()):
+        if chosen := _named_near(text[max(0, low - NAMED) : high].lower()):
             for match in WORD.finditer(text, low, high):
-                yield from _in_words(text, match.start(), match.end())
+                yield from _in_words(text, match.start(), match.end(), chosen)
 
 
-def _may_name(text: str) -> bool:
-    found = {word[:PREFIX] for word in TEXT.findall(text)}
-    return not SPACED.isdisjoint(found) or (not text.isascii() and bool(UNSPACED_NAME.search(text)))
+def _named_near(text: str) -> list[Identifier]:
+    """Those whose name may stand in the text."""
+    found = {word[:PREFIX] for word in TEXT.findall(text)} & TRIGGERS.keys()
+    if not text.isascii():
+        found |= set(UNSPACED_NAME.findall(text))
+    return [known for prefix in sorted(found) for known in TRIGGERS[prefix]]
 
 
-def _in_words(text: str, low: int, high: int) -> Iterator[tuple[int, int]]:
+def _in_words(text: str, low: int, high: int, chosen: list[Identifier]) -> Iterator[tuple[int, int]]:
     groups = [match.span() for match in GROUP.finditer(text, low, high)]
     at = 0
     while at < len(groups):
         for last in range(min(len(groups), at + 7), at, -1):
             start, end = groups[at][0], groups[last - 1][1]
-            if _is_identifier(text, start, end):
+            if any(_is_identifier(text, start, end, known) for known in chosen):
                 yield start, end
                 at = last - 1
                 break
         at += 1
 
 
-def _is_identifier(text: str, start: int, end: int) -> bool:
+def _is_identifier(text: str, start: int, end: int, known: Identifier) -> bool:
     value = text[start:end]
-    if not any(map(str.isdigit, value)) or (text[end : end + 1] in tuple(".,:/-") and text[end + 1 : end + 2].isalnum()):
+    if known.named is None or not known.shape.fullmatch(value):
         return False
-    before = ""
-    for known in BY_LENGTH.get(sum(map(str.isalnum, value)), ()):
-        if known.shape.fullmatch(value):
-            before = before or text[max(0, start - NAMED) : start]
-            if known.named is not None and known.named.search(before) and known.valid(value):
-                return True
-    return False
+    if text[end : end + 1] in tuple(".,:/-") and text[end + 1 : end + 2].isalnum():
+        return False
+    return bool(known.named.search(text[max(0, start - NAMED) : start])) and known.valid(value)

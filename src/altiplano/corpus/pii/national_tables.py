@@ -30,54 +30,16 @@ class Identifier:
     words: str = ""
     shape: re.Pattern[str] = field(init=False)
     named: re.Pattern[str] | None = field(init=False, default=None)
-    lengths: tuple[int, ...] = field(init=False, default=())
 
     def __post_init__(self) -> None:
         if self.words:
             object.__setattr__(self, "shape", re.compile(self.form, re.ASCII))
             object.__setattr__(self, "named", re.compile(rf"(?:{self.words})[^\n]{{0,30}}$", re.IGNORECASE))
-            object.__setattr__(self, "lengths", _lengths(self.form))
         else:  # neither part of a longer word or number nor of a decimal; its first class is what the engine looks for
             first, times, rest = re.fullmatch(r"(\[[^]]*\]|\\d)(?:\{(\d+)\})?(.*)", self.form).groups()  # type: ignore[union-attr]
             again = f"{first}{{{int(times) - 1}}}" if times else ""
             whole = rf"{first}(?<![\w.+/-].){again}{rest}(?![\w-])(?![.,/:]\d)"
             object.__setattr__(self, "shape", re.compile(whole, re.ASCII))
-
-
-def _lengths(form: str) -> tuple[int, ...]:
-    """Numbers of letters and digits that a form can have; forms repeat only classes, ``\\d`` and groups of those."""
-    from re import _parser as parser  # type: ignore[attr-defined]
-
-    def count(tree: object) -> set[int]:
-        total = {0}
-        for name, value in tree:  # type: ignore[attr-defined]
-            kind = str(name)
-            if kind in ("MAX_REPEAT", "MIN_REPEAT"):
-                least, most, inner = value
-                part = {0}
-                inside = count(inner)
-                result = set()
-                for times in range(int(most) + 1):
-                    if times >= least:
-                        result |= part
-                    part = {a + b for a in part for b in inside}
-                one = result
-            elif kind == "SUBPATTERN":
-                one = count(value[3])
-            elif kind == "BRANCH":
-                one = set().union(*(count(branch) for branch in value[1]))
-            elif kind == "IN":
-                one = {0} if all(str(k) == "LITERAL" and not chr(v).isalnum() for k, v in value) else {1}
-            elif kind == "LITERAL":
-                one = {int(chr(value).isalnum())}
-            elif kind == "GROUPREF":
-                one = {0}  # a separator once more
-            else:
-                one = {0}
-            total = {a + b for a in total for b in one}
-        return total
-
-    return tuple(sorted(count(parser.parse(form))))
 
 
 def prefixes(words: str, length: int) -> set[str]:

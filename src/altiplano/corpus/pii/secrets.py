@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from math import log2
 
 from altiplano.corpus.pii.issuers import KEY, LONG
-from altiplano.corpus.pii.windows import long_words, mark_windows, places_of
+from altiplano.corpus.pii.windows import long_words, lowered, mark_windows, places_of
 
 PRIVATE = re.compile(
     r"-----BEGIN (?:[A-Z0-9]+ ){0,3}PRIVATE KEY(?: BLOCK)?-----"
@@ -43,10 +43,7 @@ NAME_MARKS = (
     "pass", "pwd", "psw", "mot de", "mdp", "kennw", "contras", "clave", "senha", "palavra", "wachtw", "lösen", "adgangs", "kodeord",
     "salas", "parol", "paroo", "slapta", "hasło", "haslo", "heslo", "jelsz", "lozinka", "geslo", "şifre", "sifre", "mật khẩu", "kata ",
     "nenosiri", "secret", "api", "app_", "app-", "access", "account_", "accountkey", "master", "encryption", "private", "auth", "license",
-    "signing", "credential", "token",
-)  # fmt: skip
-MORE_MARKS = (
-    "парол", "лозинк", "κωδικός", "סיסמ", "كلمة", "رمز عبور", "पासवर्ड", "পাসওয়ার্ড", "รหัสผ่าน", "密码", "密碼", "口令", "パスワード", "비밀번호",
+    "signing", "credential", "token", "парол", "лозинк", "κωδικός", "סיסמ", "كلمة", "رمز عبور", "पासवर्ड", "পাসওয়ার্ড", "รหัสผ่าน", "密码", "密碼", "口令", "パスワード", "비밀번호",
     "암호",
 )  # fmt: skip
 """Beginnings of all names, in small letters."""
@@ -55,8 +52,8 @@ XML = re.compile(
     r"<(?P<tag>[\w.:-]{0,40}(?:[Pp]assword|[Ss]ecret|[Aa]pi[Kk]ey|[Tt]oken|pwd))>(?P<value>[^\s<>{}$\0]{6,120})</"
     r"|(?:name|key)=\"[\w.:-]{0,40}(?:[Pp]assword|[Ss]ecret|[Aa]pi[Kk]ey|[Tt]oken)\"\s{1,4}value=\"(?P<other>[^\s\"<>{}$\0]{6,120})\""
 )
-XML_MARKS = ("assword>", "ecret>", "pi_key>", "piKey>", "oken>", "pwd>", 'assword" value', 'ecret" value', 'piKey" value', 'oken" value')
-HEADER_MARKS = ("uthorization", "UTHORIZATION", "x-api", "X-Api", "X-API", "rivate-Token", "RIVATE-TOKEN", "earer ", "-auth-", "-Auth-")
+XML_MARKS = ("password>", "secret>", "api_key>", "apikey>", "token>", "pwd>", 'password" value', 'secret" value', 'token" value')
+HEADER_MARKS = ("authorization", "x-api", "private-token", "bearer ", "-auth-")
 COMMAND_MARKS = (" -u", "--user", "--proxy-user", "--password", "sshpass", "mysql ", "-pw ")
 PLACEHOLDER = re.compile(
     r"example|change[_-]?(?:me|it|this)|placeholder|your|my[_-]?(?:pass|secret|token|key|api)|xx{3,}|\*{3,}|\.{3}|…|0{6,}|insert|replace|redacted|dummy|"
@@ -83,7 +80,7 @@ def secrets(text: str, language: str) -> Iterator[tuple[int, int]]:
     """Where secrets stand in the text."""
     if "PRIVATE KEY" in text:
         yield from (match.span() for match in PRIVATE.finditer(text))
-    for low, high in long_words(text, LONG):
+    for low, high in long_words(text, LONG, ("hf_", "npm_")):
         for match in KEY.finditer(text, low, high):
             if is_key(match.group(0), text[max(0, match.start() - 24) : match.start()]):
                 yield match.span()
@@ -92,17 +89,13 @@ def secrets(text: str, language: str) -> Iterator[tuple[int, int]]:
             for match in LOGIN.finditer(text, low, high):
                 if not DOCUMENTED.match(match.group("password")):
                     yield match.span("password")
-    lower = text.lower()
-    marks = NAME_MARKS if text.isascii() else NAME_MARKS + MORE_MARKS
-    if len(lower) == len(text):  # but for a few letters whose lower case is longer
-        found = (ASSIGNED.match(text, at) for at in places_of(lower, marks))
-    else:
-        found = ASSIGNED.finditer(text)
+    lower = lowered(text)
+    found = (ASSIGNED.match(text, at) for at in places_of(lower, NAME_MARKS))
     for match in filter(None, found):
         if place := _assigned(text, match, language):
             yield place
     for pattern, ends in ((XML, XML_MARKS), (HEADER, HEADER_MARKS), (COMMAND, COMMAND_MARKS)):
-        for low, high in mark_windows(text, ends, 60, 2100 if pattern is HEADER else 220):
+        for low, high in mark_windows(lower, ends, 60, 2100 if pattern is HEADER else 220):
             for match in pattern.finditer(text, low, high):
                 group = "value" if match.group("value") else "other"
                 if is_secret(match.group(group)):

@@ -65,21 +65,54 @@ def digit_windows(text: str, digits: int, within: int, before: int, after: int) 
     return merged(np.maximum(low, 0), np.minimum(high, len(text)))
 
 
-def places_of(text: str, marks: tuple[str, ...]) -> list[int]:
-    """Where the literals begin, in order."""
-    places = []
+@lru_cache(maxsize=4)
+def lowered(text: str) -> str:
+    """In small letters and as long as before; a text that has letters whose small form is longer stays as it is."""
+    lower = text.replace("İ", "i").lower()
+    return lower if len(lower) == len(text) else text
+
+
+@lru_cache(maxsize=2)
+def _hashes(text: str) -> NDArray[np.uint16]:
+    """A number for every three characters of the text, so that many literals are looked for at once."""
+    codes = _codes(text).astype(np.uint32)
+    return ((codes[:-2] * 40503 + codes[1:-1] * 2654435 + codes[2:] * 97531) >> np.uint32(7)).astype(np.uint16)
+
+
+@cache
+def _beginnings(marks: tuple[str, ...]) -> NDArray[np.bool_]:
+    table = np.zeros(0x10000, bool)
     for mark in marks:
-        at = text.find(mark)
-        while at >= 0:
-            places.append(at)
-            at = text.find(mark, at + 1)
-    return sorted(places)
+        table[_hashes(mark[:3])] = True
+    return table
+
+
+def places_of(text: str, marks: tuple[str, ...]) -> list[int]:
+    """Where the literals, of three characters or more, begin, in order."""
+    if len(text) < 3:
+        return []
+    places = np.flatnonzero(_beginnings(marks)[_hashes(text)]).tolist()
+    return [at for at in places if text.startswith(marks, at)]
 
 
 def mark_windows(text: str, marks: tuple[str, ...], before: int, after: int) -> list[tuple[int, int]]:
     """Disjoint windows around the places of the literals."""
-    found = np.array(places_of(text, marks))
+    if len(marks) > 1:
+        places = places_of(text, marks)
+    else:
+        places, at = [], text.find(marks[0])
+        while at >= 0:
+            places.append(at)
+            at = text.find(marks[0], at + 1)
+    found = np.array(places)
     return merged(np.maximum(found - before, 0), np.minimum(found + after, len(text))) if len(found) else []
+
+
+def capital_before_digit(text: str) -> list[int]:
+    """Places of an ASCII capital before a digit."""
+    codes, digits = _codes(text), _digits(text)
+    at = digits[digits > 0] - 1
+    return at[(codes[at] >= ord("A")) & (codes[at] <= ord("Z"))].tolist()  # type: ignore[no-any-return]
 
 
 def stepped_windows(text: str, signs: str, step: int, times: int, around: int) -> list[tuple[int, int]]:
@@ -98,14 +131,17 @@ KEY_CHARACTERS = np.zeros(256, bool)
 KEY_CHARACTERS[list(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-.+/=~:|%$&?")] = True
 
 
-def long_words(text: str, length: int) -> list[tuple[int, int]]:
-    """Runs of at least so many characters that keys and addresses are made of."""
+def long_words(text: str, length: int, marks: tuple[str, ...] = ()) -> list[tuple[int, int]]:
+    """Runs of at least so many characters that keys and addresses are made of, with a digit or a mark in them."""
     codes = _codes(text)
     inside = KEY_CHARACTERS[codes] if codes.dtype == np.uint8 else KEY_CHARACTERS[np.minimum(codes, 255)]
     breaks = np.concatenate(([-1], np.flatnonzero(~inside), [len(text)]))
     long = np.flatnonzero(np.diff(breaks) > length)
     low, high = breaks[long] + 1, breaks[long + 1]
-    return list(zip(low.tolist(), high.tolist(), strict=True))
+    digits = _digits(text)
+    some = np.searchsorted(digits, low) < np.searchsorted(digits, high)
+    words = zip(low.tolist(), high.tolist(), some.tolist(), strict=True)
+    return [(a, b) for a, b, digit in words if digit or any(text.find(mark, a, b) >= 0 for mark in marks)]
 
 
 def merged(low: NDArray[np.int64], high: NDArray[np.int64]) -> list[tuple[int, int]]:
