@@ -18,6 +18,7 @@ LABEL = rf"(?:{LETTER}(?:(?:{LETTER}|-){{0,61}}{LETTER})?|[{NO_SPACES}-]{{1,20}}
 TOP = rf"(?:xn--[a-z0-9-]{{2,59}}|(?:(?!\d){LETTER}){{2,24}}|[{NO_SPACES}]{{1,12}})"
 EMAIL = re.compile(
     rf"(?<!{LETTER})(?<![.+-])(?:(?:{LETTER}|[+-])(?:(?:{LETTER}|[.+'-]){{0,62}}(?:{LETTER}|[+-]))?"
+    r"|(?<!\w)[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]{1,12}"
     rf'|"[^"\\\s@<>][^"\\\n@<>]{{0,60}}")@(?:{LABEL}\.){{1,6}}{TOP}(?!{LETTER}|-)'
 )
 DOTS = "dot|punkt|point|punto|ponto|punt|piste|pont|tocka|точка|nokta|kropka|tečka|bod"

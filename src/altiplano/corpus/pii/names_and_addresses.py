@@ -105,20 +105,30 @@ ROLES = {
     "johndoe", "janedoe", "hadoop", "spark", "postgres", "mysql", "nginx", "redis", "oracle", "steam", "work",
     "workspace", "project", "projects", "site", "web", "plugins", "dialog", "status", "company", "messages",
     "notifications", "account", "accounts", "sharearticle", "hostname", "target", "notes", "i", "p", "statuses",
+    "ext2", "ext3", "ext4", "xfs", "btrfs", "ntfs", "data", "media", "mnt", "opt", "var", "usr", "etc", "files", "backup",
+    "backups", "index", "main", "page", "dashboard", "products", "product", "news", "contact", "contacts", "components",
+    "assets", "static", "images", "views", "api", "menu", "services", "service", "overview", "welcome", "team", "blog",
+    "shop", "store", "cart", "faq", "terms", "latest", "popular", "trending", "content", "details", "feed", "ftp", "http",
+    "minecraft", "odoo", "frappe", "zulip", "deploy", "deployer", "coder", "codespace", "vscode", "gitpod", "sandbox",
+    "container", "appuser", "nonroot", "server", "client", "service", "svc", "operator", "ansible", "airflow", "kafka",
+    "zookeeper", "elastic", "elasticsearch", "logstash", "kibana", "grafana", "prometheus", "tomcat", "wildfly", "jboss",
+    "rails", "ruby", "perl", "php", "java", "go", "rust", "gradle", "maven", "www-root", "webapp", "laravel", "django",
+    "yourusername", "youruser", "your_user", "yourself", "username1", "usr1", "student", "staff", "kali", "arch", "manjaro",
+    "opc", "azureuser", "rocky", "almalinux", "sles", "core", "cloud-user", "cloudera", "nobody", "daemon", "mail", "nixos",
     "demo", "sample", "temp", "tmp", "local", "lib", "bin", "src", "conda", "anaconda",
 }  # fmt: skip
 """Roles and placeholders that documentation writes in place of a user's name."""
 
 
 PATH_MARKS = ("/home/", "/users/", "\\users\\", "documents and settings")
-PROFILE_MARKS = (".com/", "t.me/", "://", "www.")
+PROFILE_MARKS = (".com/", "t.me/", "/users/", "/profile/", "/u/", "/in/")
 BEFORE, AFTER = 80, 80
 """Characters of an address or path around its mark."""
 
 
 def user_names(text: str) -> Iterator[tuple[int, int]]:
     """Where the names stand, without the path or address around them."""
-    for pattern, marks in ((PATH, PATH_MARKS), (PROFILE, PROFILE_MARKS)):
+    for pattern, marks in ((PATH, PATH_MARKS), (PROFILE, PROFILE_MARKS), (PROFILE, ("/@",)), (PROFILE, ("/~",))):
         for low, high in mark_windows(lowered(text), marks, BEFORE, AFTER):
             for match in pattern.finditer(text, low, high):
                 name = match.group("name").rstrip(".")

@@ -16,13 +16,17 @@ NAMED = 60
 UNSPACED = "[\u0590-\u08ff\u0900-\u109f\u10a0-\u10ff\u1200-\u137f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]"
 """Scripts in which the beginning of a word is not always that of what Python takes for a word."""
 
-DIGITS, WITHIN, AROUND = 6, 24, 16
+DIGITS, WITHIN, AROUND = 5, 24, 16
 """Every shape has so many digits within so many characters, and at most so many characters more on a side."""
 
-WORD = re.compile(r"[A-Z0-9](?<![\w+/.-].)[A-Z0-9]*(?:\([A-Z0-9]\))?(?:(?:[-./]|[ ](?=[^a-z\n]{0,3}\d|[A-Z]{1,2}\b))\(?[A-Z0-9]{1,20}\)?){0,8}(?!\w)", re.ASCII)
+LARGE = "A-Z0-9Α-ΩА-ЯЇІЄҮӨ"
+WORD = re.compile(
+    rf"[{LARGE}](?<![\w/.-].)[{LARGE}]*(?:\([A-Z0-9]\))?"
+    rf"(?:(?:[-./+]|[ ](?=[^a-z\n]{{0,3}}\d|[A-Z]{{1,2}}\b))\(?[{LARGE}]{{1,20}}\)?){{0,8}}(?!\w)"
+)
 """Groups of capital letters and digits that may be an identifier, perhaps with others beside it."""
 
-GROUP = re.compile(r"[A-Z0-9()]+")
+GROUP = re.compile(rf"[{LARGE}()]+")
 ALONE = tuple(known for known in IDENTIFIERS if known.named is None)
 BY_NAME = tuple(known for known in IDENTIFIERS if known.named is not None)
 

@@ -14,8 +14,10 @@ def stdnum(module: str, **options: bool) -> Check:
     """python-stdnum's check of a value, imported when it is first needed."""
 
     def valid(value: str) -> bool:
-        # it does not know that Spain writes dots between digits
-        return bool(extra(f"stdnum.{module}").is_valid(value.replace(".", ""), **options))
+        try:  # it does not know that Spain writes dots between digits
+            return bool(extra(f"stdnum.{module}").is_valid(value.replace(".", ""), **options))
+        except (IndexError, KeyError, TypeError, ValueError):  # as for a Chinese region that its table lacks
+            return False
 
     return valid
 
@@ -34,7 +36,7 @@ class Identifier:
     def __post_init__(self) -> None:
         if self.words:
             object.__setattr__(self, "shape", re.compile(self.form, re.ASCII))
-            object.__setattr__(self, "named", re.compile(rf"(?:{self.words})[^\n]{{0,30}}$", re.IGNORECASE))
+            object.__setattr__(self, "named", re.compile(rf"(?:{self.words})[^\n;!?]{{0,30}}$", re.IGNORECASE))
         else:  # neither part of a longer word or number nor of a decimal; its first class is what the engine looks for
             first, times, rest = re.fullmatch(r"(\[[^]]*\]|\\d)(?:\{(\d+)\})?(.*)", self.form).groups()  # type: ignore[union-attr]
             again = f"{first}{{{int(times) - 1}}}" if times else ""
@@ -247,7 +249,7 @@ IDENTIFIERS = (
     Identifier("ET", r"\d{4} ?\d{4} ?\d{4}(?: ?\d{4})?", ANY, r"fayda|ፋይዳ"),
     Identifier("MG", r"\d{3} ?\d{3} ?\d{3} ?\d{3}", ANY, r"\bcin\b|karapanondro"),
     # Documents of any country
-    Identifier("passport", r"[A-Z]{0,3}[ -]?\d{6,9}[A-Z]{0,2}\d?|[A-Z]{2}\d{5}|[A-Z]\d[A-Z0-9]{5,8}", ANY,
+    Identifier("passport", r"[A-Z]{1,3}[ -]?\d{6,9}[A-Z]{0,2}\d?|\d{7,9}|\d{6}[A-Z]{2}|[A-Z]{2}\d{5}|[A-Z]\d[A-Z0-9]{5,8}", ANY,
         r"passport|reisepass|\bpass-?(?:nr|nummer)|passeport|pasaporte|passaporto|passaporte|paspoort|passnummer|\bpassi\b|passin numero|\bpas\b|útlevél|"
         r"паспорт\w*|护照|護照|パスポート|旅券|여권|pasaport\w*|paszport\w*|putovnic\w*|pasoš\w*|пасош\w*|pașaport\w*|διαβατηρ\w*|جواز|گذرنامه|پاسپورٹ|דרכון|"
         r"หนังสือเดินทาง|hộ chiếu|पासपोर्ट|পাসপোর্ট|pasport\w*|paspor|vegabréf\w*|pas[eė] |pase\b|паспорты|төлқұжат|պասպորտ|անձնագ\w*|პასპორტ|cestovn\w*|potni list|hati ya kusafiria|pasaportunuz"),

@@ -4,6 +4,7 @@ behind a word for calling or written as no other number is written.
 
 import functools
 import re
+import unicodedata
 from collections.abc import Iterator
 
 from altiplano.corpus.pii.phone_tables import ABBREVIATIONS, ALONE, NOUNS, REGIONS, SIGNS, STEMS
@@ -12,7 +13,7 @@ from altiplano.optional_imports import extra
 
 PHONE = re.compile(
     r"(?<![\w.+/-])(?<!\d[ ])(?:\((?:\+|00)\d{1,3}\)[ ./-]{0,2}|(?:\+ ?|00 ?)\d{1,3}[ ./-]{0,2}|[087][ -]?(?=\())?"
-    r"(?:\(\d{1,5}\)[ ./-]{0,2})?"
+    r"(?:\(\d{1,3}(?:[ -]?\d{1,4})?\)[ ./-]{0,2})?"
     r"\d{1,6}(?:(?: [/-] |[ ./-])\d{1,8}|\d){1,12}(?!(?!x\d)\w|-\w|\.\d|[ ]\d)",
     re.ASCII,
 )
@@ -26,17 +27,28 @@ NOT_CALLING = re.compile(
 )
 OTHERWISE = re.compile(
     r"(?:isbn|issn|doi|arxiv|orcid|pmid|imei|iban|\bvat|ust-?id|nip|cnpj|siret|siren|\bkvk|cvr|инн|огрн|zip|plz|postcode|bestell|order|"
-    r"ticket|invoice|rechnung|serial|serien|model[l]?|artikel|sku|account|konto|kunden|customer|[$€£¥₹₽₺₩§])[\w]*\W*(?:(?:nr|no|number|nummer|#)\W*)?$"
+    r"ticket|invoice|rechnung|serial|serien|model[l]?|artikel|sku|account|konto|kunden|customer|[$€£¥₹₽₺₩§]|\w_id|\bids?\b)[\w]*\W*(?:(?:nr|no|number|nummer|#)\W*)?$"
 )
 DATE = re.compile(
     r"(?:19|20)\d\d[-/. ](?:0?\d|1[0-2])[-/. ][0-3]?\d(?!\d)|[0-3]?\d[-/.](?:0?\d|1[0-2])[-/.](?:19|20)\d\d(?!\d)"
     r"|(?:19|20)\d\d ?[-/–] ?(?:19|20)?\d\d$|(?:0?\d|1[0-2])/[0-3]?\d/(?:19|20)\d\d(?!\d)"
 )
 THOUSANDS = re.compile(r"\d{1,3}(?:\.\d{3})+|\d{1,3}(?: \d{3}){2,}|[\d.]{1,9}\.\d{1,2}")
+AMOUNT = re.compile(r"\d{1,3}(?:[ .]\d{3})+")
 ADDRESS = re.compile(r"\d{1,3}(?:\.\d{1,3}){3}")
 BEFORE = 64
 """Characters before a number in which a word for calling may stand, with up to three words between."""
 
+def _bare(text: str) -> str:
+    """Without accents, which languages with the same word write differently."""
+    if text.isascii():
+        return text
+    return "".join(c for c in unicodedata.normalize("NFD", text) if not unicodedata.combining(c)).replace("ł", "l")
+
+
+WORD_STEMS = tuple(_bare(stem) for stem in STEMS)
+NOUN_STEMS = tuple(_bare(noun) for noun in NOUNS)
+SHORT = {_bare(word) for word in ABBREVIATIONS}
 WORDS = re.compile(r"[^\W\d_]+")
 SIGN = re.compile("|".join(map(re.escape, SIGNS)))
 TOP = re.compile(r"(?:\.|@[\w.-]{1,60}\.)([a-z]{2})(?![\w-])", re.ASCII)
@@ -78,10 +90,13 @@ def called(before: str) -> int:
     tail = before[-40:]
     if not tail:
         return 0
+    if re.search(r"\bh/?p[\W]{0,4}$", tail):
+        return 2
     if tail.endswith(("tel:", "tel: ", "phone=", "phone: ", "phone:")):
         return 2
     if not tail.isascii() and (signs := list(SIGN.finditer(tail))):
         return 2 if len(tail) - signs[-1].end() < 8 else 1
+    before = _bare(before)
     words = list(WORDS.finditer(before))[-4:]
     for place, word in enumerate(reversed(words)):
         name = word.group(0)
@@ -89,8 +104,8 @@ def called(before: str) -> int:
         if name in ALONE:
             if place == 0 and gap.strip(" (") in (":", ".", ".:") and name not in ("no", "nr", "num"):
                 return 1
-        elif name in ABBREVIATIONS or name.startswith(STEMS):
-            if place == 0 and len(gap) < 8 and not re.search(r"\d", gap) and name.startswith(NOUNS):
+        elif name in SHORT or name.startswith(WORD_STEMS):
+            if place == 0 and len(gap) < 8 and not re.search(r"\d", gap) and name.startswith(NOUN_STEMS):
                 return 2
             if "\n\n" in gap or len(gap) > 48:
                 return 0
@@ -101,11 +116,13 @@ def called(before: str) -> int:
 def is_phone(value: str, language: str, before: str, near: object = None) -> bool:
     """A number that its country's plan assigns, written as a phone number is written; ``near()``: more countries."""
     digits = sum(map(str.isdigit, value))
-    if not 7 <= digits <= 15 or FICTION.fullmatch(value):
+    if not 6 <= digits <= 15 or FICTION.fullmatch(value):
         return False
     international = value.lstrip("( ").startswith(("+", "00"))
     glued = before.endswith(("=", "#"))
     how = called(before)
+    if digits == 6 and how < 2:
+        return False
     if how < 2 and (DATE.match(value) or ADDRESS.fullmatch(value) or OTHERWISE.search(before)):
         return False
     if not how and (NOT_CALLING.search(before) or glued):
@@ -122,6 +139,8 @@ def is_phone(value: str, language: str, before: str, near: object = None) -> boo
         return any(_assigned(value, region) for region in REGIONS.get(language, ())[:3])
     regions = REGIONS.get(language, ("US", "GB"))
     more = near() if callable(near) else ()
+    if value[0] != "0" and (value.isdigit() or AMOUNT.fullmatch(value)) and not (how == 2 and value.isdigit()):
+        regions = regions[:2]  # an amount, as likely, or some other number
     if any(_assigned(value, region) for region in (*regions, *more)):
         return True
     return how == 2 and _shaped(value, digits)

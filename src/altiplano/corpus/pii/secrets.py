@@ -22,7 +22,8 @@ HEADER = re.compile(
 )
 COMMAND = re.compile(
     r"(?:\s-u|--user|--proxy-user)[ =]?[\"']?[\w.@-]{1,60}:(?P<value>[^\s\"':$<>{}\0]{4,80})"
-    r"|\b(?:sshpass -p|mysql [^\n]{0,60}?-p|--password[ =]|-pw )[ ]?[\"']?(?P<other>[^\s\"'$<>{}\0]{5,80})"
+    r"|(?:\bsshpass -p|\bmysql [^\n]{0,60}?-p|--pass(?:word|wd|phrase)[ =]|\s-pw |\bredis-cli [^\n]{0,60}?-a|\brequirepass|\blogin \S{1,60} password"
+    r"|\bset_?[Pp]assword\(|\bidentified by|\bIDENTIFIED BY|\bPASSWORD)[ ]?[\"']?(?P<other>[^\s\"'$<>{}()\0]{5,80})(?![(\w])"
 )
 NAMED = (
     r"pass(?:word|wd|wort|phrase|code)?s?|pwd|passe|psw|pass_?key|mot de passe|mdp|"
@@ -33,28 +34,29 @@ NAMED = (
     r"secret(?:s|[ _-]?key(?:[_-]?base)?|[ _-]?access[ _-]?key|[_-]?token|[_-]?id)?|"
     r"(?:api|app|access|account|master|encryption|private|auth|license|signing)[ _-]?(?:key|secret|token)|credentials?|token"
 )
-START = r"(?<![^\W_])|(?<=[a-z])(?=[A-Z])|(?<=[a-z])(?=(?:password|passwd|apikey)\b)"
+START = r"(?<![^\W_])|(?<=[a-z])(?=[A-Z])|(?<=[a-z])(?=(?:password|passwd|apikey)\b)|(?=[\u0e00-\u0eff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af])"
 ASSIGNED = re.compile(
-    rf"(?:{START})(?P<name>(?i:{NAMED}))(?:[_-]?\d)?(?![^\W_])"
-    r"(?P<link>[\"']?\]?[ \t]{0,12}(?:[=:]|:=|=>|\?=|,|(?:is|ist|est|es|è|é|är|er|on|to|jest|je|是|は|는|은)(?=[ :\"'`])|是|は|는|은)[ \t]{0,8}[:=]?[ \t]{0,2})"
-    r"(?:(?i:b|r|u|f)(?=[\"']))?(?P<quote>\\?[\"'`“«「]?)(?P<value>[^\s'\"`“”«»「」;,()<>{}$\0\[\]，。；、）][^\s'\"`“”«»「」;,()<>{}\0\[\]，。；、）]{3,199})"
+    rf"(?:{START})(?P<name>(?i:{NAMED}))(?:[_-]?\d)?(?:(?<=[\u0e00-\u0eff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af])|(?![^\W_]))"
+    r"(?P<link>[\"']?\]?[ \t]{0,12}(?:[=:]|:=|=>|\?=|,|(?:is|was|ist|war|lautet|est|es|è|é|era|är|er|on|to|jest|je|este|là|είναι|adalah|ni|是|は|는|은)(?=[ :\"'`])|是|は|는|은)[ \t]{0,8}[:=]?[ \t]{0,2})"
+    r"(?:(?i:b|r|u|f)(?=[\"']))?(?P<quote>\\?[\"'`“«「]?)(?P<value>[^\s'\"`“”«»「」;,()<>{}$\0\[\]，。；、）\u0e00-\u0eff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af][^\s'\"`“”«»「」;,()<>{}\0\[\]，。；、）\u0e00-\u0eff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]{3,199})"
 )
 NAME_MARKS = (
     "pass", "pwd", "psw", "mot de", "mdp", "kennw", "contras", "clave", "senha", "palavra", "wachtw", "lösen", "adgangs", "kodeord",
     "salas", "parol", "paroo", "slapta", "hasło", "haslo", "heslo", "jelsz", "lozinka", "geslo", "şifre", "sifre", "mật khẩu", "kata ",
     "nenosiri", "secret", "api", "app_", "app-", "access", "account_", "accountkey", "master", "encryption", "private", "auth", "license",
-    "signing", "credential", "token", "парол", "лозинк", "κωδικός", "סיסמ", "كلمة", "رمز عبور", "पासवर्ड", "পাসওয়ার্ড", "รหัสผ่าน", "密码", "密碼", "口令", "パスワード", "비밀번호",
-    "암호",
+    "signing", "credential", "token", "парол", "лозинк", "κωδικός", "סיסמ", "كلمة", "رمز عبور", "पासवर्ड", "পাসওয়ার্ড", "รหัสผ่าน", "パスワード", "비밀번호",
 )  # fmt: skip
 """Beginnings of all names, in small letters."""
 
+SHORT_MARKS = ("密码", "密碼", "口令", "암호")
 XML = re.compile(
     r"<(?P<tag>[\w.:-]{0,40}(?:[Pp]assword|[Ss]ecret|[Aa]pi[Kk]ey|[Tt]oken|pwd))>(?P<value>[^\s<>{}$\0]{6,120})</"
     r"|(?:name|key)=\"[\w.:-]{0,40}(?:[Pp]assword|[Ss]ecret|[Aa]pi[Kk]ey|[Tt]oken)\"\s{1,4}value=\"(?P<other>[^\s\"<>{}$\0]{6,120})\""
 )
 XML_MARKS = ("password>", "secret>", "api_key>", "apikey>", "token>", "pwd>", 'password" value', 'secret" value', 'token" value')
 HEADER_MARKS = ("authorization", "x-api", "private-token", "bearer ", "-auth-")
-COMMAND_MARKS = (" -u", "--user", "--proxy-user", "--password", "sshpass", "mysql ", "-pw ")
+COMMAND_MARKS = (" -u", "--user", "--proxy-user", "--password", "--passwd", "--passphrase", "sshpass", "mysql ", "-pw ", "redis-cli", "requirepass",
+                 " password ", "password(", "identified by")
 PLACEHOLDER = re.compile(
     r"example|change[_-]?(?:me|it|this)|placeholder|your|my[_-]?(?:pass|secret|token|key|api)|xx{3,}|\*{3,}|\.{3}|…|0{6,}|insert|replace|redacted|dummy|"
     r"todo|fixme|sample|masked|hidden|enter|<|>|\{\{|\$\{|\$\(|%\(|not[_-]?set|^(?:none|null|nil|true|false|undefined|required|optional|string|str|text|int|"
@@ -90,7 +92,10 @@ def secrets(text: str, language: str) -> Iterator[tuple[int, int]]:
                 if not DOCUMENTED.match(match.group("password")):
                     yield match.span("password")
     lower = lowered(text)
-    found = (ASSIGNED.match(text, at) for at in places_of(lower, NAME_MARKS))
+    places = places_of(lower, NAME_MARKS)
+    if not text.isascii():
+        places += [match.start() for mark in SHORT_MARKS if mark in text for match in re.finditer(mark, text)]
+    found = (ASSIGNED.match(text, at) for at in places)
     for match in filter(None, found):
         if place := _assigned(text, match, language):
             yield place
@@ -139,7 +144,7 @@ def _assigned(text: str, match: re.Match[str], language: str) -> tuple[int, int]
         value = value.rstrip(".!?:。")
         if language == "code" and not _setting(text, match, value):
             return None
-    strong = bool(re.search(r"pass|pwd|contra|senha|wort|парол|密|パス|비밀|heslo|hasło|şifre|jelsz|salasana|lösen", name))
+    strong = not re.search(r"secret|key|token|credential", name)  # a name that only passwords have
     return (start, start + len(value)) if is_secret(value, strong) else None
 
 
@@ -153,9 +158,8 @@ def _setting(text: str, match: re.Match[str], value: str) -> bool:
     return (
         bool(plain or head.rstrip().endswith(name_of_parameter(head)))
         and bool(tight or re.search(r"[a-z].*\d|\d.*[a-z]", value, re.IGNORECASE))
-        and not re.match(r"[(\[{.;]", rest)
-        and (rest == "" or rest.startswith(("#", "//", "&", '"', "'", "\\")))
-        and _mixed(value)
+        and (rest == "" or rest.startswith(("#", "//", "&", '"', "'", "\\")) or (rest[0] == ";" and ";" in head))
+        and any(map(str.isdigit, value))
         and not re.fullmatch(r"[a-z_]+\d?", value)
     )
 
@@ -174,7 +178,7 @@ def is_secret(value: str, strong: bool = True) -> bool:
     if not letters or letters > 200:
         return False
     if digits:
-        return len(value) >= (7 if strong else 12) and (strong or entropy(value) > 2.8)
+        return len(value) >= (7 if strong else 12) and (strong or entropy(value) > 2.3)
     signs = len(re.findall(r"[^\w.:/-]", value))
     return strong and signs > 0 and len(value) >= 8 and value[-1] not in ":?" and value.lower() != value
 
