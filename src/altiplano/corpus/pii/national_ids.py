@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 
 from altiplano.corpus.pii.national_tables import IDENTIFIERS, Identifier, prefixes
-from altiplano.corpus.pii.windows import digit_windows
+from altiplano.corpus.pii.windows import capital_before_digit, digit_windows, union
 
 NAMED = 60
 """Characters before a number in which its name may stand."""
@@ -22,12 +22,13 @@ DIGITS, WITHIN, AROUND = 5, 24, 16
 LARGE = "A-Z0-9Α-ΩА-ЯЇІЄҮӨ"
 WORD = re.compile(
     rf"[{LARGE}](?<![\w/.-].)[{LARGE}]*(?:\([A-Z0-9]\))?"
-    rf"(?:(?:[-./+]|[ ](?=[^a-z\n]{{0,3}}\d|[A-Z]{{1,2}}\b))\(?[{LARGE}]{{1,20}}\)?){{0,8}}(?!\w)"
+    rf"(?:(?:[-./+]|[ ](?=[^a-z\n]{{0,3}}\d|[A-Z]{{1,2}}\b))\(?[{LARGE}]{{1,20}}\)?(?:\d{{6}})?){{0,8}}[vxk]?(?!\w)"
 )
 """Groups of capital letters and digits that may be an identifier, perhaps with others beside it."""
 
-GROUP = re.compile(rf"[{LARGE}()]+")
+GROUP = re.compile(rf"[{LARGE}()vxk]+")
 ALONE = tuple(known for known in IDENTIFIERS if known.named is None)
+ANY_ALONE = re.compile(rf"(?=[0-9A-Z])(?<![\w.+/-])(?:{'|'.join(known.form for known in ALONE)})(?![\w-])(?![.,/:]\d)", re.ASCII)
 BY_NAME = tuple(known for known in IDENTIFIERS if known.named is not None)
 
 PREFIX = 5
@@ -43,10 +44,14 @@ TEXT = re.compile(r"\w+")
 
 def national_ids(text: str) -> Iterator[tuple[int, int]]:
     """Where identifiers stand in the text."""
-    for low, high in digit_windows(text, DIGITS, WITHIN, AROUND, AROUND):
-        for known in ALONE:
-            for match in known.shape.finditer(text, low, high):
-                if known.valid(match.group(0)):
+    windows = digit_windows(text, DIGITS, WITHIN, AROUND, AROUND)
+    if few := [at for at in capital_before_digit(text) if text[at + 1 : at + 5].isdecimal()]:
+        windows = union(windows, [(max(0, at - AROUND), at + AROUND) for at in few])
+    for low, high in windows:
+        for place in ANY_ALONE.finditer(text, low, high):
+            for known in ALONE:
+                match = known.shape.match(text, place.start())
+                if match and known.valid(match.group(0)):
                     yield match.span()
         if chosen := _named_near(text[max(0, low - NAMED) : high].lower()):
             for match in WORD.finditer(text, low, high):
@@ -67,7 +72,7 @@ def _in_words(text: str, low: int, high: int, chosen: list[Identifier]) -> Itera
     while at < len(groups):
         for last in range(min(len(groups), at + 7), at, -1):
             start, end = groups[at][0], groups[last - 1][1]
-            if any(_is_identifier(text, start, end, known) for known in chosen):
+            if 6 <= end - start <= 32 and any(_is_identifier(text, start, end, known) for known in chosen):
                 yield start, end
                 at = last - 1
                 break

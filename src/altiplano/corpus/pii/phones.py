@@ -56,7 +56,7 @@ TOP = re.compile(r"(?:\.|@[\w.-]{1,60}\.)([a-z]{2})(?![\w-])", re.ASCII)
 
 def phones(text: str, language: str) -> Iterator[tuple[int, int]]:
     """Where numbers stand in the text."""
-    for low, high in digit_windows(text, 6, 40, 70, 40):
+    for low, high in digit_windows(text, 6, 30, 16, 24):
         for match in PHONE.finditer(text, low, high):
             before = text[max(0, match.start() - BEFORE) : match.start()].rsplit("\0", 1)[-1].lower()
             yield from _in_match(text, match, before, language)

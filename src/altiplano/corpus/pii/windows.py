@@ -144,6 +144,25 @@ def long_words(text: str, length: int, marks: tuple[str, ...] = ()) -> list[tupl
     return [(a, b) for a, b, digit in words if digit or any(text.find(mark, a, b) >= 0 for mark in marks)]
 
 
+def union(*windows: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    every = np.array(sorted(window for some in windows for window in some))
+    return merged(every[:, 0], every[:, 1]) if len(every) else []
+
+
+def having(text: str, windows: list[tuple[int, int]], marks: tuple[str, ...]) -> list[tuple[int, int]]:
+    """Those windows in which a literal begins."""
+    if not windows or len(text) < 3:
+        return []
+    places = np.flatnonzero(_beginnings(marks)[_hashes(text)])
+    every = np.array(windows)
+    first, last = np.searchsorted(places, every[:, 0]).tolist(), np.searchsorted(places, every[:, 1]).tolist()
+    return [
+        window
+        for window, a, b in zip(windows, first, last, strict=True)
+        if any(text.startswith(marks, at) for at in places[a:b].tolist())
+    ]
+
+
 def merged(low: NDArray[np.int64], high: NDArray[np.int64]) -> list[tuple[int, int]]:
     """The union of windows that ascend."""
     first = np.concatenate(([True], low[1:] > np.maximum.accumulate(high)[:-1]))
