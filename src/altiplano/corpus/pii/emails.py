@@ -26,7 +26,7 @@ AT = r"(?: ?[\[({<] ?(?:at|@|arroba|ät|chez|собака|apenstaartje|malpa|ma�
 DOT = rf"(?: ?[\[({{<] ?(?:{DOTS}|\.) ?[\])}}>] ?)"
 WORD = r"[a-z0-9](?:[a-z0-9-]{0,40}[a-z0-9])?"
 HIDDEN = re.compile(
-    rf"(?<![\w.+-])(?P<local>[a-z0-9_+-]+(?:(?:\.|{DOT})[a-z0-9_+-]+){{0,4}})"
+    rf"(?<![\w.+-])(?P<local>[a-z0-9_+-]+(?:(?:\.|{DOT}| dot )[a-z0-9_+-]+){{0,4}})"
     rf"(?:{AT}(?P<domain>{WORD}(?:(?:\.|{DOT}| (?:{DOTS}) ){WORD}){{1,4}})"  # ann [at] host.org, ann (at) host dot org
     rf"| (?:at|arroba|ät|@) (?P<spelled>{WORD}(?: (?:{DOTS}) {WORD}){{1,4}})"  # ann at host dot org
     rf"| (?-i:AT) (?P<loud>{WORD}(?:(?:\.| (?:{DOTS}) ){WORD}){{1,4}})"  # ann AT host.org

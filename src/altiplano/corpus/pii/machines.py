@@ -57,6 +57,7 @@ def is_address(value: str, before: str, after: str) -> bool:
     except ValueError:
         return False
     documented = any(address in network for network in DOCUMENTATION if network.version == address.version)
+    documented = documented or value in ("1.2.3.4", "5.6.7.8", "4.3.2.1", "12.34.56.78")  # what examples count up
     if documented or not address.is_global or address.is_multicast or after == "/" or NUMBERING.search(before):
         return False
     if address.version == 6:

@@ -78,7 +78,7 @@ def american(value: str) -> bool:
 
 
 
-def verhoeff_free(value: str) -> bool:
+def no_check(value: str) -> bool:
     """No check digit is known: not one digit repeated, and not counted up."""
     digits = "".join(filter(str.isdigit, value))
     return len(set(digits)) > 2 and digits not in "01234567890123456789"

@@ -71,7 +71,7 @@ def prefixes(words: str, length: int) -> set[str]:
     return {found.split("|")[0][:length] for found in begin(parser.parse(words)) if found.strip("|")}
 
 
-ANY = own.verhoeff_free
+ANY = own.no_check
 CEDULA = r"c[ée]dula|\bc\.? ?[ic]\b\.?|identidad|documento"
 JMBG = r"jmbg|јмбг|jmb\b|јмб|emb[gš]|ембг|em[šs]o|mati[čc]n|матичн|ЕГН"
 
@@ -84,12 +84,12 @@ IDENTIFIERS = (
     Identifier("FR", r"[0-3]\d(?: ?\d\d)(?: ?\d{3}){3}", stdnum("fr.nif"), r"fiscal|\bspi\b|\bnif\b|impôt"),
     Identifier("IT", r"[A-Z]{6}\d\d[ABCDEHLMPRST]\d\d[A-Z]\d{3}[A-Z]", stdnum("it.codicefiscale")),
     Identifier("DE", r"[1-9]\d ?\d{3} ?\d{3} ?\d{3}", stdnum("de.idnr"), r"steuer|idnr|\btin\b|tax id"),
-    Identifier("DE", r"\d{2,3}[/ ]?\d{3,4}[/ ]?\d{4,5}", ANY, r"steuernummer|st\.?-?nr"),
+    Identifier("DE", r"\d{2,3}[/ ]?\d{3,4}[/ ]?\d{4,5}", ANY, r"steuernummer|\bst\.?-?nr"),
     Identifier("DE", r"\d\d ?\d{6} ?[A-Z] ?\d{3}", ANY, r"versicherungsn|\bsvnr|rentenv|sozialv|rvnr"),
     Identifier("DE", r"[A-Z]\d{9}", ANY, r"krankenv|versichert|\bkvnr|gesundheitskarte"),
     Identifier("DE", r"[A-Z0-9]{9,10}D?", ANY, r"personalausweis|ausweisn|ausweis-?nr|perso\b"),
     Identifier("AT", r"\d{4} ?\d{6}", stdnum("at.vnr"), r"\bsv-?n|versicherung|svnr|e-card"),
-    Identifier("AT", r"\d\d[- ]?\d{3}/?\d{4}", ANY, r"steuernummer|abgabenkonto|st\.?-?nr"),
+    Identifier("AT", r"\d\d[- ]?\d{3}/?\d{4}", ANY, r"steuernummer|abgabenkonto|\bst\.?-?nr"),
     Identifier("CH", r"[7]56\.\d{4}\.\d{4}\.\d\d", stdnum("ch.ssn")),
     Identifier("CH", r"756\d{10}", stdnum("ch.ssn"), r"\bahv|\bavs|sozialvers|\bnavs"),
     Identifier("PL", r"\d{11}", stdnum("pl.pesel"), r"pesel"),

@@ -45,7 +45,7 @@ STEMS = (
     "тел", "моб", "звон", "позвон", "дзвон", "телефон", "тэлеф", "сотов", "факс", "обажд", "обади", "мобил", "мабіл",
     "јави", "позов", "назов", "нөмір", "номер", "қоңырау", "байланыс", "утас", "дугаар", "шалтыр", "занг", "рақам", "ватсап",
     "вотсап", "вайбер", "контакт", "конт", "телеф", "гаряч", "горяч",
-    "truqu", "deitu", "mugikor", "teil", "glaoi", "chame", "chamar", "waya", "hringd", "telemov", "fone", "сот", "hamagar", "skakel", "selfoon",
+    "calls", "calling", "called", "dialing", "anrufe", "bels", "belle", "sunat", "zavolej", "ringer", "ringen", "contacto", "truqu", "deitu", "mugikor", "teil", "glaoi", "chame", "chamar", "waya", "hringd", "telemov", "fone", "сот", "hamagar", "skakel", "selfoon",
     "belje", "ffoni", "shayela", "ifowuni", "ifoni", "foonu", "telepono", "lien he", "skambint", "hringja", "telefonuj", "τηλ", "κιν", "καλ", "φαξ", "հեռ", "զանգ", "բջջ", "ტელ", "მობ", "დარეკ",
 )  # fmt: skip
 """Beginnings of words, in small letters, of languages that put spaces between words."""

@@ -31,7 +31,8 @@ OTHERWISE = re.compile(
 )
 DATE = re.compile(
     r"(?:19|20)\d\d[-/. ](?:0?\d|1[0-2])[-/. ][0-3]?\d(?!\d)|[0-3]?\d[-/.](?:0?\d|1[0-2])[-/.](?:19|20)\d\d(?!\d)"
-    r"|(?:19|20)\d\d ?[-/–] ?(?:19|20)?\d\d$|(?:0?\d|1[0-2])/[0-3]?\d/(?:19|20)\d\d(?!\d)"
+    r"|(?:19|20)\d\d ?[-/–] ?(?:19|20)?\d\d$|(?:0?\d|1[0-2])[/-][0-3]?\d[/-](?:19|20)\d\d(?!\d)"
+    r"|[0-3]?\d[./-](?:0?\d|1[0-2])[./-]\d\d(?= |$)|[0-2]?\d[.:][0-5]\d ?- ?[0-2]?\d[.:][0-5]\d$"
 )
 THOUSANDS = re.compile(r"\d{1,3}(?:\.\d{3})+|\d{1,3}(?: \d{3}){2,}|[\d.]{1,9}\.\d{1,2}")
 AMOUNT = re.compile(r"\d{1,3}(?:[ .]\d{3})+")
@@ -46,9 +47,12 @@ def _bare(text: str) -> str:
     return "".join(c for c in unicodedata.normalize("NFD", text) if not unicodedata.combining(c)).replace("ł", "l")
 
 
-WORD_STEMS = tuple(_bare(stem) for stem in STEMS)
+LONG_ENOUGH = {"fax", "faks", "gsm", "тел", "моб", "τηλ", "κιν", "հեռ", "տել", "ტელ", "მობ", "tel", "puh", "simu", "утас"}
+WORD_STEMS = tuple(stem for stem in map(_bare, STEMS) if len(stem) > 4 - (not stem.isascii()) or stem in LONG_ENOUGH)
+SHORT = {_bare(word) for word in (*ABBREVIATIONS, *STEMS)}
+"""A word of up to four letters counts only whole."""
+
 NOUN_STEMS = tuple(_bare(noun) for noun in NOUNS)
-SHORT = {_bare(word) for word in ABBREVIATIONS}
 WORDS = re.compile(r"[^\W\d_]+")
 SIGN = re.compile("|".join(map(re.escape, SIGNS)))
 TOP = re.compile(r"(?:\.|@[\w.-]{1,60}\.)([a-z]{2})(?![\w-])", re.ASCII)
@@ -139,7 +143,8 @@ def is_phone(value: str, language: str, before: str, near: object = None) -> boo
         return any(_assigned(value, region) for region in REGIONS.get(language, ())[:3])
     regions = REGIONS.get(language, ("US", "GB"))
     more = near() if callable(near) else ()
-    if value[0] != "0" and (value.isdigit() or AMOUNT.fullmatch(value)) and not (how == 2 and value.isdigit()):
+    labelled = how == 2 and (value.isdigit() or before.rstrip(" (").endswith((":", ".")))
+    if value[0] != "0" and (value.isdigit() or AMOUNT.fullmatch(value)) and not labelled:
         regions = regions[:2]  # an amount, as likely, or some other number
     if any(_assigned(value, region) for region in (*regions, *more)):
         return True

@@ -4,6 +4,7 @@ run of the characters that keys are made of.
 Most of a text has none of them. Windows are ``(low, high)`` for ``finditer``; lookbehinds see the text before a window.
 """
 
+import re
 import unicodedata
 from functools import cache, lru_cache
 
@@ -97,13 +98,10 @@ def places_of(text: str, marks: tuple[str, ...]) -> list[int]:
 
 def mark_windows(text: str, marks: tuple[str, ...], before: int, after: int) -> list[tuple[int, int]]:
     """Disjoint windows around the places of the literals."""
-    if len(marks) > 1:
+    if len(marks) > 2 and min(map(len, marks)) > 2:
         places = places_of(text, marks)
     else:
-        places, at = [], text.find(marks[0])
-        while at >= 0:
-            places.append(at)
-            at = text.find(marks[0], at + 1)
+        places = sorted(match.start() for mark in marks for match in re.finditer(re.escape(mark), text))
     found = np.array(places)
     return merged(np.maximum(found - before, 0), np.minimum(found + after, len(text))) if len(found) else []
 
