@@ -13,7 +13,8 @@ from pathlib import Path
 
 from altiplano.corpus.pii.detect import find
 
-DATA = Path(__file__).parent / "personal_data.tsv"
+FIRST = Path(__file__).parent / "personal_data.tsv"
+SECOND = Path(__file__).parent / "personal_data_second.tsv"
 MARK = re.compile(r"⟦(\w+)\|([^⟧]*)⟧")
 
 
@@ -27,12 +28,14 @@ class Item:
 
 def items() -> list[Item]:
     found = []
-    for line in DATA.read_text(encoding="utf-8").splitlines():
+    lines = [(path, line) for path in (FIRST, SECOND) for line in path.read_text(encoding="utf-8").splitlines()]
+    for path, line in lines:
         if line.startswith("#"):
             continue
         language, marked = line.split("\t")
         marked = marked.replace("\\n", "\n").replace("\\\\", "\\")
         half = "tune" if hashlib.sha256(line.encode()).digest()[0] < 128 else "test"
+        half = "second" if path == SECOND else half
         found.append(Item(language, MARK.sub(r"\2", marked), frozenset(MARK.findall(marked)), half))
     return found
 
@@ -61,7 +64,7 @@ def rates(count: Counter[str]) -> tuple[float, float]:
 
 
 if __name__ == "__main__":
-    for half in ("tune", "test"):
+    for half in ("tune", "test", "second"):
         if half in sys.argv[1:] or len(sys.argv) == 1:
             chosen = [item for item in items() if item.half == half]
             by_kind = counts(chosen, explain=half in sys.argv[1:])
