@@ -1,7 +1,8 @@
-"""Precision and recall on the labelled texts of personal_data.tsv: python tests/corpus/pii/personal_data_evaluation.py
+"""Precision and recall on the labelled texts: python tests/corpus/pii/personal_data_evaluation.py [tune] [test] [second]
 
-The texts fall into two halves by a hash. Rules were worked on with ``tune``; at the first look at ``test``, when they
-stood, precision was 0.971 and recall 0.951. What it showed was then repaired.
+The texts of personal_data.tsv fall into two halves by a hash; rules were worked on with both in the end. Those of
+personal_data_second.tsv were written when the rules stood: at the first look precision was 0.988 and recall 0.976. What
+it showed was then repaired.
 """
 
 import hashlib

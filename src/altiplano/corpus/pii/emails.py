@@ -21,6 +21,9 @@ EMAIL = re.compile(
     r"|(?<!\w)[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]{1,12}"
     rf'|"[^"\\\s@<>][^"\\\n@<>]{{0,60}}")@(?:{LABEL}\.){{1,6}}{TOP}(?!{LETTER}|-)'
 )
+PREFIX = re.compile(r"(?:[\u0590-\u06ff]{1,3}-(?=[!-~]+@))?")
+"""Hebrew and Arabic join prepositions to an address with a hyphen."""
+
 DOTS = "dot|punkt|point|punto|ponto|punt|piste|pont|tocka|точка|nokta|kropka|tečka|bod"
 AT = r"(?: ?[\[({<] ?(?:at|@|arroba|ät|chez|собака|apenstaartje|malpa|małpa|zavináč|kukac|chiocciola) ?[\])}>] ?)"
 DOT = rf"(?: ?[\[({{<] ?(?:{DOTS}|\.) ?[\])}}>] ?)"
@@ -35,7 +38,8 @@ HIDDEN = re.compile(
 )
 HIDDEN_MARKS = (
     "at)", "at]", "at}", "at>", "at )", "at ]", "(@)", "[@]", "@ )", "@ ]", "ät)", "ät]", " dot ", " punkt ", " punto ",
-    " ponto ", "[.]", "(.)", "dot]", "dot)", "arroba", "собака", "chez)", "chez]", "apenstaartje", "ałpa)", "ałpa]", "alpa)",
+    " ponto ", "[.]", "(.)", "dot]", "dot)", "arroba", "собака", "chez)", "chez]", "apenstaartje", "ałpa)", "ałpa]",
+    "alpa)",
     "alpa]", "zavináč", "kukac", "chiocciola",
 )  # fmt: skip
 """In small letters; every hidden address holds one of these, or an AT in capitals."""
@@ -58,17 +62,36 @@ ATTRIBUTES = {
     "data", "map", "call", "new", "open", "run", "build", "inc", "box", "link", "date", "group", "int", "name", "id",
     "is", "it", "to", "in", "as", "at", "no", "so", "do", "me", "my", "show", "watch", "select", "now", "red", "blue",
     "zero", "one", "day", "bar", "cat", "dot", "how", "next", "off", "play", "post", "re", "read", "save", "search",
-    "size", "style", "support", "test", "tm", "total", "cv", "fm", "gt", "lt", "mu", "va", "call", "channel", "frame",
+    "size", "style", "support", "test", "tm", "total", "cv", "fm", "gt", "lt", "mu", "va", "channel", "frame",
 }  # fmt: skip
 """Top-level domains that are also what code calls parts of an object: ``weights@layer.data``."""
 
 OBJECTS = {"self", "np", "torch", "jnp", "tf", "this", "cls", "mat", "matrix", "weight", "weights", "vec"}
 DOCUMENTATION = re.compile(
-    r"(?:.*\.)?(?:example\.(?:com|org|net|edu)|localhost|(?:foo|bar|domain|test|host|yourdomain|yourcompany|mydomain|email)\.com)",
+    r"(?:.*\.)?(?:example\.(?:com|org|net|edu)|localhost|(?:foo|bar|domain|test|host|yourdomain|yourcompany|mydomain|"
+    r"email)\.com)",
     re.IGNORECASE,
 )
 PLACEHOLDERS = {"user", "username", "name", "yourname", "your.name", "your-name", "you", "someone", "foo", "first.last"}
-COMMON = {"that", "look", "looking", "arrive", "arrived", "is", "was", "are", "it", "me", "us", "them", "him", "her", "you", "be", "and"}
+COMMON = {
+    "that",
+    "look",
+    "looking",
+    "arrive",
+    "arrived",
+    "is",
+    "was",
+    "are",
+    "it",
+    "me",
+    "us",
+    "them",
+    "him",
+    "her",
+    "you",
+    "be",
+    "and",
+}
 REPOSITORIES = {"git", "hg", "svn"}
 MACHINE = re.compile(r"(?:://|\b(?:ssh|scp|sftp|rsync|mosh|ssh-copy-id)(?: -[\w-]+(?: \d+)?)* )$|\w/$")
 """Before a login on a machine, or a version of a package."""
@@ -90,8 +113,11 @@ def emails(text: str, language: str) -> Iterator[tuple[int, int]]:
     for low, high in mark_windows(text, ("@",), 70, 160):
         for match in EMAIL.finditer(text, low, high):
             before = text[max(0, match.start() - 32) : match.start()]
-            if length := email_length(match.group(0), language, before, text[match.end() : match.end() + 40]):
-                yield match.start(), match.start() + length
+            start = match.start() + len(PREFIX.match(match.group(0)).group(0))  # type: ignore[union-attr]
+            if length := email_length(
+                text[start : match.end()], language, before, text[match.end() : match.end() + 40]
+            ):
+                yield start, start + length
     for low, high in mark_windows(lowered(text), HIDDEN_MARKS, 90, 120) + mark_windows(text, (" AT ",), 90, 120):
         for match in HIDDEN.finditer(text, low, high):
             if _is_hidden(match):
@@ -116,6 +142,8 @@ def _is_hidden(match: re.Match[str]) -> bool:
 def email_length(value: str, language: str, before: str = "", after: str = "") -> int:
     """Characters of ``value`` that are an address; 0 when none are. It may run on into the next sentence."""
     local, _, domain = value.rpartition("@")
+    if local in REPOSITORIES or local == "x-oauth-basic" or re.search(r"://[^\s/]{0,100}[:\0]$", before):
+        return 0  # of a URL with a login
     if local.lower() in REPOSITORIES or ".." in local:
         return 0  # git@host:path is an address of a repository
     known = _known_part(domain, language)
@@ -152,7 +180,7 @@ def _known_part(domain: str, language: str) -> str:
 def _in_code(local: str, labels: list[str], before: str, after: str) -> bool:
     if labels[-1] in FILE_ENDINGS or after[:1] in ("(", "["):
         return False
-    if local.split(".")[0].lower() in OBJECTS or labels[0] in OBJECTS:
+    if local.split(".", maxsplit=1)[0].lower() in OBJECTS or labels[0] in OBJECTS:
         return False
     if labels[-1] in ATTRIBUTES or (len(labels[-1]) > 2 and labels[-1] not in CLASSIC):
         return bool(ADDRESSED.search(before)) or (before[-1:] in ("'", '"', "<") and after[:1] in ("'", '"', ">"))

@@ -1,3 +1,4 @@
+# ruff: noqa: E501
 """Forms of the keys and tokens that services issue: prefix, alphabet and length, as the issuers publish them and secret
 scanners (gitleaks, detect-secrets, TruffleHog) know them.
 """
@@ -43,7 +44,7 @@ ISSUED = {
     "GitHub": rf"gh[pousr]_{A}{{30,255}}|github_pat_\w{{22,255}}",
     "GitLab": rf"gl(?:pat|dt|rt|rtr|cbt|ptt|ft|imt|agent|oas|soat|ffct|wt)-{W}{{20,300}}(?:\.[\w.]{{9,30}})?|GR1348941{W}{{20}}",
     "Google": rf"AIza{W}{{35}}|GOCSPX-{W}{{24,32}}|ya29\.{W}{{20,2000}}|1//0{W}{{30,200}}",
-    "Grafana": rf"gl(?:c|sa)_[\w+/=]{{32,400}}",
+    "Grafana": r"gl(?:c|sa)_[\w+/=]{32,400}",
     "Groq": rf"gsk_{A}{{40,60}}",
     "Harness": rf"(?:pat|sat)\.{W}{{22}}\.{A}{{24}}\.{A}{{20}}",
     "HashiCorp": rf"hv[sbr]\.{W}{{24,300}}|{A}{{14}}\.atlasv1\.[\w=-]{{60,70}}",
@@ -79,7 +80,7 @@ ISSUED = {
     "RubyGems": rf"rubygems_{HEX}{{48}}",
     "Scalingo": rf"tk-us-{W}{{48}}",
     "SendGrid": rf"SG\.{W}{{16,32}}\.{W}{{16,64}}",
-    "Sentry": rf"sntry[su]_[\w+/=]{{40,500}}",
+    "Sentry": r"sntry[su]_[\w+/=]{40,500}",
     "Shippo": r"shippo_(?:live|test)_[a-fA-F0-9]{40}",
     "Shopify": r"shp(?:at|ca|pa|ss|ua|rt)_[a-fA-F0-9]{32}",
     "Slack": rf"xox[abceoprs]-[A-Za-z0-9-]{{10,300}}|xoxe\.xox[bp]-\d-{A}{{60,200}}|xapp-\d-[A-Za-z0-9]+-\d+-[A-Za-z0-9]+"

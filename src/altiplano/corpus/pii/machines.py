@@ -12,7 +12,8 @@ from altiplano.corpus.pii.windows import digit_windows, stepped_windows
 OCTET = r"(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)"
 IP4 = re.compile(rf"(?=\d)(?<![\w.-])(?:{OCTET}\.){{3}}{OCTET}(?!\w|-\w|\.\w)", re.ASCII)
 IP6 = re.compile(
-    r"(?<![\w:.])(?=[0-9a-fA-F:]{6,39}(?![\w:]))(?:[0-9a-fA-F]{1,4}:|:)(?:[0-9a-fA-F]{0,4}:){1,6}[0-9a-fA-F]{0,4}(?![\w:])"
+    r"(?<![\w:.])(?=[0-9a-fA-F:]{6,39}(?![\w:]))(?:[0-9a-fA-F]{1,4}:|"
+    r":)(?:[0-9a-fA-F]{0,4}:){1,6}[0-9a-fA-F]{0,4}(?![\w:])"
 )
 GROUPS = re.compile(r":[0-9a-fA-F]{0,4}:[0-9a-fA-F]")
 """Two colons of an IPv6 address."""
@@ -29,8 +30,10 @@ DOCUMENTATION = [
 """RFC 5737 and 3849: for documentation, never routed."""
 
 NUMBERING = re.compile(
-    r"(?:\bv|version(?:en|s|e|i)?|версия|версии|版本|バージョン|버전|versión|versão|versione|wersja|verze|releases?|sections?|chapters?|"
-    r"abschnitt|kapitel|firmware|driver|build|upgrade[ds]?|update[ds]?|java|python|chrome|firefox|§|[=<>~^!]=|[<>~^/-]|\boid)"
+    r"(?:\bv|version(?:en|s|e|i)?|версия|версии|版本|バージョン|버전|versión|versão|versione|wersja|verze|releases?|sections?|"
+    r"chapters?|"
+    r"abschnitt|kapitel|firmware|driver|build|upgrade[ds]?|update[ds]?|java|python|chrome|firefox|§|[=<>~^!]=|"
+    r"[<>~^/-]|\boid)"
     r"(?: (?:from|to|of|number|nummer|is|was))?[\s\"'(:=]*$"
 )
 ADDRESSING = re.compile(

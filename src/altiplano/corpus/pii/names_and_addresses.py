@@ -56,13 +56,18 @@ FORMS = (
 )
 ADDRESS = re.compile("|".join(FORMS))
 STREETS = (
-    " street", " st.", " st,", " st ", " st\n", " avenue", " ave,", " ave ", " ave.", " road", " rd", " boulevard", " blvd", " lane", " ln,",
-    " ln ", " drive", " dr.", " dr,", " dr ", " court", " ct,", " ct ", " way,", " way ", " way\n", " place", " pl,", " pl ", " square", " sq ", " sq,",
+    " street", " st.", " st,", " st ", " st\n", " avenue", " ave,", " ave ", " ave.", " road", " rd", " boulevard",
+    " blvd", " lane", " ln,",
+    " ln ", " drive", " dr.", " dr,", " dr ", " court", " ct,", " ct ", " way,", " way ", " way\n", " place", " pl,",
+    " pl ", " square", " sq ", " sq,",
     " terrace", " close", " crescent", " parkway", " pkwy", " circle",
-    "straße ", "strasse ", "str. ", "weg ", "platz ", "allee ", "gasse ", "ring ", "damm ", "ufer ", "markt ", "hof ", "steig ",
-    "rue ", "avenue ", "av. ", "boulevard ", "bd ", "place ", "chemin ", "allée ", "impasse ", "quai ", "cours ", "route ", "square ",
+    "straße ", "strasse ", "str. ", "weg ", "platz ", "allee ", "gasse ", "ring ", "damm ", "ufer ", "markt ",
+    "hof ", "steig ",
+    "rue ", "avenue ", "av. ", "boulevard ", "bd ", "place ", "chemin ", "allée ", "impasse ", "quai ", "cours ",
+    "route ", "square ",
     "calle ", "c/ ", "avenida ", "avda.", "plaza ", "paseo ", "viale ", "piazza ", "corso ", "largo ", "travessa ",
-    "praça ", "alameda ", "straat ", "laan ", "plein ", "gracht ", "kade ", "gatan ", "vägen ", "gata ", "veien ", "katu ", "tie ",
+    "praça ", "alameda ", "straat ", "laan ", "plein ", "gracht ", "kade ", "gatan ", "vägen ", "gata ", "veien ",
+    "katu ", "tie ",
     "vej ", "gade ", "ul. ", "al. ", "pl. ", "os. ", ", ул", ", пр", ", пер", ", наб", ", бул", "via ", "rua ",
 )  # fmt: skip
 """In small letters; every address but the Chinese and Japanese holds one."""
@@ -92,7 +97,8 @@ def addresses(text: str) -> Iterator[tuple[int, int]]:
 
 
 PATH = re.compile(
-    r"(?:(?<![\w.})~/-])(?://)?(?:/(?:mnt|export|usr|var|data|nfs|Volumes/[\w-]{1,20}))?/home/|(?<![\w.})~-])/Users/|(?<=file://)/(?:home|Users)/"
+    r"(?:(?<![\w.})~/-])(?://)?(?:/(?:mnt|export|usr|var|data|nfs|Volumes/[\w-]{1,20}))?/home/|(?<![\w.})~-])/Users/|"
+    r"(?<=file://)/(?:home|Users)/"
     r"|\b[A-Za-z]:[\\/]{1,2}(?:Users|Documents and Settings)[\\/]{1,2}|/(?:mnt/)?[a-z]/Users/|\\{2,4}Users\\{1,2})"
     r"(?P<name>[^\W\d][\w.-]{1,31})(?=[/\\\s\"'`:;,)>\]<]|$)"
 )
@@ -114,16 +120,21 @@ ROLES = {
     "johndoe", "janedoe", "hadoop", "spark", "postgres", "mysql", "nginx", "redis", "oracle", "steam", "work",
     "workspace", "project", "projects", "site", "web", "plugins", "dialog", "status", "company", "messages",
     "notifications", "account", "accounts", "sharearticle", "hostname", "target", "notes", "i", "p", "statuses",
-    "ext2", "ext3", "ext4", "xfs", "btrfs", "ntfs", "data", "media", "mnt", "opt", "var", "usr", "etc", "files", "backup",
+    "ext2", "ext3", "ext4", "xfs", "btrfs", "ntfs", "data", "media", "mnt", "opt", "var", "usr", "etc", "files",
+    "backup",
     "backups", "index", "main", "page", "dashboard", "products", "product", "news", "contact", "contacts", "components",
     "assets", "static", "images", "views", "api", "menu", "services", "service", "overview", "welcome", "team", "blog",
-    "shop", "store", "cart", "faq", "terms", "latest", "popular", "trending", "content", "details", "feed", "ftp", "http",
+    "shop", "store", "cart", "faq", "terms", "latest", "popular", "trending", "content", "details", "feed", "ftp",
+    "http",
     "minecraft", "odoo", "frappe", "zulip", "deploy", "deployer", "coder", "codespace", "vscode", "gitpod", "sandbox",
-    "container", "appuser", "nonroot", "server", "client", "service", "svc", "operator", "ansible", "airflow", "kafka",
-    "zookeeper", "elastic", "elasticsearch", "logstash", "kibana", "grafana", "prometheus", "tomcat", "wildfly", "jboss",
+    "container", "appuser", "nonroot", "server", "client", "svc", "operator", "ansible", "airflow", "kafka",
+    "zookeeper", "elastic", "elasticsearch", "logstash", "kibana", "grafana", "prometheus", "tomcat", "wildfly",
+    "jboss",
     "rails", "ruby", "perl", "php", "java", "go", "rust", "gradle", "maven", "www-root", "webapp", "laravel", "django",
-    "yourusername", "youruser", "your_user", "yourself", "username1", "usr1", "student", "staff", "kali", "arch", "manjaro",
-    "opc", "azureuser", "rocky", "almalinux", "sles", "core", "cloud-user", "cloudera", "nobody", "daemon", "mail", "nixos",
+    "youruser", "your_user", "yourself", "username1", "usr1", "student", "staff", "kali", "arch",
+    "manjaro",
+    "opc", "azureuser", "rocky", "almalinux", "sles", "core", "cloud-user", "cloudera", "nobody", "daemon", "mail",
+    "nixos",
     "demo", "sample", "temp", "tmp", "local", "lib", "bin", "src", "conda", "anaconda",
 }  # fmt: skip
 """Roles and placeholders that documentation writes in place of a user's name."""

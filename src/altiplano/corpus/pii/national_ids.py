@@ -22,13 +22,16 @@ DIGITS, WITHIN, AROUND = 5, 24, 16
 LARGE = "A-Z0-9Α-ΩА-ЯЇІЄҮӨ"
 WORD = re.compile(
     rf"[{LARGE}](?<![\w/.-].)[{LARGE}]*(?:\([A-Z0-9]\))?"
-    rf"(?:(?:[-./+]|[ ](?=[^a-z\n]{{0,3}}\d|[A-Z]{{1,2}}\b))\(?[{LARGE}]{{1,20}}\)?(?:\d{{6}})?){{0,8}}[vxk]?(?!\w)"
+    rf"(?:(?:[-./+]|[ ](?=[^a-z\n]{{0,3}}\d|[A-Z]{{1,2}}\b))\(?[{LARGE}]{{1,20}}(?:\([A-Z0-9]\)|"
+    rf"\))?(?:\d{{6}})?){{0,8}}[vxk]?(?!\w)"
 )
 """Groups of capital letters and digits that may be an identifier, perhaps with others beside it."""
 
 GROUP = re.compile(rf"[{LARGE}()vxk]+")
 ALONE = tuple(known for known in IDENTIFIERS if known.named is None)
-ANY_ALONE = re.compile(rf"(?=[0-9A-Z])(?<![\w.+/-])(?:{'|'.join(known.form for known in ALONE)})(?![\w-])(?![.,/:]\d)", re.ASCII)
+ANY_ALONE = re.compile(
+    rf"(?=[0-9A-Z])(?<![\w.+/-])(?:{'|'.join(known.form for known in ALONE)})(?![\w-])(?![.,/:]\d)", re.ASCII
+)
 BY_NAME = tuple(known for known in IDENTIFIERS if known.named is not None)
 
 PREFIX = 5
@@ -38,7 +41,9 @@ TRIGGERS: dict[str, list[Identifier]] = {}
 for _known in BY_NAME:
     for _prefix in prefixes(_known.words, PREFIX):
         TRIGGERS.setdefault(_prefix, []).append(_known)
-UNSPACED_NAME = re.compile("|".join(sorted((prefix for prefix in TRIGGERS if re.match(UNSPACED, prefix)), key=len, reverse=True)))
+UNSPACED_NAME = re.compile(
+    "|".join(sorted((prefix for prefix in TRIGGERS if re.match(UNSPACED, prefix)), key=len, reverse=True))
+)
 TEXT = re.compile(r"\w+")
 
 

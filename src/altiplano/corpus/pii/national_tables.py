@@ -1,3 +1,4 @@
+# ruff: noqa: E501
 """Forms of national identifiers by country. Checks are python-stdnum's where it has them."""
 
 import re
@@ -22,21 +23,29 @@ def stdnum(module: str, **options: bool) -> Check:
     return valid
 
 
+GAP = r"[^\n;!?]{0,30}"
+NUMBER = r"(?:\W{0,3}(?:no|nr|num\w*|n[º°o]|№|č|номер\w*|seri\w*|сери\w*|号码|號碼|番号|번호))?\W{0,4}"
+
+
 @dataclass(frozen=True)
 class Identifier:
-    """``words``: a pattern for its names, one of which must stand before it; empty: its form is enough."""
+    """``words``: a pattern for its names, one of which must stand before it; empty: its form is enough. ``tight``: with
+    nothing but a word for number between."""
 
     country: str
     form: str
     valid: Check
     words: str = ""
+    tight: bool = False
     shape: re.Pattern[str] = field(init=False)
     named: re.Pattern[str] | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         if self.words:
             object.__setattr__(self, "shape", re.compile(self.form, re.ASCII))
-            object.__setattr__(self, "named", re.compile(rf"(?:{self.words})[^\n;!?]{{0,30}}$", re.IGNORECASE))
+            object.__setattr__(
+                self, "named", re.compile(rf"(?:{self.words}){NUMBER if self.tight else GAP}$", re.IGNORECASE)
+            )
         else:  # neither part of a longer word or number nor of a decimal; its first class is what the engine looks for
             first, times, rest = re.fullmatch(r"(\[[^]]*\]|\\d)(?:\{(\d+)\})?(.*)", self.form).groups()  # type: ignore[union-attr]
             again = f"{first}{{{int(times) - 1}}}" if times else ""
@@ -73,7 +82,13 @@ def prefixes(words: str, length: int) -> set[str]:
 
 ANY = own.no_check
 CEDULA = r"c[ée]dula|\bc\.? ?[ic]\b\.?|identidad|documento"
-JMBG = r"jmbg|јмбг|jmb\b|јмб|emb[gš]|ембг|em[šs]o|mati[čc]n|матичн|ЕГН"
+JMBG = r"jmbg|јмбг|jmb\b|јмб|emb[gš]|ембг|em[šs]o|mati[čc]n|матичн"
+
+PASSPORT = (
+    r"passport|reisepass|\bpass-?(?:nr|nummer)|passeport|pasaporte|passaporto|passaporte|paspoort|passnummer|\bpassi\b|passin numero|\bpas\b|útlevél|"
+    r"паспорт\w*|护照|護照|パスポート|旅券|여권|pasaport\w*|paszport\w*|putovnic\w*|pasoš\w*|пасош\w*|pașaport\w*|διαβατηρ\w*|جواز|گذرنامه|پاسپورٹ|דרכון|"
+    r"หนังสือเดินทาง|hộ chiếu|पासपोर्ट|পাসপোর্ট|pasport\w*|paspor|vegabréf\w*|pas[eė] |pase\b|паспорты|төлқұжат|պասպորտ|անձնագ\w*|პასპორტ|cestovn\w*|potni list|hati ya kusafiria|pasaportunuz"
+)
 
 IDENTIFIERS = (
     # Europe
@@ -249,10 +264,9 @@ IDENTIFIERS = (
     Identifier("ET", r"\d{4} ?\d{4} ?\d{4}(?: ?\d{4})?", ANY, r"fayda|ፋይዳ"),
     Identifier("MG", r"\d{3} ?\d{3} ?\d{3} ?\d{3}", ANY, r"\bcin\b|karapanondro"),
     # Documents of any country
-    Identifier("passport", r"[A-Z]{1,3}[ -]?\d{6,9}[A-Z]{0,2}\d?|\d{7,9}|\d{6}[A-Z]{2}|[A-Z]{2}\d{5}|[A-Z]\d[A-Z0-9]{5,8}", ANY,
-        r"passport|reisepass|\bpass-?(?:nr|nummer)|passeport|pasaporte|passaporto|passaporte|paspoort|passnummer|\bpassi\b|passin numero|\bpas\b|útlevél|"
-        r"паспорт\w*|护照|護照|パスポート|旅券|여권|pasaport\w*|paszport\w*|putovnic\w*|pasoš\w*|пасош\w*|pașaport\w*|διαβατηρ\w*|جواز|گذرنامه|پاسپورٹ|דרכון|"
-        r"หนังสือเดินทาง|hộ chiếu|पासपोर्ट|পাসপোর্ট|pasport\w*|paspor|vegabréf\w*|pas[eė] |pase\b|паспорты|төлқұжат|պասպորտ|անձնագ\w*|პასპორტ|cestovn\w*|potni list|hati ya kusafiria|pasaportunuz"),
+    Identifier("passport", r"\d\d[A-Z]{2}\d{5}|\d\d ?\d{7}", ANY, r"passeport|паспорт\w*|загранпаспорт\w*"),
+    Identifier("passport", r"[A-Z]{1,3}[ -]?\d{6,9}[A-Z]{0,2}\d?|\d{6}[A-Z]{2}|[A-Z]{2}\d{5}|[A-Z]\d[A-Z0-9]{5,8}", ANY, PASSPORT),
+    Identifier("passport", r"\d{7,9}", ANY, PASSPORT, tight=True),
     Identifier("driving licence", r"(?=[A-Z0-9 -]*\d[A-Z0-9 -]*\d[A-Z0-9 -]*\d)[A-Z0-9]{1,10}(?:[ /-]?[A-Z0-9]{2,10}){0,4}", ANY,
         r"driv\w+'?s? licen[cs]e|driver'?s? lic|\bdl (?:no|number|#)|führerschein\w*|permis de conduire|permiso de conduc\w+|licencia de conducir|carn[ée] de conducir|"
         r"patente di guida|\bpatente\b|carteira de (?:motorista|habilita)|carta de condução|rijbewijs\w*|körkort\w*|førerkort\w*|kørekort\w*|ajokort\w*|"

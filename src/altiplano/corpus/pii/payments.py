@@ -1,6 +1,6 @@
 """Numbers of payment cards and of bank accounts.
 
-Sources: ISO 7812 (Luhn's check digit) and the networks' published ranges; ISO 13616 and SWIFT's IBAN registry (lengths).
+Sources: ISO 7812 (Luhn's check digit) and the networks' published ranges; ISO 13616 and the IBAN registry (lengths).
 Bank codes (BIC) name no person. Addresses of crypto wallets are left: published ones belong to contracts, exchanges and
 projects far more often than to a person, and in code they are constants.
 """
@@ -38,17 +38,18 @@ MAESTRO = (("Maestro", ((50, 50), (56, 58), (60, 69)), tuple(range(12, 20))),)
 """Ranges so broad that one number in four is in them: only where a card is mentioned."""
 
 MENTIONED = re.compile(
-    r"card|carte|karte|tarjeta|cart[ãa]o|cartao|\bcarta\b|kort|kaart|kart|kort|kártya|kortel|korti|maestro|visa|\bmir\b|debit|credit|kredit|"
-    r"crédito|débito|crédit|карт|картк|мир\b|κάρτα|כרטיס|بطاقة|کارت|कार्ड|কার্ড|บัตร|thẻ|卡|カード|카드|kad\b|payment|zahlung|\bpan\b|hipercard|\bcc\b"
+    r"card|carte|karte|tarjeta|cart[ãa]o|cartao|\bcarta\b|kort|kaart|kart|kort|kártya|kortel|korti|maestro|visa|"
+    r"\bmir\b|debit|credit|kredit|"
+    r"crédito|débito|crédit|карт|картк|мир\b|κάρτα|כרטיס|بطاقة|کارت|कार्ड|কার্ড|บัตร|thẻ|卡|カード|카드|kad\b|payment|"
+    r"zahlung|\bpan\b|hipercard|\bcc\b"
 )
 CALLED_OTHERWISE = re.compile(
     r"(?:isbn|ean|gtin|imei|iccid|upc|tracking|parcel|sendung|serial|seri|order|bestell|invoice|barcode|артикул|заказ|"
-    r"pedido|commande|zamówieni|订单|注文|주문|timestamp|albar[áa]n|lieferschein|ticket|rechnung|factur|fattura|refer|konto|account|контракт|договор|\bid)\W*(?:\w+\W+)?$"
+    r"pedido|commande|zamówieni|订单|注文|주문|timestamp|albar[áa]n|lieferschein|ticket|rechnung|factur|fattura|refer|"
+    r"konto|account|контракт|договор|\bid)\W*(?:\w+\W+)?$"
 )
 
-IBAN = re.compile(
-    r"(?<![\w])[A-Z]{2}\d{2}(?:[ -]?[A-Z0-9]{4}){2,7}(?:[ -]?[A-Z0-9]{1,4})?(?![A-Za-z0-9])", re.ASCII
-)
+IBAN = re.compile(r"(?<![\w])[A-Z]{2}\d{2}(?:[ -]?[A-Z0-9]{4}){2,7}(?:[ -]?[A-Z0-9]{1,4})?(?![A-Za-z0-9])", re.ASCII)
 IBAN_LENGTHS = {
     "AD": 24, "AE": 23, "AL": 28, "AT": 20, "AZ": 28, "BA": 20, "BE": 16, "BG": 22, "BH": 22, "BI": 27, "BR": 29,
     "BY": 28, "CH": 21, "CR": 22, "CY": 28, "CZ": 24, "DE": 22, "DJ": 27, "DK": 18, "DO": 28, "EE": 20, "EG": 29,

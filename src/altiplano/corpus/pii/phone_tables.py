@@ -1,3 +1,4 @@
+# ruff: noqa: E501
 """Where languages are spoken, and what they call a telephone. Numbering plans are libphonenumber's."""
 
 AFRICA_FR = "SN CI CM MA DZ TN CD MG ML BF BJ NE TG GA CG GN RW HT MU RE GP MQ"
@@ -34,7 +35,7 @@ STEMS = (
     "puhel", "puhno", "matkapuh", "gsm", "kännykk", "mobil", "mobiil", "móvil", "movil", "mòbil", "mobitel", "mobtel",
     "mobiel", "celular", "cellul", "cellphone", "cel.", "komórk", "komork", "kontakt", "handy", "rufnum", "ruft", "rufen",
     "anruf", "ruf", "phone", "smartphone", "whatsapp", "viber", "wechat", "telegram", "signal", "hotline", "helpline",
-    "landline", "fono", "fonnum", "fón", "fòn", "ffôn", "ffon", "símni", "sími", "simi", "simanúm", "pozvon", "nazov",
+    "landline", "fono", "fonnum", "fón", "fòn", "ffôn", "ffon", "símni", "síma", "símar", "símas", "sími", "simi", "simanúm", "pozvon", "nazov",
     "zadzwo", "dzwo", "infolin", "zavol", "volat", "volaj", "volejte", "ligue", "ligar", "llam", "llám", "marque",
     "appele", "appeler", "joign", "portable", "chiam", "bel", "bellen", "beller", "ring", "ringe", "soita", "helist",
     "zvan", "zvani", "skambin", "hív", "hívja", "ara", "arayın", "arayin", "cep", "sunați", "suna", "nazovi", "nazvat",
@@ -51,12 +52,31 @@ STEMS = (
 """Beginnings of words, in small letters, of languages that put spaces between words."""
 
 ABBREVIATIONS = {
-    "tel", "tell", "tlf", "tlph", "tlfn", "tfn", "tfno", "tfn", "tf", "tlf", "tél", "tèl", "ph", "pho", "phn", "mob",
+    "tel", "tell", "tlf", "tlph", "tlfn", "tfn", "tfno", "tf", "tél", "tèl", "ph", "pho", "phn", "mob",
     "cel", "cell", "cels", "fon", "fn", "puh", "p", "t", "m", "gsm", "fax", "wa", "nr", "text", "sms", "hp", "telp",
     "tlp", "no", "num", "št", "tālr", "talr", "tālrunis", "mobile", "cep", "kont", "kom", "kontakt", "s", "gm", "dt",
     "sími", "sim", "fôn", "ffôn", "fòn", "guthán", "gutháin", "uimhir", "т", "тф", "м", "мтс", "ring", "llame", "τ",
 }  # fmt: skip
-ALONE = {"p", "t", "m", "s", "nr", "no", "num", "št", "т", "м", "τ", "text", "kom", "sim", "tell", "uimhir", "fn", "kont"}
+ALONE = {
+    "p",
+    "t",
+    "m",
+    "s",
+    "nr",
+    "no",
+    "num",
+    "št",
+    "т",
+    "м",
+    "τ",
+    "text",
+    "kom",
+    "sim",
+    "tell",
+    "uimhir",
+    "fn",
+    "kont",
+}
 """Of the abbreviations and stems, those that are other words as well: they count only directly before the number, and
 before a colon or full stop."""
 

@@ -12,22 +12,29 @@ from altiplano.corpus.pii.windows import digit_windows
 from altiplano.optional_imports import extra
 
 PHONE = re.compile(
-    r"(?<![\w.+/-])(?<!\d[ ])(?:\((?:\+|00)\d{1,3}\)[ ./-]{0,2}|(?:\+ ?|00 ?)\d{1,3}[ ./-]{0,2}|[087][ -]?(?=\())?"
+    r"(?<![\w.+/-])(?<!\d[ ])(?:\((?:\+|00)\d{1,3}(?: ?\d{1,4})?\)[ ./-]{0,2}|(?:\+ ?|00 ?)\d{1,3}[ ./-]{0,2}|[087][ -]?(?=\()|"
+    r"8[ -](?=0\d))?"
     r"(?:\(\d{1,3}(?:[ -]?\d{1,4})?\)[ ./-]{0,2})?"
     r"\d{1,6}(?:(?: [/-] |[ ./-])\d{1,8}|\d){1,12}(?!(?!x\d)\w|-\w|\.\d|[ ]\d)",
     re.ASCII,
 )
-LINK = re.compile(r"(?:\bwa\.me/|whatsapp\.com/send/?\?phone=|\b(?:tel|callto|sms|phone):(?://)?|[?&]phone=)(\+?[\d().-]{7,20})")
+LINK = re.compile(
+    r"(?:\bwa\.me/|whatsapp\.com/send/?\?phone=|\b(?:tel|callto|sms|phone):(?://)?|[?&]phone=)(\+?[\d().-]{7,20})"
+)
 FICTION = re.compile(r"(?:\+?1[ .-]?)?(?:\(?\d{3}\)?[ .-]?)?555[ .-]?01\d\d")
 """Numbers that the North American plan reserves for fiction."""
 
 NOT_CALLING = re.compile(
-    r"(?:isbn|issn|doi|arxiv|orcid|pages?|pp|vol|no|nr|id|order|bestellung|invoice|version|rfc|pmid|eur|usd|[$€£¥₹₽₺₩#§=])\W*$"
+    r"(?:isbn|issn|doi|arxiv|orcid|pages?|pp|vol|no|nr|id|order|bestellung|invoice|version|rfc|pmid|eur|usd|"
+    r"[$€£¥₹₽₺₩#§=])\W*$"
     r"|\wnummer\W+(?:\w+\W+)?$"
 )
 OTHERWISE = re.compile(
-    r"(?:isbn|issn|doi|arxiv|orcid|pmid|imei|iban|\bvat|ust-?id|nip|cnpj|siret|siren|\bkvk|cvr|инн|огрн|zip|plz|postcode|bestell|order|"
-    r"ticket|invoice|rechnung|serial|serien|model[l]?|artikel|sku|account|konto|kunden|customer|[$€£¥₹₽₺₩§]|\w_id|\bids?\b)[\w]*\W*(?:(?:nr|no|number|nummer|#)\W*)?$"
+    r"(?:isbn|issn|doi|arxiv|orcid|pmid|imei|iban|\bvat|ust-?id|nip|cnpj|siret|siren|\bkvk|cvr|инн|огрн|zip|plz|"
+    r"postcode|bestell|order|"
+    r"ticket|invoice|rechnung|serial|serien|model[l]?|artikel|sku|account|konto|kunden|customer|[$€£¥₹₽₺₩§]|\w_id|"
+    r"\bids?\b|faktur|factuur|factur|fattur|\bcep\b|品番|型番|番号は|订单|訂單|注文|주문|번호판|артикул|заказ|парти|zamówien|pedido|"
+    r"commande|sipariş|tilaus)[\w]*\W*(?:(?:nr|no|number|nummer|#)\W*)?$"
 )
 DATE = re.compile(
     r"(?:19|20)\d\d[-/. ](?:0?\d|1[0-2])[-/. ][0-3]?\d(?!\d)|[0-3]?\d[-/.](?:0?\d|1[0-2])[-/.](?:19|20)\d\d(?!\d)"
@@ -40,6 +47,7 @@ ADDRESS = re.compile(r"\d{1,3}(?:\.\d{1,3}){3}")
 BEFORE = 64
 """Characters before a number in which a word for calling may stand, with up to three words between."""
 
+
 def _bare(text: str) -> str:
     """Without accents, which languages with the same word write differently."""
     if text.isascii():
@@ -47,7 +55,23 @@ def _bare(text: str) -> str:
     return "".join(c for c in unicodedata.normalize("NFD", text) if not unicodedata.combining(c)).replace("ł", "l")
 
 
-LONG_ENOUGH = {"fax", "faks", "gsm", "тел", "моб", "τηλ", "κιν", "հեռ", "տել", "ტელ", "მობ", "tel", "puh", "simu", "утас"}
+LONG_ENOUGH = {
+    "fax",
+    "faks",
+    "gsm",
+    "тел",
+    "моб",
+    "τηλ",
+    "κιν",
+    "հեռ",
+    "տել",
+    "ტელ",
+    "მობ",
+    "tel",
+    "puh",
+    "simu",
+    "утас",
+}
 WORD_STEMS = tuple(stem for stem in map(_bare, STEMS) if len(stem) > 4 - (not stem.isascii()) or stem in LONG_ENOUGH)
 SHORT = {_bare(word) for word in (*ABBREVIATIONS, *STEMS)}
 """A word of up to four letters counts only whole."""
@@ -64,7 +88,14 @@ def phones(text: str, language: str) -> Iterator[tuple[int, int]]:
         for match in PHONE.finditer(text, low, high):
             before = text[max(0, match.start() - BEFORE) : match.start()].rsplit("\0", 1)[-1].lower()
             yield from _in_match(text, match, before, language)
-    if "wa.me/" in text or "phone=" in text or "tel:" in text or "sms:" in text or "callto:" in text or "phone:" in text:
+    if (
+        "wa.me/" in text
+        or "phone=" in text
+        or "tel:" in text
+        or "sms:" in text
+        or "callto:" in text
+        or "phone:" in text
+    ):
         for match in LINK.finditer(text):
             digits = sum(map(str.isdigit, match.group(1)))
             if 7 <= digits <= 15 and len(set(match.group(1))) > 3 and not FICTION.fullmatch(match.group(1)):
@@ -124,7 +155,8 @@ def is_phone(value: str, language: str, before: str, near: object = None) -> boo
         return False
     international = value.lstrip("( ").startswith(("+", "00"))
     glued = before.endswith(("=", "#"))
-    how = called(before)
+    postcode = language == "pt" and before.endswith(("cep ", "cep: "))  # in Turkish a mobile telephone
+    how = 0 if postcode else called(before)
     if digits == 6 and how < 2:
         return False
     if how < 2 and (DATE.match(value) or ADDRESS.fullmatch(value) or OTHERWISE.search(before)):
@@ -140,10 +172,12 @@ def is_phone(value: str, language: str, before: str, near: object = None) -> boo
         written = len(groups) >= 3 and (value[0] in "(0" or _american(value, groups))
         if not written or language == "code" or "/" in value[5:]:
             return False
-        return any(_assigned(value, region) for region in REGIONS.get(language, ())[:3])
+        regions = REGIONS.get(language, ())
+        return any(_assigned(value, region) for region in (regions if value[0] == "(" else regions[:3]))
     regions = REGIONS.get(language, ("US", "GB"))
     more = near() if callable(near) else ()
     labelled = how == 2 and (value.isdigit() or before.rstrip(" (").endswith((":", ".")))
+    value = re.sub(r"^8[ -]0(?=\d)", "", value)  # so Belarus writes its trunk prefix
     if value[0] != "0" and (value.isdigit() or AMOUNT.fullmatch(value)) and not labelled:
         regions = regions[:2]  # an amount, as likely, or some other number
     if any(_assigned(value, region) for region in (*regions, *more)):

@@ -12,7 +12,9 @@ from altiplano.corpus.pii.national_ids import national_ids
 from altiplano.corpus.pii.phones import phones
 from altiplano.corpus.pii.secrets import secrets
 
-COULD_HOLD = re.compile(r"[\d@＠:：=(\[{<]|/home/|/Users/|PRIVATE KEY|/~|\.com/|t\.me/| (?:at|AT|arroba) |password|\\Users")
+COULD_HOLD = re.compile(
+    r"[\d@＠:：=(\[{<]|/home/|/Users/|PRIVATE KEY|/~|\.com/|t\.me/| (?:at|AT|arroba) |password|\\Users"
+)
 
 Places = Iterator[tuple[int, int]]
 

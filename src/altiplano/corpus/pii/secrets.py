@@ -1,5 +1,5 @@
-"""Secrets: keys that issuers' forms give away, private keys, logins in URLs and commands, and what is assigned to a name
-such as ``password``. Placeholders, references to a store of secrets and words are left.
+"""Secrets: keys that issuers' forms give away, private keys, logins in URLs and commands, and what is assigned to a
+name such as ``password``. Placeholders, references to a store of secrets and words are left.
 """
 
 import re
@@ -22,48 +22,95 @@ HEADER = re.compile(
 )
 COMMAND = re.compile(
     r"(?:\s-u|--user|--proxy-user)[ =]?[\"']?[\w.@-]{1,60}:(?P<value>[^\s\"':$<>{}\0]{4,80})"
-    r"|(?:\bsshpass -p|\bmysql [^\n]{0,60}?-p|--pass(?:word|wd|phrase)[ =]|\s-pw |\bredis-cli [^\n]{0,60}?-a|\brequirepass|\blogin \S{1,60} password"
-    r"|\bset_?[Pp]assword\(|\bidentified by|\bIDENTIFIED BY|\bPASSWORD)[ ]?[\"']?(?P<other>[^\s\"'$<>{}()\0]{5,80})(?![(\w])"
+    r"|(?:\bsshpass -p|\bmysql [^\n]{0,60}?-p|--pass(?:word|wd|phrase)[ =]|\s-pw |\bredis-cli [^\n]{0,60}?-a|"
+    r"\brequirepass|\blogin \S{1,60} password"
+    r"|\bset_?[Pp]assword\(|\bidentified by|\bIDENTIFIED BY|"
+    r"\bPASSWORD)[ ]?[\"']?(?P<other>[^\s\"'$<>{}()\0]{5,80})(?![(\w])"
 )
 NAMED = (
     r"pass(?:word|wd|wort|phrase|code)?s?|pwd|passe|psw|pass_?key|mot de passe|mdp|"
-    r"kennwort|contraseñ?na?|contraseña|clave|senha|palavra-passe|wachtwoord|lösenord|passord|adgangskode|kodeord|salasana|parool|parole|"
-    r"slaptažodis|hasło|haslo|heslo|jelszó|jelszo|lozinka|geslo|parol[aă]|şifre|sifre|пароль|паролата|парола|лозинка|пароля|"
-    r"κωδικός|סיסמה|סיסמא|كلمة المرور|كلمة السر|رمز عبور|पासवर्ड|পাসওয়ার্ড|รหัสผ่าน|mật khẩu|kata sandi|kata laluan|nenosiri|"
+    r"kennwort|contraseñ?na?|contraseña|clave|senha|palavra-passe|wachtwoord(?:en)?|lösenord(?:et)?|passord(?:et)?|"
+    r"adgangskoden?|kodeord(?:et)?|salasana(?:ni|si)?|parool|parole|"
+    r"slaptažodis|hasło|haslo|heslo|jelsz[óo](?:m|d)?|lozinka|geslo|parol[aă]|[şs]ifre(?:m|niz|si)?|парол[ья]|"
+    r"паролата|парола|лозинка|пароля|"
+    r"κωδικός|סיסמה|סיסמא|كلمة المرور|كلمة السر|رمز عبور|पासवर्ड|পাসওয়ার্ড|รหัสผ่าน|mật khẩu|kata sandi|kata laluan|"
+    r"nenosiri|"
     r"密码|密碼|口令|パスワード|비밀번호|암호|"
     r"secret(?:s|[ _-]?key(?:[_-]?base)?|[ _-]?access[ _-]?key|[_-]?token|[_-]?id)?|"
-    r"(?:api|app|access|account|master|encryption|private|auth|license|signing)[ _-]?(?:key|secret|token)|credentials?|token"
+    r"(?:api|app|access|account|master|encryption|private|auth|license|signing)[ _-]?(?:key|secret|token)|"
+    r"credentials?|token"
 )
-START = r"(?<![^\W_])|(?<=[a-z])(?=[A-Z])|(?<=[a-z])(?=(?:password|passwd|apikey)\b)|(?=[\u0e00-\u0eff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af])"
+START = (
+    r"(?<![^\W_])|(?<=[a-z])(?=[A-Z])|(?<=[a-z])(?=(?:password|passwd|apikey)\b)|"
+    r"(?=[\u0e00-\u0eff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af])"
+)
 ASSIGNED = re.compile(
-    rf"(?:{START})(?P<name>(?i:{NAMED}))(?:[_-]?\d)?(?:(?<=[\u0e00-\u0eff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af])|(?![^\W_]))"
-    r"(?P<link>[\"']?\]?[ \t]{0,12}(?:[=:]|:=|=>|\?=|,|(?:is|was|ist|war|lautet|est|es|è|é|era|är|er|on|to|jest|je|este|là|είναι|adalah|ni|是|は|는|은)(?=[ :\"'`])|是|は|는|은)[ \t]{0,8}[:=]?[ \t]{0,2})"
-    r"(?:(?i:b|r|u|f)(?=[\"']))?(?P<quote>\\?[\"'`“«「]?)(?P<value>[^\s'\"`“”«»「」;,()<>{}$\0\[\]，。；、）\u0e00-\u0eff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af][^\s'\"`“”«»「」;,()<>{}\0\[\]，。；、）\u0e00-\u0eff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]{3,199})"
+    rf"(?:{START})(?P<name>(?i:{NAMED}))(?:[_-]?\d)?(?:(?<=[\u0e00-\u0eff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af])|"
+    rf"(?![^\W_]))"
+    r"(?P<link>[\"']?\]?[ \t]{0,12}(?:[=:]|:=|=>|\?=|,|(?:is|was|ist|war|lautet|est|es|è|é|era|är|er|on|to|jest|je|"
+    r"este|là|είναι|adalah|ni|是|は|는|은)(?=[ :\"'`])|是|は|는|은)[ \t]{0,8}[:=]?[ \t]{0,2})"
+    r"(?:(?i:b|r|u|"
+    r"f)(?=[\"']))?(?P<quote>\\?[\"'`“«「]?)(?P<value>[^\s'\"`“”«»「」;,()<>{}$\0\[\]，。；、）\u0e00-\u0eff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af][^\s'\"`“”«»「」;,()<>{}\0\[\]，。；、）\u0e00-\u0eff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]{3,199})"
 )
 NAME_MARKS = (
-    "pass", "pwd", "psw", "mot de", "mdp", "kennw", "contras", "clave", "senha", "palavra", "wachtw", "lösen", "adgangs", "kodeord",
-    "salas", "parol", "paroo", "slapta", "hasło", "haslo", "heslo", "jelsz", "lozinka", "geslo", "şifre", "sifre", "mật khẩu", "kata ",
-    "nenosiri", "secret", "api", "app_", "app-", "access", "account_", "accountkey", "master", "encryption", "private", "auth", "license",
-    "signing", "credential", "token", "парол", "лозинк", "κωδικός", "סיסמ", "كلمة", "رمز عبور", "पासवर्ड", "পাসওয়ার্ড", "รหัสผ่าน", "パスワード", "비밀번호",
+    "pass", "pwd", "psw", "mot de", "mdp", "kennw", "contras", "clave", "senha", "palavra", "wachtw", "lösen",
+    "adgangs", "kodeord",
+    "salas", "parol", "paroo", "slapta", "hasło", "haslo", "heslo", "jelsz", "lozinka", "geslo", "şifre", "sifre",
+    "mật khẩu", "kata ",
+    "nenosiri", "secret", "api", "app_", "app-", "access", "account_", "accountkey", "master", "encryption",
+    "private", "auth", "license",
+    "signing", "credential", "token", "парол", "лозинк", "κωδικός", "סיסמ", "كلمة", "رمز عبور", "पासवर्ड",
+    "পাসওয়ার্ড", "รหัสผ่าน", "パスワード", "비밀번호",
 )  # fmt: skip
 """Beginnings of all names, in small letters."""
 
 SHORT_MARKS = ("密码", "密碼", "口令", "암호")
 XML = re.compile(
     r"<(?P<tag>[\w.:-]{0,40}(?:[Pp]assword|[Ss]ecret|[Aa]pi[Kk]ey|[Tt]oken|pwd))>(?P<value>[^\s<>{}$\0]{6,120})</"
-    r"|(?:name|key)=\"[\w.:-]{0,40}(?:[Pp]assword|[Ss]ecret|[Aa]pi[Kk]ey|[Tt]oken)\"\s{1,4}value=\"(?P<other>[^\s\"<>{}$\0]{6,120})\""
+    r"|(?:name|key)=\"[\w.:-]{0,40}(?:[Pp]assword|[Ss]ecret|[Aa]pi[Kk]ey|"
+    r"[Tt]oken)\"\s{1,4}value=\"(?P<other>[^\s\"<>{}$\0]{6,120})\""
 )
-XML_MARKS = ("password>", "secret>", "api_key>", "apikey>", "token>", "pwd>", 'password" value', 'secret" value', 'token" value')
+XML_MARKS = (
+    "password>",
+    "secret>",
+    "api_key>",
+    "apikey>",
+    "token>",
+    "pwd>",
+    'password" value',
+    'secret" value',
+    'token" value',
+)
 HEADER_MARKS = ("authorization", "x-api", "private-token", "bearer ", "-auth-")
-COMMAND_MARKS = (" -u", "--user", "--proxy-user", "--password", "--passwd", "--passphrase", "sshpass", "mysql ", "-pw ", "redis-cli", "requirepass",
-                 " password ", "password(", "identified by")
+COMMAND_MARKS = (
+    " -u",
+    "--user",
+    "--proxy-user",
+    "--password",
+    "--passwd",
+    "--passphrase",
+    "sshpass",
+    "mysql ",
+    "-pw ",
+    "redis-cli",
+    "requirepass",
+    " password ",
+    "password(",
+    "identified by",
+)
 PLACEHOLDER = re.compile(
-    r"example|change[_-]?(?:me|it|this)|placeholder|your|my[_-]?(?:pass|secret|token|key|api)|xx{3,}|\*{3,}|\.{3}|…|0{6,}|insert|replace|redacted|dummy|"
-    r"todo|fixme|sample|masked|hidden|enter|<|>|\{\{|\$\{|\$\(|%\(|not[_-]?set|^(?:none|null|nil|true|false|undefined|required|optional|string|str|text|int|"
-    r"bool|any|self|this|env|os|process|config|settings|secrets?|vault|var|data|args?|options?|params?|request|req|user|ctx|event|props|state|"
-    r"get\w*|read\w*|load\w*|fetch\w*|import\w*|create\w*|generate\w*|input|prompt|getenv|lambda|function|new|await|return|const|let)\b|"
-    r"(?:secret|password|passwd|token|key|pass)[_-]?(?:here|value|string|goes)|^[a-z_]+\.[a-z_]+\d?$|^[A-Za-z_]\w*(?:\.\w+)+$|^-{2,}|^/[\w/.-]+$|^\w+://|"
-    r"^(?:s3cr3t|secret|password|passwd|passw0rd|pass|token|foo|bar|baz|test|testing|abc|admin|root|guest|qwerty|letmein|demo)[\d!]{0,4}$|"
+    r"example|change[_-]?(?:me|it|this)|placeholder|your|my[_-]?(?:pass|secret|token|key|api)|xx{3,}|\*{3,}|\.{3}|…|"
+    r"0{6,}|insert|replace|redacted|dummy|"
+    r"todo|fixme|sample|masked|hidden|enter|<|>|\{\{|\$\{|\$\(|%\(|not[_-]?set|^(?:none|null|nil|true|false|"
+    r"undefined|required|optional|string|str|text|int|"
+    r"bool|any|self|this|env|os|process|config|settings|secrets?|vault|var|data|args?|options?|params?|request|req|"
+    r"user|ctx|event|props|state|"
+    r"get\w*|read\w*|load\w*|fetch\w*|import\w*|create\w*|generate\w*|input|prompt|getenv|lambda|function|new|await|"
+    r"return|const|let)\b|"
+    r"(?:secret|password|passwd|token|key|pass)[_-]?(?:here|value|string|goes)|^[a-z_]+\.[a-z_]+\d?$|"
+    r"^[A-Za-z_]\w*(?:\.\w+)+$|^-{2,}|^/[\w/.-]+$|^\w+://|"
+    r"^(?:s3cr3t|secret|password|passwd|passw0rd|pass|token|foo|bar|baz|test|testing|abc|admin|root|guest|qwerty|"
+    r"letmein|demo)[\d!]{0,4}$|"
     r"^(?:sha\d+|md5|rsa|hmac|aes|base64|utf-?8)\b|^v?\d+(?:\.\d+)+$|^\d{1,2}:\d\d|^\W+$",
     re.IGNORECASE,
 )
@@ -80,31 +127,41 @@ ENTITY = re.compile(r"&(?:amp|quot|lt|gt|#\d+);")
 
 def secrets(text: str, language: str) -> Iterator[tuple[int, int]]:
     """Where secrets stand in the text."""
+    yield from _keys(text)
+    yield from _logins(text)
+    for match in _assignments(text):
+        if place := _assigned(text, match, language):
+            yield place
+    for pattern, marks in ((XML, XML_MARKS), (HEADER, HEADER_MARKS), (COMMAND, COMMAND_MARKS)):
+        for low, high in mark_windows(lowered(text), marks, 60, 2100 if pattern is HEADER else 220):
+            for match in pattern.finditer(text, low, high):
+                group = "value" if match.group("value") else "other"
+                if is_secret(match.group(group)):
+                    yield match.span(group)
+
+
+def _keys(text: str) -> Iterator[tuple[int, int]]:
     if "PRIVATE KEY" in text:
         yield from (match.span() for match in PRIVATE.finditer(text))
     for low, high in long_words(text, LONG, ("hf_", "npm_")):
         for match in KEY.finditer(text, low, high):
             if is_key(match.group(0), text[max(0, match.start() - 24) : match.start()]):
                 yield match.span()
-    if "://" in text and "@" in text:
+
+
+def _logins(text: str) -> Iterator[tuple[int, int]]:
+    if "@" in text:
         for low, high in mark_windows(text, ("://",), 24, 220):
             for match in LOGIN.finditer(text, low, high):
                 if not DOCUMENTED.match(match.group("password")):
                     yield match.span("password")
-    lower = lowered(text)
-    places = places_of(lower, NAME_MARKS)
+
+
+def _assignments(text: str) -> Iterator[re.Match[str]]:
+    places = places_of(lowered(text), NAME_MARKS)
     if not text.isascii():
         places += [match.start() for mark in SHORT_MARKS if mark in text for match in re.finditer(mark, text)]
-    found = (ASSIGNED.match(text, at) for at in places)
-    for match in filter(None, found):
-        if place := _assigned(text, match, language):
-            yield place
-    for pattern, ends in ((XML, XML_MARKS), (HEADER, HEADER_MARKS), (COMMAND, COMMAND_MARKS)):
-        for low, high in mark_windows(lower, ends, 60, 2100 if pattern is HEADER else 220):
-            for match in pattern.finditer(text, low, high):
-                group = "value" if match.group("value") else "other"
-                if is_secret(match.group(group)):
-                    yield match.span(group)
+    yield from filter(None, (ASSIGNED.match(text, at) for at in places))
 
 
 def is_key(value: str, before: str) -> bool:
@@ -132,8 +189,11 @@ def _assigned(text: str, match: re.Match[str], language: str) -> tuple[int, int]
             return None
     elif after[:1] in ("(", "[", "{", "<", "'", '"', "`"):
         return None
-    if not quote and name in ("token", "key", "parole", "clave", "credential", "credentials", "geslo", "pass") and \
-            not re.search(r"[:=]", link):
+    if (
+        not quote
+        and name in ("token", "key", "parole", "clave", "credential", "credentials", "geslo", "pass")
+        and not re.search(r"[:=]", link)
+    ):
         return None
     if link.strip(" \t\"'") == "," and not quote:
         return None
@@ -151,7 +211,7 @@ def _assigned(text: str, match: re.Match[str], language: str) -> tuple[int, int]
 def _setting(text: str, match: re.Match[str], value: str) -> bool:
     """In code a bare word after ``=`` is a variable, unless the line is one of a file of settings or of a command."""
     line = text.rfind("\n", max(0, match.start() - 120), match.start()) + 1 or max(0, match.start() - 120)
-    rest = text[match.start("value") + len(value) : match.end() + 40].split("\n")[0].strip()
+    rest = text[match.start("value") + len(value) : match.end() + 40].split("\n", maxsplit=1)[0].strip()
     head = text[line : match.end("name")]
     tight = re.search(r"[=:]\s?$", match.group("link")) and not re.search(r"\s=|=\s", match.group("link"))
     plain = re.fullmatch(r"\s*(?:-\s|export |set |ENV |setx |ARG |[#;/*]+ ?|\$ )?\s*[\"']?[\w.-]+", head)

@@ -110,7 +110,7 @@ def capital_before_digit(text: str) -> list[int]:
     """Places of an ASCII capital before a digit."""
     codes, digits = _codes(text), _digits(text)
     at = digits[digits > 0] - 1
-    return at[(codes[at] >= ord("A")) & (codes[at] <= ord("Z"))].tolist()  # type: ignore[no-any-return]
+    return at[(codes[at] >= ord("A")) & (codes[at] <= ord("Z"))].tolist()
 
 
 def stepped_windows(text: str, signs: str, step: int, times: int, around: int) -> list[tuple[int, int]]:
