@@ -24,7 +24,7 @@ def stdnum(module: str, **options: bool) -> Check:
 
 
 GAP = r"[^\n;!?]{0,30}"
-NUMBER = r"(?:\W{0,3}(?:no|nr|num\w*|n[º°o]|№|č|номер\w*|seri\w*|сери\w*|号码|號碼|番号|번호))?\W{0,4}"
+NUMBER = r"(?:\W{0,3}(?:is|no|nr|num\w*|n[º°o]|№|č|номер\w*|seri\w*|сери\w*|号码|號碼|番号|번호))?\W{0,4}"
 
 
 @dataclass(frozen=True)
@@ -101,6 +101,8 @@ IDENTIFIERS = (
     Identifier("DE", r"[1-9]\d ?\d{3} ?\d{3} ?\d{3}", stdnum("de.idnr"), r"steuer|idnr|\btin\b|tax id"),
     Identifier("DE", r"\d{2,3}[/ ]?\d{3,4}[/ ]?\d{4,5}", ANY, r"steuernummer|\bst\.?-?nr"),
     Identifier("DE", r"\d\d ?\d{6} ?[A-Z] ?\d{3}", ANY, r"versicherungsn|\bsvnr|rentenv|sozialv|rvnr"),
+    Identifier("FR", r"\d{12}|[A-Z0-9]{4}\d[A-Z0-9]{4}", ANY, r"carte (?:nationale )?d.identité|\bcni\b"),
+    Identifier("IT", r"[A-Z]{2} ?\d{5}[A-Z]{2}|[A-Z]{2} ?\d{7}", ANY, r"carta d.identità|\bc\.?i\.?e\b"),
     Identifier("DE", r"[A-Z]\d{9}", ANY, r"krankenv|versichert|\bkvnr|gesundheitskarte"),
     Identifier("DE", r"[A-Z0-9]{9,10}D?", ANY, r"personalausweis|ausweisn|ausweis-?nr|perso\b"),
     Identifier("AT", r"\d{4} ?\d{6}", stdnum("at.vnr"), r"\bsv-?n|versicherung|svnr|e-card"),
@@ -143,9 +145,9 @@ IDENTIFIERS = (
     Identifier("BY", r"[1-6]\d{6}[ABCHKEM]\d{3}(?:PB|BA|BI)\d", ANY),
     Identifier("BG", r"\d{10}", stdnum("bg.egn"), r"\bегн|\begn|граждански"),
     Identifier("BG", r"\d{10}", stdnum("bg.pnf"), r"\bлнч|\blnch|личен номер"),
-    Identifier("RO", r"[1-8]\d{12}", stdnum("ro.cnp"), r"\bcnp\b|cod\w* numeric"),
+    Identifier("RO", r"[1-8]\d{12}", stdnum("ro.cnp"), r"\bcnp\b|cod numeric|codul numeric"),
     Identifier("RO", r"[A-Z]{2} ?\d{6}", ANY, r"\bc\.?i\.?\b|carte de identitate|buletin|seria|serie"),
-    Identifier("MD", r"[0-2]\d{12}", stdnum("md.idno"), r"\bidnp|cod\w* personal"),
+    Identifier("MD", r"[0-2]\d{12}", stdnum("md.idno"), r"\bidnp|cod personal|codul personal"),
     Identifier("HU", r"\d{3}[ -]?\d{3}[ -]?\d{3}", own.hungarian_health, r"\btaj\b|társadalombiztos"),
     Identifier("HU", r"8\d{9}", own.hungarian_tax, r"adóazonosító|adószám"),
     Identifier("HU", r"[1-8]-?\d{6}-?\d{4}", own.dated(1), r"személyi (?:szám|azonosító)|személyazonosító"),
@@ -268,7 +270,7 @@ IDENTIFIERS = (
     Identifier("passport", r"[A-Z]{1,3}[ -]?\d{6,9}[A-Z]{0,2}\d?|\d{6}[A-Z]{2}|[A-Z]{2}\d{5}|[A-Z]\d[A-Z0-9]{5,8}", ANY, PASSPORT),
     Identifier("passport", r"\d{7,9}", ANY, PASSPORT, tight=True),
     Identifier("driving licence", r"(?=[A-Z0-9 -]*\d[A-Z0-9 -]*\d[A-Z0-9 -]*\d)[A-Z0-9]{1,10}(?:[ /-]?[A-Z0-9]{2,10}){0,4}", ANY,
-        r"driv\w+'?s? licen[cs]e|driver'?s? lic|\bdl (?:no|number|#)|führerschein\w*|permis de conduire|permiso de conduc\w+|licencia de conducir|carn[ée] de conducir|"
+        r"driver'?s? licen[cs]e|driving licen[cs]e|driver'?s? lic|\bdl (?:no|number|#)|führerschein\w*|permis de conduire|permiso de conduc\w+|licencia de conducir|carn[ée] de conducir|"
         r"patente di guida|\bpatente\b|carteira de (?:motorista|habilita)|carta de condução|rijbewijs\w*|körkort\w*|førerkort\w*|kørekort\w*|ajokort\w*|"
         r"prawo jazdy|řidičsk\w+ průkaz\w*|vodičsk\w+|vozačk\w+|возачк\w+|водительск\w+|посвідчення водія|ehliyet|sürücü belgesi|άδεια οδήγησης|运转|驾驶证|驾照|駕照|"
         r"운전면허|ใบขับขี่|giấy phép lái xe|\bgplx|\bsim [abc]\b|lesen memandu|ड्राइविंग|רישיון נהיגה|رخصة|گواهینامه|jogosítvány|permis\w* auto"),

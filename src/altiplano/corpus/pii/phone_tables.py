@@ -46,7 +46,7 @@ STEMS = (
     "тел", "моб", "звон", "позвон", "дзвон", "телефон", "тэлеф", "сотов", "факс", "обажд", "обади", "мобил", "мабіл",
     "јави", "позов", "назов", "нөмір", "номер", "қоңырау", "байланыс", "утас", "дугаар", "шалтыр", "занг", "рақам", "ватсап",
     "вотсап", "вайбер", "контакт", "конт", "телеф", "гаряч", "горяч",
-    "calls", "calling", "called", "dialing", "anrufe", "bels", "belle", "sunat", "zavolej", "ringer", "ringen", "contacto", "truqu", "deitu", "mugikor", "teil", "glaoi", "chame", "chamar", "waya", "hringd", "telemov", "fone", "сот", "hamagar", "skakel", "selfoon",
+    "erreich", "joign", "whats", "zalo", "hub", "reach", "reachable", "calls", "calling", "called", "dialing", "anrufe", "bels", "belle", "sunat", "zavolej", "ringer", "ringen", "contacto", "truqu", "deitu", "mugikor", "teil", "glaoi", "chame", "chamar", "waya", "hringd", "telemov", "fone", "сот", "hamagar", "skakel", "selfoon",
     "belje", "ffoni", "shayela", "ifowuni", "ifoni", "foonu", "telepono", "lien he", "skambint", "hringja", "telefonuj", "τηλ", "κιν", "καλ", "φαξ", "հեռ", "զանգ", "բջջ", "ტელ", "მობ", "დარეკ",
 )  # fmt: skip
 """Beginnings of words, in small letters, of languages that put spaces between words."""
@@ -90,7 +90,7 @@ NOUNS = (
 """Nouns that label a number: behind one, and nothing but a colon or space, the form of a number is enough."""
 
 SIGNS = (
-    "☎", "☏", "📞", "📱", "✆", "📲", "🤙", "📠", "电话", "電話", "手机", "手機", "座机", "热线", "熱線", "致电", "來電", "联系方式", "行動", "手機",
+    "☎", "微信", "同号", "☏", "📞", "📱", "✆", "📲", "🤙", "📠", "电话", "電話", "手机", "手機", "座机", "热线", "熱線", "致电", "來電", "联系方式", "行動", "手機",
     "传真", "傳真", "携帯", "ケータイ", "フリーダイヤル", "ファックス", "ダイヤル", "℡", "전화", "휴대", "핸드폰", "연락처", "팩스", "번호로", "문의",
     "هاتف", "الهاتف", "جوال", "الجوال", "موبايل", "محمول", "اتصل", "للتواصل", "تلفون", "واتس", "فاكس", "نقال",
     "تلفن", "تماس", "موبایل", "همراه", "شماره", "دورنگار", "ټلیفون", "تلیفون", "فون", "موبائل", "رابطہ", "ٹیلی", "واٹس",

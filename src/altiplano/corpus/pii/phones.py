@@ -12,7 +12,8 @@ from altiplano.corpus.pii.windows import digit_windows
 from altiplano.optional_imports import extra
 
 PHONE = re.compile(
-    r"(?<![\w.+/-])(?<!\d[ ])(?:\((?:\+|00)\d{1,3}(?: ?\d{1,4})?\)[ ./-]{0,2}|(?:\+ ?|00 ?)\d{1,3}[ ./-]{0,2}|[087][ -]?(?=\()|"
+    r"(?<![\w.+/-])(?<!\d[ ])(?:\((?:\+|00)\d{1,3}(?: ?\d{1,4})?\)[ ./-]{0,2}"
+    r"|(?:\+ ?|00 ?)\d{1,3}[ ./-]{0,2}|[087][ -]?(?=\()|"
     r"8[ -](?=0\d))?"
     r"(?:\(\d{1,3}(?:[ -]?\d{1,4})?\)[ ./-]{0,2})?"
     r"\d{1,6}(?:(?: [/-] |[ ./-])\d{1,8}|\d){1,12}(?!(?!x\d)\w|-\w|\.\d|[ ]\d)",
@@ -77,6 +78,13 @@ SHORT = {_bare(word) for word in (*ABBREVIATIONS, *STEMS)}
 """A word of up to four letters counts only whole."""
 
 NOUN_STEMS = tuple(_bare(noun) for noun in NOUNS)
+OWN = re.compile(
+    r"\b(?:my|our|his|her|their|meine|unsere|seine|ihre|mon|notre|son|mijn|ons|min|mitt|vores|moje|moj) "
+    r"(?:new |neue |nouveau )?"
+    r"(?:number|nummer|numero|cislo|numer|broj) (?:is|ist|est|er|ar|je|to)?\W{0,3}$"
+)
+"""Someone's number is one to call."""
+
 WORDS = re.compile(r"[^\W\d_]+")
 SIGN = re.compile("|".join(map(re.escape, SIGNS)))
 TOP = re.compile(r"(?:\.|@[\w.-]{1,60}\.)([a-z]{2})(?![\w-])", re.ASCII)
@@ -132,6 +140,8 @@ def called(before: str) -> int:
     if not tail.isascii() and (signs := list(SIGN.finditer(tail))):
         return 2 if len(tail) - signs[-1].end() < 8 else 1
     before = _bare(before)
+    if OWN.search(before):
+        return 1
     words = list(WORDS.finditer(before))[-4:]
     for place, word in enumerate(reversed(words)):
         name = word.group(0)

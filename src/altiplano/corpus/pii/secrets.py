@@ -28,7 +28,7 @@ COMMAND = re.compile(
     r"\bPASSWORD)[ ]?[\"']?(?P<other>[^\s\"'$<>{}()\0]{5,80})(?![(\w])"
 )
 NAMED = (
-    r"pass(?:word|wd|wort|phrase|code)?s?|pwd|passe|psw|pass_?key|mot de passe|mdp|"
+    r"pass(?:word|wd|wort|phrase|code)?s?|pwd|psk|passe|psw|pass_?key|mot de passe|mdp|"
     r"kennwort|contraseñ?na?|contraseña|clave|senha|palavra-passe|wachtwoord(?:en)?|lösenord(?:et)?|passord(?:et)?|"
     r"adgangskoden?|kodeord(?:et)?|salasana(?:ni|si)?|parool|parole|"
     r"slaptažodis|hasło|haslo|heslo|jelsz[óo](?:m|d)?|lozinka|geslo|parol[aă]|[şs]ifre(?:m|niz|si)?|парол[ья]|"
@@ -53,7 +53,7 @@ ASSIGNED = re.compile(
     r"f)(?=[\"']))?(?P<quote>\\?[\"'`“«「]?)(?P<value>[^\s'\"`“”«»「」;,()<>{}$\0\[\]，。；、）\u0e00-\u0eff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af][^\s'\"`“”«»「」;,()<>{}\0\[\]，。；、）\u0e00-\u0eff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]{3,199})"
 )
 NAME_MARKS = (
-    "pass", "pwd", "psw", "mot de", "mdp", "kennw", "contras", "clave", "senha", "palavra", "wachtw", "lösen",
+    "pass", "pwd", "psk", "psw", "mot de", "mdp", "kennw", "contras", "clave", "senha", "palavra", "wachtw", "lösen",
     "adgangs", "kodeord",
     "salas", "parol", "paroo", "slapta", "hasło", "haslo", "heslo", "jelsz", "lozinka", "geslo", "şifre", "sifre",
     "mật khẩu", "kata ",
