@@ -29,7 +29,7 @@ tt ug uk ur uz vec vi vo wa xh yo zh zu
 """.split()
 """Languages of the first identifier."""
 
-SECOND = "ast bo ce ceb cv dv hsb ia ilo io mai nds os pnb rm sah sd su tyv war yi".split()
+SECOND = "bo ceb cv dv hsb ilo nds pnb rm sah sd war yi".split()
 """Languages that the second names and the first does not know, if it is sure enough: those that it tells well."""
 
 LANGUAGES = sorted({*FIRST, *SECOND} - {"pnb"})
@@ -61,13 +61,28 @@ SECOND_WINDOW = 500
 FIT = 0.5
 """Above this a text is not in the first identifier's language, see ``_fits``."""
 
-LOOSE = {"yo": 2.0}
-"""Languages of which much is written otherwise than in the model's texts: Yoruba without its tone marks."""
+FIT_OF = {
+    **dict.fromkeys(
+        "ace an as ba bcl crh ext fo fuv gcf gcr guw ht jv kab lij ln ltg nso om oc pcm qu sa se tk vec vo wa".split(), 0.1
+    ),
+    "st": 0.4, "sn": 0.3, "lg": 0.3, "xh": 0.3, "en": 0.1, "ky": 0.1, "sk": 0.7,
+    "yo": 2.2, "mg": 1.1, "tr": 1.6, "eu": 1.6, "ur": 2.4, "sr": 2.2, "ro": 1.2, "id": 1.2, "ms": 1.2, "uz": 0.9, "ga": 1.0,
+    "la": 1.0,
+}  # fmt: skip
+"""Where it is another: less for languages that no other evidence confirms, more for those of which much is written
+otherwise than in the model's texts (Yoruba without its tone marks)."""
 
 NAMED = 0.5
 """Probability from which the second identifier is believed that names a language the first does not know."""
 
-RESPELT_FIT = 0.3
+ASCII_WORDS = re.compile("[A-Za-z]+")
+PART = 200
+
+CLOSE = -0.3
+"""Below this a text fits the first identifier's language too well to be in another."""
+
+RESPELT_FIT = 0.0
+TURKIC = ("az", "ba", "crh", "kk", "ky", "tk", "tr", "tt", "ug", "uz")
 
 EKAVIAN = re.compile(
     r"\b(?:pre|posle|gde|ovde|svet|vreme|vremen|mest|vide|čovek|dec[aeiu]|reč|cel[aeiou]|deo|del[aou]|uvek|lep|bel|mer|prim"
@@ -92,22 +107,24 @@ def language_of(text: str) -> Language:
     prose = NOT_PROSE.sub(" ", text[:LOOKED_AT])
     sample = unicodedata.normalize("NFC", _windows(" ".join(prose.split())))
     codes = scripts.code_points(sample)
-    script = scripts.main_script(codes)
-    if not script:
+    shares = scripts.script_shares(codes)
+    if not shares:
         return Language("und", 0.0, "und", 0.0)
     labels, values = models.second().predict(sample[:SECOND_WINDOW])
     label, sure = (labels[0].removeprefix("__label__"), float(values[0])) if labels else ("und", 0.0)
     second = MACRO.get(label, label)
     guess = _guess(sample)
-    code, score = guess.language, guess.score
-    if label in SECOND and second != code and sure >= NAMED and guess.misfit > 0:
-        code, score = second, sure
-        known = True
+    code, score, known = guess.language, guess.score, False
+    if label in SECOND and second != code and sure >= NAMED and guess.misfit > CLOSE:
+        code, score, known = second, sure, True
+    script = scripts.script_of(code, shares)
+    if script and not scripts.has_foreign_letters(code, script, codes):
+        known = known or _fits(guess, second, sure) or _fits(_best_parts(sample, script, guess), second, sure)
+        name = scripts.tag(code, script, sample) if known else ""
     else:
-        known = _fits(guess, second, sure)
-    name = scripts.tag(code, script, sample) if known and not scripts.has_foreign_letters(code, script, codes) else ""
-    if not name and script in RESPELT:
-        name, score = _respelt(sample, script)
+        name = ""
+    if not name:
+        name, score = _respelt(sample, max(shares, key=lambda script: shares[script]), code)
     if code == "zxx":
         name = "zxx"
     english = 0.0 if name in ("en", "", "zxx") else models.english_share(prose, guess.best)
@@ -141,14 +158,25 @@ def _guess(sample: str) -> _Guess:
 def _fits(guess: _Guess, second: str, sure: float) -> bool:
     """Surprise, n-grams that the language never has, and what the second identifier says, weighed by logistic
     regression on texts of 69 languages and of 150 that neither identifier knows."""
-    agreement = 0.6 * sure if second == guess.language else -0.67 * sure
-    return guess.misfit + 2 * guess.never - agreement <= LOOSE.get(guess.language, FIT)
+    agreement = 0.8 * sure if second == guess.language else -0.5 * sure
+    return guess.misfit + 2 * guess.never - agreement <= FIT_OF.get(guess.language, FIT)
 
 
-def _respelt(sample: str, script: str) -> tuple[str, float]:
-    for language in RESPELT[script]:
+def _best_parts(sample: str, script: str, guess: _Guess) -> _Guess:
+    """The guess by the quarter that fits best. A page of French has commands, names and English in it, and a page of
+    Chinese Latin letters; a text in another language is that throughout."""
+    if script != "Latn":
+        sample = ASCII_WORDS.sub(" ", sample)
+    parts = [sample[i : i + PART].encode("utf-8", "replace") for i in range(0, max(len(sample) - PART // 2, 1), PART)]
+    fits = sorted(models.misfit(models.features(part), guess.best) for part in parts)
+    return guess._replace(misfit=fits[len(fits) // 4][0], never=fits[len(fits) // 4][1])
+
+
+def _respelt(sample: str, script: str, taken_for: str) -> tuple[str, float]:
+    """A language in another script, and its probability. In its own, such a text is taken for a Turkic language."""
+    for language in RESPELT.get(script, ()) if taken_for in TURKIC else ():
         guess = _guess(respelt(sample, language, script))
-        if guess.language == language and guess.misfit + 2 * guess.never <= RESPELT_FIT:
+        if guess.language == language and guess.misfit <= RESPELT_FIT:
             return f"{language}-{script}", guess.score
     return "", 0.0
 

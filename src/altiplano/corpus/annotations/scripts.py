@@ -32,6 +32,10 @@ BLOCKS = [
 
 NAMES = sorted({name for _, name in BLOCKS})
 LAST = BLOCKS[-1][0]
+SYLLABLE = {"Hani": 3, "Jpan": 3, "Hang": 3}
+
+ENOUGH = 0.2
+"""Share of its letters from which a text is in a script: pages in others than Latin have much Latin in them."""
 
 USUAL = {
     language: script
@@ -62,12 +66,12 @@ WITHIN = {("ja", "Hani"), ("ko", "Hani")}
 
 CYRILLIC = {
     "ru": "", "bg": "", "uk": "іїєґ", "be": "іў", "mk": "ѓѕјљњќџѐѝ", "sr": "ђјљњћџ", "kk": "әғқңөұүһі", "ky": "ңөү",
-    "mn": "өү", "tt": "әҗңөүһ", "ba": "ғҙҡңҫөүһә", "tg": "ғӣқӯҳҷ", "uz": "ўқғҳ", "tk": "җңөүә", "az": "ғҹҝәөүһј",
+    "mn": "өүєї", "tt": "әҗңөүһ", "ba": "ғҙҡңҫөүһә", "tg": "ғӣқӯҳҷ", "uz": "ўқғҳ", "tk": "җңөүә", "az": "ғҹҝәөүһј",
     "cv": "ӑӗҫӳăĕçÿ", "os": "ӕæ", "sah": "ҕҥөүһ", "tyv": "ңөү", "ce": "ӏ",
 }  # fmt: skip
 """Letters beside the Russian alphabet's."""
 
-FOREIGN_LETTERS = 0.02
+FOREIGN_LETTERS = 0.012
 """Share of letters that a language does not have from which the text is not in it: above that of names and quotations."""
 
 
@@ -75,16 +79,16 @@ def code_points(text: str) -> NDArray[np.uint32]:
     return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
 
 
-def main_script(codes: NDArray[np.uint32]) -> str:
-    """Script of most letters; ``Jpan`` where a tenth of Han and kana are kana; empty without letters."""
+def script_shares(codes: NDArray[np.uint32]) -> dict[str, float]:
+    """Share of the letters in each script; an ideograph, kana or Hangul syllable counts as three. Han beside a tenth as
+    many kana are ``Jpan``, too."""
     letters = codes[_letters(codes)]
-    counts = np.bincount(_table()[np.minimum(letters, LAST)], minlength=len(NAMES))
-    shares = {name: count for name, count in zip(NAMES, counts.tolist(), strict=True) if count}
-    if not shares:
-        return ""
-    if shares.get("Jpan", 0) > 0.1 * shares.get("Hani", 0):
-        shares["Jpan"] += shares.pop("Hani", 0)
-    return max(shares, key=lambda name: shares[name])
+    counts = np.bincount(_table()[np.minimum(letters, LAST)], minlength=len(NAMES)).tolist()
+    found = {name: count * SYLLABLE.get(name, 1) for name, count in zip(NAMES, counts, strict=True) if count}
+    if found.get("Jpan", 0) > 0.1 * found.get("Hani", 0):
+        found["Jpan"] += found.pop("Hani", 0)
+    total = sum(found.values())
+    return {name: count / total for name, count in found.items()}
 
 
 def _letters(codes: NDArray[np.uint32]) -> NDArray[np.bool_]:
@@ -102,14 +106,18 @@ def _table() -> NDArray[np.uint8]:
     return table
 
 
+def script_of(language: str, shares: dict[str, float]) -> str:
+    """The script of a text in the language; empty for one that the language is not accepted in."""
+    accepted = [USUAL.get(language, "Latn"), *(script for name, script in ALSO if name == language)]
+    script = max(accepted, key=lambda script: shares.get(script, 0.0))
+    return script if shares.get(script, 0.0) >= ENOUGH else ""
+
+
 def tag(language: str, script: str, text: str) -> str:
-    """The language with its script where that is not the usual one; empty for one it is not accepted in."""
-    usual = USUAL.get(language, "Latn")
-    if language == "zh" and script == "Hani":
-        return "zh-Hant" if is_traditional(text) else "zh"
-    if script == usual or (language, script) in WITHIN:
-        return language
-    return f"{language}-{script}" if (language, script) in ALSO else ""
+    """The language with its script where that is not the usual one."""
+    if language == "zh" and is_traditional(text):
+        return "zh-Hant"
+    return language if script == USUAL.get(language, "Latn") or (language, script) in WITHIN else f"{language}-{script}"
 
 
 def primary(code: str) -> str:
@@ -154,7 +162,7 @@ def _others(language: str, script: str) -> tuple[int, NDArray[np.bool_]] | None:
     if script == "Mymr":  # Mon, Karen, Shan and others
         added = {0x1022, 0x1028, 0x1033, 0x1034, 0x1035, *range(0x1050, 0x10A0)}
         return 0x1000, np.array([code in added for code in range(0x1000, 0x10A0)])
-    if script == "Ethi":  # Tigrinya's qh, and its a, which Amharic hardly writes
-        added = {*range(0x1250, 0x1260), 0x12A3}
+    if script == "Ethi":  # Tigrinya's qh, and its a and o, which Amharic hardly writes
+        added = {*range(0x1250, 0x1260), 0x12A3, 0x12A6}
         return 0x1200, np.array([code in added for code in range(0x1200, 0x1380)])
     return None

