@@ -10,7 +10,8 @@ out, and those of ``WRONG``. **Right** is, for every identifier by the same rule
 macrolanguage, or another member of that macrolanguage (``MACROLANGUAGES``: Bosnian, Croatian, Serbian; Indonesian,
 Malay; the two Norwegians; the Chinese languages). Pairs that ISO does not unite (Zulu and Xhosa, Czech and Slovak)
 are two languages. **Foreign** are the Declaration's languages that are neither in our list nor in such a macrolanguage:
-for them only a refusal is right. Others' refusals are their own: an unreliable result of CLD2 and CLD3.
+for them only a refusal is right. We refuse what the filters drop by default; CLD2's and CLD3's refusals are results that
+they call unreliable; lid.176 and lingua answer always.
 
 One JSON line at the end; exit status 1 when a demand is missed.
 """
@@ -26,8 +27,15 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from altiplano.corpus.annotations.language import LANGUAGES, MACRO, language_of
+import numpy as np
+
+from altiplano.corpus.annotations.language import LANGUAGES, MACRO, NO_LANGUAGE, language_of
 from altiplano.corpus.annotations.language_models import second
+from altiplano.corpus.documents import Columns
+from altiplano.corpus.filters.heuristics import uncertain
+from altiplano.recipe.quality import QualityConfig
+
+LEAST = QualityConfig().min_language_score
 
 LENGTH, MOST = 200, 50
 RIGHT, LANGUAGES_RIGHT, FOREIGN, OTHER = 0.97, 120, 0.05, 0.97
@@ -141,8 +149,10 @@ def identifiers() -> dict[str, Callable[[str], str]]:
 
 
 def ours(text: str) -> str:
-    code = language_of(text).code
-    return "" if code in ("und", "zxx") else code
+    known = language_of(text)
+    columns = {"language": [known.code], "language_score": [known.score], "second_language": [known.second]}
+    arrays: Columns = {name: np.array(values, object if isinstance(values[0], str) else None) for name, values in columns.items()}
+    return "" if known.code in NO_LANGUAGE or uncertain(arrays, LEAST)[0] else known.code
 
 
 def lid176(text: str) -> str:

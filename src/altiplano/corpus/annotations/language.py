@@ -20,6 +20,7 @@ import numpy as np
 from altiplano.corpus.annotations import language_models as models
 from altiplano.corpus.annotations import scripts
 from altiplano.corpus.annotations.respelling import RESPELT, respelt
+from altiplano.corpus.annotations.scripts import primary
 
 FIRST = """
 ace af am an ar as az ba bcl be bg bn br bs ca crh cs cy da de el en eo es et eu ext fa fi fo fr fuv fy ga gcf gcr gd gl
@@ -32,12 +33,21 @@ tt ug uk ur uz vec vi vo wa xh yo zh zu
 SECOND = "bo ceb cv dv hsb ilo nds pnb rm sah sd war yi".split()
 """Languages that the second names and the first does not know, if it is sure enough: those that it tells well."""
 
+NOT_SECOND = (
+    "ace bcl crh ext fo fuv gcf gcr guw ha ig kab ki lg lij ln ltg ny nso om pcm rw se sn st xh zu".split()
+)
+"""Languages of the first identifier that the second does not know, so that it cannot contradict."""
+
 LANGUAGES = sorted({*FIRST, *SECOND} - {"pnb"})
 
 MACRO = {"nb": "no", "yue": "zh", "wuu": "zh", "arz": "ar", "ary": "ar", "sh": "sr", "ckb": "ku", "sdh": "ku",
          "uzs": "uz", "pnb": "pa", "azb": "az", "als": "de", "gom": "mr", "gug": "gn", "kik": "ki", "grc": "el",
          "hbo": "he", "dz": "bo"}  # fmt: skip
 """Varieties that count as a larger language (mostly by ISO 639-3 macrolanguages), and older forms of a language."""
+
+NEAR = {"hr": "bs", "sr": "bs", "ms": "id", "nn": "no"}
+"""Languages so near each other that the identifiers do not part them reliably: one for another is no contradiction, and
+the probability is that of all of them."""
 
 NO_LANGUAGE = ("und", "zxx")
 """A language that is not known; no language at all (numbers, markup, identifiers)."""
@@ -65,14 +75,14 @@ FIT_OF = {
     **dict.fromkeys(
         "ace an as ba bcl crh ext fo fuv gcf gcr guw ht jv kab lij ln ltg nso om oc pcm qu sa se tk vec vo wa".split(), 0.1
     ),
-    "st": 0.4, "sn": 0.3, "lg": 0.3, "xh": 0.3, "en": 0.1, "ky": 0.1, "sk": 0.7,
-    "yo": 2.2, "mg": 1.1, "tr": 1.6, "eu": 1.6, "ur": 2.4, "sr": 2.2, "ro": 1.2, "id": 1.2, "ms": 1.2, "uz": 0.9, "ga": 1.0,
-    "la": 1.0,
+    "ne": 0.0, "fi": -0.5, "en": 0.0, "ky": -0.2, "kk": -0.2, "ru": 0.0, "it": 0.0, "es": 0.1, "nso": -0.45, "jv": 0.05,
+    "hi": 0.3, "lg": 0.3, "ht": 0.3, "fuv": 0.3, "tk": 0.3, "bcl": 0.3, "ace": 0.6, "sn": 0.3, "xh": 0.3, "fo": 0.3, "crh": 0.3, "st": 0.4, "pcm": 0.4, "sk": 0.7, "so": 0.8, "uz": 0.9,
+    "la": 1.0, "ga": 1.1, "mg": 1.1, "tr": 1.15, "ro": 1.2, "id": 1.2, "ms": 1.2, "eu": 1.6, "sr": 2.2, "yo": 2.3, "ur": 2.4,
 }  # fmt: skip
 """Where it is another: less for languages that no other evidence confirms, more for those of which much is written
 otherwise than in the model's texts (Yoruba without its tone marks)."""
 
-NAMED = 0.5
+NAMED = 0.6
 """Probability from which the second identifier is believed that names a language the first does not know."""
 
 ASCII_WORDS = re.compile("[A-Za-z]+")
@@ -85,15 +95,24 @@ RESPELT_FIT = 0.0
 TURKIC = ("az", "ba", "crh", "kk", "ky", "tk", "tr", "tt", "ug", "uz")
 
 EKAVIAN = re.compile(
-    r"\b(?:pre|posle|gde|ovde|svet|vreme|vremen|mest|vide|čovek|dec[aeiu]|reč|cel[aeiou]|deo|del[aou]|uvek|lep|bel|mer|prim"
-    r"er|rešen|uspeh|potreb|promen|zahtev|ocen|nedelj|sled|uslov|lica|opšt|takođe|bezbed|sopstven|uopšte|zajedni)"
+    r"\b(?:pre|posle|gde|negde|svagde|ovde|svet\w*|vreme\w*|deca|dece|deci|decu|reč\w*|ceo|cel[aeiou]\w*|deo|del(?:a|om|ovi\w*)"
+    r"|uvek|lep[aeiou]|primer\w*|rešen\w*|uspeh\w*|potreb\w*|promen\w*|zahtev\w*|ocen\w*|nedelj\w*|sledeć\w*|mest[aou]\w*"
+    r"|čovek\w*|sred\w*|mera\w*|bezbed\w*|vredn\w*|nameren\w*|odelj\w*|razume\w*|videti|hteti|živeti|želeti)\b",
+    re.IGNORECASE,
 )
+IJEKAVIAN = re.compile(
+    r"\b(?:prije|poslije|gdje|negdje|ovdje|svijet\w*|vrijeme\w*|djec[aeiou]\w*|riječ\w*|cijel\w*|dio|dijel\w*|uvijek|lijep\w*"
+    r"|primjer\w*|rješen\w*|uspjeh\w*|promjen\w*|zahtjev\w*|ocjen\w*|nedjelj\w*|sljedeć\w*|mjest\w*|čovjek\w*|sredstv\w*"
+    r"|mjera\w*|vrijedn\w*|namjeren\w*|odjelj\w*|razumije\w*|vidjeti|htjeti|živjeti|željeti|tijel\w*)\b",
+    re.IGNORECASE,
+)
+"""Old Slavic *ě* became e in Serbian and (i)je in Croatian and Bosnian: frequent words that differ by it."""
 
 
 class Language(NamedTuple):
     """``code`` is BCP 47: ISO 639-1 (or -3), with the script where it is not the usual one; ``und`` for a language that is
     not known, ``zxx`` for none. ``score`` is the probability, by the first identifier where it knows the language;
-    ``second`` is the second's language, ``und`` for none."""
+    ``second`` is the second's language, ``und`` for none and where it does not know ``code``."""
 
     code: str
     score: float
@@ -125,10 +144,20 @@ def language_of(text: str) -> Language:
         name = ""
     if not name:
         name, score = _respelt(sample, max(shares, key=lambda script: shares[script]), code)
+    if name == "hr" or name == "bs" or name == "sr-Latn":
+        name = _serbian_or(name, sample)
     if code == "zxx":
         name = "zxx"
+    if name and code in NOT_SECOND:
+        second = "und"
     english = 0.0 if name in ("en", "", "zxx") else models.english_share(prose, guess.best)
     return Language(name or "und", round(score, 6), second, round(english, 6))
+
+
+def differs(language: str, second: str) -> bool:
+    """Whether the second identifier's language contradicts ``language``, which may name a script."""
+    first = primary(language)
+    return second not in ("und", first) and NEAR.get(second, second) != NEAR.get(first, first)
 
 
 class _Guess(NamedTuple):
@@ -150,7 +179,8 @@ def _guess(sample: str) -> _Guess:
     # the square root keeps the probability calibrated over lengths (as py3langid's own norm_probs)
     probability = np.exp((scores - scores[best]) / np.sqrt(len(data)))
     code = MACRO.get(names[best], names[best])
-    same = [i for i, other in enumerate(names) if MACRO.get(other, other) == code]
+    group = NEAR.get(code, code)
+    same = [i for i, other in enumerate(names) if NEAR.get(MACRO.get(other, other), MACRO.get(other, other)) == group]
     score = float(probability[same].sum() / probability.sum())
     return _Guess(code, score, best, *models.misfit(found, best))
 
@@ -160,6 +190,12 @@ def _fits(guess: _Guess, second: str, sure: float) -> bool:
     regression on texts of 69 languages and of 150 that neither identifier knows."""
     agreement = 0.8 * sure if second == guess.language else -0.5 * sure
     return guess.misfit + 2 * guess.never - agreement <= FIT_OF.get(guess.language, FIT)
+
+
+def _serbian_or(name: str, sample: str) -> str:
+    """Latin Serbian is in no identifier's texts to speak of, and taken for Croatian or Bosnian."""
+    e, ije = len(EKAVIAN.findall(sample)), len(IJEKAVIAN.findall(sample))
+    return "sr-Latn" if e > ije else "bs" if ije > e and name == "sr-Latn" else name
 
 
 def _best_parts(sample: str, script: str, guess: _Guess) -> _Guess:
