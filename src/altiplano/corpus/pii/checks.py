@@ -150,7 +150,7 @@ def is_phone(value: str, language: str, before: str) -> bool:
     written = len(groups) >= 3 and (value[0] in "(0" or _american(value, groups))
     if not called and (not written or language == "code" or "/" in value[5:]):
         return False
-    return any(_assigned(value, region) for region in REGIONS.get(language, ()))
+    return any(_assigned(value, region) for region in REGIONS.get(language.partition("-")[0], ()))
 
 
 def _american(value: str, groups: list[str]) -> bool:
