@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from altiplano.corpus.annotations import code_quality, text_statistics
 from altiplano.corpus.annotations.language import Language, language_of
 from altiplano.corpus.annotations.language_tags import declared_language
+from altiplano.corpus.annotations.scripts import primary
 from altiplano.corpus.annotations.word_lists import Listed, read_word_lists
 from altiplano.corpus.extensions import Extensions
 from altiplano.corpus.extraction.extract import cut, extract

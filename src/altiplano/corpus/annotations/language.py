@@ -8,6 +8,7 @@ A text in a language that neither knows is ``und``: its n-grams are rarer than t
 language, or its script or letters are none of that language's.
 """
 
+import functools
 import re
 import unicodedata
 from typing import NamedTuple
@@ -18,7 +19,7 @@ from altiplano.corpus.annotations import language_models as models
 from altiplano.corpus.annotations import scripts
 from altiplano.corpus.annotations.language_fit import fits
 from altiplano.corpus.annotations.language_tags import NO_LANGUAGE, SECOND, family, larger
-from altiplano.corpus.annotations.respelling import RESPELT, respelt
+from altiplano.corpus.annotations.respelling import candidates, respelt
 from altiplano.corpus.annotations.telling_words import is_filler, serbian_or
 
 NOT_PROSE = re.compile(
@@ -48,10 +49,11 @@ NAMED = 0.6
 CLOSE = -0.3
 """Misfit below which a text fits the first identifier's language too well to be in another."""
 
-RESPELT_FIT = 0.0
+RESPELT_FROM, RESPELT_FIT, BETTER = -0.1, 0.0, 0.2
+"""Misfit from which another script is tried, at most which it is accepted, and by how much it must be less."""
 
-TURKIC = ("az", "ba", "crh", "kk", "ky", "tk", "tr", "tt", "ug", "uz")
-"""What texts in the scripts of ``respelling`` are taken for."""
+UNSEEN = ("az-Cyrl", "kk-Latn", "tk-Cyrl", "ug-Latn", "uz-Cyrl")
+"""What the second identifier was not trained on."""
 
 
 class Language(NamedTuple):
@@ -100,11 +102,12 @@ def language_of(text: str) -> Language:
         known = known or fits(code, guess.misfit, guess.never, second, sure)
         known = known or fits(code, *_best_part(sample, script, guess), second, sure)
         name = scripts.tag(code, script, sample) if known else ""
-    if not name and code in TURKIC:
-        name, score = _in_another_script(sample, max(shares, key=lambda script: shares[script]))
+    if name != "zxx" and guess.misfit > RESPELT_FROM:
+        other, probability = _in_another_script(sample, max(shares, key=lambda script: shares[script]), guess.misfit)
+        name, score = (other, probability) if other else (name, score)
     if name in ("hr", "bs", "sr-Latn"):
         name = serbian_or(name, sample)
-    if code not in models.second_knows():
+    if code not in models.second_knows() or name in UNSEEN:
         second = "und"  # it cannot contradict
     english = 0.0 if name in ("en", "", *NO_LANGUAGE) else models.english_share(prose, guess.number)
     return Language(name or "und", round(score, 6), second, round(english, 6))
@@ -114,14 +117,20 @@ def guess_of(sample: str) -> Guess:
     data = (sample.lower() if sample.isupper() else sample).encode("utf-8", "replace")
     found = models.features(data)
     scores = models.scores(found)
-    names = models.first().codes
     best = int(scores.argmax())
     # the square root keeps the probability calibrated over lengths (as py3langid's own norm_probs)
     probability = np.exp((scores - scores[best]) / np.sqrt(len(data)))
-    code = larger(names[best])
-    same = [i for i, other in enumerate(names) if family(larger(other)) == family(code)]
-    score = float(probability[same].sum() / probability.sum())
+    code, near = _class(best)
+    score = float(probability[near].sum() / probability.sum())
     return Guess(code, score, best, *models.misfit(found, best))
+
+
+@functools.cache
+def _class(number: int) -> tuple[str, list[int]]:
+    """Language of a class of the first identifier, and the classes of it and of those near it."""
+    languages = [larger(name) for name in models.first().codes]
+    code = languages[number]
+    return code, [i for i, other in enumerate(languages) if family(other) == family(code)]
 
 
 def _best_part(sample: str, script: str, guess: Guess) -> tuple[float, float]:
@@ -136,11 +145,12 @@ def _best_part(sample: str, script: str, guess: Guess) -> tuple[float, float]:
     return found[len(found) // 4]
 
 
-def _in_another_script(sample: str, script: str) -> tuple[str, float]:
-    """A language in a script in which the first identifier does not know it, and its probability."""
-    for language in RESPELT.get(script, ()):
+def _in_another_script(sample: str, script: str, misfit: float) -> tuple[str, float]:
+    """A language in a script in which the first identifier does not know it, and its probability, where that fits well
+    and better than the identifier's own guess."""
+    for language in candidates(sample, script):
         guess = guess_of(respelt(sample, language, script))
-        if guess.code == language and guess.misfit <= RESPELT_FIT:
+        if guess.code == language and guess.misfit <= min(RESPELT_FIT, misfit - BETTER):
             return f"{language}-{script}", guess.score
     return "", 0.0
 

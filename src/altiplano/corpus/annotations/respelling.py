@@ -27,16 +27,32 @@ UYGHUR = {
     "p": "پ", "q": "ق", "r": "ر", "s": "س", "t": "ت", "u": "ۇ", "ü": "ۈ", "w": "ۋ", "x": "خ", "y": "ي", "z": "ز",
 }  # fmt: skip
 KAZAKH = {
-    "a": "а", "ä": "ә", "b": "б", "d": "д", "e": "е", "f": "ф", "g": "г", "ğ": "ғ", "h": "х", "ı": "ы", "i": "і",
+    "a": "а", "ä": "ә", "b": "б", "d": "д", "e": "е", "f": "ф", "g": "г", "ğ": "ғ", "h": "х", "ı": "і", "i": "и",
     "j": "ж", "k": "к", "l": "л", "m": "м", "n": "н", "ñ": "ң", "o": "о", "ö": "ө", "p": "п", "q": "қ", "r": "р",
-    "s": "с", "ş": "ш", "t": "т", "u": "у", "ū": "ұ", "ü": "ү", "v": "в", "y": "й", "z": "з",
+    "s": "с", "ş": "ш", "t": "т", "u": "у", "ū": "ұ", "ü": "ү", "v": "в", "y": "ы", "z": "з",
 }  # fmt: skip
 
 RESPELT = {"Cyrl": {"az": AZERBAIJANI, "tk": TURKMEN}, "Latn": {"ug": UYGHUR, "kk": KAZAKH}}
 """By the script that a text is in: languages, and their letters in the other script."""
 
 
+MARKS = {
+    "az": [("ҝ", "ҹ", "ј"), ("ә",)], "tk": [("ә", "җ")], "ug": [("ö", "ü"), ("ë", "é", "gh")],
+    "kk": [("ñ",), ("ş",), ("ı", "y")],
+}  # fmt: skip
+"""Sets of letters of which a text in the language has one each: together, other languages seldom have them."""
+
 VOWEL = re.compile(r"\b(?=[اەېىوۆۇۈ])")
+
+
+def candidates(text: str, script: str) -> list[str]:
+    """Languages that the text in a script may be in, by its letters."""
+    text = text.lower()
+    return [
+        language
+        for language in RESPELT.get(script, ())
+        if all(any(letter in text for letter in letters) for letters in MARKS[language])
+    ]
 
 
 def respelt(text: str, language: str, script: str) -> str:

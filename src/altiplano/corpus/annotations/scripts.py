@@ -94,7 +94,7 @@ def script_shares(codes: NDArray[np.uint32]) -> dict[str, float]:
 def _letters(codes: NDArray[np.uint32]) -> NDArray[np.bool_]:
     """No ASCII or Latin-1 signs, digits or spaces; good enough elsewhere."""
     lower = codes | 0x20
-    return ((lower >= 0x61) & (lower <= 0x7A)) | (codes >= 0xC0)
+    return ((lower >= 0x61) & (lower <= 0x7A)) | ((codes >= 0xC0) & (lower != 0xF7))
 
 
 @functools.cache

@@ -10,6 +10,7 @@ import re
 
 import numpy as np
 
+from altiplano.corpus.annotations.scripts import primary
 from altiplano.corpus.annotations.text_statistics_kernel import (
     LINE_COLUMNS,
     WORD_COLUMNS,

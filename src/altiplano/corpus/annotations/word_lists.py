@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from altiplano.corpus.annotations.scripts import primary
 from altiplano.corpus.words import U64, ngram_hashes, word_hashes
 from altiplano.errors import InputError
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from altiplano.corpus.classifier.classify import unlike
 from altiplano.corpus.documents import Columns, DocumentShard, group_names
+from altiplano.corpus.filters.heuristics import wanted
 from altiplano.corpus.filters.limits import GroupLimits, limits_by_document, limits_of
 from altiplano.execution import files
 from altiplano.recipe.schema import CorpusConfig
