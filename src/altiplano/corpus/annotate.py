@@ -286,7 +286,9 @@ def measured(
 ) -> dict[str, Any]:
     """The columns that follow from the text itself."""
     return {
-        **text_statistics.statistics(text, language, lists.get(language) or lists.get(primary(language)) or lists.get("*")),
+        **text_statistics.statistics(
+            text, language, lists.get(language) or lists.get(primary(language)) or lists.get("*")
+        ),
         **code_quality.code_quality(text, code_language, whole),
         "bytes": len(text.encode("utf-8")),
         "text_hash": _text_hash(text),

@@ -8,8 +8,8 @@ from rich.console import Group, RenderableType
 from rich.rule import Rule
 from rich.text import Text
 
-from altiplano.corpus.pii.detect import PLACEHOLDER
 from altiplano.corpus.annotations.scripts import primary
+from altiplano.corpus.pii.detect import PLACEHOLDER
 from altiplano.formatting import number
 from altiplano.inspect.screens import printable
 from altiplano.recipe.units import human_bytes

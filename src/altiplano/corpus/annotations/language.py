@@ -58,8 +58,8 @@ UNSEEN = ("az-Cyrl", "kk-Latn", "tk-Cyrl", "ug-Latn", "uz-Cyrl")
 
 class Language(NamedTuple):
     """``code`` is BCP 47: ISO 639-1 (or -3), with the script where it is not the usual one; ``und`` for a language that
-    is not known, ``zxx`` for none. ``score`` is the probability; ``second`` is the second identifier's language, ``und``
-    for none and where it does not know the first's."""
+    is not known, ``zxx`` for none. ``score`` is the probability; ``second`` is the second identifier's language,
+    ``und`` for none and where it does not know the first's."""
 
     code: str
     score: float
@@ -134,8 +134,8 @@ def _class(number: int) -> tuple[str, list[int]]:
 
 
 def _best_part(sample: str, script: str, guess: Guess) -> tuple[float, float]:
-    """Misfit, and share of n-grams that the language never has, of the part at the lower quartile. A page of French has
-    commands, names and English in it, and a page of Chinese Latin letters; a text in another language is that throughout.
+    """Misfit, and share of n-grams that the language never has, of the part at the lower quartile. A page of French
+    has commands, names and English in it, one of Chinese Latin letters; a text in another language is that throughout.
     """
     if script != "Latn":
         sample = ASCII_WORDS.sub(" ", sample)

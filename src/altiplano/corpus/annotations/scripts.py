@@ -40,9 +40,9 @@ ENOUGH = 0.2
 USUAL = {
     language: script
     for script, languages in {
-        "Cyrl": "ba be bg ce cv kk ky mk mn os ru sah sr tg tt tyv uk",
-        "Arab": "ar ckb fa pnb ps sd ug ur",
-        "Deva": "hi mai mr ne sa",
+        "Cyrl": "ba be bg kk ky mk mn ru sah sr tg tt uk",
+        "Arab": "ar fa ps sd ug ur",
+        "Deva": "hi mr ne sa",
         "Beng": "as bn",
         "Hebr": "he yi",
         "Ethi": "am",
@@ -67,12 +67,12 @@ WITHIN = {("ja", "Hani"), ("ko", "Hani")}
 CYRILLIC = {
     "ru": "", "bg": "", "uk": "іїєґ", "be": "іў", "mk": "ѓѕјљњќџѐѝ", "sr": "ђјљњћџ", "kk": "әғқңөұүһі", "ky": "ңөү",
     "mn": "өүєї", "tt": "әҗңөүһ", "ba": "ғҙҡңҫөүһә", "tg": "ғӣқӯҳҷ", "uz": "ўқғҳ", "tk": "җңөүә", "az": "ғҹҝәөүһј",
-    "cv": "ӑӗҫӳăĕçÿ", "os": "ӕæ", "sah": "ҕҥөүһ", "tyv": "ңөү", "ce": "ӏ",
+    "sah": "ҕҥөүһ",
 }  # fmt: skip
 """Letters beside the Russian alphabet's."""
 
 FOREIGN_LETTERS = 0.012
-"""Share of letters that a language does not have from which the text is not in it: above that of names and quotations."""
+"""Share of letters that a language does not have from which the text is not in it: more than names bring."""
 
 
 def code_points(text: str) -> NDArray[np.uint32]:

@@ -76,7 +76,9 @@ def wanted(language: NDArray[Any], languages: Sequence[str]) -> NDArray[np.bool_
 def uncertain(columns: Columns, least: float) -> NDArray[np.bool_]:
     """Below the least probability, or not sure and contradicted by the second identifier; never if ``least`` is 0."""
     score = columns["language_score"]
-    contradicted = np.array([differs(*pair) for pair in zip(columns["language"], columns["second_language"], strict=True)], bool)
+    contradicted = np.array(
+        [differs(*pair) for pair in zip(columns["language"], columns["second_language"], strict=True)], bool
+    )
     return (least > 0) & ((score < least) | ((score < SURE) & contradicted))
 
 
