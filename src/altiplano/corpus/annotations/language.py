@@ -134,7 +134,7 @@ def _class(number: int) -> tuple[str, list[int]]:
 
 
 def _best_part(sample: str, script: str, guess: Guess) -> tuple[float, float]:
-    """Misfit, and share of n-grams that the language never has, of the part at the lower quartile. A page of French
+    """Misfit, and share of n-grams that the language never has, of the part at the lower quarter. A page of French
     has commands, names and English in it, one of Chinese Latin letters; a text in another language is that throughout.
     """
     if script != "Latn":
@@ -142,7 +142,7 @@ def _best_part(sample: str, script: str, guess: Guess) -> tuple[float, float]:
     starts = range(0, max(len(sample) - PART // 2, 1), PART)
     parts = (sample[start : start + PART].encode("utf-8", "replace") for start in starts)
     found = sorted(models.misfit(models.features(part), guess.number) for part in parts)
-    return found[len(found) // 4]
+    return found[(len(found) + 2) // 4]
 
 
 def _in_another_script(sample: str, script: str, misfit: float) -> tuple[str, float]:

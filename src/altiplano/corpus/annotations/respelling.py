@@ -36,7 +36,7 @@ RESPELT = {"Cyrl": {"az": AZERBAIJANI, "tk": TURKMEN}, "Latn": {"ug": UYGHUR, "k
 """By the script that a text is in: languages, and their letters in the other script."""
 
 
-MARKS = {
+MARKS: dict[str, list[tuple[str, ...]]] = {
     "az": [("ҝ", "ҹ", "ј"), ("ә",)], "tk": [("ә", "җ")], "ug": [("ö", "ü"), ("ë", "é", "gh")],
     "kk": [("ñ",), ("ş",), ("ı", "y")],
 }  # fmt: skip
@@ -60,5 +60,5 @@ def respelt(text: str, language: str, script: str) -> str:
     text = text.lower()
     for pair in (pair for pair in letters if len(pair) > 1):
         text = text.replace(pair, letters[pair])
-    text = text.translate(str.maketrans({letter: other for letter, other in letters.items() if len(letter) == 1}))
+    text = text.translate({ord(letter): other for letter, other in letters.items() if len(letter) == 1})
     return VOWEL.sub("ئ", text) if language == "ug" else text  # no word begins with a vowel's letter
