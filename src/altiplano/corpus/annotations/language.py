@@ -41,6 +41,7 @@ SECOND_WINDOW = 500
 PART = 200
 """Characters of a part that is looked at for itself."""
 
+SIGNS = re.compile(r"[^\w\s]{2,}|[\d_]+")
 ASCII_WORDS = re.compile("[A-Za-z]+")
 
 NAMED = 0.6
@@ -137,6 +138,7 @@ def _best_part(sample: str, script: str, guess: Guess) -> tuple[float, float]:
     """Misfit, and share of n-grams that the language never has, of the part at the lower quarter. A page of French
     has commands, names and English in it, one of Chinese Latin letters; a text in another language is that throughout.
     """
+    sample = SIGNS.sub(" ", sample)
     if script != "Latn":
         sample = ASCII_WORDS.sub(" ", sample)
     starts = range(0, max(len(sample) - PART // 2, 1), PART)
