@@ -171,7 +171,9 @@ class HeldoutConfig(Section):
 class CorpusConfig(Section):
     root: Path = Path("samples")
     sources: tuple[SourceConfig, ...] = Field(min_length=1)
-    languages: tuple[str, ...] = Field((), description="keep only these (ISO 639-1); empty keeps every language")
+    languages: tuple[str, ...] = Field(
+        (), description="keep only these (ISO 639; sr in any script, sr-Latn in one); empty keeps every language"
+    )
     extraction: ExtractionConfig = ExtractionConfig()
     quality: QualityConfig = QualityConfig()
     remove_personal_data: bool = True

@@ -35,7 +35,9 @@ class Span:
 
 
 def find(text: str, language: str) -> list[Span]:
-    """Personal data in order of appearance, without overlaps. ``language`` is ISO 639-1, or ``code``."""
+    """Personal data in order of appearance, without overlaps. ``language`` is ISO 639-1, whatever its
+    script, or ``code``."""
+    language = language.partition("-")[0]
     if not could_hold(text):
         return []
     spans: list[Span] = []
