@@ -50,10 +50,7 @@ def text_of_book(html: str) -> str:
         return ""
     structures = Structures(html, lists=False)
     write = extra("resiliparse.extract.html2text").extract_plain_text
-    if structures.kinds:
-        page = extra("lxml.html").document_fromstring(html)
-        structures.take_out(page)
-        html = extra("lxml.etree").tostring(page, encoding="unicode", method="html")
+    html = _without_structures(html, structures)
     text = write(html, main_content=False, alt_texts=False, links=False, skip_elements=["script", "style", "nav"])
     return _tidy(structures.put_back(text)).strip()
 
@@ -74,6 +71,7 @@ MAX_DEPTH = 2_000
 """Resiliparse's time grows with the square of a page's depth: 4,000 levels take 0.4 s, 16,000 take 4 s."""
 
 TAG = re.compile(r"<(/?)([a-zA-Z][a-zA-Z0-9]*+)")
+XML_DECLARATION = re.compile(r"\A\s*+<\?xml[^<>]{0,500}\?>")
 NEVER_DEEP = {
     "area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr",
     "p", "li", "dt", "dd", "td", "th", "tr", "tbody", "option", "optgroup",
@@ -174,11 +172,22 @@ def _depth_of_tags(html: str) -> int:
 
 
 def _text(html: str, structures: Structures, chosen: bool) -> str:
-    if structures.kinds:
-        page = extra("lxml.html").document_fromstring(html)
-        structures.take_out(page)
-        html = extra("lxml.etree").tostring(page, encoding="unicode", method="html")
+    html = _without_structures(html, structures)
     return _tidy(structures.put_back(_plain(html, chosen)))
+
+
+def _without_structures(html: str, structures: Structures) -> str:
+    """The page with words in place of what ``structures`` takes out; as it is where lxml cannot read it."""
+    if not structures.kinds:
+        return html
+    try:
+        # of a text, lxml refuses to hear which bytes it was
+        page = extra("lxml.html").document_fromstring(XML_DECLARATION.sub("", html))
+        structures.take_out(page)
+    except (ValueError, extra("lxml.etree").LxmlError):  # no element, or characters that XML does not have
+        structures.kinds.clear()
+        return html
+    return str(extra("lxml.etree").tostring(page, encoding="unicode", method="html"))
 
 
 def _plain(html: str, chosen: bool) -> str:
