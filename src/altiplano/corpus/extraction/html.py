@@ -8,9 +8,11 @@ lists, listings and little text, trafilatura is better. What neither
 keeps is written as text first (``html_structures``).
 """
 
+import functools
 import logging
 import re
 from html import unescape
+from typing import Any
 
 import numpy as np
 
@@ -176,13 +178,26 @@ def _text(html: str, structures: Structures, chosen: bool) -> str:
     return _tidy(structures.put_back(_plain(html, chosen)))
 
 
+@functools.cache
+def _parser() -> Any:
+    """lxml.html's, which asks a function in Python what each element is, without that: all are HtmlElement."""
+    etree, html = extra("lxml.etree"), extra("lxml.html")
+    parser = etree.HTMLParser()
+    parser.set_element_class_lookup(
+        etree.ElementDefaultClassLookup(
+            element=html.HtmlElement, comment=html.HtmlComment, pi=html.HtmlProcessingInstruction
+        )
+    )
+    return parser
+
+
 def _without_structures(html: str, structures: Structures) -> str:
     """The page with words in place of what ``structures`` takes out; as it is where lxml cannot read it."""
     if not structures.kinds:
         return html
     try:
         # of a text, lxml refuses to hear which bytes it was
-        page = extra("lxml.html").document_fromstring(XML_DECLARATION.sub("", html))
+        page = extra("lxml.html").document_fromstring(XML_DECLARATION.sub("", html), parser=_parser())
         structures.take_out(page)
     except (ValueError, extra("lxml.etree").LxmlError):  # no element, or characters that XML does not have
         structures.kinds.clear()
