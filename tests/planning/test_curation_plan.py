@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from altiplano.cli import run
 from altiplano.corpus.deduplication import edges
-from altiplano.corpus.deduplication.clusters import CLUSTER, DROPPED_DUPLICATE
+from altiplano.corpus.deduplication.clusters import CLUSTER
 from altiplano.errors import InputError
 from altiplano.planning.curation import curation_plan
 from altiplano.planning.curation.curation_plan import corpus_json, corpus_text, plan_corpus, shares
@@ -41,7 +41,7 @@ RATES = Rates(
     {"annotation": 5.0, "fingerprints": 0.5},
     per_token=0.25,
     models=7.0,
-    parent_per_document=0.01,
+    parent_per_document={"write_edges": 0.007, "_tally": 0.003},
     annotated=0.3,
     published=0.4,
     yields={"reference": SIMPLE, "code": SIMPLE},
@@ -76,6 +76,8 @@ def test_the_arithmetic_by_hand() -> None:
     }
     assert plan.core_hours == pytest.approx(8219.5 / 3600)
     assert plan.hours == pytest.approx((8219.5 / 2 + 0.2) / 3600)
+    assert plan.parent_seconds == {"write_edges": pytest.approx(0.14), "_tally": pytest.approx(0.06)}
+    assert "its parent process: 0.0033 minutes, 70% of it after comparing keys (clusters)" in corpus_text(plan)
     assert plan.parent_memory == 2 * 4 * 100
     # 14 bands, the text, the address; 112 hashes of 4 bytes
     assert plan.storage["fingerprints and scores, until published"] == 20 * (16 * 16 + 448 + 8)
@@ -101,8 +103,8 @@ def test_constants_are_those_of_the_code() -> None:
     assert {
         small: np.dtype(token_dtype(65536 if small else 128256)).itemsize for small in (True, False)
     } == curation_plan.TOKEN
-    # what clusters.py holds at once for a copy: a record, a record that it goes, and an edge with its sorting
-    assert CLUSTER.itemsize + DROPPED_DUPLICATE.itemsize + 2 * 16 <= curation_plan.COPY
+    # what clusters.py holds at once for a copy: a record, and an edge with its sorting
+    assert CLUSTER.itemsize + 2 * 16 <= curation_plan.COPY
 
 
 def test_the_source_recipe() -> None:
