@@ -33,7 +33,8 @@ PUBLIC = {
 }  # fmt: skip
 ANSWER = {
     "answer", "answers", "target", "targets", "gold", "solution", "output", "completion", "ideal", "best_answer",
-    "correct_answer", "correct_answers", "canonical_solution", "code", "short_answer", "answers_text", "answer_text", "ending", "label",
+    "correct_answer", "correct_answers", "canonical_solution", "code", "short_answer", "answers_text", "answer_text",
+    "ending", "label",
 }  # fmt: skip
 CHOICE = re.compile(
     r"(?:choices?|options?|endings?|distractors?|(?:wrong|incorrect)_answers?|mc[12]_targets|answer|option|sol|ending|"
