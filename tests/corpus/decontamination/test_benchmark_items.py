@@ -108,6 +108,9 @@ SHORT = "What is a nest of mud?"
         ("share.json", [{"conversations": [{"from": "human", "value": SHORT}, {"from": "gpt", "value": "a home"}]}],
          [Item([SHORT], ["a home"])]),
         ("turns.jsonl", {"question_id": 81, "turns": [QUESTION, SHORT]}, [Item([QUESTION, SHORT], [])]),
+        ("hops.jsonl", {"question": QUESTION, "answer": "a swallow", "paragraphs": [
+            {"title": "Birds", "paragraph_text": "Birds are animals that lay eggs and have feathers."}]},
+         [Item([QUESTION], ["a swallow"])]),
         ("nothing.jsonl", {"Frage": "Was?"}, [Item([], [])]),  # counted as an item that is not looked for
     ],
 )  # fmt: skip

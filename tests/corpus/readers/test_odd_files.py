@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from altiplano.corpus.readers.archive import LOST
-from altiplano.corpus.readers.formats import jsonl, parquet, text
+from altiplano.corpus.readers.formats import arxiv, jats_articles, jsonl, mediawiki_dump, parquet, text
 from altiplano.corpus.readers.raw import FileRead, RawDocument, taken_of
 from altiplano.corpus.readers.web_archives import warc
 from altiplano.corpus.readers.web_archives.http_payload import NOT_DECLARED
@@ -207,3 +207,50 @@ def test_names_of_rows_are_text(tmp_path):
     assert (document.text, document.url) == ("a", "http://a/")
     pq.write_table(pa.table({"text": ["# T"], "path": ["a.md"]}), tmp_path / "b.parquet")
     assert next(iter(parquet.read(tmp_path / "b.parquet", "b"))).markup == "markdown"
+
+
+TEX = rb"\documentclass{article}\begin{document}One paper.\end{document}"
+
+
+def tar_of_files(**files: bytes) -> bytes:
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as archive:
+        for name, data in files.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            archive.addfile(info, io.BytesIO(data))
+    return out.getvalue()
+
+
+@pytest.mark.parametrize("data", [gzip.compress(TEX), gzip.compress(tar_of_files(**{"main.tex": TEX})), TEX])
+def test_a_submission_as_arxiv_hands_it_out(tmp_path, data):
+    (tmp_path / "2401.00001.gz").write_bytes(data)
+    raw, bad = split(arxiv.read(tmp_path / "2401.00001.gz", "2401.00001.gz"))
+    assert [document.text for document in raw] == [TEX.decode()] and not bad
+    (tmp_path / "all.tar").write_bytes(tar_of_files(**{"2401/2401.00001.gz": data}))
+    raw, bad = split(arxiv.read(tmp_path / "all.tar", "all.tar"))
+    assert [document.text for document in raw] == [TEX.decode()] and not bad
+
+
+def test_what_macos_packs_beside_each_file_is_left_out(tmp_path):
+    data = tar_of_files(**{"a.txt": b"words", "._a.txt": b"\0\5\x16\7", "__MACOSX/._b.txt": b"\0\5\x16\7"})
+    texts, bad = texts_in(tmp_path, "a.tar", data, text)
+    assert texts == ["words"] and [(b.lost, b.records) for b in bad] == [(False, 2)]
+
+
+def test_articles_in_utf_16(tmp_path):
+    whole = (
+        '<?xml version="1.0" encoding="UTF-16"?>' + "<set>" + "<article><body><p>é</p></body></article>" * 2 + "</set>"
+    )
+    texts, bad = texts_in(tmp_path, "a.xml", whole.encode("utf-16"), jats_articles)
+    assert len(texts) == 2 and not bad and all("<p>é</p>" in each for each in texts)
+
+
+def test_of_a_pages_history_the_last_revision_is_read(tmp_path):
+    revisions = "".join(f"<revision><text>{each}</text></revision>" for each in ("first", "second", "the last one"))
+    dump = f"<mediawiki><page><title>A</title><ns>0</ns>{revisions}</page></mediawiki>"
+    texts, bad = texts_in(tmp_path, "a.xml", dump.encode(), mediawiki_dump)
+    assert texts == ["= A =\nthe last one"]
+    assert [(b.reason, b.size) for b in bad] == [("left out: older revision", 11)]
+    _, bad = texts_in(tmp_path, "b.xml", b"7z\xbc\xaf", mediawiki_dump)
+    assert "b.xml before its first page: " in bad[0].example

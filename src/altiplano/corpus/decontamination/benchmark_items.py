@@ -169,8 +169,9 @@ def _parts(record: Any) -> list[Any]:
     """The items of a record with several questions about each of its passages, as SQuAD has them."""
     if not isinstance(record, dict):
         return [record]
-    if isinstance(record.get("paragraphs"), list):
-        return [part for paragraph in record["paragraphs"] for part in _parts(paragraph)]
+    paragraphs = record.get("paragraphs")
+    if _is_items(paragraphs) and "qas" in paragraphs[0]:
+        return [part for paragraph in paragraphs for part in _parts(paragraph)]
     if not _is_items(record.get("qas")):
         return [record]
     rest = {key: value for key, value in record.items() if key != "qas"}

@@ -41,6 +41,7 @@ def is_archive(name: str) -> bool:
 
 def members(file: File, place: str, wanted: Wanted) -> Iterator[Member]:
     """``(name, contents)`` of every wanted regular file; a plain file is its own only member."""
+    wanted = _but_not_of_macos(wanted)
     name = bare(file.name)
     try:
         if name.lower().endswith(".zip"):
@@ -61,9 +62,15 @@ def members(file: File, place: str, wanted: Wanted) -> Iterator[Member]:
 
 def unpack(data: bytes, name: str, place: str, wanted: Wanted) -> Iterator[Member]:
     """The same of an archive inside another one, already decompressed."""
+    wanted = _but_not_of_macos(wanted)
     if not name.lower().endswith(".zip"):
         return _tar(Stream(io.BytesIO(data), ""), place, wanted, len(data))
     return _zip(io.BytesIO(data), place, wanted)
+
+
+def _but_not_of_macos(wanted: Wanted) -> Wanted:
+    """Beside each file macOS packs ``._NAME`` with what it knows about it, under the same ending."""
+    return lambda name: wanted(name) and not PurePosixPath(name).name.startswith("._")
 
 
 def _plain(stream: Stream, place: str, _: Wanted, file_size: int) -> Iterator[Member]:

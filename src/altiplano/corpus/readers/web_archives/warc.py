@@ -61,7 +61,8 @@ def _lost(lost: Lost, place: str, number: int, pages: int) -> BadRecord:
     """Where nobody knows how many pages there were: as many as the bytes before had in so much space."""
     count = 1 if lost.is_one else records_lost(lost.size, lost.position, pages, PAGE_BYTES)
     reason = CUT if lost.reason.startswith("cut off") else DAMAGED
-    where = f"{place} after record {number}: {lost.url} {lost.reason}, {lost.size:,} bytes from {lost.position:,} on"
+    after = f"after record {number}" if number >= 0 else "before its first record"
+    where = f"{place} {after}: {lost.url} {lost.reason}, {lost.size:,} bytes from {lost.position:,} on"
     return BadRecord(reason, where, records=count, size=lost.size, taken=lost.taken)
 
 
