@@ -136,3 +136,11 @@ def test_passages_with_many_questions_and_conversations(tmp_path, name, data, ex
 )  # fmt: skip
 def test_tables_without_names_and_json_lines_under_another_name(tmp_path, name, data, expected):
     assert items(tmp_path, name, data) == expected
+
+
+@pytest.mark.parametrize("charset", ["utf-8-sig", "utf-16", "cp1252"])
+def test_tables_in_the_charsets_of_spreadsheets(tmp_path, charset):
+    asked = "Où est né le grand poète dont le père était boulanger à Orléans ?"
+    assert items(tmp_path, "a.tsv", f"Question\tAnswer\n{asked}\tà Blois\n".encode(charset)) == [
+        Item([asked], ["à Blois"])
+    ]

@@ -92,7 +92,7 @@ def _records(root: Path, file: Path) -> Iterator[Any]:
         if name.endswith(".json"):
             yield from _json(decode(stream.read())[0])
         elif name.endswith((".csv", ".tsv")):
-            lines = io.TextIOWrapper(stream, "utf-8-sig", "replace", newline="")
+            lines = io.StringIO(decode(stream.read())[0], newline="")
             yield from _table(csv.reader(lines, delimiter="\t" if name.endswith(".tsv") else ","))
         else:
             for number, line in enumerate(stream, 1):
@@ -169,7 +169,7 @@ def _parts(record: Any) -> list[Any]:
     """The items of a record with several questions about each of its passages, as SQuAD has them."""
     if not isinstance(record, dict):
         return [record]
-    paragraphs = record.get("paragraphs")
+    paragraphs = record.get("paragraphs") or []
     if _is_items(paragraphs) and "qas" in paragraphs[0]:
         return [part for paragraph in paragraphs for part in _parts(paragraph)]
     if not _is_items(record.get("qas")):
