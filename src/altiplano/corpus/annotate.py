@@ -10,7 +10,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from altiplano.corpus.annotations import code_quality, text_statistics
-from altiplano.corpus.annotations.language import Language, declared_language, language_of
+from altiplano.corpus.annotations.language import Language, language_of
+from altiplano.corpus.annotations.language_tags import declared_language
+from altiplano.corpus.annotations.scripts import primary
 from altiplano.corpus.annotations.word_lists import Listed, read_word_lists
 from altiplano.corpus.extensions import Extensions
 from altiplano.corpus.extraction.extract import cut, extract
@@ -285,7 +287,9 @@ def measured(
 ) -> dict[str, Any]:
     """The columns that follow from the text itself."""
     return {
-        **text_statistics.statistics(text, language, lists.get(language) or lists.get("*")),
+        **text_statistics.statistics(
+            text, language, lists.get(language) or lists.get(primary(language)) or lists.get("*")
+        ),
         **code_quality.code_quality(text, code_language, whole),
         "bytes": len(text.encode("utf-8")),
         "text_hash": _text_hash(text),

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from altiplano.corpus.documents import LIGHT, Columns
-from altiplano.corpus.filters.heuristics import LANGUAGE_REASONS, uncertain
+from altiplano.corpus.filters.heuristics import uncertain, unknown, wanted
 from altiplano.corpus.filters.limits import limits_by_document, limits_of
 from altiplano.execution import files
 from altiplano.inspect.curated_run import Curated, rows
@@ -57,12 +57,14 @@ def checks(curated: Curated, row: dict[str, Any]) -> list[Check]:
     quality, code = curated.corpus.quality, row["domain"] == "code"
     found = []
     if not code:
-        doubtful = bool(uncertain(columns, quality.min_language_score)[0])
-        score = float(row["language_score"])
-        found.append(Check(LANGUAGE_REASONS[1], score, quality.min_language_score, False, not doubtful))
-        wanted = curated.corpus.languages
-        if wanted and row["language"] not in wanted:
-            found.insert(0, Check(LANGUAGE_REASONS[0], math.nan, math.nan, False, False))
+        least = quality.min_language_score
+        if unknown(columns, least)[0]:
+            found.append(Check("no known language", math.nan, math.nan, False, False))
+        languages = curated.corpus.languages
+        if languages and not wanted(columns["language"], languages)[0]:
+            found.append(Check("language not wanted", math.nan, math.nan, False, False))
+        doubtful = bool(uncertain(columns, least)[0])
+        found.append(Check("language uncertain", float(row["language_score"]), least, False, not doubtful))
     short = row["characters"] < quality.min_characters
     found.append(Check("too short", row["characters"], quality.min_characters, False, not short))
     limits = limits_by_document(columns, curated.groups)

@@ -8,6 +8,7 @@ from rich.console import Group, RenderableType
 from rich.rule import Rule
 from rich.text import Text
 
+from altiplano.corpus.annotations.scripts import primary
 from altiplano.corpus.pii.detect import PLACEHOLDER
 from altiplano.formatting import number
 from altiplano.inspect.screens import printable
@@ -41,7 +42,7 @@ def _about(found: dict[str, Any]) -> list[Text]:
         language = found["code_language"]
     else:
         second = named["second_language"] or "none"
-        agree = "agrees" if second == named["language"] else f"says {second}"
+        agree = "agrees" if second == primary(named["language"]) else f"says {second}"
         language = f"{named['language']} (probability {named['language_score']:.3f}; the second identifier {agree})"
         if named["declared"]:
             language += f"; its place says {named['declared']}"

@@ -73,7 +73,10 @@ def load_recipe(name: str | Path, overrides: Sequence[str] | Mapping[str, Any] =
     return _check(Recipe, values, str(path))
 
 
-FORMATS = ("warc", "latex", "jats", "mediawiki", "jsonl", "parquet", "text", "code", "python")
+FORMATS = (
+    "warc", "latex", "jats", "mediawiki", "jsonl", "parquet", "text", "code", "python",
+    "epub", "pdf", "zim", "openalex", "arxiv-metadata",
+)  # fmt: skip
 """Of raw files, that the package reads itself (``corpus.sources.format``)."""
 
 

@@ -76,7 +76,8 @@ class SourceConfig(Section):
     domain: Domain
     format: str = Field(
         pattern=r"^[a-z0-9][a-z0-9-]*$",
-        description="warc, latex, jats, mediawiki, jsonl, parquet, text, code or python, or that of a reader in Python",
+        description="warc, latex, jats, mediawiki, jsonl, parquet, text, code, epub, pdf, zim, openalex, "
+        "arxiv-metadata or python, or that of a reader in Python",
     )
     path: str = ""
     max_documents: Count | None = Field(None, gt=0)
@@ -170,7 +171,9 @@ class HeldoutConfig(Section):
 class CorpusConfig(Section):
     root: Path = Path("samples")
     sources: tuple[SourceConfig, ...] = Field(min_length=1)
-    languages: tuple[str, ...] = Field((), description="keep only these (ISO 639-1); empty keeps every language")
+    languages: tuple[str, ...] = Field(
+        (), description="keep only these (ISO 639; sr in any script, sr-Latn in one); empty keeps every language"
+    )
     extraction: ExtractionConfig = ExtractionConfig()
     quality: QualityConfig = QualityConfig()
     remove_personal_data: bool = True

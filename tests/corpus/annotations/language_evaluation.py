@@ -18,7 +18,9 @@ from pathlib import Path
 
 from babel.messages.pofile import read_po
 
-from altiplano.corpus.annotations.language import LANGUAGES, MACRO, language_of
+from altiplano.corpus.annotations.language import language_of
+from altiplano.corpus.annotations.language_tags import LANGUAGES, larger
+from altiplano.corpus.annotations.scripts import primary
 
 PACKAGES = ("django", "wagtail", "sphinx")
 LENGTH = 200
@@ -49,7 +51,7 @@ def samples() -> list[tuple[str, str]]:
     by_language: dict[str, set[str]] = defaultdict(set)
     for path in catalogues():
         code = re.split("[_@]", path.parents[1].name)[0]
-        code = SAME.get(code, MACRO.get(code, code))
+        code = SAME.get(code, larger(code))
         if code in LANGUAGES:
             by_language[code].update(messages(path))
     found = []
@@ -71,7 +73,8 @@ if __name__ == "__main__":
     every = samples()
     for language, text in every:
         known = language_of(text)
-        wrong[language, known.code] += known.code != language
+        code = primary(known.code)
+        wrong[language, code] += code != language
         second += known.second == language
     errors = {pair: count for pair, count in wrong.items() if count}
     languages = len({language for language, _ in every})

@@ -2,7 +2,8 @@
 
 import pytest
 
-from altiplano.corpus.annotations.language import declared_language, language_of
+from altiplano.corpus.annotations.language import language_of
+from altiplano.corpus.annotations.language_tags import declared_language
 from corpus.support import SAMPLES
 
 

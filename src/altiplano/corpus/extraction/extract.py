@@ -15,6 +15,7 @@ UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufeff\ufffe\uffff\ud80
 
 
 EXTRACTORS = {
+    "book": html.text_of_book,
     "latex": text_of_latex,
     "jats": text_of_jats,
     "mediawiki": text_of_wikitext,

@@ -8,9 +8,11 @@ lists, listings and little text, trafilatura is better. What neither
 keeps is written as text first (``html_structures``).
 """
 
+import functools
 import logging
 import re
 from html import unescape
+from typing import Any
 
 import numpy as np
 
@@ -44,6 +46,17 @@ def fast_text_of_html(html: str) -> str:
     return main_part(html) or text_of_html(html)
 
 
+def text_of_book(html: str) -> str:
+    """All text of pages that are nothing but text, such as a book's chapters."""
+    if not html.strip():
+        return ""
+    structures = Structures(html, lists=False)
+    write = extra("resiliparse.extract.html2text").extract_plain_text
+    html = _without_structures(html, structures)
+    text = write(html, main_content=False, alt_texts=False, links=False, skip_elements=["script", "style", "nav"])
+    return _tidy(structures.put_back(text)).strip()
+
+
 MODES = {"quality": text_of_html, "hybrid": fast_text_of_html}
 """Values of ``corpus.extraction.html``."""
 
@@ -60,6 +73,7 @@ MAX_DEPTH = 2_000
 """Resiliparse's time grows with the square of a page's depth: 4,000 levels take 0.4 s, 16,000 take 4 s."""
 
 TAG = re.compile(r"<(/?)([a-zA-Z][a-zA-Z0-9]*+)")
+XML_DECLARATION = re.compile(r"\A\s*+<\?xml[^<>]{0,500}\?>")
 NEVER_DEEP = {
     "area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr",
     "p", "li", "dt", "dd", "td", "th", "tr", "tbody", "option", "optgroup",
@@ -160,11 +174,35 @@ def _depth_of_tags(html: str) -> int:
 
 
 def _text(html: str, structures: Structures, chosen: bool) -> str:
-    if structures.kinds:
-        page = extra("lxml.html").document_fromstring(html)
-        structures.take_out(page)
-        html = extra("lxml.etree").tostring(page, encoding="unicode", method="html")
+    html = _without_structures(html, structures)
     return _tidy(structures.put_back(_plain(html, chosen)))
+
+
+@functools.cache
+def _parser() -> Any:
+    """lxml.html's, which asks a function in Python what each element is, without that: all are HtmlElement."""
+    etree, html = extra("lxml.etree"), extra("lxml.html")
+    parser = etree.HTMLParser()
+    parser.set_element_class_lookup(
+        etree.ElementDefaultClassLookup(
+            element=html.HtmlElement, comment=html.HtmlComment, pi=html.HtmlProcessingInstruction
+        )
+    )
+    return parser
+
+
+def _without_structures(html: str, structures: Structures) -> str:
+    """The page with words in place of what ``structures`` takes out; as it is where lxml cannot read it."""
+    if not structures.kinds:
+        return html
+    try:
+        # of a text, lxml refuses to hear which bytes it was
+        page = extra("lxml.html").document_fromstring(XML_DECLARATION.sub("", html), parser=_parser())
+        structures.take_out(page)
+    except (ValueError, extra("lxml.etree").LxmlError):  # no element, or characters that XML does not have
+        structures.kinds.clear()
+        return html
+    return str(extra("lxml.etree").tostring(page, encoding="unicode", method="html"))
 
 
 def _plain(html: str, chosen: bool) -> str:

@@ -14,7 +14,7 @@ from itertools import takewhile
 import numpy as np
 
 from altiplano.corpus.pii.rules import RULES, could_hold
-from altiplano.corpus.pii.windows import merged
+from altiplano.corpus.pii.windows import merged, plain
 
 NEAR = 300
 """Characters: more than any value but a private key has together with its context."""
@@ -35,11 +35,13 @@ class Span:
 
 
 def find(text: str, language: str) -> list[Span]:
-    """Personal data in order of appearance, without overlaps. ``language`` is ISO 639-1, or ``code``."""
+    """Personal data in order of appearance, without overlaps. ``language`` is ISO 639-1, whatever its
+    script, or ``code``."""
+    language = language.partition("-")[0]
     if not could_hold(text):
         return []
     spans: list[Span] = []
-    text = PLACEHOLDER.sub(lambda match: "\0" * len(match.group(0)), text)
+    text = plain(PLACEHOLDER.sub(lambda match: "\0" * len(match.group(0)), text))
     windows = [(0, len(text))]
     while windows:
         fresh = [
@@ -108,7 +110,7 @@ def normalise(kind: str, value: str) -> str:
             return str(ipaddress.ip_address(value))
         except ValueError:
             return value
-    return value.lower() if kind == "email" else value.strip()
+    return value.lower() if kind in ("email", "mac") else value.strip()
 
 
 def hash_value(kind: str, value: str, salt: str) -> str:

@@ -6,9 +6,7 @@ An address is a street, a house number and a postal code together: one of them a
 import re
 from collections.abc import Iterator
 
-import numpy as np
-
-from altiplano.corpus.pii.windows import digit_windows, mark_windows, merged
+from altiplano.corpus.pii.windows import capital_before_digit, digit_windows, having, lowered, mark_windows, union
 
 NAME = r"[A-ZÀ-ÖØ-ÞŁŚŻ][\w'’.-]{1,24}"
 CITY = r"[A-ZÀ-ÖØ-ÞŁŚŻ][\w'’-]{1,24}"
@@ -57,8 +55,25 @@ FORMS = (
     r"(?:[\u4e00-\u9fff\d]{1,4}(?:室|楼|单元|栋)){0,3}",
 )
 ADDRESS = re.compile("|".join(FORMS))
+STREETS = (
+    " street", " st.", " st,", " st ", " st\n", " avenue", " ave,", " ave ", " ave.", " road", " rd", " boulevard",
+    " blvd", " lane", " ln,",
+    " ln ", " drive", " dr.", " dr,", " dr ", " court", " ct,", " ct ", " way,", " way ", " way\n", " place", " pl,",
+    " pl ", " square", " sq ", " sq,",
+    " terrace", " close", " crescent", " parkway", " pkwy", " circle",
+    "straße ", "strasse ", "str. ", "weg ", "platz ", "allee ", "gasse ", "ring ", "damm ", "ufer ", "markt ",
+    "hof ", "steig ",
+    "rue ", "avenue ", "av. ", "boulevard ", "bd ", "place ", "chemin ", "allée ", "impasse ", "quai ", "cours ",
+    "route ", "square ",
+    "calle ", "c/ ", "avenida ", "avda.", "plaza ", "paseo ", "viale ", "piazza ", "corso ", "largo ", "travessa ",
+    "praça ", "alameda ", "straat ", "laan ", "plein ", "gracht ", "kade ", "gatan ", "vägen ", "gata ", "veien ",
+    "katu ", "tie ",
+    "vej ", "gade ", "ul. ", "al. ", "pl. ", "os. ", ", ул", ", пр", ", пер", ", наб", ", бул", "via ", "rua ",
+)  # fmt: skip
+"""In small letters; every address but the Chinese and Japanese holds one."""
 
-SIGNS = re.compile(r"[A-Z][0-9](?:[A-Z0-9] ?[0-9][A-Z]| ?[0-9][A-Z]{2})|〒|号|(?:ул|пр|пер|наб)\.")
+CODE = re.compile(r"[A-Z][0-9](?:[A-Z0-9] ?[0-9][A-Z]| ?[0-9][A-Z]{2})")
+SIGNS = ("〒", "号", "ул.", "пр.", "пер.", "наб.")
 """British and Canadian codes, and what marks an address of a script where digits may be few."""
 
 DIGITS, WITHIN = 5, 40
@@ -71,17 +86,21 @@ BEFORE, AFTER = 100, 40
 def addresses(text: str) -> Iterator[tuple[int, int]]:
     """Where street addresses stand in the text."""
     windows = digit_windows(text, DIGITS, WITHIN, BEFORE, AFTER)
-    signs = [match.start() for match in SIGNS.finditer(text)]
-    if signs:
-        every = np.array(sorted([*windows, *((max(0, at - BEFORE), min(len(text), at + BEFORE)) for at in signs)]))
-        windows = merged(every[:, 0], every[:, 1])
+    signs = [at for at in capital_before_digit(text) if CODE.match(text, at)]
+    if not text.isascii():
+        signs += [match.start() for sign in SIGNS if sign in text for match in re.finditer(re.escape(sign), text)]
+    windows = union(windows, [(max(0, at - BEFORE), min(len(text), at + BEFORE)) for at in signs])
+    eastern = not text.isascii() and ("〒" in text or "号" in text)
+    windows = windows if eastern else having(lowered(text), windows, STREETS)
     for low, high in windows:
         yield from (match.span() for match in ADDRESS.finditer(text, low, high))
 
 
 PATH = re.compile(
-    r"(?:/home/|/Users/|/export/home/|\b[A-Za-z]:\\{1,2}(?:Users|Documents and Settings)\\{1,2})"
-    r"(?P<name>[A-Za-z][\w.-]{1,31})(?=[/\\\s\"'`:;,)>\]]|$)"
+    r"(?:(?<![\w.})~/-])(?://)?(?:/(?:mnt|export|usr|var|data|nfs|Volumes/[\w-]{1,20}))?/home/|(?<![\w.})~-])/Users/|"
+    r"(?<=file://)/(?:home|Users)/"
+    r"|\b[A-Za-z]:[\\/]{1,2}(?:Users|Documents and Settings)[\\/]{1,2}|/(?:mnt/)?[a-z]/Users/|\\{2,4}Users\\{1,2})"
+    r"(?P<name>[^\W\d][\w.-]{1,31})(?=[/\\\s\"'`:;,)>\]<]|$)"
 )
 PROFILE = re.compile(
     r"(?<![\w.])(?:www\.)?(?:linkedin\.com/in/|(?:twitter|instagram|facebook|vk|tiktok)\.com/@?|t\.me/|medium\.com/@|"
@@ -101,21 +120,36 @@ ROLES = {
     "johndoe", "janedoe", "hadoop", "spark", "postgres", "mysql", "nginx", "redis", "oracle", "steam", "work",
     "workspace", "project", "projects", "site", "web", "plugins", "dialog", "status", "company", "messages",
     "notifications", "account", "accounts", "sharearticle", "hostname", "target", "notes", "i", "p", "statuses",
+    "ext2", "ext3", "ext4", "xfs", "btrfs", "ntfs", "data", "media", "mnt", "opt", "var", "usr", "etc", "files",
+    "backup",
+    "backups", "index", "main", "page", "dashboard", "products", "product", "news", "contact", "contacts", "components",
+    "assets", "static", "images", "views", "api", "menu", "services", "service", "overview", "welcome", "team", "blog",
+    "shop", "store", "cart", "faq", "terms", "latest", "popular", "trending", "content", "details", "feed", "ftp",
+    "http",
+    "minecraft", "odoo", "frappe", "zulip", "deploy", "deployer", "coder", "codespace", "vscode", "gitpod", "sandbox",
+    "container", "appuser", "nonroot", "server", "client", "svc", "operator", "ansible", "airflow", "kafka",
+    "zookeeper", "elastic", "elasticsearch", "logstash", "kibana", "grafana", "prometheus", "tomcat", "wildfly",
+    "jboss",
+    "rails", "ruby", "perl", "php", "java", "go", "rust", "gradle", "maven", "www-root", "webapp", "laravel", "django",
+    "youruser", "your_user", "yourself", "username1", "usr1", "student", "staff", "kali", "arch",
+    "manjaro",
+    "opc", "azureuser", "rocky", "almalinux", "sles", "core", "cloud-user", "cloudera", "nobody", "daemon", "mail",
+    "nixos",
     "demo", "sample", "temp", "tmp", "local", "lib", "bin", "src", "conda", "anaconda",
 }  # fmt: skip
 """Roles and placeholders that documentation writes in place of a user's name."""
 
 
-PATH_MARKS = ("/home/", "/Users/", "\\Users\\", "Documents and Settings")
-PROFILE_MARKS = (".com/", "t.me/", "/@", "/~", "/users/", "/profile/", "/u/", "/in/")
+PATH_MARKS = ("/home/", "/users/", "\\users\\", "documents and settings")
+PROFILE_MARKS = (".com/", "t.me/", "/users/", "/profile/", "/u/", "/in/")
 BEFORE, AFTER = 80, 80
 """Characters of an address or path around its mark."""
 
 
 def user_names(text: str) -> Iterator[tuple[int, int]]:
     """Where the names stand, without the path or address around them."""
-    for pattern, marks in ((PATH, PATH_MARKS), (PROFILE, PROFILE_MARKS)):
-        for low, high in mark_windows(text, marks, BEFORE, AFTER):
+    for pattern, marks in ((PATH, PATH_MARKS), (PROFILE, PROFILE_MARKS), (PROFILE, ("/@",)), (PROFILE, ("/~",))):
+        for low, high in mark_windows(lowered(text), marks, BEFORE, AFTER):
             for match in pattern.finditer(text, low, high):
                 name = match.group("name").rstrip(".")
                 if name.lower() not in ROLES and not FILE.search(name):

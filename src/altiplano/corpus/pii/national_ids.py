@@ -1,174 +1,93 @@
-"""National identifiers of persons: a shape, a checksum or a plausible birth date, and where those say little, a name.
+"""National identifiers of persons: where they stand in a text.
 
-Checks are python-stdnum's. Ours are those that it lacks, and those in which it compares a birth date with today's: the
-same text must give the same result on every day. Sources of ours: each country's published definition of its number.
-
-A number whose check one random number in ten passes must have its name before it ("PESEL", "Steuer-ID", …).
+A form that is its country's alone needs no more than its check. One whose check one random number in ten passes must
+have its name before it ("PESEL", "Steuer-ID", …). Numbers of companies are left.
 """
 
 import re
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 
-from altiplano.corpus.pii.windows import digit_windows
-from altiplano.optional_imports import extra
+from altiplano.corpus.pii.national_tables import IDENTIFIERS, Identifier, prefixes
+from altiplano.corpus.pii.windows import capital_before_digit, digit_windows, union
 
 NAMED = 60
 """Characters before a number in which its name may stand."""
 
+UNSPACED = "[\u0590-\u08ff\u0900-\u109f\u10a0-\u10ff\u1200-\u137f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]"
+"""Scripts in which the beginning of a word is not always that of what Python takes for a word."""
 
-def digits_of(value: str) -> list[int]:
-    return [int(character) for character in value if character.isdigit()]
-
-
-def weighted(value: str, weights: tuple[int, ...]) -> int:
-    return sum(digit * weight for digit, weight in zip(digits_of(value), weights, strict=False))
-
-
-def luhn(value: str) -> bool:
-    """ISO 7812."""
-    digits = digits_of(value)
-    return (sum(digits[-1::-2]) + sum(sum(divmod(2 * digit, 10)) for digit in digits[-2::-2])) % 10 == 0
-
-
-def date(day: int, month: int, year: int = 4) -> bool:
-    """Whether there is such a day; the year matters for 29 February only."""
-    if not 1 <= month <= 12:
-        return False
-    leap = year % 4 == 0 and (year % 100 != 0 or year % 400 == 0)
-    longest = (29 if leap else 28) if month == 2 else 30 if month in (4, 6, 9, 11) else 31
-    return 1 <= day <= longest
-
-
-def two(value: str, at: int) -> int:
-    digits = "".join(filter(str.isdigit, value))
-    return int(digits[at : at + 2])
-
-
-def swedish(value: str) -> bool:
-    short = "".join(map(str, digits_of(value)[-10:]))
-    return date(int(short[4:6]) % 60, int(short[2:4])) and luhn(short)
-
-
-def norwegian(value: str) -> bool:
-    first = -weighted(value, (3, 7, 6, 1, 8, 9, 4, 5, 2)) % 11
-    second = -weighted(value, (5, 4, 3, 2, 7, 6, 5, 4, 3, 2)) % 11
-    return date(two(value, 0) % 40, two(value, 2) % 40) and [first, second] == digits_of(value)[9:]
-
-
-def danish(value: str) -> bool:
-    return date(two(value, 0), two(value, 2)) and weighted(value, (4, 3, 2, 7, 6, 5, 4, 3, 2, 1)) % 11 == 0
-
-
-def belgian(value: str) -> bool:
-    digits = "".join(map(str, digits_of(value)))
-    if not date(int(digits[4:6]), int(digits[2:4])):
-        return False
-    return any(97 - int(century + digits[:9]) % 97 == int(digits[9:]) for century in ("", "2"))
-
-
-def british(value: str) -> bool:
-    return value[0] not in "DFIQUV" and value[1] not in "DFIOQUV" and value[:2] not in ("BG", "GB", "NK", "TN", "ZZ")
-
-
-def korean(value: str) -> bool:
-    total = weighted(value, (2, 3, 4, 5, 6, 7, 8, 9, 2, 3, 4, 5))
-    return date(two(value, 4), two(value, 2)) and (11 - total % 11) % 10 == digits_of(value)[12]
-
-
-def russian(value: str) -> bool:
-    return weighted(value, (9, 8, 7, 6, 5, 4, 3, 2, 1)) % 101 % 100 == int("".join(map(str, digits_of(value)[9:])))
-
-
-def south_african(value: str) -> bool:
-    return date(two(value, 4), two(value, 2)) and luhn(value)
-
-
-def american(value: str) -> bool:
-    return not re.match(r"000|666|9|\d{3}-00|\d{3}-\d\d-0000", value)
-
-
-def stdnum(module: str, **options: bool) -> Callable[[str], bool]:
-    """python-stdnum's check of a value, imported when it is first needed."""
-
-    def valid(value: str) -> bool:
-        # it does not know that Spain writes dots between digits
-        return bool(extra(f"stdnum.{module}").is_valid(value.replace(".", ""), **options))
-
-    return valid
-
-
-@dataclass(frozen=True)
-class Identifier:
-    """``shape`` begins with a character class, which the regex engine looks for fast; ``named``: words before it."""
-
-    country: str
-    shape: re.Pattern[str]
-    valid: Callable[[str], bool]
-    named: re.Pattern[str] | None = None
-
-
-def _shape(first: str, rest: str) -> re.Pattern[str]:
-    """Neither part of a longer word or number nor of a decimal."""
-    return re.compile(rf"{first}(?<![\w.+/-].){rest}(?![\w-])(?![.,/:]\d)", re.ASCII)
-
-
-def _named(words: str) -> re.Pattern[str]:
-    return re.compile(rf"(?:{words})[^\n]{{0,30}}$", re.IGNORECASE)
-
-
-D = "[0-9]"
-GERMAN = _named(r"steuer|idnr|\btin\b|tax id")
-INDIAN = _named(r"aadhaar|आधार|uidai|uid\b")
-JAPANESE = _named(r"マイナンバー|個人番号|my number")
-SWEDISH = _named(r"person(?:nummer|nr)|\bpnr\b|född|samordningsnummer")
-CANADIAN = _named(r"\bsin\b|social insurance|\bnas\b|assurance sociale")
-NINO = _named(r"national insurance|\bnino?\b|\bni n")
-IDENTIFIERS = (
-    Identifier("US", _shape(D, r"\d\d-\d\d-\d{4}"), american),
-    Identifier("ES", _shape(D, r"\d(?:\d{6}|\.\d{3}\.\d{3})[- ]?[A-Z]"), stdnum("es.dni")),
-    Identifier("ES", _shape("[XYZ]", r"-?\d{7}-?[A-Z]"), stdnum("es.nie")),
-    Identifier("FR", _shape("[12]", r" ?\d\d ?\d\d ?(?:\d\d|2[AB]) ?\d{3} ?\d{3} ?\d\d"), stdnum("fr.nir")),
-    Identifier("IT", _shape("[A-Z]", r"[A-Z]{5}\d\d[ABCDEHLMPRST]\d\d[A-Z]\d{3}[A-Z]"), stdnum("it.codicefiscale")),
-    Identifier("DE", _shape("[1-9]", r"\d ?\d{3} ?\d{3} ?\d{3}"), stdnum("de.idnr"), GERMAN),
-    Identifier("PL", _shape(D, r"\d{10}"), stdnum("pl.pesel"), _named(r"pesel")),
-    Identifier("BR", _shape(D, r"\d\d\.\d{3}\.\d{3}-\d\d"), stdnum("br.cpf")),
-    Identifier("BR", _shape(D, r"\d{10}"), stdnum("br.cpf"), _named(r"\bcpf\b")),
-    Identifier("CN", _shape("[1-8]", r"\d{5}(?:18|19|20)\d{9}[\dXx]"), stdnum("cn.ric")),
-    Identifier("IN", _shape("[2-9]", r"\d{3}([ -]?)\d{4}\1\d{4}"), stdnum("in_.aadhaar"), INDIAN),
-    Identifier("SE", _shape(D, r"\d{5}[-+]\d{4}"), swedish, SWEDISH),
-    Identifier("SE", _shape("[12]", r"[089]\d{6}[-+]?\d{4}"), swedish, SWEDISH),
-    Identifier("FI", _shape(D, r"\d{5}[-+A-FU-Y]\d{3}[0-9A-Y]"), stdnum("fi.hetu", allow_temporary=True)),
-    Identifier("NO", _shape(D, r"\d{5} ?\d{5}"), norwegian, _named(r"fødsels|personnummer|f\.?nr|d-nummer")),
-    Identifier("DK", _shape(D, r"\d{5}-\d{4}"), danish, _named(r"\bcpr\b|personnummer")),
-    Identifier("NL", _shape(D, r"\d{8}"), stdnum("nl.bsn"), _named(r"\bbsn\b|burgerservicenummer|sofinummer")),
-    Identifier("BE", _shape(D, r"\d\.\d\d\.\d\d-\d{3}\.\d\d"), belgian),
-    Identifier("CH", _shape("7", r"56\.\d{4}\.\d{4}\.\d\d"), stdnum("ch.ssn")),
-    Identifier("GB", _shape("[A-Z]", r"[A-Z] ?\d\d ?\d\d ?\d\d ?[A-D]"), british, NINO),
-    Identifier("GB", _shape(D, r"\d\d ?\d{3} ?\d{4}"), stdnum("gb.nhs"), _named(r"\bnhs\b")),
-    Identifier("TR", _shape("[1-9]", r"\d{10}"), stdnum("tr.tckimlik"), _named(r"kimlik|\btc\b|t\.c\.")),
-    Identifier("KR", _shape(D, r"\d{5}-\d{7}"), korean),
-    Identifier("JP", _shape(D, r"\d{3}([ -]?)\d{4}\1\d{4}"), stdnum("jp.in_"), JAPANESE),
-    Identifier("RU", _shape(D, r"\d\d-\d{3}-\d{3}[ -]\d\d"), russian),
-    Identifier("PT", _shape("[1-3]", r"\d\d ?\d{3} ?\d{3}"), stdnum("pt.nif"), _named(r"\bnif\b|contribuinte")),
-    Identifier("MX", _shape("[A-Z]", r"[AEIOUX][A-Z]{2}\d{6}[HMX][A-Z]{5}[A-Z\d]\d"), stdnum("mx.curp")),
-    Identifier("ZA", _shape(D, r"\d{5} ?\d{4} ?[012]\d\d"), south_african, _named(r"\bid\b|identity|identiteit")),
-    Identifier("RO", _shape("[1-8]", r"\d{12}"), stdnum("ro.cnp"), _named(r"\bcnp\b|cod numeric")),
-    Identifier("CZ", _shape(D, r"\d{5}/\d{4}"), stdnum("cz.rc"), _named(r"rodn[éeáa]|\br\.? ?[čc]\.")),
-    Identifier("CA", _shape("[1-79]", r"\d\d([ -])\d{3}\1\d{3}"), stdnum("ca.sin"), CANADIAN),
-)  # fmt: skip
-
-DIGITS, WITHIN, AROUND = 6, 24, 12
+DIGITS, WITHIN, AROUND = 5, 24, 16
 """Every shape has so many digits within so many characters, and at most so many characters more on a side."""
+
+LARGE = "A-Z0-9Α-ΩА-ЯЇІЄҮӨ"
+WORD = re.compile(
+    rf"[{LARGE}](?<![\w/.-].)[{LARGE}]*(?:\([A-Z0-9]\))?"
+    rf"(?:(?:[-./+]|[ ](?=[^a-z\n]{{0,3}}\d|[A-Z]{{1,2}}\b))\(?[{LARGE}]{{1,20}}(?:\([A-Z0-9]\)|"
+    rf"\))?(?:\d{{6}})?){{0,8}}[vxk]?(?!\w)"
+)
+"""Groups of capital letters and digits that may be an identifier, perhaps with others beside it."""
+
+GROUP = re.compile(rf"[{LARGE}()vxk]+")
+ALONE = tuple(known for known in IDENTIFIERS if known.named is None)
+ANY_ALONE = re.compile(
+    rf"(?=[0-9A-Z])(?<![\w.+/-])(?:{'|'.join(known.form for known in ALONE)})(?![\w-])(?![.,/:]\d)", re.ASCII
+)
+BY_NAME = tuple(known for known in IDENTIFIERS if known.named is not None)
+
+PREFIX = 5
+TRIGGERS: dict[str, list[Identifier]] = {}
+"""Identifiers by the beginnings of their names. Where none is near, no number is looked at; in most texts none is."""
+
+for _known in BY_NAME:
+    for _prefix in prefixes(_known.words, PREFIX):
+        TRIGGERS.setdefault(_prefix, []).append(_known)
+UNSPACED_NAME = re.compile(
+    "|".join(sorted((prefix for prefix in TRIGGERS if re.match(UNSPACED, prefix)), key=len, reverse=True))
+)
+TEXT = re.compile(r"\w+")
 
 
 def national_ids(text: str) -> Iterator[tuple[int, int]]:
     """Where identifiers stand in the text."""
-    for low, high in digit_windows(text, DIGITS, WITHIN, AROUND, AROUND):
-        for identifier in IDENTIFIERS:
-            for match in identifier.shape.finditer(text, low, high):
-                if not identifier.valid(match.group(0)):
-                    continue
-                before = text[max(0, match.start() - NAMED) : match.start()]
-                if identifier.named is None or identifier.named.search(before):
+    windows = digit_windows(text, DIGITS, WITHIN, AROUND, AROUND)
+    if few := [at for at in capital_before_digit(text) if text[at + 1 : at + 5].isdecimal()]:
+        windows = union(windows, [(max(0, at - AROUND), at + AROUND) for at in few])
+    for low, high in windows:
+        for place in ANY_ALONE.finditer(text, low, high):
+            for known in ALONE:
+                match = known.shape.match(text, place.start())
+                if match and known.valid(match.group(0)):
                     yield match.span()
+        if chosen := _named_near(text[max(0, low - NAMED) : high].lower()):
+            for match in WORD.finditer(text, low, high):
+                yield from _in_words(text, match.start(), match.end(), chosen)
+
+
+def _named_near(text: str) -> list[Identifier]:
+    """Those whose name may stand in the text."""
+    found = {word[:PREFIX] for word in TEXT.findall(text)} & TRIGGERS.keys()
+    if not text.isascii():
+        found |= set(UNSPACED_NAME.findall(text))
+    return [known for prefix in sorted(found) for known in TRIGGERS[prefix]]
+
+
+def _in_words(text: str, low: int, high: int, chosen: list[Identifier]) -> Iterator[tuple[int, int]]:
+    groups = [match.span() for match in GROUP.finditer(text, low, high)]
+    at = 0
+    while at < len(groups):
+        for last in range(min(len(groups), at + 7), at, -1):
+            start, end = groups[at][0], groups[last - 1][1]
+            if 6 <= end - start <= 32 and any(_is_identifier(text, start, end, known) for known in chosen):
+                yield start, end
+                at = last - 1
+                break
+        at += 1
+
+
+def _is_identifier(text: str, start: int, end: int, known: Identifier) -> bool:
+    value = text[start:end]
+    if known.named is None or not known.shape.fullmatch(value):
+        return False
+    if text[end : end + 1] in tuple(".,:/-") and text[end + 1 : end + 2].isalnum():
+        return False
+    return bool(known.named.search(text[max(0, start - NAMED) : start])) and known.valid(value)

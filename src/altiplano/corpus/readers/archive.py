@@ -46,7 +46,7 @@ def members(file: File, place: str, wanted: Wanted) -> Iterator[Member]:
     try:
         if name.lower().endswith(".zip"):
             with file.open("rb") as packed:
-                yield from _zip(packed, place, wanted)
+                yield from zip_members(packed, place, wanted)
             return
         size = size_of(file)
         if is_archive(name) or wanted(name):
@@ -65,7 +65,7 @@ def unpack(data: bytes, name: str, place: str, wanted: Wanted) -> Iterator[Membe
     wanted = _but_not_of_macos(wanted)
     if not name.lower().endswith(".zip"):
         return _tar(Stream(io.BytesIO(data), ""), place, wanted, len(data))
-    return _zip(io.BytesIO(data), place, wanted)
+    return zip_members(io.BytesIO(data), place, wanted)
 
 
 def _but_not_of_macos(wanted: Wanted) -> Wanted:
@@ -152,7 +152,7 @@ def _tar_member(entry: TarMember, place: str) -> Member:
     return f"{place}/{PurePosixPath(entry.name)}", entry.data
 
 
-def _zip(packed: BinaryIO, place: str, wanted: Wanted) -> Iterator[Member]:
+def zip_members(packed: BinaryIO, place: str, wanted: Wanted) -> Iterator[Member]:
     """Sizes are of the members' contents; of one that cannot be read, of its bytes in the archive."""
     others, links = _Others(NOT_READ), _Others(LINK)
     most = _most_unpacked(packed)
@@ -160,6 +160,9 @@ def _zip(packed: BinaryIO, place: str, wanted: Wanted) -> Iterator[Member]:
     try:
         archive = zipfile.ZipFile(packed)
     except zipfile.BadZipFile:  # its directory stands at its end
+        packed.seek(0)
+        if packed.read(len(cut_zip.START)) != cut_zip.START:
+            raise
         yield from _zip_without_directory(packed, place, wanted)
         return
     with archive:

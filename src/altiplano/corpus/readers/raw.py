@@ -13,7 +13,7 @@ MAX_RECORD_BYTES = 64 * 2**20
 
 TOO_LONG = "record above 64 MiB"
 
-Markup = Literal["html", "latex", "jats", "mediawiki", "markdown", "asciidoc", "rst", "text", "code"]
+Markup = Literal["html", "book", "latex", "jats", "mediawiki", "markdown", "asciidoc", "rst", "text", "code"]
 
 
 @dataclass(frozen=True)

@@ -8,12 +8,16 @@ from altiplano.corpus.readers import blocklist
 from altiplano.corpus.readers.formats import (
     arxiv,
     code,
+    epub,
     installed_python,
     jats_articles,
     jsonl,
     mediawiki_dump,
+    paper_metadata,
     parquet,
+    pdf,
     text,
+    zim,
 )
 from altiplano.corpus.readers.listing import ShardTask
 from altiplano.corpus.readers.opening import File, join
@@ -31,6 +35,11 @@ READERS: dict[str, Callable[[File, str], Iterator[Record]]] = {
     "jats": jats_articles.read,
     "mediawiki": mediawiki_dump.read,
     "text": text.read,
+    "epub": epub.read,
+    "pdf": pdf.read,
+    "zim": zim.read,
+    "openalex": paper_metadata.read_openalex,
+    "arxiv-metadata": paper_metadata.read_arxiv,
 }
 """By format; those of ``python``, ``code``, ``jsonl`` and ``parquet`` take other arguments."""
 

@@ -1,7 +1,7 @@
 """JSON lines, plain or compressed: one object per line with its text under one of ``TEXT_KEYS``."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from altiplano.corpus.readers.decoding import decode
 from altiplano.corpus.readers.decompression import BROKEN, Stream
@@ -29,8 +29,18 @@ LINE_BYTES = 4096
 KEYS, BLANK = "JSON keys, quotes and escapes", "blank lines"
 
 
+Parse = Callable[[bytes, str], Iterator[RawDocument | BadRecord]]
+"""From a line and its place to what it holds."""
+
+
 def read(path: File, place: str, text_key: str = "") -> Iterator[Record]:
-    number = taken = good = before = 0
+    keys = (text_key,) if text_key else TEXT_KEYS
+    return read_lines(path, place, lambda line, where: _record(line, where, keys))
+
+
+def read_lines(path: File, place: str, parse: Parse) -> Iterator[Record]:
+    """What ``parse`` makes of each line; what is no text of a document counts as JSON around it."""
+    number = taken = good = last = before = 0
     framing = {KEYS: 0, BLANK: 0}
     try:
         stream = open_raw(path)
@@ -48,7 +58,7 @@ def read(path: File, place: str, text_key: str = "") -> Iterator[Record]:
                     size += _skip_line(stream)
                     yield BadRecord(TOO_LONG, where, size=size)
                 elif line.strip():
-                    for record in _record(line, where, (text_key,) if text_key else TEXT_KEYS):
+                    for record in parse(line, where):
                         was_good = isinstance(record, RawDocument)
                         framing[KEYS] += size - record.size if isinstance(record, RawDocument) else 0
                         yield record
@@ -56,11 +66,12 @@ def read(path: File, place: str, text_key: str = "") -> Iterator[Record]:
                     framing[BLANK] += size
                 taken += size
                 if was_good:
-                    before, good = stream.position(taken), good + 1
+                    before, good, last = stream.position(taken), good + 1, number
         except BROKEN as error:
             rest = stream.unpacked - taken
             size = max(size_of(path) - before, rest)
-            records = records_lost(size_of(path) - before, before, good, LINE_BYTES)
+            # lines since the last good one are counted already
+            records = max(1, records_lost(size_of(path) - before, before, good, LINE_BYTES) - (number - last))
             where = f"{place} after line {number}: {error}"
             yield BadRecord(REST_LOST, where, records=records, size=size, taken=rest)
         yield FileRead(stream.unpacked, framing)
