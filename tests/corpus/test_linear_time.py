@@ -72,7 +72,8 @@ UNITS: dict[Callable[[str], object], tuple[str, ...]] = {
         "\\(", "\\[", "$$", "$", "\\begin{figure}", "\\begin{align}", "\\begin{thebibliography}", "\\cite[", "\\cite{",
         "\\label{a", "\\def\\a{", "\\def\\a", "\\newcommand{\\a}{", "\\newcommand{\\a}[1]{#1}\\a", "\\section[",
         "\\section{", "\\emph[", "\\emph{", "\\href{", "\\begin{a}[", "\\begin{document}", "\\\\", "%", "{",
-        "\\ref{a}[",
+        "\\ref{a}[", "\\NewDocumentCommand\\a{", "\\NewDocumentCommand{\\a}{O{x} m}{",
+        "{beamer}\\begin{document}\\a<1",
         "\\DeclareMathOperator{\\x}{", '\\"{', "$a\\begin{align}", "\\includegraphics[",
         "${$", "$\\text{$a$", "\\verb|", "\\url{a", "\\begin{verbatim}", "\\begin{tabular}{l}",
         "\\footnote{", "\\caption{a",
@@ -242,7 +243,14 @@ def test_opt_outs():
 
 def read_bytes(text: str) -> object:
     data = text.encode("utf-8") + b"\xe9"
-    return decode(data), html_charset("", data), inputenc(data), xml_encoding(data), is_binary(data)
+    return (
+        decode(data),
+        decode(data, "latin1"),
+        html_charset("", data),
+        inputenc(data),
+        xml_encoding(data),
+        is_binary(data),
+    )
 
 
 @pytest.mark.parametrize(

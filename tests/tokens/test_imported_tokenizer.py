@@ -74,3 +74,23 @@ def test_what_is_no_such_tokenizer_is_one_line(tmp_path: Path, ranks: dict[bytes
         assert "\n" not in str(error.value)
     with pytest.raises(InputError, match="cannot be read"):
         import_tokenizer(tmp_path / "nowhere")
+
+
+def test_truncation_padding_and_dropout_do_not_change_documents(trained: Tokenizer, tmp_path: Path) -> None:
+    trained.save(tmp_path)
+    expected = trained.encode("a long enough text, déjà vu " * 20)
+    other = HuggingFaceTokenizer.from_file(str(tmp_path / "tokenizer.json"))
+    other.enable_truncation(8)
+    other.enable_padding(length=64)
+    other.model.dropout = 0.5
+    other.save(str(tmp_path / "tokenizer.json"))
+    for tokenizer in (import_tokenizer(tmp_path), import_tokenizer(tmp_path / "tokenizer.json")):
+        assert tokenizer.encode("a long enough text, déjà vu " * 20) == expected
+        found = tokenizer.hugging_face.encode("a long enough text, déjà vu " * 20, add_special_tokens=False)
+        assert found.ids == expected
+
+
+def test_a_configuration_that_is_no_object_is_passed_over(trained: Tokenizer, tmp_path: Path) -> None:
+    trained.save(tmp_path)
+    (tmp_path / "tokenizer_config.json").write_text("[]")
+    assert import_tokenizer(tmp_path).bos == trained.bos

@@ -1,5 +1,6 @@
 """Continued pre-training: a run begins with another model's weights and its tokenizer, under every layout."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -111,3 +112,52 @@ def test_other_weights_are_another_run(model: Path, tmp_path: Path) -> None:
     data[-1] ^= 1
     (tmp_path / "model.safetensors").write_bytes(data)
     assert weights_fingerprint(tmp_path) != same
+
+
+def changed(
+    model: Path, folder: Path, config: dict[str, object], values: dict[str, torch.Tensor] | None = None
+) -> Path:
+    """The model's folder with other keys in its configuration, and other or more weights."""
+    folder.mkdir()
+    (folder / "config.json").write_text(json.dumps(json.loads((model / "config.json").read_text()) | config))
+    save_file(load_file(model / "model.safetensors") | (values or {}), folder / "model.safetensors")
+    return folder
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"hidden_act": "gelu"},
+        {"head_dim": 8},
+        {"attention_bias": True},
+        {"mlp_bias": True},
+        {"quantization_config": {"quant_method": "gptq"}},
+    ],
+    ids=lambda config: next(iter(config)),
+)
+def test_what_only_looks_like_a_llama_is_refused(model: Path, tmp_path: Path, config: dict[str, object]) -> None:
+    with pytest.raises(InputError, match=rf"{next(iter(config))}.* in config\.json: only Llama's own architecture"):
+        WeightFiles(changed(model, tmp_path / "other", config))
+
+
+def test_quantised_weights_and_more_than_a_llama_has_are_refused(model: Path, tmp_path: Path) -> None:
+    name = "model.layers.0.mlp.up_proj.weight"
+    whole = load_file(model / "model.safetensors")[name]
+    with pytest.raises(InputError, match=rf"{name} in .* is of I8: quantised"):
+        WeightFiles(changed(model, tmp_path / "int8", {}, {name: whole.to(torch.int8)}))
+    bias = {"model.layers.0.self_attn.q_proj.bias": torch.zeros(64)}
+    with pytest.raises(InputError, match=r"has layers\.0\.self_attn\.q_proj\.bias, which the recipe's model"):
+        pretrained_weights(begun(changed(model, tmp_path / "bias", {}, bias)))
+
+
+def test_folders_with_other_files_of_weights(model: Path, tmp_path: Path) -> None:
+    both = changed(model, tmp_path / "both", {})
+    save_file({"layers.0.attention.wq.weight": torch.zeros(4)}, both / "consolidated.safetensors")  # as Meta names it
+    assert WeightFiles(both).sizes == WeightFiles(model).sizes
+    (both / "model.safetensors").rename(both / "pytorch_model.bin")
+    (both / "consolidated.safetensors").unlink()
+    with pytest.raises(InputError, match=r"has no \*\.safetensors files"):
+        WeightFiles(both)
+    (both / "config.json").write_text("[]")
+    with pytest.raises(InputError, match="does not describe a Llama model"):
+        WeightFiles(both)

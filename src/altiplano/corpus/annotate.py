@@ -34,6 +34,7 @@ TOO_SLOW = "took too long to extract and annotate"
 EXAMPLE = 300
 """Characters of an example in the audit."""
 
+ADDRESS = re.compile(r"\s*+(?:(?:[a-z][a-z0-9+.-]{0,20}:)?//|www\.)", re.IGNORECASE)
 TRACKING = re.compile(r"(utm_\w+|fbclid|gclid|sessionid|phpsessid)=", re.IGNORECASE)
 
 CODE = Language("code", 1.0, "code", 0.0)
@@ -306,8 +307,11 @@ def _text_hash(text: str) -> str:
 
 
 def url_hash(url: str) -> str:
-    """Equal for addresses that differ in case of the host, protocol, fragment, tracking or a slash at the end."""
-    if not url:
+    """Equal for addresses that differ in case of the host, protocol, fragment, tracking or a slash at the end.
+
+    Empty for what is no address: numbers of rows and paths in projects are the same in many files.
+    """
+    if not ADDRESS.match(url):
         return ""
     try:
         parts = urlsplit(url)

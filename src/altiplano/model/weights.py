@@ -18,7 +18,8 @@ from altiplano.storage import json_digest, read_json, write_json
 
 SHARD_BYTES = 5 * 10**9
 SAMPLED_BYTES = 1 << 20
-INDEX = "model.safetensors.index.json"
+ONE_FILE, INDEX = "model.safetensors", "model.safetensors.index.json"
+FLOATS = ("F64", "F32", "F16", "BF16")
 
 # Size and element type of parameters by their names in ``Llama``, and a function from some names to their values.
 LlamaShape = Mapping[str, tuple[Sequence[int], torch.dtype]]
@@ -77,6 +78,18 @@ def shape_from_config(config: dict[str, Any]) -> ModelConfig:
     """The inverse of ``hugging_face_config``, for any Llama folder. Raises InputError for other architectures."""
     if config.get("model_type") != "llama":
         raise InputError(f"model_type = {config.get('model_type')!r} in config.json: only llama models can be loaded")
+    activation = config.get("hidden_act", "silu")
+    head_dim = config["hidden_size"] // config["num_attention_heads"]
+    unlike = {
+        f"hidden_act = {activation!r}": activation not in ("silu", "swish"),
+        f"head_dim = {config.get('head_dim')}": (config.get("head_dim") or head_dim) != head_dim,
+        "attention_bias = true": config.get("attention_bias"),
+        "mlp_bias = true": config.get("mlp_bias"),
+        "quantization_config": config.get("quantization_config"),
+    }
+    for what, is_unlike in unlike.items():
+        if is_unlike:
+            raise InputError(f"{what} in config.json: only Llama's own architecture, not quantised, can be loaded")
     rope = config.get("rope_parameters") or {}
     scaling = config.get("rope_scaling") or rope
     kind = scaling.get("rope_type", scaling.get("type", "default"))
@@ -119,7 +132,7 @@ def weight_files(sizes: LlamaShape, shard_bytes: int = SHARD_BYTES) -> dict[str,
         shards[-1].append(name)
         size += more
     if len(shards) == 1:
-        return {"model.safetensors": shards[0]}
+        return {ONE_FILE: shards[0]}
     return {f"model-{i:05d}-of-{len(shards):05d}.safetensors": shard for i, shard in enumerate(shards, start=1)}
 
 
@@ -165,7 +178,11 @@ def _files_to_read(folder: Path) -> list[Path]:
     """The files that the index names, or all there are when there is no index."""
     index = folder / INDEX
     if not index.exists():
-        return sorted(folder.glob("*.safetensors"))
+        # Meta's own files lie beside it in some folders
+        found = [folder / ONE_FILE] if (folder / ONE_FILE).exists() else sorted(folder.glob("*.safetensors"))
+        if not found:
+            raise InputError(f"{folder} has no *.safetensors files; other kinds of weights are not read")
+        return found
     try:
         names = sorted(set(read_json(index)["weight_map"].values()))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
@@ -183,7 +200,12 @@ def read_shape(folder: Path) -> ModelConfig:
         raise InputError(f"{folder} is not a model folder: config.json is missing")
     try:
         return shape_from_config(read_json(config_file))
-    except (ValueError, KeyError, TypeError) as error:  # not JSON (Damaged), a key missing, a shape that cannot be
+    except (
+        ValueError,
+        KeyError,
+        TypeError,
+        AttributeError,
+    ) as error:  # not JSON (Damaged), a key missing, a shape that cannot be
         problem = " ".join(str(error).split())[:200]
         raise InputError(f"{config_file} does not describe a Llama model: {problem}") from error
 
@@ -201,9 +223,13 @@ class WeightFiles:
                 opened = safe_open(file, framework="pt")
                 for stored in opened.keys():  # noqa: SIM118
                     if not stored.endswith(COMPUTED):
-                        name = stored.removeprefix("model.")
+                        name, values = stored.removeprefix("model."), opened.get_slice(stored)
+                        if values.get_dtype() not in FLOATS:
+                            raise InputError(
+                                f"{stored} in {file} is of {values.get_dtype()}: quantised weights are not read"
+                            )
                         self._stored[name] = opened, stored
-                        self.sizes[name] = tuple(opened.get_slice(stored).get_shape())
+                        self.sizes[name] = tuple(values.get_shape())
             except (SafetensorError, OSError) as error:
                 raise InputError(f"{file} is damaged ({error}); restore the file or release the model again") from error
         if self.shape.tie_word_embeddings and "embed_tokens.weight" in self._stored:
@@ -255,6 +281,8 @@ def pretrained_weights(recipe: Recipe) -> WeightFiles | None:
     wrong = [name for name in wanted if weights.sizes.get(name) != wanted[name]]
     if wrong:
         raise InputError(f"pretrained: {recipe.pretrained} has no {wrong[0]} of shape {wanted[wrong[0]]}")
+    if more := sorted(weights.sizes.keys() - wanted.keys() - {"lm_head.weight"}):
+        raise InputError(f"pretrained: {recipe.pretrained} has {more[0]}, which the recipe's model does not have")
     return weights
 
 

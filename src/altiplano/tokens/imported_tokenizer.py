@@ -54,6 +54,11 @@ def _from_json(file: Path, raw: bytes) -> Tokenizer:
         tokenizer = HuggingFaceTokenizer.from_str(raw.decode())
     except Exception as error:  # the library raises bare Exception for a damaged file
         raise InputError(f"tokenizer.path: {file} is no tokenizer.json ({error})") from error
+    # what its owner set for short inputs in batches or for regularisation would cut or change documents
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    if isinstance(tokenizer.model, BPE):
+        tokenizer.model.dropout = None
     vocabulary = tokenizer.get_vocab(with_added_tokens=True)
     names = [special_names(file.parent), *USUAL_NAMES] if (file.parent / CONFIG).exists() else [*USUAL_NAMES]
     bos, eos = next((pair for pair in names if set(pair) <= vocabulary.keys()), names[0])

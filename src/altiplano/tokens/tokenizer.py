@@ -191,7 +191,8 @@ class Tokenizer:
 
 def special_names(folder: Path) -> tuple[str, str]:
     """The names of the begin and end tokens that ``tokenizer_config.json`` gives, else Llama 3's."""
-    config = try_read_json(folder / CONFIG) or {}
+    found = try_read_json(folder / CONFIG)
+    config = found if isinstance(found, dict) else {}
 
     def name(role: str, default: str) -> str:
         token = config.get(f"{role}_token")

@@ -89,3 +89,58 @@ def test_files_as_people_have_them(tmp_path, name):
 def test_a_file_that_cannot_be_read_is_named(tmp_path, name, data):
     with pytest.raises(InputError, match=rf"corpus\.benchmarks: .*{name} cannot be read: "):
         items(tmp_path, name, data)
+
+
+SHORT = "What is a nest of mud?"
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "expected"),
+    [
+        ("squad.json", {"data": [{"title": "Birds", "paragraphs": [{"context": "Mud is wet. " * 99, "qas": [
+            {"id": "1", "question": QUESTION, "answers": [{"text": "the barn swallow", "answer_start": 3}]},
+            {"id": "2", "question": SHORT, "answers": [{"text": "a home", "answer_start": 9}]},
+        ]}]}]}, [Item([QUESTION], ["the barn swallow"]), Item([SHORT], ["a home"])]),
+        ("chat.jsonl", {"messages": [
+            {"role": "system", "content": "You are a helpful assistant who knows many birds."},
+            {"role": "user", "content": SHORT}, {"role": "assistant", "content": "a home"},
+        ]}, [Item([SHORT], ["a home"])]),
+        ("share.json", [{"conversations": [{"from": "human", "value": SHORT}, {"from": "gpt", "value": "a home"}]}],
+         [Item([SHORT], ["a home"])]),
+        ("turns.jsonl", {"question_id": 81, "turns": [QUESTION, SHORT]}, [Item([QUESTION, SHORT], [])]),
+        ("hops.jsonl", {"question": QUESTION, "answer": "a swallow", "paragraphs": [
+            {"title": "Birds", "paragraph_text": "Birds are animals that lay eggs and have feathers."}]},
+         [Item([QUESTION], ["a swallow"])]),
+        ("nothing.jsonl", {"Frage": "Was?"}, [Item([], [])]),  # counted as an item that is not looked for
+    ],
+)  # fmt: skip
+def test_passages_with_many_questions_and_conversations(tmp_path, name, data, expected):
+    assert items(tmp_path, name, json.dumps(data)) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "expected"),
+    [
+        ("mmlu.csv", f"{SHORT},a hole,a home,a stone,a hat,B\n{QUESTION},an owl,an elk,a swallow,a cow,C\n",
+         [Item([SHORT], ["a home"]), Item([QUESTION], ["a swallow"])]),
+        ("letters.csv", f"question,A,B,C,D,answer\n{SHORT},a hole,a home,a stone,a hat,B\n",
+         [Item([SHORT], ["a home"])]),
+        ("mgsm.tsv", f"{SHORT}\t11\n{QUESTION}\t12\n", [Item([SHORT], ["11"]), Item([QUESTION], ["12"])]),
+        ("spaces.csv", f"\ufeffQuestion,Best Answer,Incorrect Answers\n{SHORT},a home,a hole\n",
+         [Item([SHORT], ["a home"])]),
+        ("long.csv", f"question,answer\n{SHORT},{'a home ' * 30_000}\n",
+         [Item([SHORT], [("a home " * 30_000).strip()])]),
+        ("lines.json", lines({"question": SHORT}, {"question": QUESTION}), [Item([SHORT], []), Item([QUESTION], [])]),
+    ],
+    ids=lambda value: value if isinstance(value, str) and len(value) < 20 else "",
+)  # fmt: skip
+def test_tables_without_names_and_json_lines_under_another_name(tmp_path, name, data, expected):
+    assert items(tmp_path, name, data) == expected
+
+
+@pytest.mark.parametrize("charset", ["utf-8-sig", "utf-16", "cp1252"])
+def test_tables_in_the_charsets_of_spreadsheets(tmp_path, charset):
+    asked = "Où est né le grand poète dont le père était boulanger à Orléans ?"
+    assert items(tmp_path, "a.tsv", f"Question\tAnswer\n{asked}\tà Blois\n".encode(charset)) == [
+        Item([asked], ["à Blois"])
+    ]

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from altiplano.corpus.annotate import url_hash
 from altiplano.corpus.curation import curate
 from altiplano.corpus.deduplication import survivors
 from altiplano.corpus.deduplication.survivors import COPY, worse_copies
@@ -63,7 +64,7 @@ def test_reasons():
     found = judged(rows, alike=lambda left, right: False)
     assert found == {
         1: ("exact duplicate", "00"),
-        3: ("near duplicate", "02"),
+        3: ("same address", "02"),
         5: ("in an earlier run", "e"),
     }
 
@@ -112,3 +113,10 @@ def test_of_near_copies_the_preferred_one_is_published(tmp_path, prefer, kept):
     assert {row["copy_of"] for row in rows if not row["keep"]} == {stays["id"]}
     exact = [row["reason"] for row in rows].count("exact duplicate")
     assert exact == (1 if kept == "short.jsonl" else 0)
+
+
+def test_only_addresses_are_addresses():
+    """Numbers of rows and paths in projects are the same in many files."""
+    same = ["http://a.example/x?utm_source=b", "https://www.A.example/x/#top", "//a.example/x"]
+    assert len({url_hash(url) for url in same}) == 1 and url_hash(same[0])
+    assert not any(map(url_hash, ("", "1", "README.md", "src//main.c", "docs/a.md")))

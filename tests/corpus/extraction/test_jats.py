@@ -87,3 +87,9 @@ def test_several_articles_and_cut_ones():
     assert text_of_jats(f"<articles>{one}{two}</articles>") == "one\n\ntwo"
     assert text_of_jats(f"<OAI><record>{one}</record></OAI>") == "one"
     assert text_of_jats("<article><body><sec><title>T</title><p>kept <b>to the cu") == "## T\n\nkept to the cu"
+
+
+@pytest.mark.parametrize("tex", [r"x^2", r"\(x^2\)", r"\[x^2\]", r"$x^2$", r"$$ x^2 $$"])
+def test_formulas_are_between_dollars_once(tex):
+    formula = f"<inline-formula><tex-math>{tex}</tex-math></inline-formula>"
+    assert body(f"<p>So {formula} is.</p>") == "So $x^2$ is."

@@ -201,3 +201,35 @@ PIECES = [
 def test_latex_of_commands_in_any_order(pieces):
     text = text_of_latex("".join(pieces))
     assert "\ue000" not in text and "\ue002" not in text and text.count("word") <= 12 * pieces.count("word ") + 1
+
+
+@pytest.mark.parametrize(
+    ("source", "text"),
+    [
+        (r"\numrange{1}{5} km, \numlist{1;2;3}, \qtyrange{1}{2}{\kg}, \SIlist{1;2}{\metre}",
+         "1–5 km, 1, 2, 3, 1–2 kg, 1, 2 m"),
+        (r"at \ang{30} or \ang{12;30;5}", "at 30° or 12°30′5″"),
+        (r"a\rule{1pt}{2pt} b \captionsetup{font=small}c", "a b c"),
+    ],
+)  # fmt: skip
+def test_ranges_angles_and_what_prints_nothing(source, text):
+    assert text_of_latex(source) == text
+
+
+def test_commands_defined_by_their_specification():
+    defined = (
+        r"\NewDocumentCommand{\norm}{O{2} m}{\|#2\|_{#1}}\DeclareDocumentCommand\two{m +m}{#1 and #2}"
+        r"\NewDocumentCommand{\maybe}{s o m}{\IfValueTF{#2}{#2}{#3}}"
+    )
+    used = r"$\norm{x}$, $\norm[p]{x}$, \two{a}{b}, \maybe*{c}"
+    assert text_of_latex(defined + r"\begin{document}" + used) == r"$\|x\|_{2}$, $\|x\|_{p}$, a and b, c"
+
+
+def test_slides_have_titles_and_no_overlays():
+    source = (
+        r"\documentclass{beamer}\begin{document}\begin{frame}<1->[fragile]{Bees}"
+        "\n"
+        r"\begin{itemize}\item<1-> one \item<2> $a<b>c$\end{itemize} \only<1>{they} \alert<2->{fly}\end{frame}"
+    )
+    assert text_of_latex(source) == "## Bees\n\n- one\n- $a<b>c$\nthey fly"
+    assert text_of_latex(r"\emph<1>{x} y") == "<1>x y"  # elsewhere it is text

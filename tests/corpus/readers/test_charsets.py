@@ -191,3 +191,32 @@ def test_a_guess_takes_bounded_time():
     for data in (b"\xe4" * 2**24, bytes(range(256)) * 2**16, b"a" * 2**24 + b"\xe4"):
         guess(data)
     assert time.process_time() - begin < 5
+
+
+@pytest.mark.parametrize("label", ["iso-8859-1", "windows-1252", "us-ascii"])
+@pytest.mark.parametrize(
+    ("codec", "words"),
+    [
+        ("cp1251", "Сегодня утром мы вышли из дома и увидели, что за ночь выпал первый снег."),
+        ("koi8-r", "Сегодня утром мы вышли из дома и увидели, что за ночь выпал первый снег."),
+        ("iso8859-7", "Σήμερα το πρωί βγήκαμε από το σπίτι και είδαμε ότι τη νύχτα έπεσε το πρώτο χιόνι."),
+        ("gb18030", "今天早上我们出门时发现夜里下了第一场雪。孩子们高兴地跑到院子里去了。"),
+        ("euc_kr", "오늘 아침 집을 나서자 밤새 첫눈이 내린 것을 보았다. 아이들은 기뻐하며 뛰어나갔다."),
+        ("cp874", "เช้านี้เราออกจากบ้านและเห็นว่าหิมะแรกตกลงมาในเวลากลางคืน"),
+    ],
+)
+def test_latin_1_is_not_believed_of_other_scripts(label, codec, words):
+    page = f"<html><body><p>{words}</p></body></html>".encode(codec)
+    text, repair = decode(page, label)
+    assert words in text and repair.startswith("not UTF-8, read as ")
+
+
+def test_latin_1_is_believed_of_latin_letters():
+    for words in (
+        "« Été » à l’œuvre — déjà vu…",
+        "¿Qué? ¡Año! ººº",
+        "Þótt það sé ég",
+        "ÀÉÈÙÇ ÄÖÜß ÆØÅ éèêëàâ",
+        "•••••• ——————",
+    ):
+        assert decode(words.encode("cp1252"), "iso-8859-1") == (words, "")

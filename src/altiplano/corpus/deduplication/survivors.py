@@ -28,7 +28,7 @@ from altiplano.execution.base import Engine
 from altiplano.execution.map_shards import map_shards
 from altiplano.recipe.schema import CorpusConfig, DeduplicationConfig, Preference
 
-COPIES = ("exact duplicate", "near duplicate", "in an earlier run")
+COPIES = ("exact duplicate", "near duplicate", "in an earlier run", "same address")
 """Reasons."""
 
 COPY = np.dtype([
@@ -152,14 +152,16 @@ def worse_copies(copies: NDArray[Any], prefer: tuple[Preference, ...], alike: Al
         begins[1:] = left["cluster"][1:] != left["cluster"][:-1]
         best = left[np.maximum.accumulate(np.where(begins, np.arange(len(left)), 0))]
         same = (left["text"] == best["text"]) & ~begins
-        copy = same | ((left["url"] == best["url"]) & (left["url"] > 0) & ~begins)
+        same_address = (left["url"] == best["url"]) & (left["url"] > 0) & ~begins & ~same
+        copy = same | same_address
         unsure = np.flatnonzero(~copy & ~begins)
         if number == ROUNDS - 1:
             copy[unsure] = True
         elif len(unsure):
             copy[unsure] = alike(np.stack((best["document"][unsure], left["document"][unsure]), axis=1))
         found = np.zeros(int(copy.sum()), DROPPED)
-        found["document"], found["reason"], found["copy_of"] = left["document"][copy], ~same[copy], best["id"][copy]
+        reason = np.where(same_address, 3, ~same)  # places in COPIES
+        found["document"], found["reason"], found["copy_of"] = left["document"][copy], reason[copy], best["id"][copy]
         parts.append(found)
         left = left[~copy & ~begins]
     return np.concatenate(parts)

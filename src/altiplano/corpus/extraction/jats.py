@@ -236,7 +236,8 @@ class _Reader:
             _, begun, inner = body.partition(TEX_WRAP[0])
             if begun and TEX_WRAP[1] in inner:
                 body = inner.partition(TEX_WRAP[1])[0]
-            return " ".join(body.split()).strip("$ ")
+            body = " ".join(body.split()).strip("$ ")
+            return body[2:-2].strip() if (body[:2], body[-2:]) in ((r"\(", r"\)"), (r"\[", r"\]")) else body
         if _name(element) == "math":
             return latex_of_mathml(element)
         formulas = list(element.iter("{*}math"))

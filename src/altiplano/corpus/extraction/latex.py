@@ -73,6 +73,8 @@ def text_of_latex(source: str) -> str:
     first = begun.end() if begun else 0
     ended = END.search(source, first)
     body = source[first : ended.start() if ended else len(source)]
+    if "{beamer}" in source[:first]:
+        body = FRAME.sub(r"\1\\frametitle{", OVERLAY.sub(r"\1", body))
     if GERMAN.search(source, 0, first):
         body = SHORTHAND.sub(lambda match: SHORTHANDS[match[1]], body)
     return _Writer(body, held).text()
@@ -331,7 +333,9 @@ class _Writer:
             if end < 0:
                 break
             inside, at = self.source[at + 1 : end - 1], end
-            text += f"{before}{unit(inside) if before == UNIT else inside}"
+            if name == "ang":  # 12;30;5: degrees, minutes and seconds
+                inside = "".join(f"{part}{sign}" for part, sign in zip(inside.split(";"), "°′″", strict=False) if part)
+            text += f"{before}{unit(inside) if before == UNIT else inside.replace(';', ', ')}"
         self.out.append(text.strip())
         return at
 
@@ -451,8 +455,14 @@ def _tidy(text: str) -> str:
 
 
 UNIT = " "
-QUANTITIES = {"SI": ("", UNIT), "qty": ("", UNIT), "si": (UNIT,), "unit": (UNIT,), "SIrange": ("", "–", UNIT)}
+QUANTITIES = {"SI": ("", UNIT), "qty": ("", UNIT), "si": (UNIT,), "unit": (UNIT,), "SIrange": ("", "–", UNIT),
+              "qtyrange": ("", "–", UNIT), "numrange": ("", "–"), "ang": ("",), "numlist": ("",), "SIlist": ("", UNIT),
+              "qtylist": ("", UNIT)}  # fmt: skip
 """What is written before each argument."""
+
+OVERLAY = re.compile(r"(\\[A-Za-z]{1,40}\*?(?:\{[a-z]{1,20}\})?)<[0-9,\-+.|@:a-z ]{0,40}>")
+FRAME = re.compile(r"(\\begin\{frame\}(?:\[[^\[\]\n]{0,80}\])?)\{")
+r"""Of beamer: on which of a frame's slides something is seen (``\only<2->{…}``), and a frame's title."""
 
 CITATIONS = ("cite", "Cite", "parencite", "textcite", "autocite", "footcite", "fullcite", "supercite", "Parencite")
 SPECIAL: dict[str, Callable[[_Writer, str, int], int]] = {

@@ -59,13 +59,14 @@ WITHOUT_TEXT = {
         label ref eqref cref Cref autoref nameref pageref vref Vref index vspace hspace include usepackage
         RequirePackage documentclass documentstyle bibliography bibliographystyle addbibresource pagestyle
         thispagestyle pagenumbering includegraphics epsfig psfig epsffile includepdf hypersetup symlabel
-        indexdef hypertarget textcolor color colorbox parbox raisebox rule footnotemark protect graphicspath
+        indexdef hypertarget textcolor color colorbox parbox raisebox footnotemark protect graphicspath
         geometry nocite input subfile foreignlanguage selectlanguage fontfamily fontseries fontshape usefont
         newcounter stepcounter refstepcounter value arabic roman Roman alph Alph thanksref tag todo
         PassOptionsToPackage usetikzlibrary tikzset pgfplotsset lstset mathsurround hyperlink href captionof
         cline cmidrule rowcolor columncolor cellcolor phantom hphantom vphantom bibitem externaldocument
         newif keywordsname theoremstyle bibinfo bibfield enlargethispage newsavebox savebox usebox
         lstinputlisting verbatiminput hyphenation newgeometry pagecolor bookmarksetup pdfinfo
+        captionsetup floatsetup sisetup setlist setstretch linespread
     """),
         1,
     ),
@@ -73,7 +74,7 @@ WITHOUT_TEXT = {
         _words("""
         setcounter addtocounter setlength addtolength multicolumn multirow indexsee indexfoot newtheorem
         newcommand renewcommand providecommand DeclareMathOperator fontsize resizebox numberwithin
-        settowidth DeclareRobustCommand pdfbookmark def let crefrange Crefrange vrefrange
+        settowidth DeclareRobustCommand pdfbookmark def let crefrange Crefrange vrefrange rule
     """),
         2,
     ),
@@ -99,9 +100,10 @@ DIMENSION = frozenset(
 LEVEL = {
     "part": "#", "chapter": "#", "section": "##", "subsection": "###", "subsubsection": "####", "paragraph": "#####",
     "subparagraph": "######",
+    "frametitle": "##", "framesubtitle": "###",
     "beginsection": "##", "heading": "##", "subheading": "###", "head": "##", "subhead": "###",
 }  # fmt: skip
-"""The last line: plain TeX and AMS-TeX."""
+"""The last lines: beamer, plain TeX and AMS-TeX."""
 
 APART = tuple(
     _words("""

@@ -14,12 +14,16 @@ from altiplano.corpus.extraction.latex_lexing import BraceGroups
 NAME = r"\\([A-Za-z@]++|[^A-Za-z@])"
 OPTIONAL = r"\[((?:[^\[\]{}]|\{[^{}]{0,200}\}|\[[^\[\]{}]{0,100}\]){0,500}+)\]"
 COMMAND = re.compile(rf"\*?\s*+(?:\{{\s*+{NAME}\s*+\}}|{NAME})\s*+(?:\[(\d)\])?\s*+(?:{OPTIONAL})?\s*+(?=\{{)")
+SPECIFIED = re.compile(
+    rf"\s*+(?:\{{\s*+{NAME}\s*+\}}|{NAME})\s*+\{{((?:[^{{}}]|\{{[^{{}}]{{0,200}}\}}){{0,200}}+)\}}\s*+(?=\{{)"
+)
+SPECIFICATION = re.compile(r"\s*+(?:O\s*+\{([^{}]*+)\}\s*+)?((?:\+?m\s*+)*+)")
 DEF = re.compile(rf"\s*+{NAME}((?:#\d)*+)\s*+(?=\{{)")
 DELIMITED_DEF = re.compile(r"\s*+\\(?:[A-Za-z@]++|[^A-Za-z@])[^{}\n]{0,200}(?=\{)")
 LET = re.compile(rf"\s*+{NAME}\s*+=?\s?(?:{NAME}|\S)")
 ENVIRONMENT = re.compile(rf"\*?\s*+\{{\s*+([^{{}}\\\s]{{1,100}})\s*+\}}\s*+(?:\[(\d)\])?\s*+(?:{OPTIONAL})?\s*+(?=\{{)")
 DEFINES = re.compile(
-    r"\\(?:(?:re|provide)?newcommand|renewcommand|providecommand|DeclareRobustCommand|[gex]?def|let|DeclareMathOperator|"
+    r"\\(?:(?:New|Renew|Provide|Declare)DocumentCommand|(?:re|provide)?newcommand|renewcommand|providecommand|DeclareRobustCommand|[gex]?def|let|DeclareMathOperator|"
     r"DeclarePairedDelimiter|(?:re)?newenvironment)(?![A-Za-z])"
 )
 USE = re.compile(r"\\(?:([A-Za-z]++)|.)", re.DOTALL)
@@ -48,6 +52,7 @@ GROWTH = 4
 """Times its length that all uses together may take; what would take more stays as it is."""
 
 BOUNDS = ("begin", "end")
+DOCUMENT_COMMANDS = tuple(f"{verb}DocumentCommand" for verb in ("New", "Renew", "Provide", "Declare"))
 PROTECTED = {
     "part", "chapter", "section", "subsection", "subsubsection", "paragraph", "cite", "ref", "label", "item", "begin",
     "end", "input", "include", "title", "caption", "footnote", "document", "verb", "maketitle", "emph", "textbf", "bf",
@@ -102,6 +107,7 @@ class _Expansion:
             **dict.fromkeys(("newcommand", "renewcommand", "providecommand", "DeclareRobustCommand"), self._command),
             **dict.fromkeys(("def", "gdef", "edef", "xdef"), self._def),
             **dict.fromkeys(("newenvironment", "renewenvironment"), self._environment),
+            **dict.fromkeys(DOCUMENT_COMMANDS, self._document_command),
             "let": self._let,
             "DeclareMathOperator": self._operator,
             "DeclarePairedDelimiter": self._delimiters,
@@ -242,6 +248,17 @@ class _Expansion:
         end = groups.end(head.end()) if head else -1
         if head and end > 0:
             self._set(head[1] or head[2], Macro(int(head[3] or 0), text[head.end() + 1 : end - 1], head[4]))
+        return end
+
+    def _document_command(self, at: re.Match[str], text: str, groups: BraceGroups) -> int:
+        r"""``\NewDocumentCommand{\norm}{O{2} m}{…}``; those with stars and other arguments stay as they are."""
+        head = SPECIFIED.match(text, at.end())
+        end = groups.end(head.end()) if head else -1
+        if head and end > 0:
+            known = SPECIFICATION.fullmatch(head[3])
+            arity = known[2].count("m") + (known[1] is not None) if known else 0
+            macro = Macro(arity, text[head.end() + 1 : end - 1], known[1]) if known else None
+            self._set(head[1] or head[2], macro)
         return end
 
     def _def(self, at: re.Match[str], text: str, groups: BraceGroups) -> int:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import BinaryIO
 
+from altiplano.corpus.readers import cut_zip
 from altiplano.corpus.readers.decompression import BROKEN, FREE_BYTES, MAX_RATIO, Stream
 from altiplano.corpus.readers.opening import File, bare, open_raw, size_of
 from altiplano.corpus.readers.raw import MAX_RECORD_BYTES, TOO_LONG, BadRecord, FileRead, left_out, records_lost
@@ -40,17 +41,19 @@ def is_archive(name: str) -> bool:
 
 def members(file: File, place: str, wanted: Wanted) -> Iterator[Member]:
     """``(name, contents)`` of every wanted regular file; a plain file is its own only member."""
+    wanted = _but_not_of_macos(wanted)
     name = bare(file.name)
     try:
         if name.lower().endswith(".zip"):
             with file.open("rb") as packed:
                 yield from zip_members(packed, place, wanted)
             return
+        size = size_of(file)
         if is_archive(name) or wanted(name):
             with open_raw(file) as stream:
-                yield from _tar(stream, place, wanted) if is_archive(name) else _plain(stream, place, size_of(file))
+                read = _tar if is_archive(name) else _plain
+                yield from read(stream, place, wanted, size)
             return
-        size = size_of(file)
         yield left_out(NOT_READ, place, size)
         yield FileRead(size, {})
     except DAMAGED as error:
@@ -59,12 +62,18 @@ def members(file: File, place: str, wanted: Wanted) -> Iterator[Member]:
 
 def unpack(data: bytes, name: str, place: str, wanted: Wanted) -> Iterator[Member]:
     """The same of an archive inside another one, already decompressed."""
+    wanted = _but_not_of_macos(wanted)
     if not name.lower().endswith(".zip"):
-        return _tar(Stream(io.BytesIO(data), ""), place, wanted)
+        return _tar(Stream(io.BytesIO(data), ""), place, wanted, len(data))
     return zip_members(io.BytesIO(data), place, wanted)
 
 
-def _plain(stream: Stream, place: str, file_size: int) -> Iterator[Member]:
+def _but_not_of_macos(wanted: Wanted) -> Wanted:
+    """Beside each file macOS packs ``._NAME`` with what it knows about it, under the same ending."""
+    return lambda name: wanted(name) and not PurePosixPath(name).name.startswith("._")
+
+
+def _plain(stream: Stream, place: str, _: Wanted, file_size: int) -> Iterator[Member]:
     try:
         data = stream.read(MAX_RECORD_BYTES + 1)
         if len(data) <= MAX_RECORD_BYTES:
@@ -96,10 +105,10 @@ class _Others:
             yield left_out(self.why, f"{place}: {self.example}", self.size, self.records)
 
 
-def _tar(stream: Stream, place: str, wanted: Wanted) -> Iterator[Member]:
+def _tar(stream: Stream, place: str, wanted: Wanted, file_size: int) -> Iterator[Member]:
     reader = TarReader(stream)
     others, links = _Others(NOT_READ), _Others(LINK)
-    taken = number = 0
+    taken = number = before = 0
 
     def is_wanted(name: str, kind: bytes) -> bool:
         return kind in tarfile.REGULAR_TYPES and wanted(name)
@@ -121,9 +130,12 @@ def _tar(stream: Stream, place: str, wanted: Wanted) -> Iterator[Member]:
                 number += 1
                 yield _tar_member(entry, place)
             taken += entry.size
+            before = stream.position(taken + reader.framing.total())
     except BROKEN as error:
         lost = stream.unpacked - taken - reader.framing.total()
-        yield BadRecord(LOST, f"{place} after member {number}: {_why(error)}", size=lost)
+        size = max(lost, file_size - before)
+        records = records_lost(file_size - before, before, number, MEMBER_BYTES)
+        yield BadRecord(LOST, f"{place} after member {number}: {_why(error)}", True, records, size, lost)
     yield from others.counted(place)
     yield from links.counted(place)
     yield FileRead(stream.unpacked, dict(reader.framing))
@@ -143,9 +155,17 @@ def _tar_member(entry: TarMember, place: str) -> Member:
 def zip_members(packed: BinaryIO, place: str, wanted: Wanted) -> Iterator[Member]:
     """Sizes are of the members' contents; of one that cannot be read, of its bytes in the archive."""
     others, links = _Others(NOT_READ), _Others(LINK)
-    most = max(FREE_BYTES, MAX_RATIO * packed.seek(0, os.SEEK_END))
+    most = _most_unpacked(packed)
     unpacked = 0
-    with zipfile.ZipFile(packed) as archive:
+    try:
+        archive = zipfile.ZipFile(packed)
+    except zipfile.BadZipFile:  # its directory stands at its end
+        packed.seek(0)
+        if packed.read(len(cut_zip.START)) != cut_zip.START:
+            raise
+        yield from _zip_without_directory(packed, place, wanted)
+        return
+    with archive:
         infos = archive.infolist()
         yield from _unlisted(infos, archive.start_dir, place)
         for number, info in enumerate(infos):
@@ -166,6 +186,34 @@ def zip_members(packed: BinaryIO, place: str, wanted: Wanted) -> Iterator[Member
                 yield member
     yield from others.counted(place)
     yield from links.counted(place)
+    yield FileRead(unpacked, {})
+
+
+def _most_unpacked(packed: BinaryIO) -> int:
+    return max(FREE_BYTES, MAX_RATIO * packed.seek(0, os.SEEK_END))
+
+
+def _zip_without_directory(packed: BinaryIO, place: str, wanted: Wanted) -> Iterator[Member]:
+    others = _Others(NOT_READ)
+    unpacked = number = end = in_all = 0
+    most = _most_unpacked(packed)
+    for found in cut_zip.members(packed, lambda name: wanted(name) and _is_safe(name)):
+        number, end, in_all = number + 1, found.end, in_all + found.unpacked
+        if in_all > most:
+            break
+        if not _is_safe(found.name):
+            yield BadRecord(UNSAFE, f"{place}: {found.name}", size=found.end - found.begin, taken=0)
+        elif found.data is not None:
+            unpacked += len(found.data)
+            yield f"{place}/{PurePosixPath(found.name)}", found.data
+        elif wanted(found.name):
+            yield BadRecord("damaged archive member", f"{place}: {found.name}", size=found.end - found.begin, taken=0)
+        elif not found.name.endswith("/"):
+            others.add(found.name, 0)
+    size = max(0, packed.seek(0, os.SEEK_END) - end)
+    records = records_lost(size, end, number, MEMBER_BYTES)
+    yield BadRecord(LOST, f"{place} after member {number}: no directory at its end", True, records, size, 0)
+    yield from others.counted(place)
     yield FileRead(unpacked, {})
 
 

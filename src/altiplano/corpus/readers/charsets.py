@@ -16,7 +16,7 @@ CODECS = {"iso8859-11": "cp874", "gbk": "gb18030", "big5": "big5hkscs", "euc_kr"
 
 MORE_LABELS = {
     "x-mac-cyrillic": "mac-cyrillic", "x-mac-ukrainian": "mac-cyrillic", "x-user-defined": "cp1252",
-    "hz-gb-2312": "hz", "iso-2022-kr": "iso2022_kr", "csiso2022kr": "iso2022_kr", "utf-32": "utf-32",
+    "hz-gb-2312": "hz", "hz": "hz", "iso-2022-kr": "iso2022_kr", "csiso2022kr": "iso2022_kr", "utf-32": "utf-32",
     "utf-32le": "utf-32-le", "utf-32be": "utf-32-be", "cp949": "cp949", "uhc": "cp949", "cp936": "gb18030",
     "cp950": "big5hkscs", "big5-hkscs": "big5hkscs", "macroman": "mac-roman", "maccyrillic": "mac-cyrillic",
 }  # fmt: skip

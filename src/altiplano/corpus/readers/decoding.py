@@ -22,6 +22,14 @@ SEQUENCE = re.compile(rb"[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-
 WRONG_SHARE = 0.02
 """Share of characters beyond ASCII that a declared set cannot read, above which it is not believed."""
 
+NO_LATIN = re.compile(rb"[\xa1-\xff]{5,}")
+NO_LATIN_SHARE, NO_LATIN_BYTES = 0.5, 16
+"""Words in Latin letters hardly ever have five accented ones in a row; Cyrillic, Greek or Chinese read as Latin-1 have
+nothing else. Above this share of the bytes beyond ASCII, and so many of them, a declared Latin-1 is not believed: many
+servers say so of every page."""
+
+ASCII = ("ascii", "us-ascii", "ansi_x3.4-1968", "iso646-us")
+
 CONTENT_TYPE = re.compile(r"charset\s*+=\s*+[\"']?([a-zA-Z0-9_:.-]+)", re.IGNORECASE)
 XML_DECLARATION = re.compile(
     rb"^(?:\xef\xbb\xbf)?\s{0,20}<\?xml\s[^>]{0,200}?encoding\s{0,9}=\s{0,9}[\"']([A-Za-z0-9._-]+)"
@@ -35,6 +43,7 @@ LATEX_NAMES = {
 }  # fmt: skip
 CODING = re.compile(rb"coding[:=]\s{0,9}([-\w.]+)")
 HEAD = 4096
+BEYOND_ASCII = bytes(range(128, 256))
 NO_TEXT = ("Cc", "Cn", "Co", "Cs")
 """Categories of control characters, of what is no character, and of private use."""
 
@@ -63,7 +72,7 @@ def decode(data: bytes, declared: str | None = None) -> tuple[str, str]:
     text = data.decode("utf-8", "replace")
     if whole >= MOSTLY * text.count("\ufffd"):  # another charset would garble the rest
         return text, "not quite UTF-8, broken bytes replaced"
-    if codec and codec != "utf-8":
+    if codec and codec != "utf-8" and not (codec == "cp1252" and _is_not_latin(data, declared or "")):
         text = decode_as(data, codec)
         if text.count("\ufffd") <= WRONG_SHARE * sum(character > "\x7f" for character in text):
             return text, ""
@@ -71,6 +80,13 @@ def decode(data: bytes, declared: str | None = None) -> tuple[str, str]:
     if codec == "cp1252" and whole:  # in which UTF-8's sequences are no words
         return data.decode("utf-8", "altiplano-cp1252"), "UTF-8 mixed with cp1252"
     return decode_as(data, codec), _read_as(codec)
+
+
+def _is_not_latin(data: bytes, label: str) -> bool:
+    if label.strip().lower() in ASCII:  # which has none of these bytes
+        return True
+    beyond = len(data) - len(data.translate(None, BEYOND_ASCII))
+    return sum(len(run) for run in NO_LATIN.findall(data)) > max(NO_LATIN_BYTES, NO_LATIN_SHARE * beyond)
 
 
 def _read_as(codec: str) -> str:

@@ -7,6 +7,7 @@ file. So where a stream ends in an error it is unpacked once more up to there, a
 import bz2
 import io
 import lzma
+import re
 import zlib
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -27,6 +28,9 @@ PIECE = 64 * 2**10
 XZ_MEMORY = 256 * 2**20
 """xz -9 needs 65 MiB; a hostile file may ask for 4 GiB."""
 
+STEP, FINE = 4 * 2**10, 64
+"""Bytes of a file read at a time, and near damage: so well is it known how much of the file came out before."""
+
 EMPTY = 64
 """Bytes of a compressed file with nothing in it, at most."""
 
@@ -38,9 +42,11 @@ class Source:
 
     def __init__(self, stream: BinaryIO):
         self.stream, self.count, self.closed = stream, 0, False
+        self._fine_from: int | None = None
 
     def read(self, size: int = PIECE) -> bytes:
-        data = self.stream.read(min(size, PIECE))
+        fine = self._fine_from is not None and self.count >= self._fine_from
+        data = self.stream.read(min(size, FINE if fine else STEP))
         self.count += len(data)
         return data
 
@@ -50,6 +56,7 @@ class Source:
     def rewind(self) -> None:
         """Raises OSError or ValueError where the stream cannot seek."""
         self.stream.seek(0)
+        self._fine_from = self.count - 2 * PIECE
         self.count = 0
 
 
@@ -58,13 +65,13 @@ Pieces = Callable[[Source, int], Iterator[bytes]]
 
 
 class Unpacked(io.RawIOBase):
-    """``count`` is how many bytes came out, ``source.count`` how many of the file were read for them."""
+    """``count`` is how many bytes came out, ``used`` how many of the file had been read when the last one did."""
 
     def __init__(self, stream: BinaryIO, pieces: Pieces):
         self.source, self._make = Source(stream), pieces
         self._pieces, self._data = pieces(self.source, 1 << 62), b""
         self._is_plain = self._is_second_try = pieces is _plain
-        self.count = 0
+        self.count = self.used = 0
 
     def readable(self) -> bool:
         return True
@@ -82,6 +89,7 @@ class Unpacked(io.RawIOBase):
                     raise
                 continue
             self.count += len(self._data)
+            self.used = self.source.count
             if self.count > max(FREE_BYTES, MAX_RATIO * self.source.count):
                 raise OSError(f"unfolds to more than {MAX_RATIO} times its size")
         size = min(len(buffer), len(self._data))
@@ -97,6 +105,7 @@ class Unpacked(io.RawIOBase):
             left = self.count
             while left > 0:
                 left -= len(next(self._pieces))
+                self.used = self.source.count
         except (*BROKEN, StopIteration):
             return False
         return left == 0
@@ -104,6 +113,11 @@ class Unpacked(io.RawIOBase):
     def close(self) -> None:
         self.source.stream.close()
         super().close()
+
+
+def _most(given: int, exact_after: int) -> int:
+    """Bytes to unpack next: no step goes beyond the place from which on they are of one byte."""
+    return min(PIECE, exact_after - given) if given < exact_after else 1
 
 
 def _gzip(source: Source, exact_after: int) -> Iterator[bytes]:
@@ -116,7 +130,7 @@ def _gzip(source: Source, exact_after: int) -> Iterator[bytes]:
             raw = raw or source.read()
             if not raw:
                 raise EOFError(CUT)
-            data = decoder.decompress(raw, PIECE if given < exact_after else 1)
+            data = decoder.decompress(raw, _most(given, exact_after))
             raw = decoder.unused_data if decoder.eof else decoder.unconsumed_tail
             given += len(data)
             if data:
@@ -135,7 +149,7 @@ def _blocks(source: Source, exact_after: int, make: Callable[[], Any]) -> Iterat
                 raw = source.read()
                 if not raw:
                     raise EOFError(CUT)
-            data = decoder.decompress(raw, PIECE if given < exact_after else 1)
+            data = decoder.decompress(raw, _most(given, exact_after))
             raw = b""
             given += len(data)
             if data:
@@ -148,7 +162,7 @@ def _arrow(source: Source, exact_after: int, codec: str) -> Iterator[bytes]:
     arrow = extra("pyarrow")
     given = 0
     with arrow.CompressedInputStream(arrow.PythonFile(source, mode="r"), codec) as stream:
-        while data := stream.read(PIECE if given < exact_after else 1):
+        while data := stream.read(_most(given, exact_after)):
             given += len(data)
             yield data
 
@@ -168,6 +182,22 @@ DECOMPRESSORS: dict[str, Pieces] = {
 }
 """By a file's ending."""
 
+MAGIC = re.compile(
+    rb"(?P<gz>\x1f\x8b\x08)|(?P<zst>\x28\xb5\x2f\xfd)|(?P<lz4>\x04\x22\x4d\x18)|(?P<xz>\xfd7zXZ\0)|"
+    rb"(?P<bz2>BZh[1-9](?:1AY&SY|\x17rE8P\x90))"
+)
+CONTROL = re.compile(rb"[\0-\x08\x0e-\x1a\x1c-\x1f]")
+BEGINNING = 512
+"""Bytes of a file that tell how it is compressed."""
+
+
+def compression(beginning: bytes, suffix: str) -> str:
+    """The ending that a file should have. Servers and browsers unpack files, or pack them, and leave their names."""
+    if match := MAGIC.match(beginning):
+        return f".{match.lastgroup}"
+    is_plain = beginning[257:262] == b"ustar" or (beginning and not CONTROL.search(beginning))
+    return "" if suffix in DECOMPRESSORS and is_plain else suffix
+
 
 class Stream(io.BufferedReader):
     """Unpacked bytes. What is read of it before an error is all that there is."""
@@ -184,8 +214,12 @@ class Stream(io.BufferedReader):
 
     @property
     def packed(self) -> int:
-        """How many bytes of the file were read for them."""
-        return self.raw.source.count
+        """How many bytes of the file were read for them; near damage to within ``FINE``."""
+        return self.raw.used
+
+    def position(self, taken: int) -> int:
+        """About how many bytes of the file the first ``taken`` unpacked bytes were made of."""
+        return self.packed * taken // self.unpacked if self.unpacked else 0
 
     def drain(self) -> int:
         """Read what is left and forget it; how many bytes. Raises one of ``BROKEN``."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from altiplano.corpus.readers.decompression import BROKEN, DECOMPRESSORS, Stream
+from altiplano.corpus.readers.decompression import BEGINNING, BROKEN, DECOMPRESSORS, Stream, compression
 from altiplano.errors import InputError
 from altiplano.optional_imports import extra
 from altiplano.recipe.schema import SourceConfig
@@ -49,8 +49,15 @@ def join(root: str, name: str) -> File:
 
 
 def open_raw(file: File) -> Stream:
-    """The file's bytes, decompressed as its ending says. Raises one of ``BROKEN``."""
-    return Stream(file.open("rb"), file.suffix.lower())
+    """The file's bytes, decompressed as they begin, or else as its ending says. Raises one of ``BROKEN``."""
+    stream = file.open("rb")
+    beginning = stream.read(BEGINNING)
+    try:
+        stream.seek(0)
+    except BROKEN:  # of a server that sends a file only from its beginning
+        stream.close()
+        stream = file.open("rb")
+    return Stream(stream, compression(beginning, file.suffix.lower()))
 
 
 def size_of(file: File) -> int:

@@ -10,11 +10,11 @@ from dataclasses import replace
 from pathlib import PurePosixPath
 
 from altiplano.corpus.extraction.latex_lexing import without_comments
-from altiplano.corpus.readers.archive import members, unpack
+from altiplano.corpus.readers.archive import UNREADABLE, is_archive, members, unpack
 from altiplano.corpus.readers.decoding import decode, inputenc
-from altiplano.corpus.readers.decompression import BROKEN, Stream
-from altiplano.corpus.readers.opening import File, bare
-from altiplano.corpus.readers.raw import MAX_RECORD_BYTES, BadRecord, FileRead, RawDocument, Record, left_out
+from altiplano.corpus.readers.decompression import BEGINNING, BROKEN, Stream, compression
+from altiplano.corpus.readers.opening import File, bare, size_of
+from altiplano.corpus.readers.raw import MAX_RECORD_BYTES, TOO_LONG, BadRecord, FileRead, RawDocument, Record, left_out
 
 TEX = (".tex", ".ltx", ".latex")
 PACKED = (".gz", ".tgz", ".zip", ".tar")
@@ -36,6 +36,10 @@ INNER = "archives inside archives"
 
 
 def read(path: File, place: str) -> Iterator[Record]:
+    name = path.name.lower()
+    if name.endswith(".gz") and not is_archive(name) and not bare(name).endswith(TEX):
+        yield from _alone(path, place)
+        return
     project: Project = {}
     held = 0
     for member in members(path, place, lambda name: name.lower().endswith((*TEX, *PACKED))):
@@ -54,11 +58,26 @@ def read(path: File, place: str) -> Iterator[Record]:
     yield from _documents(project)
 
 
+def _alone(path: File, place: str) -> Iterator[Record]:
+    """``2401.00001.gz``, as arXiv hands out one submission."""
+    try:
+        with path.open("rb") as stream:
+            packed = stream.read(MAX_RECORD_BYTES + 1)
+    except BROKEN as error:
+        yield BadRecord(UNREADABLE, f"{place}: {error}", size=size_of(path), taken=0)
+        return
+    if len(packed) <= MAX_RECORD_BYTES:
+        yield from _submission(place, packed)
+    else:
+        yield BadRecord(TOO_LONG, place, size=len(packed))
+    yield FileRead(len(packed), {})
+
+
 def _submission(name: str, packed: bytes) -> Iterator[Record]:
     """``2401.00001.gz`` of a big tar: itself a tar, or one compressed file."""
     inner, data = name, packed
     if name.lower().endswith((".gz", ".tgz")):
-        stream = Stream(io.BytesIO(packed), ".gz")
+        stream = Stream(io.BytesIO(packed), compression(packed[:BEGINNING], ".gz"))
         try:
             data = stream.read()
         except BROKEN as error:

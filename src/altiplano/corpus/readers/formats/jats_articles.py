@@ -27,11 +27,15 @@ def read(path: File, place: str) -> Iterator[Record]:
             yield member
             continue
         name, data = member
+        raw_size = len(data)
+        is_wide = data.startswith((b"\xff\xfe", b"\xfe\xff")) or bool(wide_codec(data))
+        if is_wide:
+            data = DECLARATION.sub("", decode(data)[0]).encode("utf-8")
         begins = [match.start() for match in BEGIN.finditer(data)]
         if not begins:
-            yield BadRecord("no <article> in the XML", name, size=len(data))
+            yield BadRecord("no <article> in the XML", name, size=raw_size)
             continue
-        if b"\0" in data and not wide_codec(data):
+        if b"\0" in data:
             yield BadRecord("zero bytes in the XML", name, taken=0)
         declared, prolog = xml_encoding(data), data[: begins[0]]
         ends = [*begins[1:], len(data)]
@@ -49,4 +53,5 @@ def read(path: File, place: str) -> Iterator[Record]:
                 yield BadRecord("article whose beginning is damaged", where, records=endings - 1, taken=0)
             size = end - (begin if number else 0)
             # the text is UTF-8 from here on, whatever the declaration said
-            yield RawDocument(where, where, "jats", DECLARATION.sub("", text), size)
+            taken = (0 if number else raw_size) if is_wide else None
+            yield RawDocument(where, where, "jats", DECLARATION.sub("", text), size, taken=taken)

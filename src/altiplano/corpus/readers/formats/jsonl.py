@@ -40,7 +40,7 @@ def read(path: File, place: str, text_key: str = "") -> Iterator[Record]:
 
 def read_lines(path: File, place: str, parse: Parse) -> Iterator[Record]:
     """What ``parse`` makes of each line; what is no text of a document counts as JSON around it."""
-    number = taken = 0
+    number = taken = good = last = before = 0
     framing = {KEYS: 0, BLANK: 0}
     try:
         stream = open_raw(path)
@@ -52,22 +52,26 @@ def read_lines(path: File, place: str, parse: Parse) -> Iterator[Record]:
             while line := stream.readline(MAX_RECORD_BYTES + 1):
                 number += 1
                 size = len(line)
-                where = f"{place}#{number}"
+                where, was_good = f"{place}#{number}", False
                 if size > MAX_RECORD_BYTES:
                     del line  # not two of them in memory
                     size += _skip_line(stream)
                     yield BadRecord(TOO_LONG, where, size=size)
                 elif line.strip():
                     for record in parse(line, where):
+                        was_good = isinstance(record, RawDocument)
                         framing[KEYS] += size - record.size if isinstance(record, RawDocument) else 0
                         yield record
                 else:
                     framing[BLANK] += size
                 taken += size
+                if was_good:
+                    before, good, last = stream.position(taken), good + 1, number
         except BROKEN as error:
             rest = stream.unpacked - taken
-            size = max(size_of(path) - stream.packed, rest)
-            records = records_lost(size, stream.packed, number, LINE_BYTES)
+            size = max(size_of(path) - before, rest)
+            # lines since the last good one are counted already
+            records = max(1, records_lost(size_of(path) - before, before, good, LINE_BYTES) - (number - last))
             where = f"{place} after line {number}: {error}"
             yield BadRecord(REST_LOST, where, records=records, size=size, taken=rest)
         yield FileRead(stream.unpacked, framing)
@@ -90,15 +94,18 @@ def _record(line: bytes, where: str, keys: tuple[str, ...]) -> Iterator[RawDocum
         yield BadRecord("malformed JSON line", f"{where}: {error}", size=len(line))
         return
     if not isinstance(record, dict):
-        record = {}
-    body = next((record[key] for key in keys if isinstance(record.get(key), str)), None)
+        yield BadRecord("JSON line that is no object", where, size=len(line))
+        return
+    bodies = [record[key] for key in keys if isinstance(record.get(key), str)]
+    body = next((body for body in bodies if body.strip()), bodies[0] if bodies else None)
     if body is None:
         yield BadRecord(NO_TEXT, where, size=len(line))
         return
     if repair:
         yield BadRecord(repair, where, lost=False, taken=0)
     url = next((str(record[key]) for key in URL_KEYS if record.get(key)), "")
-    body = body.encode("utf-8", "replace").decode("utf-8")  # a lone surrogate from \ud800 cannot be written back
+    # a lone surrogate from \ud800 cannot be written back
+    body, url = (each.encode("utf-8", "replace").decode("utf-8") for each in (body, url))
     # in a line that is not UTF-8 the text may be shorter than it is as UTF-8
     size = min(len(body.encode("utf-8")), len(line))
     yield RawDocument(where, url, markup_of(str(record.get("path") or "")), body, size)

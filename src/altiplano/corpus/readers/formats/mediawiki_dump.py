@@ -58,6 +58,11 @@ def read(path: File, place: str) -> Iterator[Record]:
                 found = _page(element, f"{place}#{number}", base, names)
                 texts, seen = texts + found.size, steps.count
                 yield found
+                if older := sum(
+                    len((text.text or "").encode()) for text in element.findall("{*}revision/{*}text")[:-1]
+                ):
+                    yield left_out("older revision", f"{place}#{number}", older)
+                    texts += older
                 element.clear()
                 while element.getprevious() is not None:  # iterparse keeps what it has seen, else
                     del element.getparent()[0]
@@ -68,7 +73,7 @@ def read(path: File, place: str) -> Iterator[Record]:
             # in a compressed file, of what could be unpacked
             share = max(lost / max(stream.unpacked, 1), 1 - stream.packed / max(size, 1))
             records = records_lost(round(share * size), size - round(share * size), number + 1, PAGE_BYTES)
-            where = f"{place} after page {number}: {error}"
+            where = f"{place} {f'after page {number}' if number >= 0 else 'before its first page'}: {error}"
             yield BadRecord(REST_LOST, where, records=records, size=round(share * size), taken=lost)
         yield FileRead(stream.unpacked, {MARKUP: stream.unpacked - texts - lost})
 
@@ -92,7 +97,7 @@ def _drain(stream: Stream) -> None:
 
 def _page(page: Any, place: str, base: str, names: dict[str, str]) -> RawDocument | BadRecord:
     title = page.findtext("{*}title") or ""
-    text = page.findtext("{*}revision/{*}text") or ""
+    text = page.findtext("{*}revision[last()]/{*}text") or ""
     size = len(text.encode("utf-8"))
     if (page.findtext("{*}ns") or "0") != "0":
         return left_out("not in the article namespace", f"{place} {title}", size)

@@ -6,6 +6,7 @@ from typing import Any
 from altiplano.corpus.readers.decoding import decode
 from altiplano.corpus.readers.decompression import BROKEN
 from altiplano.corpus.readers.formats.jsonl import LINE_BYTES, NO_TEXT, REST_LOST, TEXT_KEYS, URL_KEYS
+from altiplano.corpus.readers.formats.markup_kind import markup_of
 from altiplano.corpus.readers.opening import File, size_of
 from altiplano.corpus.readers.raw import (
     MAX_RECORD_BYTES,
@@ -48,7 +49,8 @@ def read(path: File, place: str, text_key: str = "") -> Iterator[Record]:
 
 def _text_column(schema: Any, keys: tuple[str, ...]) -> str | None:
     types = extra("pyarrow").types
-    kinds = (types.is_string, types.is_large_string, types.is_binary, types.is_large_binary, types.is_dictionary)
+    kinds = (types.is_string, types.is_large_string, types.is_string_view, types.is_binary, types.is_large_binary,
+             types.is_binary_view, types.is_dictionary)  # fmt: skip
     usual = [key for key in keys if key in schema.names]
     return next((key for key in usual if any(kind(schema.field(key).type) for kind in kinds)), None)
 
@@ -64,7 +66,7 @@ def _group(
             for row in batch.to_pylist():
                 number += 1
                 where = f"{place}#{before + number}"
-                yield from _row(row[key], str(row[url]) if url and row[url] else "", where)
+                yield from _row(row[key], _name(row[url]) if url else "", where, url == "path")
     except BROKEN as error:
         size = _column_size(file, group, key) * (rows - number) // max(rows, 1)
         where = f"{place}#{before + number + 1}: {error}"
@@ -77,7 +79,11 @@ def _column_size(file: Any, group: int, key: str) -> int:
     return next((column.total_uncompressed_size for column in columns if column.path_in_schema == key), 0)
 
 
-def _row(text: object, url: str, where: str) -> Iterator[RawDocument | BadRecord]:
+def _name(url: object) -> str:
+    return url.decode("utf-8", "replace") if isinstance(url, bytes) else str(url or "")
+
+
+def _row(text: object, url: str, where: str, is_path: bool) -> Iterator[RawDocument | BadRecord]:
     if isinstance(text, bytes):
         size = len(text)
         text, repair = decode(text)
@@ -89,7 +95,7 @@ def _row(text: object, url: str, where: str) -> Iterator[RawDocument | BadRecord
         yield BadRecord(NO_TEXT, where)
         return
     yield (
-        RawDocument(where, url, "text", text, size)
+        RawDocument(where, url, markup_of(url) if is_path else "text", text, size)
         if size <= MAX_RECORD_BYTES
         else BadRecord(TOO_LONG, where, size=size)
     )

@@ -5,6 +5,7 @@ otherwise. So each encoding is tried, and where it does not fit the body stays a
 """
 
 import io
+import re
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from altiplano.optional_imports import extra
 STORED = ("", "identity", "none", "binary", "utf-8", "utf8", "8bit", "7bit")
 """What servers write where they mean that nothing is encoded."""
 
+HEAD_END, NO_HEAD_END = re.compile(rb"\r?\n\r?\n"), re.compile(rb"\r?\n(?=<)")
 PIECE = 64 * 2**10
 SMALL_STEP = 64
 CHUNK_HEADER = 4096
@@ -26,6 +28,7 @@ Decoder = Callable[[bytes], tuple[bytes, bool]]
 """The decoded bytes as far as they go, or one more than a record may have; and whether that is all."""
 
 NOT_AS_DECLARED = "not encoded as its headers say, read as it is"
+NOT_DECLARED = "compressed, which its headers do not say"
 CUT_ENCODING = "encoded body damaged, read as far as it goes"
 UNKNOWN_ENCODING = "unknown Content-Encoding, read as it is"
 
@@ -52,15 +55,17 @@ class Response:
         return next((value for key, value in self.headers if key == name), "")
 
     def encodings(self, name: str) -> list[str]:
-        return [part.strip().lower() for key, value in self.headers if key == name for part in value.split(",")]
+        values = [value for key, value in self.headers if key == name]
+        return [part.partition(";")[0].strip(" \t\"'").lower() for value in values for part in value.split(",")]
 
 
 def parse(block: bytes) -> Response | None:
-    """None where the block does not begin with a status line. Header lines may end in LF alone."""
+    """None where the block does not begin with a status line. Header lines may end in LF alone, and the line after
+    them may be missing."""
     if not block.startswith(b"HTTP/"):
         return None
-    ends = [(at + len(mark), at) for mark in (b"\r\n\r\n", b"\n\n") if (at := block.find(mark)) >= 0]
-    body_at, head_end = min(ends, default=(len(block), len(block)))
+    end = HEAD_END.search(block) or NO_HEAD_END.search(block)
+    head_end, body_at = end.span() if end else (len(block), len(block))
     first, *lines = block[:head_end].decode("utf-8", "replace").split("\n")
     words = first.split(None, 2)
     status = int(words[1]) if len(words) > 1 and words[1].isascii() and words[1].isdigit() and len(words[1]) < 5 else 0
@@ -89,6 +94,12 @@ def payload(response: Response) -> tuple[bytes, list[str]]:
             continue
         body, problem = _decoded(body, DECODERS[name])
         wrong += [problem] if problem else []
+    for _ in range(MAX_UNDECLARED):
+        decoder = next((decoder for magic, decoder in UNDECLARED.items() if body.startswith(magic)), None)
+        if decoder is None:
+            break
+        body, problem = _decoded(body, (decoder,))
+        wrong.append(problem or NOT_DECLARED)
     return body, list(dict.fromkeys(wrong))
 
 
@@ -119,13 +130,14 @@ def _chunk_size(line: bytes) -> int | None:
 
 def _decoded(body: bytes, decoders: tuple[Decoder, ...]) -> tuple[bytes, str]:
     """By the first decoder that fits the beginning; what follows the end of the encoded data is passed over."""
-    for decoder in decoders:
+    known = next((decoder for magic, decoder in UNDECLARED.items() if body.startswith(magic)), None)
+    for decoder in (known,) if known else decoders:
         found, whole = decoder(body)
         if len(found) > MAX_RECORD_BYTES:
             raise TooLongError
         if found or whole:
             return found, "" if whole else CUT_ENCODING
-    if body.startswith((GZIP, ZSTD)) or b"\0" in body[:PIECE]:
+    if known or b"\0" in body[:PIECE]:
         raise UndecodableError
     return body, NOT_AS_DECLARED if body else ""
 
@@ -174,12 +186,18 @@ def _zstd(body: bytes) -> tuple[bytes, bool]:
     return b"".join(parts), True
 
 
-_GZIP = partial(_zlib, wbits=31)
+_GZIP, _ZLIB = partial(_zlib, wbits=31), partial(_zlib, wbits=15)
 DECODERS: dict[str, tuple[Decoder, ...]] = {
-    "gzip": (_GZIP,),
-    "x-gzip": (_GZIP,),
-    "deflate": (partial(_zlib, wbits=15), partial(_zlib, wbits=-15)),
+    "gzip": (_GZIP, _ZLIB),
+    "x-gzip": (_GZIP, _ZLIB),
+    "deflate": (_ZLIB, partial(_zlib, wbits=-15)),
     "br": (_brotli,),
     "zstd": (_zstd,),
 }
 """``deflate`` is zlib's format by the standard, and the bare one by the custom of some servers."""
+
+UNDECLARED: dict[bytes, Decoder] = {GZIP: _GZIP, ZSTD: _zstd}
+"""No page begins with these bytes: whatever the headers say or leave out, it is compressed so."""
+
+MAX_UNDECLARED = 3
+"""Times that a page is compressed; a hostile one may be so many times over."""

@@ -7,7 +7,7 @@ import io
 import zlib
 from typing import Any, BinaryIO, cast
 
-from altiplano.corpus.readers.decompression import FREE_BYTES, MAX_RATIO, Stream
+from altiplano.corpus.readers.decompression import FREE_BYTES, MAX_RATIO, Stream, compression
 
 PIECE = 64 * 2**10
 SMALL = 32 * 2**10
@@ -20,13 +20,6 @@ LOOK_BACK = 2**20
 """Inflating damaged bytes may run on into the next members before zlib notices; so far back they are looked for."""
 
 GZIP = b"\x1f\x8b\x08"
-MAGIC = {
-    b"\x1f\x8b": ".gz",
-    b"\x28\xb5\x2f\xfd": ".zst",
-    b"\x04\x22\x4d\x18": ".lz4",
-    b"BZh": ".bz2",
-    b"\xfd7zXZ\0": ".xz",
-}
 
 
 class DamageError(Exception):
@@ -49,7 +42,7 @@ class Unpacked:
         start = self._read()
         # a damaged beginning is no reason not to believe the file's name
         named = ".gz" if suffix == ".gz" and b"WARC/1." not in start else ""
-        suffix = next((suffix for magic, suffix in MAGIC.items() if start.startswith(magic)), named)
+        suffix = compression(start, named)
         self.is_gzip, self.is_plain = suffix == ".gz", not suffix
         self.is_open = not self.is_gzip
         self._whole: _Rejoined | None = None

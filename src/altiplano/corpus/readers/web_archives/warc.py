@@ -4,7 +4,9 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 
-from altiplano.corpus.readers.decoding import decode, html_charset
+from altiplano.corpus.readers.charsets import codec_of
+from altiplano.corpus.readers.decoding import decode, html_charset, wide_codec
+from altiplano.corpus.readers.decompression import CONTROL
 from altiplano.corpus.readers.opening import File
 from altiplano.corpus.readers.opt_outs import SITE_FILE_BYTES, opt_out, site_file
 from altiplano.corpus.readers.raw import (
@@ -22,6 +24,7 @@ from altiplano.corpus.readers.web_archives.warc_records import IGNORED, Lost, Wa
 
 DAMAGED = "damaged WARC"
 CUT = "cut off by the end of the file"
+SAMPLE, CONTROL_SHARE = 4096, 0.05
 PAGE_BYTES = 16 * 2**10
 """Bytes that a page takes in an archive, about; used where no page was found."""
 
@@ -58,7 +61,8 @@ def _lost(lost: Lost, place: str, number: int, pages: int) -> BadRecord:
     """Where nobody knows how many pages there were: as many as the bytes before had in so much space."""
     count = 1 if lost.is_one else records_lost(lost.size, lost.position, pages, PAGE_BYTES)
     reason = CUT if lost.reason.startswith("cut off") else DAMAGED
-    where = f"{place} after record {number}: {lost.url} {lost.reason}, {lost.size:,} bytes from {lost.position:,} on"
+    after = f"after record {number}" if number >= 0 else "before its first record"
+    where = f"{place} {after}: {lost.url} {lost.reason}, {lost.size:,} bytes from {lost.position:,} on"
     return BadRecord(reason, where, records=count, size=lost.size, taken=lost.taken)
 
 
@@ -72,7 +76,9 @@ def _page(record: WarcRecord, place: str) -> tuple[list[RawDocument | BadRecord]
         text, repair = decode(record.block)
         return _with_repairs(RawDocument(place, record.url, "text", text, len(record.block)), [repair], where), 0
     if record.kind == "resource":
-        response: Response | None = Response(200, [("content-type", kind)], record.block)
+        response: Response | None = Response(
+            200, [("content-type", record.headers.get("content-type", ""))], record.block
+        )
     elif record.kind == "response" and (kind.startswith("application/http") or record.block.startswith(b"HTTP/")):
         response = parse(record.block)
     elif record.kind:
@@ -102,10 +108,25 @@ def _html(record: WarcRecord, response: Response, place: str, where: str) -> lis
         return [BadRecord("encoded body too damaged to be read", where, size=len(response.body))]
     if len(body) > MAX_RECORD_BYTES:
         return [BadRecord(TOO_LONG, where)]
+    charset = html_charset(declared, body)
+    if _is_binary(body, charset):
+        return [left_out("not text, whatever its content type", where, len(response.body))]
     if directive := opt_out(response.headers, body):
         return [left_out(f"reserved by its publisher ({directive})", where, len(response.body))]
-    text, repair = decode(body, html_charset(declared, body))
+    text, repair = decode(body, charset)
     return _with_repairs(RawDocument(place, record.url, "html", text, len(body)), [*wrong, repair], where)
+
+
+def _is_binary(body: bytes, charset: str | None) -> bool:
+    """Pictures, PDFs and the like: a tenth of their bytes are control characters."""
+    sample = body[:SAMPLE]
+    if body.startswith((b"%PDF-", b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"PK\3\4")):
+        return True
+    if wide_codec(body) or codec_of(charset or "").startswith(("utf-16", "utf-32")):
+        return False
+    return len(CONTROL.findall(sample)) > CONTROL_SHARE * len(sample) and not body.startswith(
+        (b"\xff\xfe", b"\xfe\xff")
+    )
 
 
 def _with_repairs(page: RawDocument, repairs: list[str], where: str) -> list[RawDocument | BadRecord]:

@@ -1,0 +1,256 @@
+"""Files that are not what their names and headers say, and archives without their end."""
+
+import bz2
+import gzip
+import io
+import json
+import lzma
+import random
+import tarfile
+import zipfile
+import zlib
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from altiplano.corpus.readers.archive import LOST
+from altiplano.corpus.readers.formats import arxiv, jats_articles, jsonl, mediawiki_dump, parquet, text
+from altiplano.corpus.readers.raw import FileRead, RawDocument, taken_of
+from altiplano.corpus.readers.web_archives import warc
+from altiplano.corpus.readers.web_archives.http_payload import NOT_DECLARED
+from corpus.readers.made_warc import BROTLI, DEFLATE, GZIP, page, record, response
+from corpus.support import split
+
+
+def texts_in(folder, name, data, reader):
+    (folder / name).write_bytes(data)
+    records = list(reader.read(folder / name, name))
+    raw, bad = split(records)
+    unpacked = sum(r.unpacked - sum(r.framing.values()) for r in records if isinstance(r, FileRead))
+    assert unpacked == sum(taken_of(r) for r in (*raw, *bad))
+    return [document.text for document in raw], bad
+
+
+def lines(count: int) -> bytes:
+    chosen = random.Random(count)
+    return b"".join(json.dumps({"text": f"{n} {chosen.getrandbits(90)}"}).encode() + b"\n" for n in range(count))
+
+
+def tar_bytes(count: int) -> bytes:
+    out, chosen = io.BytesIO(), random.Random(1)
+    with tarfile.open(fileobj=out, mode="w") as archive:
+        for number in range(count):
+            info = tarfile.TarInfo(f"{number}.txt")
+            info.size = 900
+            archive.addfile(info, io.BytesIO(chosen.randbytes(450).hex().encode()))
+    return out.getvalue()
+
+
+def zip_bytes(count: int, method: int = zipfile.ZIP_DEFLATED, seekable: bool = True) -> bytes:
+    class Pipe(io.BytesIO):
+        def seek(self, *_):
+            raise OSError("a pipe")
+
+        tell = seek
+
+    out, chosen = io.BytesIO() if seekable else Pipe(), random.Random(2)
+    with zipfile.ZipFile(out, "w", method) as archive:
+        for number in range(count):
+            archive.writestr(f"{number}.txt", chosen.randbytes(450).hex())
+        archive.writestr("logo.png", chosen.randbytes(450))
+    return out.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        ("a.jsonl", gzip.compress(lines(9))),
+        ("b.jsonl", bz2.compress(lines(9))),
+        ("c.jsonl", lzma.compress(lines(9))),
+        ("d.jsonl.gz", lines(9)),
+        ("e.jsonl.zst", lines(9)),
+        ("f.jsonl.bz2", gzip.compress(lines(9))),
+    ],
+)
+def test_the_first_bytes_say_how_a_file_is_compressed(tmp_path, name, data):
+    texts, bad = texts_in(tmp_path, name, data, jsonl)
+    assert len(texts) == 9 and not bad
+
+
+@pytest.mark.parametrize("name", ["a.tar", "a.tar.gz", "a.tgz"])
+@pytest.mark.parametrize("pack", [bytes, gzip.compress])
+def test_a_tar_is_read_packed_or_not(tmp_path, name, pack):
+    texts, bad = texts_in(tmp_path, name, pack(tar_bytes(3)), text)
+    assert len(texts) == 3 and not bad
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, lzma.compress])
+def test_a_small_damaged_file_counts_as_what_it_lost(tmp_path, pack):
+    data = pack(lines(300))
+    half = len(data) // 2
+    texts, bad = texts_in(tmp_path, "a.jsonl" + (".gz" if pack is gzip.compress else ".xz"),
+                          data[:half] + b"\xff" * 40 + data[half + 40 :], jsonl)  # fmt: skip
+    assert 100 < len(texts) < 200
+    assert 240 < len(texts) + sum(b.records for b in bad if b.lost) < 350
+
+
+def test_a_damaged_block_counts_with_its_bytes(tmp_path):
+    data = bz2.compress(lines(300))
+    _, bad = texts_in(tmp_path, "a.jsonl.bz2", data[:2000] + b"\xff" * 40 + data[2040:], jsonl)
+    assert [b.size for b in bad] == [len(data)]
+
+
+def test_a_cut_tar_counts_the_members_that_it_lost(tmp_path):
+    data = gzip.compress(tar_bytes(400))
+    texts, bad = texts_in(tmp_path, "a.tar.gz", data[: len(data) // 2] + b"\xff" * 40, text)
+    assert 150 < len(texts) < 210  # what is cut off may be of any size; what is damaged is known
+    damaged = data[: len(data) // 2] + b"\xff" * 40 + data[len(data) // 2 + 40 :]
+    texts, bad = texts_in(tmp_path, "b.tar.gz", damaged, text)
+    assert 350 < len(texts) + sum(b.records for b in bad if b.lost) < 450
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+@pytest.mark.parametrize("seekable", [True, False])
+def test_the_members_of_a_cut_zip_are_read(tmp_path, method, seekable):
+    data = zip_bytes(9, method, seekable)
+    cut = data[: data.index(b"PK\1\2") + 5]
+    if method == zipfile.ZIP_STORED and not seekable:  # whose ends are said in the directory alone
+        texts, bad = texts_in(tmp_path, "a.zip", cut, text)
+        assert not texts and [(b.reason, b.size) for b in bad] == [(LOST, len(cut))]
+        return
+    texts, bad = texts_in(tmp_path, "a.zip", cut, text)
+    assert len(texts) == 9 and [b.reason for b in bad if b.lost] == [LOST]
+    assert [b.records for b in bad if not b.lost] == [1]
+    texts, bad = texts_in(tmp_path, "b.zip", cut[: len(cut) // 2], text)
+    assert 3 <= len(texts) <= 5 and [b.reason for b in bad if b.lost][-1:] == [LOST]
+
+
+def test_a_damaged_member_of_a_cut_zip_costs_itself_alone(tmp_path):
+    data = bytearray(zip_bytes(9)[:-300])
+    data[60:64] = b"\xff" * 4
+    texts, bad = texts_in(tmp_path, "a.zip", bytes(data), text)
+    assert len(texts) == 8 and [b.reason for b in bad if b.lost] == ["damaged archive member", LOST]
+
+
+def test_a_cut_zip_that_unfolds_without_end_is_bounded(tmp_path, monkeypatch):
+    monkeypatch.setattr("altiplano.corpus.readers.archive.FREE_BYTES", 10_000)
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        for number in range(50):
+            archive.writestr(f"{number}.txt", b"a" * 1_000_000)
+    texts, bad = texts_in(tmp_path, "a.zip", out.getvalue()[:-100], text)
+    assert 0 < len(texts) < 50 and sum(b.records for b in bad if b.lost) >= 1
+
+
+def web(tmp_path, *records):
+    return texts_in(tmp_path, "a.warc", b"".join([*records, response("good", page(1))]), warc)
+
+
+@pytest.mark.parametrize(
+    ("body", "headers", "reasons"),
+    [
+        (gzip.compress(page(2)), [], [NOT_DECLARED]),
+        (gzip.compress(gzip.compress(page(2))), [GZIP], [NOT_DECLARED]),
+        (gzip.compress(page(2)), ["Content-Encoding: none"], [NOT_DECLARED]),
+        (gzip.compress(page(2)), [DEFLATE], []),
+        (gzip.compress(page(2)), [BROTLI], []),
+        (zlib.compress(page(2)), [GZIP], []),
+        (gzip.compress(page(2)), ['Content-Encoding: "gzip"'], []),
+        (gzip.compress(page(2)), ["Content-Encoding: gzip;q=1.0"], []),
+    ],
+)
+def test_a_page_is_unpacked_by_its_first_bytes(tmp_path, body, headers, reasons):
+    texts, bad = web(tmp_path, response(1, body, *headers))
+    assert texts[0] == page(2).decode() and len(texts) == 2
+    assert [b.reason for b in bad] == reasons
+
+
+@pytest.mark.parametrize("start", [b"%PDF-1.7\n", b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff\xe0", b"\0\0\0\x18ftypmp42"])
+def test_pictures_and_pdfs_under_the_name_of_html_are_left_out(tmp_path, start):
+    texts, bad = web(tmp_path, response(1, start + random.Random(3).randbytes(5000)))
+    assert len(texts) == 1 and [b.reason for b in bad] == ["left out: not text, whatever its content type"]
+
+
+def test_pages_with_a_few_control_characters_and_wide_ones_are_text(tmp_path):
+    odd = page(2).replace(b"page", b"pa\0\x01ge")
+    wide = "<p>漢字かな交じり文を書く。</p>" * 20
+    texts, bad = web(
+        tmp_path, response(1, odd), response(2, wide.encode("utf-16-le"), media="text/html; charset=utf-16le"),
+        response(3, wide.encode("utf-16")),
+    )  # fmt: skip
+    assert len(texts) == 4 and texts[1] == texts[2] == wide and not [b for b in bad if b.lost]
+
+
+def test_a_resource_has_the_charset_of_its_record(tmp_path):
+    said = "<p>Příliš žluťoučký kůň</p>"
+    block = record("http://a.example/r", said.encode("cp1250"), "resource", "text/html; charset=windows-1250")
+    texts, bad = web(tmp_path, block)
+    assert texts[0] == said and not bad
+
+
+@pytest.mark.parametrize("head_end", [b"\r\n", b"\n", b"\n\r\n", b"\r\n\n"])
+def test_the_end_of_http_headers_may_be_odd(tmp_path, head_end):
+    block = b"HTTP/1.1 200 OK\r\nContent-Type: text/html" + head_end + page(2)
+    texts, _ = web(tmp_path, record("http://a.example/1", block))
+    assert texts[0] == page(2).decode()
+
+
+def test_names_of_rows_are_text(tmp_path):
+    _, bad = texts_in(tmp_path, "a.jsonl", b'{"text": "a", "url": "http://a/\\ud800"}\n[1]\n', jsonl)
+    (document,) = (r for r in jsonl.read(tmp_path / "a.jsonl", "a") if isinstance(r, RawDocument))
+    assert document.url == "http://a/?" and [b.reason for b in bad] == ["JSON line that is no object"]
+    texts, _ = texts_in(tmp_path, "b.jsonl", b'{"text": "", "content": "words"}\n{"text": ""}\n', jsonl)
+    assert texts == ["words", ""]
+    pq.write_table(pa.table({"text": pa.array(["a"], pa.string_view()), "url": [b"http://a/"]}), tmp_path / "a.parquet")
+    (document, _) = parquet.read(tmp_path / "a.parquet", "a")
+    assert (document.text, document.url) == ("a", "http://a/")
+    pq.write_table(pa.table({"text": ["# T"], "path": ["a.md"]}), tmp_path / "b.parquet")
+    assert next(iter(parquet.read(tmp_path / "b.parquet", "b"))).markup == "markdown"
+
+
+TEX = rb"\documentclass{article}\begin{document}One paper.\end{document}"
+
+
+def tar_of_files(**files: bytes) -> bytes:
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as archive:
+        for name, data in files.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            archive.addfile(info, io.BytesIO(data))
+    return out.getvalue()
+
+
+@pytest.mark.parametrize("data", [gzip.compress(TEX), gzip.compress(tar_of_files(**{"main.tex": TEX})), TEX])
+def test_a_submission_as_arxiv_hands_it_out(tmp_path, data):
+    (tmp_path / "2401.00001.gz").write_bytes(data)
+    raw, bad = split(arxiv.read(tmp_path / "2401.00001.gz", "2401.00001.gz"))
+    assert [document.text for document in raw] == [TEX.decode()] and not bad
+    (tmp_path / "all.tar").write_bytes(tar_of_files(**{"2401/2401.00001.gz": data}))
+    raw, bad = split(arxiv.read(tmp_path / "all.tar", "all.tar"))
+    assert [document.text for document in raw] == [TEX.decode()] and not bad
+
+
+def test_what_macos_packs_beside_each_file_is_left_out(tmp_path):
+    data = tar_of_files(**{"a.txt": b"words", "._a.txt": b"\0\5\x16\7", "__MACOSX/._b.txt": b"\0\5\x16\7"})
+    texts, bad = texts_in(tmp_path, "a.tar", data, text)
+    assert texts == ["words"] and [(b.lost, b.records) for b in bad] == [(False, 2)]
+
+
+def test_articles_in_utf_16(tmp_path):
+    whole = (
+        '<?xml version="1.0" encoding="UTF-16"?>' + "<set>" + "<article><body><p>é</p></body></article>" * 2 + "</set>"
+    )
+    texts, bad = texts_in(tmp_path, "a.xml", whole.encode("utf-16"), jats_articles)
+    assert len(texts) == 2 and not bad and all("<p>é</p>" in each for each in texts)
+
+
+def test_of_a_pages_history_the_last_revision_is_read(tmp_path):
+    revisions = "".join(f"<revision><text>{each}</text></revision>" for each in ("first", "second", "the last one"))
+    dump = f"<mediawiki><page><title>A</title><ns>0</ns>{revisions}</page></mediawiki>"
+    texts, bad = texts_in(tmp_path, "a.xml", dump.encode(), mediawiki_dump)
+    assert texts == ["= A =\nthe last one"]
+    assert [(b.reason, b.size) for b in bad] == [("left out: older revision", 11)]
+    _, bad = texts_in(tmp_path, "b.xml", b"7z\xbc\xaf", mediawiki_dump)
+    assert "b.xml before its first page: " in bad[0].example
