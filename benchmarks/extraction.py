@@ -31,7 +31,7 @@ from labelled.sets import SETS, Page
 from lxml import etree
 from resiliparse.extract.html2text import extract_plain_text
 
-from altiplano.corpus.extraction.html import MODES
+from altiplano.corpus.extraction.html.main_text import MODES
 
 Extractor = Callable[[str], str]
 MAX_HYBRID_LOSS = 0.02

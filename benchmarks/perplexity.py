@@ -21,7 +21,7 @@ import lxml.html
 import numpy as np
 
 from altiplano.corpus.annotations.language import language_of
-from altiplano.corpus.extraction.html import text_of_html
+from altiplano.corpus.extraction.html.main_text import text_of_html
 from altiplano.corpus.perplexity import model_file, ngram_model
 from altiplano.corpus.readers.raw import RawDocument
 from altiplano.corpus.readers.web_archives import warc

@@ -32,7 +32,7 @@ def prepare(corpus: Path, folder: Path) -> Path:
 
 
 def load(way: str) -> Callable[[Path, Path], int]:
-    from altiplano.corpus.extraction.html import MODES
+    from altiplano.corpus.extraction.html.main_text import MODES
     from altiplano.corpus.readers.raw import RawDocument
     from altiplano.corpus.readers.web_archives import warc
 

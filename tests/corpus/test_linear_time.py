@@ -13,16 +13,16 @@ from altiplano.corpus.annotations import code_quality, text_statistics
 from altiplano.corpus.annotations.language import language_of
 from altiplano.corpus.annotations.respelling import candidates, respelt
 from altiplano.corpus.annotations.telling_words import is_filler, serbian_or
-from altiplano.corpus.extraction import latex_lexing
-from altiplano.corpus.extraction.html import MODES
+from altiplano.corpus.extraction.html.main_text import MODES
+from altiplano.corpus.extraction.html.mathml import tidy_tex
 from altiplano.corpus.extraction.jats import text_of_jats
-from altiplano.corpus.extraction.latex import text_of_latex
+from altiplano.corpus.extraction.latex import lexing as latex_lexing
+from altiplano.corpus.extraction.latex.text_of_latex import text_of_latex
 from altiplano.corpus.extraction.markup import text_of_asciidoc, text_of_markdown, text_of_rst
-from altiplano.corpus.extraction.mathml import tidy_tex
-from altiplano.corpus.extraction.mediawiki import text_of_wikitext
+from altiplano.corpus.extraction.mediawiki.wikitext import text_of_wikitext
 from altiplano.corpus.pii import detect
 from altiplano.corpus.readers import opt_outs
-from altiplano.corpus.readers.decoding import decode, html_charset, inputenc, is_binary, xml_encoding
+from altiplano.corpus.readers.charsets.decoding import decode, html_charset, inputenc, is_binary, xml_encoding
 from altiplano.corpus.readers.formats import arxiv, code, jats_articles, mediawiki_dump
 
 SHORT, TIMES = 8_000, 4

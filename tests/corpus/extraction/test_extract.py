@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from altiplano.corpus.extraction.extract import cut, extract
-from altiplano.corpus.extraction.html import text_of_html
+from altiplano.corpus.extraction.html.main_text import text_of_html
 from altiplano.corpus.readers.raw import RawDocument
 from altiplano.corpus.readers.web_archives import warc
 from corpus.support import SAMPLES

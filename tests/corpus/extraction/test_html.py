@@ -3,7 +3,7 @@
 import pytest
 
 from altiplano.corpus.extraction.extract import extract
-from altiplano.corpus.extraction.html import MAX_TAGS, MODES, main_part
+from altiplano.corpus.extraction.html.main_text import MAX_TAGS, MODES, main_part
 from altiplano.corpus.readers.raw import RawDocument
 from altiplano.corpus.readers.web_archives import warc
 from corpus.support import SAMPLES

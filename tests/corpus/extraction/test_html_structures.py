@@ -4,7 +4,7 @@
 
 import pytest
 
-from altiplano.corpus.extraction.html import MODES
+from altiplano.corpus.extraction.html.main_text import MODES
 
 PROSE = "".join(
     f"<p>Paragraph {at} says something about loops that is long enough to be kept by all of them, we hope.</p>"

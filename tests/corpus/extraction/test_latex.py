@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from altiplano.corpus.extraction.latex import text_of_latex
-from altiplano.corpus.extraction.latex_lexing import without_comments
-from altiplano.corpus.extraction.latex_macros import expand_macros
+from altiplano.corpus.extraction.latex.lexing import without_comments
+from altiplano.corpus.extraction.latex.macros import expand_macros
+from altiplano.corpus.extraction.latex.text_of_latex import text_of_latex
 from corpus.support import SAMPLES
 
 

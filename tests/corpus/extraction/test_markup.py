@@ -3,9 +3,9 @@
 import json
 
 from altiplano.corpus.extraction.extract import extract
-from altiplano.corpus.extraction.latex import text_of_latex
+from altiplano.corpus.extraction.latex.text_of_latex import text_of_latex
 from altiplano.corpus.extraction.markup import text_of_asciidoc, text_of_markdown, text_of_rst
-from altiplano.corpus.extraction.mediawiki import text_of_wikitext
+from altiplano.corpus.extraction.mediawiki.wikitext import text_of_wikitext
 from altiplano.corpus.readers.formats import jsonl, text
 from corpus.support import split
 

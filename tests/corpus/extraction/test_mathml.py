@@ -3,7 +3,7 @@
 import pytest
 from lxml import etree, html
 
-from altiplano.corpus.extraction.mathml import latex_of_mathml, tidy_tex
+from altiplano.corpus.extraction.html.mathml import latex_of_mathml, tidy_tex
 
 CASES = {
     "<mi>V</mi><mo>=</mo><mfrac><mn>4</mn><mn>3</mn></mfrac><mi>π</mi><msup><mi>r</mi><mn>3</mn></msup>": (

@@ -3,7 +3,7 @@
 import pytest
 
 from altiplano.corpus.extraction.extract import extract
-from altiplano.corpus.extraction.mediawiki import text_of_wikitext
+from altiplano.corpus.extraction.mediawiki.wikitext import text_of_wikitext
 from altiplano.corpus.readers.formats import mediawiki_dump
 from corpus.support import split
 

@@ -11,7 +11,7 @@ import zlib
 
 import pytest
 
-from altiplano.corpus.readers import archive
+from altiplano.corpus.readers.archives import archive
 from altiplano.corpus.readers.formats import jsonl, parquet, text
 from altiplano.corpus.readers.listing import plan
 from altiplano.corpus.readers.read import read

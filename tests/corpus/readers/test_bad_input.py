@@ -20,10 +20,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from altiplano.corpus.curation import curate
-from altiplano.corpus.extraction.html import MODES
-from altiplano.corpus.extraction.latex import text_of_latex
+from altiplano.corpus.extraction.html.main_text import MODES
+from altiplano.corpus.extraction.latex.text_of_latex import text_of_latex
 from altiplano.corpus.extraction.markup import text_of_asciidoc, text_of_markdown, text_of_rst
-from altiplano.corpus.extraction.mediawiki import text_of_wikitext
+from altiplano.corpus.extraction.mediawiki.wikitext import text_of_wikitext
 from altiplano.corpus.readers import opening
 from altiplano.corpus.readers import raw as raw_module
 from altiplano.corpus.readers.formats import arxiv, code, jats_articles, jsonl, mediawiki_dump, parquet, text

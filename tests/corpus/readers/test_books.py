@@ -7,7 +7,7 @@ import zipfile
 import pytest
 
 from altiplano.corpus.extraction.extract import extract
-from altiplano.corpus.readers.archive import LOST
+from altiplano.corpus.readers.archives.archive import LOST
 from altiplano.corpus.readers.formats import epub, paper_metadata, pdf, zim
 from altiplano.corpus.readers.raw import BadRecord, FileRead, RawDocument, taken_of
 

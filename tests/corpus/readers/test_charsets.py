@@ -4,9 +4,9 @@ import unicodedata
 
 import pytest
 
-from altiplano.corpus.readers.charset_guess import guess
-from altiplano.corpus.readers.charsets import codec_of, decode_as
-from altiplano.corpus.readers.decoding import decode, html_charset, inputenc, is_binary, xml_encoding
+from altiplano.corpus.readers.charsets.charset_guess import guess
+from altiplano.corpus.readers.charsets.decoding import decode, html_charset, inputenc, is_binary, xml_encoding
+from altiplano.corpus.readers.charsets.whatwg import codec_of, decode_as
 from altiplano.corpus.readers.formats import arxiv, jats_articles, text
 from altiplano.corpus.readers.web_archives import warc
 from corpus.readers.charset_texts import CHARSETS, TEXTS, WIDE

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from altiplano.corpus.readers.archive import NOT_READ
+from altiplano.corpus.readers.archives.archive import NOT_READ
 from altiplano.corpus.readers.formats import code, licence
 from altiplano.corpus.readers.formats.code import NOT_CODE, language_of, not_written
 from altiplano.recipe.schema import SourceConfig

@@ -8,7 +8,7 @@ import pytest
 
 from altiplano.corpus.extraction.extract import extract
 from altiplano.corpus.extraction.jats import text_of_jats
-from altiplano.corpus.extraction.latex import text_of_latex
+from altiplano.corpus.extraction.latex.text_of_latex import text_of_latex
 from altiplano.corpus.readers.formats import arxiv, jats_articles, mediawiki_dump
 from altiplano.corpus.readers.web_archives import warc
 from corpus.support import split, tar

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from altiplano.corpus.readers.archive import LOST
+from altiplano.corpus.readers.archives.archive import LOST
 from altiplano.corpus.readers.formats import arxiv, jats_articles, jsonl, mediawiki_dump, parquet, text
 from altiplano.corpus.readers.raw import FileRead, RawDocument, taken_of
 from altiplano.corpus.readers.web_archives import warc
@@ -134,7 +134,7 @@ def test_a_damaged_member_of_a_cut_zip_costs_itself_alone(tmp_path):
 
 
 def test_a_cut_zip_that_unfolds_without_end_is_bounded(tmp_path, monkeypatch):
-    monkeypatch.setattr("altiplano.corpus.readers.archive.FREE_BYTES", 10_000)
+    monkeypatch.setattr("altiplano.corpus.readers.archives.archive.FREE_BYTES", 10_000)
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
         for number in range(50):

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from altiplano.corpus.readers.decoding import decode
+from altiplano.corpus.readers.charsets.decoding import decode
 from altiplano.corpus.readers.formats import arxiv, code, installed_python, jsonl, parquet, text
 from altiplano.corpus.readers.raw import MAX_RECORD_BYTES
 from altiplano.corpus.readers.web_archives import warc

@@ -15,8 +15,8 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from altiplano.corpus.readers.decoding import decode
-from altiplano.corpus.readers.decompression import BROKEN
+from altiplano.corpus.readers.archives.decompression import BROKEN
+from altiplano.corpus.readers.charsets.decoding import decode
 from altiplano.corpus.readers.opening import bare, join, open_raw
 from altiplano.corpus.readers.raw import MAX_RECORD_BYTES
 from altiplano.errors import InputError

@@ -4,11 +4,11 @@ import re
 import unicodedata
 from collections.abc import Iterator
 
-from altiplano.corpus.extraction import html
+from altiplano.corpus.extraction.html import main_text as html
 from altiplano.corpus.extraction.jats import text_of_jats
-from altiplano.corpus.extraction.latex import text_of_latex
+from altiplano.corpus.extraction.latex.text_of_latex import text_of_latex
 from altiplano.corpus.extraction.markup import text_of_asciidoc, text_of_markdown, text_of_rst
-from altiplano.corpus.extraction.mediawiki import text_of_wikitext
+from altiplano.corpus.extraction.mediawiki.wikitext import text_of_wikitext
 from altiplano.corpus.readers.raw import RawDocument
 
 UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufeff\ufffe\uffff\ud800-\udfff]")

@@ -9,7 +9,7 @@ import re
 from typing import Any
 from xml.sax.saxutils import escape
 
-from altiplano.corpus.extraction.mathml import latex_of_mathml
+from altiplano.corpus.extraction.html.mathml import latex_of_mathml
 from altiplano.optional_imports import extra
 
 DROPPED = {

@@ -7,8 +7,8 @@ comment. Scheme, ``www.``, query and a trailing slash do not matter.
 from functools import lru_cache
 from urllib.parse import urlsplit
 
-from altiplano.corpus.readers.decoding import decode
-from altiplano.corpus.readers.decompression import BROKEN
+from altiplano.corpus.readers.archives.decompression import BROKEN
+from altiplano.corpus.readers.charsets.decoding import decode
 from altiplano.corpus.readers.opening import join, open_raw
 from altiplano.errors import InputError
 

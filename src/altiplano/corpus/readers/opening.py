@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from altiplano.corpus.readers.decompression import BEGINNING, BROKEN, DECOMPRESSORS, Stream, compression
+from altiplano.corpus.readers.archives.decompression import BEGINNING, BROKEN, DECOMPRESSORS, Stream, compression
 from altiplano.errors import InputError
 from altiplano.optional_imports import extra
 from altiplano.recipe.schema import SourceConfig

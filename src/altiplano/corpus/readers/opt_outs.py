@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-from altiplano.corpus.readers.meta_tags import meta_tags
+from altiplano.corpus.readers.charsets.meta_tags import meta_tags
 
 DIRECTIVES = ("noai", "noml")
 """Of ``X-Robots-Tag`` and ``<meta name="robots">``. ``noimageai`` is about pictures, ``noarchive`` about caches."""

@@ -9,10 +9,10 @@ from collections.abc import Generator, Iterator
 from dataclasses import replace
 from pathlib import PurePosixPath
 
-from altiplano.corpus.extraction.latex_lexing import without_comments
-from altiplano.corpus.readers.archive import UNREADABLE, is_archive, members, unpack
-from altiplano.corpus.readers.decoding import decode, inputenc
-from altiplano.corpus.readers.decompression import BEGINNING, BROKEN, Stream, compression
+from altiplano.corpus.extraction.latex.lexing import without_comments
+from altiplano.corpus.readers.archives.archive import UNREADABLE, is_archive, members, unpack
+from altiplano.corpus.readers.archives.decompression import BEGINNING, BROKEN, Stream, compression
+from altiplano.corpus.readers.charsets.decoding import decode, inputenc
 from altiplano.corpus.readers.opening import File, bare, size_of
 from altiplano.corpus.readers.raw import MAX_RECORD_BYTES, TOO_LONG, BadRecord, FileRead, RawDocument, Record, left_out
 

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
-from altiplano.corpus.readers.archive import is_archive, members
-from altiplano.corpus.readers.decoding import coding_line, decode, is_binary
+from altiplano.corpus.readers.archives.archive import is_archive, members
+from altiplano.corpus.readers.charsets.decoding import coding_line, decode, is_binary
 from altiplano.corpus.readers.formats import licence
 from altiplano.corpus.readers.opening import File, bare
 from altiplano.corpus.readers.raw import BadRecord, RawDocument, Record, left_out

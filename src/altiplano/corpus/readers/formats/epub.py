@@ -6,8 +6,8 @@ from dataclasses import replace
 from typing import Any
 from urllib.parse import unquote
 
-from altiplano.corpus.readers.archive import DAMAGED, Member, members, unpack, zip_members
-from altiplano.corpus.readers.decoding import decode, xml_encoding
+from altiplano.corpus.readers.archives.archive import DAMAGED, Member, members, unpack, zip_members
+from altiplano.corpus.readers.charsets.decoding import decode, xml_encoding
 from altiplano.corpus.readers.opening import File, bare, size_of
 from altiplano.corpus.readers.raw import (
     MAX_RECORD_BYTES,

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from altiplano.corpus.readers.decoding import decode
+from altiplano.corpus.readers.charsets.decoding import decode
 from altiplano.corpus.readers.raw import BadRecord, RawDocument
 
 SKIPPED = {

@@ -3,8 +3,8 @@
 import re
 from collections.abc import Iterator
 
-from altiplano.corpus.readers.archive import members
-from altiplano.corpus.readers.decoding import decode, wide_codec, xml_encoding
+from altiplano.corpus.readers.archives.archive import members
+from altiplano.corpus.readers.charsets.decoding import decode, wide_codec, xml_encoding
 from altiplano.corpus.readers.opening import File
 from altiplano.corpus.readers.raw import BadRecord, RawDocument, Record
 

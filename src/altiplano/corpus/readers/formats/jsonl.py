@@ -3,8 +3,8 @@
 import json
 from collections.abc import Callable, Iterator
 
-from altiplano.corpus.readers.decoding import decode
-from altiplano.corpus.readers.decompression import BROKEN, Stream
+from altiplano.corpus.readers.archives.decompression import BROKEN, Stream
+from altiplano.corpus.readers.charsets.decoding import decode
 from altiplano.corpus.readers.formats.markup_kind import markup_of
 from altiplano.corpus.readers.opening import File, open_raw, size_of
 from altiplano.corpus.readers.raw import (

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
-from altiplano.corpus.readers.decompression import BROKEN, Stream
+from altiplano.corpus.readers.archives.decompression import BROKEN, Stream
 from altiplano.corpus.readers.opening import File, open_raw, size_of
 from altiplano.corpus.readers.raw import BadRecord, FileRead, RawDocument, Record, left_out, records_lost
 from altiplano.optional_imports import extra

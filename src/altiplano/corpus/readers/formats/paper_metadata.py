@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from altiplano.corpus.readers.decoding import decode
+from altiplano.corpus.readers.charsets.decoding import decode
 from altiplano.corpus.readers.formats.jsonl import read_lines
 from altiplano.corpus.readers.opening import File
 from altiplano.corpus.readers.raw import BadRecord, RawDocument, Record, left_out

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from typing import Any
 
-from altiplano.corpus.readers.decoding import decode
-from altiplano.corpus.readers.decompression import BROKEN
+from altiplano.corpus.readers.archives.decompression import BROKEN
+from altiplano.corpus.readers.charsets.decoding import decode
 from altiplano.corpus.readers.formats.jsonl import LINE_BYTES, NO_TEXT, REST_LOST, TEXT_KEYS, URL_KEYS
 from altiplano.corpus.readers.formats.markup_kind import markup_of
 from altiplano.corpus.readers.opening import File, size_of

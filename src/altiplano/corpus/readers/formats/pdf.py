@@ -6,7 +6,7 @@ Lines are joined to paragraphs, and words that a line end cut in two are one aga
 import re
 from collections.abc import Iterator
 
-from altiplano.corpus.readers.archive import members
+from altiplano.corpus.readers.archives.archive import members
 from altiplano.corpus.readers.opening import File
 from altiplano.corpus.readers.raw import BadRecord, RawDocument, Record, left_out
 from altiplano.optional_imports import extra

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
-from altiplano.corpus.readers.archive import members
-from altiplano.corpus.readers.decoding import decode, is_binary
+from altiplano.corpus.readers.archives.archive import members
+from altiplano.corpus.readers.charsets.decoding import decode, is_binary
 from altiplano.corpus.readers.formats.markup_kind import MARKUPS, markup_of
 from altiplano.corpus.readers.opening import File, bare
 from altiplano.corpus.readers.raw import BadRecord, RawDocument, Record

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from altiplano.corpus.readers.decoding import decode
+from altiplano.corpus.readers.charsets.decoding import decode
 from altiplano.corpus.readers.opening import File, size_of
 from altiplano.corpus.readers.raw import (
     MAX_RECORD_BYTES,

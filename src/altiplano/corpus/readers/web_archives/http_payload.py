@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-from altiplano.corpus.readers.decompression import BROKEN, Stream
+from altiplano.corpus.readers.archives.decompression import BROKEN, Stream
 from altiplano.corpus.readers.raw import MAX_RECORD_BYTES
 from altiplano.optional_imports import extra
 

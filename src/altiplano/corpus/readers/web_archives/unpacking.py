@@ -7,7 +7,7 @@ import io
 import zlib
 from typing import Any, BinaryIO, cast
 
-from altiplano.corpus.readers.decompression import FREE_BYTES, MAX_RATIO, Stream, compression
+from altiplano.corpus.readers.archives.decompression import FREE_BYTES, MAX_RATIO, Stream, compression
 
 PIECE = 64 * 2**10
 SMALL = 32 * 2**10

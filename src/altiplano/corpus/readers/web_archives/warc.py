@@ -4,9 +4,9 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 
-from altiplano.corpus.readers.charsets import codec_of
-from altiplano.corpus.readers.decoding import decode, html_charset, wide_codec
-from altiplano.corpus.readers.decompression import CONTROL
+from altiplano.corpus.readers.archives.decompression import CONTROL
+from altiplano.corpus.readers.charsets.decoding import decode, html_charset, wide_codec
+from altiplano.corpus.readers.charsets.whatwg import codec_of
 from altiplano.corpus.readers.opening import File
 from altiplano.corpus.readers.opt_outs import SITE_FILE_BYTES, opt_out, site_file
 from altiplano.corpus.readers.raw import (

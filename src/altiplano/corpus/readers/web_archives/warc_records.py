@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from altiplano.corpus.readers.decompression import BROKEN
+from altiplano.corpus.readers.archives.decompression import BROKEN
 from altiplano.corpus.readers.opening import File, size_of
 from altiplano.corpus.readers.raw import MAX_RECORD_BYTES, FileRead
 from altiplano.corpus.readers.web_archives.unpacking import DamageError, Unpacked

@@ -5,7 +5,7 @@ Of 113 pairs of a language and a set in the tests (35 languages, 300 characters)
 WHATWG standard and those of DOS count: nothing on the web was ever written in the others.
 """
 
-from altiplano.corpus.readers.charsets import codec_of
+from altiplano.corpus.readers.charsets.whatwg import codec_of
 from altiplano.optional_imports import extra
 
 SAMPLE_BYTES = 64 * 2**10

@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable
 
 from altiplano.corpus.extraction.markup import without_trailing_spaces
-from altiplano.corpus.extraction.mediawiki_templates import BAR, text_of_template
+from altiplano.corpus.extraction.mediawiki.templates import BAR, text_of_template
 
 COMMENT = re.compile(r"<!--.*?(?:-->|\Z)", re.DOTALL)
 NOTHING = re.compile(

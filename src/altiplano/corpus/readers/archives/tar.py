@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from altiplano.corpus.readers.decompression import PIECE, Stream
+from altiplano.corpus.readers.archives.decompression import PIECE, Stream
 
 BLOCK = tarfile.BLOCKSIZE
 LONG_NAME, PAX = (tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK), (tarfile.XHDTYPE, tarfile.SOLARIS_XHDTYPE)

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from altiplano.corpus.extraction.html_structures import Structures
+from altiplano.corpus.extraction.html.structures import Structures
 from altiplano.optional_imports import extra
 
 

@@ -3,9 +3,9 @@
 import re
 import unicodedata
 
-from altiplano.corpus.readers.charset_guess import guess
-from altiplano.corpus.readers.charsets import codec_of, decode_as
-from altiplano.corpus.readers.meta_tags import meta_tags
+from altiplano.corpus.readers.charsets.charset_guess import guess
+from altiplano.corpus.readers.charsets.meta_tags import meta_tags
+from altiplano.corpus.readers.charsets.whatwg import codec_of, decode_as
 
 BYTE_ORDER_MARKS = (
     (b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe\0\0", "utf-32"), (b"\0\0\xfe\xff", "utf-32"), (b"\xff\xfe", "utf-16"),

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import BinaryIO
 
-from altiplano.corpus.readers import cut_zip
-from altiplano.corpus.readers.decompression import BROKEN, FREE_BYTES, MAX_RATIO, Stream
+from altiplano.corpus.readers.archives import cut_zip
+from altiplano.corpus.readers.archives.decompression import BROKEN, FREE_BYTES, MAX_RATIO, Stream
+from altiplano.corpus.readers.archives.tar import Skipped, TarMember, TarReader
 from altiplano.corpus.readers.opening import File, bare, open_raw, size_of
 from altiplano.corpus.readers.raw import MAX_RECORD_BYTES, TOO_LONG, BadRecord, FileRead, left_out, records_lost
-from altiplano.corpus.readers.tar import Skipped, TarMember, TarReader
 
 DAMAGED = (*BROKEN, zipfile.BadZipFile, NotImplementedError, LookupError)
 UNREADABLE, LOST = "unreadable file", "damaged archive, the rest is lost"

@@ -13,11 +13,11 @@ import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from altiplano.corpus.extraction import latex_commands as commands
-from altiplano.corpus.extraction.latex_lexing import address, code_of, without_comments
-from altiplano.corpus.extraction.latex_macros import expand_macros
-from altiplano.corpus.extraction.latex_places import OPTION, Places
-from altiplano.corpus.extraction.latex_units import unit
+from altiplano.corpus.extraction.latex import commands
+from altiplano.corpus.extraction.latex.lexing import address, code_of, without_comments
+from altiplano.corpus.extraction.latex.macros import expand_macros
+from altiplano.corpus.extraction.latex.places import OPTION, Places
+from altiplano.corpus.extraction.latex.units import unit
 
 TOKEN = re.compile(r"\\(?:([A-Za-z]++)(\*?)([ \t]*+(?:\n[ \t]*+(?!\n))?+)|(.|\Z))|\$|\{|\}|~|``|''|--|&", re.DOTALL)
 BEGIN = re.compile(r"\\begin\s*+\{document\}")

@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from altiplano.corpus.extraction.latex_lexing import BraceGroups
+from altiplano.corpus.extraction.latex.lexing import BraceGroups
 
 NAME = r"\\([A-Za-z@]++|[^A-Za-z@])"
 OPTIONAL = r"\[((?:[^\[\]{}]|\{[^{}]{0,200}\}|\[[^\[\]{}]{0,100}\]){0,500}+)\]"

@@ -15,8 +15,8 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from altiplano.corpus.extraction.html_code import is_code, listings
-from altiplano.corpus.extraction.html_formulas import formulas
+from altiplano.corpus.extraction.html.code import is_code, listings
+from altiplano.corpus.extraction.html.formulas import formulas
 from altiplano.optional_imports import extra
 
 SIGNS = re.compile(

@@ -2,7 +2,7 @@
 
 import re
 
-from altiplano.corpus.extraction.latex_lexing import Ahead, BraceGroups
+from altiplano.corpus.extraction.latex.lexing import Ahead, BraceGroups
 
 OPTION = re.compile(r"\s*+\[((?:[^\[\]{}]|\{[^{}]{0,300}\}|\[[^\[\]]{0,100}\]){0,500}+)\]")
 SPACES = re.compile(r"[ \t]*+(?:\n[ \t]*+(?!\n))?+")

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from altiplano.corpus.extraction.mathml import latex_of_mathml, tidy_tex
+from altiplano.corpus.extraction.html.mathml import latex_of_mathml, tidy_tex
 from altiplano.optional_imports import extra
 
 PICTURE = re.compile(r"(?:^|\s)(?:tex|latex|mwe-math-fallback\S*|ql-img-\S*|texImage|latex_img|mimetex)(?:\s|$)")

@@ -1,0 +1,1 @@
+"""LaTeX, read as TeX reads it."""

@@ -1,0 +1,1 @@
+"""Bytes to text: by the WHATWG Encoding standard, by declaration, or by a guess."""
