@@ -74,8 +74,8 @@ def load_recipe(name: str | Path, overrides: Sequence[str] | Mapping[str, Any] =
 
 
 FORMATS = (
-    "warc", "latex", "jats", "mediawiki", "jsonl", "parquet", "text", "code", "python",
-    "epub", "pdf", "zim", "openalex", "arxiv-metadata",
+    "warc", "latex", "jats", "mediawiki", "jsonl", "parquet", "text", "code",
+    "epub", "pdf", "zim", "openalex", "arxiv-metadata", "python",
 )  # fmt: skip
 """Of raw files, that the package reads itself (``corpus.sources.format``)."""
 

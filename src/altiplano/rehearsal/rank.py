@@ -2,7 +2,6 @@
 
 import json
 import os
-import resource
 import sys
 import time
 import warnings
@@ -13,6 +12,7 @@ from torch import Tensor
 
 from altiplano.parallel.parallelize import allocate, compute_type, parameters_by_name, shape_parts
 from altiplano.parallel.pipeline import ParallelModel
+from altiplano.parallel.processes import peak_memory
 from altiplano.recipe.layout import Layout
 from altiplano.recipe.schema import Recipe
 from altiplano.rehearsal.fake_process_group import fake_tensors, join_fake_group, use_gathered_sequences
@@ -56,7 +56,7 @@ def rehearse_rank(recipe: Recipe, layout: Layout, pipeline_rank: int) -> dict[st
         "activation_bytes": kept.peak,
         "collectives": [[*key, times] for key, times in sorted(sent.found.items())],
         "seconds": time.monotonic() - begun,
-        "process_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024),
+        "process_bytes": peak_memory(),
     }
 
 

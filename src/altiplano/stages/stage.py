@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from altiplano.errors import InputError
+from altiplano.parallel.processes import peak_memory
 from altiplano.recipe.cluster import Cluster
 from altiplano.recipe.layout import Layout
 from altiplano.recipe.schema import Recipe
@@ -291,10 +292,6 @@ def _reset_peak_memory() -> int:
 
 def _peak_memory(children_before: int) -> int:
     """Peak resident bytes of this process since the reset, or of its largest child if a larger one came since."""
-    own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    status = Path("/proc/self/status")
-    if status.exists():
-        peaks = [line for line in status.read_text().splitlines() if line.startswith("VmHWM")]
-        own = int(peaks[0].split()[1]) * 1024 if peaks else own
+    own = peak_memory()
     children = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
     return max(own, children) if children > children_before else own

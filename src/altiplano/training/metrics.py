@@ -2,7 +2,6 @@
 
 import os
 import platform
-import resource
 import sys
 import time
 from pathlib import Path
@@ -11,6 +10,7 @@ import torch
 import torch.distributed as dist
 
 from altiplano.parallel.mesh import Mesh
+from altiplano.parallel.processes import peak_memory
 from altiplano.records import HeldoutScores, StepMetrics
 from altiplano.storage import rewrite_lines
 from altiplano.training.callbacks import Callback, TrainingRun
@@ -112,7 +112,7 @@ def memory_bytes(device: torch.device) -> int:
     """Peak bytes of this process so far: allocated on the GPU, resident on a CPU."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated()
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    return peak_memory()
 
 
 def memory_by_pipeline_rank(mesh: Mesh) -> list[int]:
