@@ -1,5 +1,6 @@
 """Statistics of a text, word lists, code quality."""
 
+import itertools
 import math
 import re
 from collections import Counter
@@ -136,3 +137,14 @@ def test_code_quality():
     )
     assert code_quality("def generate(): return 'edit'", "python", whole=True)["generated"] == 0
     assert math.isnan(code_quality("# Title", "markdown", whole=True)["comments"])
+
+
+def test_repetition_is_of_what_stands_near():
+    """A phrase that comes back after many pages is no repetition; one that comes back soon is, wherever it stands."""
+    words = ["".join(letters) for letters in itertools.islice(itertools.product("abcdefghij", repeat=4), 1200 * 7)]
+    phrases = [" ".join(words[at : at + 7]) for at in range(0, len(words), 7)]
+    once = statistics(" ".join(phrases), "en")
+    twice = statistics(" ".join(phrases + phrases), "en")
+    near = statistics(" ".join(phrases + [phrases[number // 2] for number in range(1200)]), "en")
+    assert once["duplicate_5grams"] == 0 and twice["duplicate_5grams"] < 0.03
+    assert near["duplicate_5grams"] > 0.1

@@ -36,7 +36,8 @@ BOILERPLATE = re.compile(
 )
 """C4 drops lines with such words; here such messages to a visitor are counted per line."""
 
-TEX_GROUP = re.compile(r"\\[a-zA-Z]{1,30}(?:\[[^\[\]{}]{0,50}\])?\{|[\^_]\{|\\\{|(?<=\})\{")
+TEX_GROUP = re.compile(r"\\[a-zA-Z]{1,30}(?:\[[^\[\]{}]{0,50}\])?\{")
+TEX_OTHERS = ("^{", "_{", "}{", "\\{")
 
 HINTS = (
     "cookie",
@@ -87,7 +88,10 @@ def statistics(text: str, language: str, listed: Listed | None = None) -> dict[s
 def _braces(text: str) -> int:
     """Curly brackets that are not of TeX's commands, powers and indices."""
     number = text.count("{") + text.count("}")
-    return number - 2 * len(TEX_GROUP.findall(text)) if number and ("\\" in text or "$" in text) else number
+    if not number or "\\" not in text:
+        return number
+    groups = len(TEX_GROUP.findall(text)) + sum(map(text.count, TEX_OTHERS))
+    return max(number - 2 * groups, 0)
 
 
 def _boilerplate(lower: str) -> int:

@@ -17,6 +17,10 @@ LINE_COLUMNS = (
 
 TOP = (2, 3, 4)
 DUPLICATE = (5, 6, 7, 8, 9, 10)
+STRETCH = 8192
+"""Words within which an n-gram that came before is a repetition. In a book or a long chapter of mathematics every other
+phrase has come somewhere before; Gopher's limits were found on web pages."""
+
 WORD_COLUMNS = (*(f"top_{n}grams" for n in TOP), *(f"duplicate_{n}grams" for n in DUPLICATE))
 
 SHORT = 30
@@ -250,7 +254,11 @@ def word_statistics(start, end, hashes, fenced, characters):  # type: ignore[no-
             values[n - TOP[0]] = best * best_length / characters
         else:
             repeated = i = 0
+            stretch = STRETCH
             while i < windows:
+                if i >= stretch:
+                    keys[:] = 0
+                    stretch += STRETCH
                 if _insert(keys, grams[i])[1]:
                     repeated += length[i]
                     i += n  # what is repeated counts once (as in Gopher)
