@@ -6,6 +6,7 @@ a list of them, so that a run that was killed goes on with the tasks whose lists
 """
 
 import shutil
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -126,12 +127,15 @@ def _encode(file: Path, tokenizer: Path, pieces: Path, threads: int | None) -> N
 def _join_tasks(pieces: list[Shard], folder: Path) -> list[JoinTask]:
     """Groups in the order of their names; within one the pieces as they come."""
     shards: dict[tuple[str, str], list[list[Shard]]] = {}
+    filled: Counter[tuple[str, str]] = Counter()
     for piece in pieces:
-        of_group = shards.setdefault((piece.split, piece.name), [[]])
-        full = sum(other.tokens for other in of_group[-1]) + piece.tokens > SHARD_TOKENS
-        if full and of_group[-1] and piece.split == "train":
+        group = piece.split, piece.name
+        of_group = shards.setdefault(group, [[]])
+        if piece.split == "train" and of_group[-1] and filled[group] + piece.tokens > SHARD_TOKENS:
             of_group.append([])
+            filled[group] = 0
         of_group[-1].append(piece)
+        filled[group] += piece.tokens
     tasks = []
     for (split, name), parts in sorted(shards.items()):
         for number, part in enumerate(parts):

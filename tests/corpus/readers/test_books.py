@@ -18,7 +18,7 @@ CONTAINER = (
 PACKAGE = (
     '<package xmlns="http://www.idpf.org/2007/opf"><manifest>'
     '<item id="b" href="text/two%20b.xhtml"/><item id="a" href="text/one.xhtml"/><item id="n" href="nav.xhtml"/>'
-    '</manifest><spine><itemref idref="a"/><itemref idref="b"/><itemref idref="gone"/></spine></package>'
+    '</manifest><spine><itemref idref="a"/><itemref idref="b"/></spine></package>'
 )
 
 
@@ -81,6 +81,24 @@ def test_books_in_an_archive_and_damaged_ones(tmp_path):
     assert len(documents(records)) == 1
     assert {LOST, "book without a reading order"} <= set(reasons(records))
     assert reasons(read(epub.read, tmp_path / "no.epub", b"no book")) == ["damaged book"]
+
+
+def test_a_page_that_is_missing_is_counted(tmp_path):
+    package = PACKAGE.replace("</manifest>", '<item id="c" href="text/three.xhtml"/></manifest>')
+    package = package.replace("</spine>", '<itemref idref="c"/></spine>')
+    records = read(epub.read, tmp_path / "a.epub", book(**{"OEBPS/book.opf": package}))
+    assert len(documents(records)) == 1 and "page that a book names and has not" in reasons(records)
+    for broken in ("", "no XML at all", "\0"):
+        found = read(epub.read, tmp_path / "b.epub", book(**{"OEBPS/book.opf": broken}))
+        assert "book without a reading order" in reasons(found)
+
+
+def test_in_an_archive_the_bytes_are_the_books(tmp_path):
+    shelf = io.BytesIO()
+    with zipfile.ZipFile(shelf, "w") as archive:
+        archive.writestr("good.epub", book())
+    records = read(epub.read, tmp_path / "shelf.zip", shelf.getvalue())
+    assert [taken_of(record) for record in documents(records)] == [len(book())]
 
 
 def make_pdf(*pages):
@@ -190,6 +208,7 @@ def test_abstracts_of_openalex(tmp_path):
         "left out: retracted paper",
         "malformed JSON line",
         "malformed JSON line",
+        "words of an abstract without a place",
     ]
 
 

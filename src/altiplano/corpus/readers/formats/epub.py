@@ -47,11 +47,12 @@ def read(path: File, place: str) -> Iterator[Record]:
 
 
 def _inside(found: list[Record], size: int) -> Iterator[Record]:
-    for record in found:
-        if not isinstance(record, FileRead):
-            yield replace(record, taken=size)
-            size = 0
-    if size:
+    """All bytes of the packed book are its document's, or those of the first thing that was wrong with it."""
+    records = [record for record in found if not isinstance(record, FileRead)]
+    owner = next((record for record in records if isinstance(record, RawDocument)), records[0] if records else None)
+    for record in records:
+        yield replace(record, taken=size if record is owner else 0)
+    if owner is None:
         yield left_out("book without pages", "", size)
 
 
@@ -69,7 +70,10 @@ def _book(found: Iterator[Member], place: str) -> Iterator[Record]:
             end = member
         else:
             yield member
-    order = _reading_order(pages)
+    named = _reading_order(pages)
+    order = [name for name in named if name in pages]
+    if gone := [name for name in named if name not in pages]:
+        yield BadRecord("page that a book names and has not", f"{place}: {gone[0]}", records=len(gone), taken=0)
     if not order:
         yield BadRecord("book without a reading order", place, size=sum(map(len, pages.values())))
         yield end
@@ -93,12 +97,15 @@ def _book(found: Iterator[Member], place: str) -> Iterator[Record]:
 
 
 def _reading_order(pages: dict[str, bytes]) -> list[str]:
-    """The pages that the package's spine names and the archive has."""
+    """The pages that the package's spine names."""
     etree = extra("lxml.etree")
 
     def parsed(name: str) -> Any:
         parser = etree.XMLParser(recover=True, resolve_entities=False, no_network=True)
-        return etree.fromstring(pages[name], parser) if name in pages else None
+        try:
+            return etree.fromstring(pages[name], parser) if name in pages else None
+        except etree.XMLSyntaxError:  # nothing of it is XML
+            return None
 
     container = parsed(CONTAINER)
     root = container.find(".//{*}rootfile") if container is not None else None
@@ -111,7 +118,7 @@ def _reading_order(pages: dict[str, bytes]) -> list[str]:
         for item in package.iterfind(".//{*}manifest/{*}item")
     }
     order = [files.get(item.get("idref"), "") for item in package.iterfind(".//{*}spine/{*}itemref")]
-    return [name for name in dict.fromkeys(order) if name in pages]
+    return [name for name in dict.fromkeys(order) if name.lower().endswith(PAGES)]
 
 
 def _body(page: str) -> str:

@@ -31,7 +31,10 @@ def _openalex(line: bytes, where: str) -> Iterator[RawDocument | BadRecord]:
     if work.get("is_retracted") is True:
         yield left_out("retracted paper", f"{where} {title}", len(line))
         return
-    yield _paper(title, _in_order(work.get("abstract_inverted_index")), str(work.get("id") or ""), line, where)
+    abstract, lost = _in_order(work.get("abstract_inverted_index"))
+    if lost:
+        yield BadRecord("words of an abstract without a place", f"{where}: {lost}", lost=False, taken=0)
+    yield _paper(title, abstract, str(work.get("id") or ""), line, where)
 
 
 def _arxiv(line: bytes, where: str) -> Iterator[RawDocument | BadRecord]:
@@ -60,16 +63,19 @@ def _object(line: bytes) -> dict[str, Any] | None:
     return found if isinstance(found, dict) else None
 
 
-def _in_order(index: Any) -> str:
-    """The text of an inverted index: each word with the places where it stands."""
+def _in_order(index: Any) -> tuple[str, int]:
+    """The text of an inverted index, each word with the places where it stands; and how many have none."""
     if not isinstance(index, dict):
-        return ""
+        return "", 0
     words: dict[int, str] = {}
+    lost = 0
     for word, places in index.items():
-        for place in places if isinstance(places, list) else ():
+        for place in places if isinstance(places, list) else (None,):
             if isinstance(place, int) and 0 <= place < MAX_WORDS:
                 words[place] = str(word)
-    return " ".join(words[place] for place in sorted(words))
+            else:
+                lost += 1
+    return " ".join(words[place] for place in sorted(words)), lost
 
 
 def _one_line(text: Any) -> str:
