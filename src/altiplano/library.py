@@ -73,15 +73,7 @@ class Run:
 
     def load_model(self) -> LanguageModel:
         """The released model; before there is one, the weights of training with the run's own tokenizer."""
-        if (self.folder / "release" / "config.json").exists():
-            return load_language_model(self.folder / "release")
-        weights = self.folder / "train" / "weights"
-        if not weights.exists():
-            raise InputError(
-                f"{self.folder} has no trained model: training has not reached its last step; go on with it, or make a "
-                f"model of its newest checkpoint: altiplano checkpoint convert {self.folder} FOLDER"
-            )
-        return load_language_model(weights, tokenizer=self.folder / "tokenize" / "tokenizer")
+        return load_language_model(self.folder)
 
 
 def _pandas() -> Any:
@@ -204,10 +196,9 @@ def plan(recipe: Recipe, cluster: str | Cluster, layout: str = "", *, stack: str
 
 
 def load_model(folder: Path | str) -> LanguageModel:
-    """A model to generate with and to score: of a run, a release folder, or any Hugging Face folder of a Llama model
-    with Llama 3's special tokens."""
-    path = Path(folder)
-    return Run(path).load_model() if (path / "recipe.toml").exists() else load_language_model(path)
+    """A model to generate with and to score: of a run, a release folder, any Hugging Face folder of a Llama model, or a
+    GGUF file."""
+    return load_language_model(Path(folder))
 
 
 def generate(
@@ -274,9 +265,8 @@ def fit_temperature(model: LanguageModel, texts: Sequence[str], *, seed: int = 0
 
 
 def _tokens(model: LanguageModel, texts: Sequence[str]) -> list[np.ndarray]:
-    """Documents as in training: begin of text, tokens, end of text."""
-    bos, eos = model.tokenizer.bos, model.tokenizer.eos
-    return [np.array([bos, *model.tokenizer.encode(text), eos], dtype=np.int64) for text in texts]
+    """Documents as in training: begin of text (where the model has one), tokens, end of text."""
+    return [np.array([*model.prompt(text), model.tokenizer.eos], dtype=np.int64) for text in texts]
 
 
 def _windows(row: np.ndarray, context: int) -> list[np.ndarray]:

@@ -13,7 +13,7 @@ from tokenizers import decoders, models, normalizers, pre_tokenizers, trainers
 
 from altiplano.errors import InputError
 from altiplano.tokens.imported_tokenizer import import_tokenizer
-from altiplano.tokens.tokenizer import Tokenizer
+from altiplano.tokens.tokenizer import Tokenizer, adds_bos
 
 TEXTS = [sentences(random.Random(seed), 200) + " déjà vu 1234" for seed in range(20)]
 
@@ -99,3 +99,28 @@ def test_one_token_for_both_is_refused(tmp_path: Path) -> None:
     (tmp_path / "tokenizer_config.json").write_text('{"bos_token": "<|im_end|>", "eos_token": "<|im_end|>"}')
     with pytest.raises(InputError, match=r"begins and ends documents with the same token '<\|im_end\|>'"):
         import_tokenizer(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "names", "begins"),
+    [
+        ("tokenizer_config.json", {"bos_token": None, "eos_token": "<|im_end|>"}, ("<|im_end|>", "<|im_end|>"), False),
+        ("tokenizer_config.json", {"eos_token": "<pad>", "add_bos_token": True}, ("<pad>", "<pad>"), True),
+        ("special_tokens_map.json", {"bos_token": "<pad>", "eos_token": "<|im_end|>"}, ("<pad>", "<|im_end|>"), False),
+        ("config.json", {"bos_token_id": 0, "eos_token_id": [1, 2]}, ("<|im_start|>", "<|im_end|>"), False),
+    ],
+)
+def test_what_the_files_beside_it_say(
+    file: str, content: dict[str, object], names: tuple[str, str], begins: bool, tmp_path: Path
+) -> None:
+    like_gpt_2().save(str(tmp_path / "tokenizer.json"))
+    (tmp_path / file).write_text(json.dumps(content))
+    tokenizer = Tokenizer.load(tmp_path)
+    assert (tokenizer.name_of(tokenizer.bos), tokenizer.name_of(tokenizer.eos)) == names
+    assert adds_bos(tmp_path, tokenizer) is begins
+
+
+def test_no_special_token_at_all(tmp_path: Path) -> None:
+    like_gpt_2().save(str(tmp_path / "tokenizer.json"))
+    with pytest.raises(InputError, match=r"has no token .* that could begin a document"):
+        Tokenizer.load(tmp_path)

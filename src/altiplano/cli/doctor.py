@@ -42,5 +42,9 @@ def run(options: argparse.Namespace) -> int:
     for problem in problems:
         print(f"✗ {problem}")
     if not problems:
-        print(f"✓ {options.model} is sound")
+        from altiplano.tokens.tokenizer import Tokenizer, adds_bos
+
+        spoken = Tokenizer.load(options.model)
+        begin = f"begin with {spoken.name_of(spoken.bos)}" if adds_bos(options.model, spoken) else "have no begin token"
+        print(f"✓ {options.model} is sound; its texts {begin} and end with {spoken.name_of(spoken.eos)}")
     return 1 if problems else 0

@@ -5,7 +5,7 @@ import codecs
 import sys
 from pathlib import Path
 
-from altiplano.cli.arguments import Commands, add_command
+from altiplano.cli.arguments import MODEL, Commands, add_command
 from altiplano.errors import InputError
 
 
@@ -13,11 +13,11 @@ def add(commands: Commands) -> None:
     generate = add_command(
         commands,
         "generate",
-        "continue a prompt with a released model",
+        "continue a prompt with a model",
         run,
         'example:\n  altiplano generate runs/quickstart/release "def main(" --tokens 64',
     )
-    generate.add_argument("model", type=Path, help="a released model's folder")
+    generate.add_argument("model", type=Path, help=MODEL)
     generate.add_argument("prompt", nargs="?", help="text to continue (default: read it from standard input)")
     generate.add_argument(
         "--tokens", type=int, default=64, metavar="N", help="tokens to generate at most (default: 64)"

@@ -3,19 +3,19 @@
 import argparse
 from pathlib import Path
 
-from altiplano.cli.arguments import Commands, add_command
+from altiplano.cli.arguments import MODEL, Commands, add_command
 
 
 def add(commands: Commands) -> None:
     serve = add_command(
         commands,
         "serve",
-        "serve a released model with OpenAI's completions protocol",
+        "serve a model with OpenAI's completions protocol",
         run,
         "example:\n  altiplano serve runs/quickstart/release --port 8000\n"
         '  curl -s 127.0.0.1:8000/v1/completions -d \'{"prompt": "def ", "max_tokens": 16}\'',
     )
-    serve.add_argument("model", type=Path, help="a released model's folder")
+    serve.add_argument("model", type=Path, help=MODEL)
     serve.add_argument("--host", default="127.0.0.1", help="address to listen on (default: this machine only)")
     serve.add_argument("--port", type=int, default=8000, help="TCP port (default: 8000)")
 

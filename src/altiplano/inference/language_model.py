@@ -7,10 +7,11 @@ from typing import Any
 import torch
 
 from altiplano.errors import InputError
+from altiplano.inference.gguf import SUFFIX, read_gguf
 from altiplano.model.llama import Llama
 from altiplano.model.weights import load_model
 from altiplano.storage import Damaged, read_json
-from altiplano.tokens.tokenizer import Tokenizer
+from altiplano.tokens.tokenizer import Tokenizer, adds_bos
 
 
 @dataclass(frozen=True)
@@ -22,30 +23,64 @@ class LanguageModel:
     """Tokens that prompt and completion may have together."""
     temperature: float = 1.0
     """For requests that name none."""
+    adds_bos: bool = True
+    """Whether the model was trained with the begin token before every document."""
 
     def prompt(self, text: str) -> list[int]:
         """Tokens of a prompt given as text: the beginning of a document."""
-        return [self.tokenizer.bos, *self.tokenizer.encode(text)]
+        tokens = self.tokenizer.encode(text)
+        # nothing to go on: whatever separated documents
+        return [self.tokenizer.bos, *tokens] if self.adds_bos or not tokens else tokens
 
 
-def load_language_model(
-    folder: Path, dtype: torch.dtype = torch.float32, tokenizer: Path | None = None
-) -> LanguageModel:
-    """Load a release folder. Raises InputError when it is none. ``tokenizer``: a folder that has its tokenizer.json.
+def load_language_model(path: Path, dtype: torch.dtype = torch.float32, tokenizer: Path | None = None) -> LanguageModel:
+    """Load a model: the folder of a run, a release folder, any Hugging Face folder of a Llama model, or a GGUF file.
 
-    ``generation_config.json`` rules the default temperature; ``calibration.json`` does where that file names none.
+    ``tokenizer``: a folder that has its tokenizer.json, where the model's own has none. ``generation_config.json``
+    rules the default temperature; ``calibration.json`` does where that file names none. Raises InputError when it is no
+    such model.
     """
-    model = load_model(folder, dtype)
-    if not ((tokenizer or folder) / "tokenizer.json").exists():
-        raise InputError(f"{folder} has no tokenizer.json: point to a release folder, such as runs/NAME/release")
-    calibration = _read(folder / "calibration.json")
+    if path.suffix == SUFFIX:
+        found = read_gguf(path, dtype)
+        return LanguageModel(path.stem, found.model, found.tokenizer, found.context, adds_bos=found.adds_bos)
+    if (path / "recipe.toml").exists():
+        return _of_run(path, dtype)
+    if not path.exists():
+        raise InputError(f"{path} does not exist: give a run, a model folder or a GGUF file")
+    model = load_model(path, dtype)
+    if tokenizer is None and not (path / "tokenizer.json").exists():
+        raise InputError(
+            f"{path} has no tokenizer.json: point to a release folder, such as runs/NAME/release, or copy the model's "
+            "tokenizer.json into it"
+        )
+    spoken = Tokenizer.load(tokenizer or path)
+    if spoken.vocab_size > model.shape.vocab_size:
+        raise InputError(
+            f"{tokenizer or path}/tokenizer.json does not fit: it has {spoken.vocab_size:,} tokens, the model "
+            f"{model.shape.vocab_size:,}"
+        )
+    calibration = _read(path / "calibration.json")
     fitted = float(calibration["temperature"]) if calibration else 1.0
-    generation = _read(folder / "generation_config.json") or {}
+    generation = _read(path / "generation_config.json") or {}
     temperature = float(generation.get("temperature", fitted)) if generation.get("do_sample", True) else 0.0
-    context = int((_read(folder / "config.json") or {}).get("max_position_embeddings", 8192))
-    resolved = folder.resolve()
+    context = int((_read(path / "config.json") or {}).get("max_position_embeddings", 8192))
+    resolved = path.resolve()
     name = resolved.parent.name if resolved.name == "release" else resolved.name
-    return LanguageModel(name, model, Tokenizer.load(tokenizer or folder), context, temperature)
+    begins = tokenizer is not None or adds_bos(path, spoken)
+    return LanguageModel(name, model, spoken, context, temperature, begins)
+
+
+def _of_run(run: Path, dtype: torch.dtype) -> LanguageModel:
+    """The released model; before there is one, the weights of training with the run's own tokenizer."""
+    if (run / "release" / "config.json").exists():
+        return load_language_model(run / "release", dtype)
+    weights = run / "train" / "weights"
+    if not weights.exists():
+        raise InputError(
+            f"{run} has no trained model: training has not reached its last step; go on with it, or make a model of "
+            f"its newest checkpoint: altiplano checkpoint convert {run} FOLDER"
+        )
+    return load_language_model(weights, dtype, tokenizer=run / "tokenize" / "tokenizer")
 
 
 def _read(file: Path) -> dict[str, Any] | None:

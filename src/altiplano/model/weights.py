@@ -248,19 +248,24 @@ def load_model(folder: Path, dtype: torch.dtype = torch.float32) -> Llama:
     Raises InputError when files are missing, damaged or of another shape.
     """
     weights = WeightFiles(folder)
-    with torch.device("meta"):
-        model = Llama(weights.shape)
     try:
         state = {name: weights.read(name).to(dtype) for name in weights.sizes}
     except (SafetensorError, OSError) as error:
         raise InputError(f"{folder} is damaged ({error}); restore the file or release the model again") from error
-    if weights.shape.tie_word_embeddings and "lm_head.weight" in state:
-        state["lm_head.weight"] = state["embed_tokens.weight"]
+    return assemble(weights.shape, state, f"the weights in {folder}")
+
+
+def assemble(shape: ModelConfig, state: dict[str, Tensor], what: str) -> Llama:
+    """A model in evaluation mode of parameters by their names in ``Llama``. Raises InputError when they do not fit."""
+    with torch.device("meta"):
+        model = Llama(shape)
+    if shape.tie_word_embeddings and "embed_tokens.weight" in state:
+        state = {**state, "lm_head.weight": state["embed_tokens.weight"]}
     try:
         model.load_state_dict(state, assign=True)
     except RuntimeError as error:
         problem = " ".join(str(error).split())[:300]
-        raise InputError(f"the weights in {folder} do not fit its config.json: {problem}") from error
+        raise InputError(f"{what} do not fit its config.json: {problem}") from error
     return model.eval()
 
 

@@ -13,6 +13,7 @@ from altiplano.model.llama import Llama
 from altiplano.model.weights import COMPUTED, hugging_face_name, load_model, shape_from_config
 from altiplano.release.model_folder import LOGIT_CHECK_BYTES
 from altiplano.storage import digest, try_read_json
+from altiplano.tokens.tokenizer import BEGIN
 
 Config = dict[str, Any]
 # Measured between implementations in float32; ours and transformers sum in another order.
@@ -106,7 +107,8 @@ def tokenizer_problems(folder: Path, config: Config) -> Iterator[str]:
     begins = sum(token == config.get("bos_token_id") for token in tokenizer.encode("a").ids)
     if begins > 1:
         yield f"tokenizer.json adds the begin token {begins} times; its post-processor must add it once"
-    if begins == 0:
+    # Llama 3's kind and ours always have it; other models are trained without
+    if begins == 0 and (tokenizer.token_to_id(BEGIN) is not None or (folder / "manifest.json").exists()):
         yield "tokenizer.json does not add the begin token; the model was trained with it before every document"
     template = settings.get("chat_template") or ""
     if begins and "bos_token" in str(template):

@@ -17,17 +17,13 @@ from tokenizers.pre_tokenizers import Sequence as InOrder
 
 from altiplano.errors import InputError
 from altiplano.tokens.tokenizer import (
-    BEGIN,
     CONFIG,
-    END,
     PATTERN,
     Tokenizer,
     byte_characters,
     special_names,
     special_tokens,
 )
-
-USUAL_NAMES = ((BEGIN, END), ("<s>", "</s>"), ("<bos>", "<eos>"), ("[BOS]", "[EOS]"))
 
 
 def tokenizer_file(path: Path) -> Path:
@@ -59,10 +55,10 @@ def _from_json(file: Path, raw: bytes) -> Tokenizer:
     tokenizer.no_padding()
     if isinstance(tokenizer.model, BPE):
         tokenizer.model.dropout = None
-    vocabulary = tokenizer.get_vocab(with_added_tokens=True)
-    names = [special_names(file.parent), *USUAL_NAMES] if (file.parent / CONFIG).exists() else [*USUAL_NAMES]
-    bos, eos = next((pair for pair in names if set(pair) <= vocabulary.keys()), names[0])
+    bos, eos = special_names(file.parent, tokenizer)
     try:
+        if bos == eos:
+            raise InputError(f"it begins and ends documents with the same token {bos!r}: training needs two")
         return Tokenizer(tokenizer, bos, eos)
     except InputError as error:
         raise InputError(

@@ -48,6 +48,7 @@ CONFIG = "tokenizer_config.json"
 
 SPECIALS = 256
 BEGIN, END = "<|begin_of_text|>", "<|end_of_text|>"
+USUAL_NAMES = ((BEGIN, END), ("<s>", "</s>"), ("<bos>", "<eos>"), ("[BOS]", "[EOS]"))
 
 
 def special_tokens() -> list[str]:
@@ -63,15 +64,14 @@ class Tokenizer:
     """Text to token numbers and back. ``bos`` begins a document and ``eos`` ends it."""
 
     def __init__(self, hugging_face: HuggingFaceTokenizer, bos: str = BEGIN, eos: str = END):
-        """``bos`` and ``eos`` are the names of tokens. Raises InputError when they are none, or the same."""
+        """``bos`` and ``eos`` are the names of tokens. Raises InputError when they are none. Models made elsewhere may
+        have the same for both; to train on documents there must be two."""
         self.hugging_face = hugging_face
         vocabulary = hugging_face.get_vocab(with_added_tokens=True)
         self.vocab_size: int = max(vocabulary.values()) + 1
         for role, name in (("begin", bos), ("end", eos)):
             if name not in vocabulary:
                 raise InputError(f"the tokenizer has no token {name!r} that could {role} a document")
-        if bos == eos:
-            raise InputError(f"the tokenizer begins and ends documents with the same token {bos!r}: it needs two")
         self.bos, self.eos = vocabulary[bos], vocabulary[eos]
         added = hugging_face.get_added_tokens_decoder()
         self.specials: dict[int, str] = {number: token.content for number, token in added.items() if token.special}
@@ -104,16 +104,18 @@ class Tokenizer:
 
     @classmethod
     def load(cls, folder: Path) -> "Tokenizer":
+        """Of a folder with a ``tokenizer.json``, ours or any model's. Raises InputError when it cannot be read."""
         file = folder / "tokenizer.json"
         if not file.exists():
             raise InputError(f"{folder} has no tokenizer.json")
-        names = special_names(folder)
         try:
-            return cls(HuggingFaceTokenizer.from_file(str(file)), *names)
+            hugging_face = HuggingFaceTokenizer.from_file(str(file))
         except Exception as error:  # the library raises bare Exception for a damaged file
-            if isinstance(error, InputError):
-                raise
             raise InputError(f"{file} cannot be read: {error}") from error
+        try:
+            return cls(hugging_face, *special_names(folder, hugging_face))
+        except InputError as error:
+            raise InputError(f"{file}: {error}") from error
 
     def save(self, folder: Path) -> None:
         """``tokenizer.json``; beside it, for one that is not like Llama 3's, the names of its special tokens."""
@@ -189,16 +191,33 @@ class Tokenizer:
         return {character: byte for byte, character in byte_characters().items()}
 
 
-def special_names(folder: Path) -> tuple[str, str]:
-    """The names of the begin and end tokens that ``tokenizer_config.json`` gives, else Llama 3's."""
-    found = try_read_json(folder / CONFIG)
-    config = found if isinstance(found, dict) else {}
+def special_names(folder: Path, tokenizer: HuggingFaceTokenizer) -> tuple[str, str]:
+    """The names of the tokens that begin and end a document: as the files beside a ``tokenizer.json`` say, else the
+    usual ones that it has. A model that names one of the two has it for both."""
+    vocabulary = tokenizer.get_vocab(with_added_tokens=True)
+    files = [try_read_json(folder / file) for file in (CONFIG, "special_tokens_map.json", "config.json")]
+    configs = [found for found in files if isinstance(found, dict)]
 
-    def name(role: str, default: str) -> str:
-        token = config.get(f"{role}_token")
-        return str((token.get("content") if isinstance(token, dict) else token) or default)
+    def name(role: str) -> str:
+        for config in configs:
+            token = config.get(f"{role}_token") or config.get(f"{role}_token_id")
+            token = token[0] if isinstance(token, list) and token else token  # several that end a text
+            token = tokenizer.id_to_token(token) if isinstance(token, int) else token
+            if found := token.get("content") if isinstance(token, dict) else token:
+                return str(found)
+        return ""
 
-    return name("bos", BEGIN), name("eos", END)
+    begin, end = name("bos") or name("eos"), name("eos") or name("bos")
+    if begin:
+        return begin, end
+    return next((pair for pair in USUAL_NAMES if set(pair) <= vocabulary.keys()), (BEGIN, END))
+
+
+def adds_bos(folder: Path, tokenizer: Tokenizer) -> bool:
+    """Whether texts begin with the begin token, by a model folder's own files."""
+    config = try_read_json(folder / CONFIG)
+    stated = config.get("add_bos_token") if isinstance(config, dict) else None
+    return bool(stated) if stated is not None else tokenizer.bos in tokenizer.hugging_face.encode("a").ids
 
 
 def split_pattern(tokenizer: dict[str, Any]) -> str:
