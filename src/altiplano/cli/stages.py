@@ -4,6 +4,7 @@ import argparse
 import os
 from pathlib import Path
 
+from altiplano.cli import evaluate
 from altiplano.cli.arguments import GO_ON, Commands, add_cluster, add_command, add_recipe, complain, read_inputs
 from altiplano.errors import INTERRUPTED, InputError
 
@@ -45,6 +46,8 @@ def add(commands: Commands) -> None:
         sub.add_argument(
             "--check", action="store_true", help="compute nothing; exit status 0 if all is up to date, 1 if not"
         )
+        if name == "evaluate":
+            evaluate.add(sub)
         if name in ("run", "curate", "tokenize"):
             sub.add_argument(
                 "--engine",
@@ -80,6 +83,8 @@ def add(commands: Commands) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
+    if options.last == "evaluate" and evaluate.is_model(options):
+        return evaluate.run(options)
     recipe, cluster, layout = read_inputs(options)
     from altiplano.stages.run import first_to_do, run_until
 

@@ -9,7 +9,7 @@ import torch
 from altiplano.errors import InputError
 from altiplano.inference.gguf import SUFFIX, read_gguf
 from altiplano.model.llama import Llama
-from altiplano.model.weights import load_model
+from altiplano.model.weights import load_model, sampled_hash, weights_fingerprint
 from altiplano.storage import Damaged, read_json
 from altiplano.tokens.tokenizer import Tokenizer, adds_bos
 
@@ -70,17 +70,30 @@ def load_language_model(path: Path, dtype: torch.dtype = torch.float32, tokenize
     return LanguageModel(name, model, spoken, context, temperature, begins)
 
 
+def model_fingerprint(path: Path) -> str:
+    """A hash that tells the weights of models apart, of whatever ``load_language_model`` loads."""
+    if path.suffix == SUFFIX:
+        return sampled_hash([path])
+    return weights_fingerprint(_weights_of_run(path) if (path / "recipe.toml").exists() else path)
+
+
 def _of_run(run: Path, dtype: torch.dtype) -> LanguageModel:
-    """The released model; before there is one, the weights of training with the run's own tokenizer."""
+    weights = _weights_of_run(run)
+    released = weights == run / "release"
+    return load_language_model(weights, dtype, tokenizer=None if released else run / "tokenize" / "tokenizer")
+
+
+def _weights_of_run(run: Path) -> Path:
+    """The released model; before there is one, the weights of training, which the run's own tokenizer belongs to."""
     if (run / "release" / "config.json").exists():
-        return load_language_model(run / "release", dtype)
+        return run / "release"
     weights = run / "train" / "weights"
     if not weights.exists():
         raise InputError(
             f"{run} has no trained model: training has not reached its last step; go on with it, or make a model of "
             f"its newest checkpoint: altiplano checkpoint convert {run} FOLDER"
         )
-    return load_language_model(weights, dtype, tokenizer=run / "tokenize" / "tokenizer")
+    return weights
 
 
 def _read(file: Path) -> dict[str, Any] | None:

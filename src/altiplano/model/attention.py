@@ -106,8 +106,14 @@ class Cache:
             buffers[layer][:, start:end] = new
         return self.keys[layer][:, :end], self.values[layer][:, :end]
 
+    def copy(self, rows: list[int]) -> "Cache":
+        """A cache of these rows, each as often as it is named, that grows by itself."""
+        taken = Cache(dict(self.keys), dict(self.values), self.document)
+        taken.keep(rows)
+        return taken
+
     def keep(self, rows: list[int]) -> None:
-        """Forget all rows but these."""
+        """These rows alone, each as often as it is named."""
         if self.document is not None:
             self.document = self.document[rows]
         self.keys = {layer: keys[rows] for layer, keys in self.keys.items()}

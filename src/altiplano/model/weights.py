@@ -294,8 +294,14 @@ def pretrained_weights(recipe: Recipe) -> WeightFiles | None:
 def weights_fingerprint(folder: Path) -> str:
     """A hash of the folder's configuration and of its files' names, sizes, beginnings and ends: enough to tell models
     apart, and quick for large ones. Raises InputError when files are missing."""
-    found = hashlib.sha256(json_digest(read_shape(folder).model_dump(mode="json")).encode())
-    for file in _files_to_read(folder):
+    shape = json_digest(read_shape(folder).model_dump(mode="json"))
+    return sampled_hash(_files_to_read(folder), shape)
+
+
+def sampled_hash(files: Sequence[Path], also: str = "") -> str:
+    """sha256 of ``also`` and of the files' names, sizes, beginnings and ends."""
+    found = hashlib.sha256(also.encode())
+    for file in files:
         size = file.stat().st_size
         found.update(f"{file.name}\0{size}\0".encode())
         with file.open("rb") as opened:

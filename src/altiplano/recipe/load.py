@@ -70,7 +70,7 @@ def load_recipe(name: str | Path, overrides: Sequence[str] | Mapping[str, Any] =
     else:
         for override in overrides:
             _apply(values, override)
-    return _check(Recipe, values, str(path))
+    return check(Recipe, values, str(path))
 
 
 FORMATS = (
@@ -94,7 +94,7 @@ def check_formats(corpus: CorpusConfig, readers: Collection[str]) -> None:
 
 def load_cluster(name: str) -> Cluster:
     path = find(name, "clusters")
-    return _check(Cluster, read_toml(path), str(path))
+    return check(Cluster, read_toml(path), str(path))
 
 
 def read_toml(path: Path) -> dict[str, Any]:
@@ -129,7 +129,8 @@ def _set(values: dict[str, Any], key: str, value: Any, spelling: str) -> None:
     values[last] = str(Path.cwd() / value) if is_root else value
 
 
-def _check(kind: type[Settings], values: dict[str, Any], origin: str) -> Settings:
+def check(kind: type[Settings], values: dict[str, Any], origin: str) -> Settings:
+    """``values`` as a record. Raises InputError that names the first wrong key and ``origin``."""
     try:
         return kind.model_validate(values)
     except ValidationError as error:

@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from altiplano.records.benchmarks import Benchmarks, BenchmarkScores, GroupScore, TaskScore
 from altiplano.records.corpus import (
     Audit,
     CurationCounts,
@@ -69,6 +70,8 @@ SCHEMAS: dict[str, type[BaseModel]] = {
     "train/skips.json": SkippedWork,
     "train/checkpoints/step-NNNNNNNN/manifest.json": CheckpointManifest,
     "evaluate/perplexity.json": Evaluation,
+    "evaluate/benchmarks.json": Benchmarks,
+    "train/benchmarks.jsonl": BenchmarkScores,
     "calibrate/calibration.json": Calibration,
     "redteam/redteam.json": Redteam,
     "release/facts.json": RunFacts,
@@ -87,6 +90,8 @@ __all__ = [
     "AttackExample",
     "AttackResult",
     "Audit",
+    "BenchmarkScores",
+    "Benchmarks",
     "Calibration",
     "CheckpointManifest",
     "ControlRate",
@@ -100,6 +105,7 @@ __all__ = [
     "Generation",
     "Goodput",
     "Grid",
+    "GroupScore",
     "GroupScores",
     "HeldoutScores",
     "HitRate",
@@ -125,6 +131,7 @@ __all__ = [
     "StageManifest",
     "StageMeasurements",
     "StepMetrics",
+    "TaskScore",
     "TextGroup",
     "TextScores",
     "Thresholds",

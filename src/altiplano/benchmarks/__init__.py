@@ -1,0 +1,1 @@
+"""Evaluation benchmarks: tasks, prompts, scorers, and what of it can be told apart from chance."""

@@ -1,0 +1,1 @@
+"""Task files and folders of other projects to tasks."""
