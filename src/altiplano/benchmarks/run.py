@@ -10,13 +10,8 @@ from altiplano.benchmarks.item import Item, Task
 from altiplano.benchmarks.scorers import scored
 from altiplano.benchmarks.summary import group_scores, summarise
 from altiplano.errors import InputError
-from altiplano.inference.continuations import (
-    CACHE_BYTES,
-    cache_bytes_per_token,
-    encode,
-    score_continuations,
-)
-from altiplano.inference.generate import Row, Sampling, generate
+from altiplano.inference.continuations import Continuation, Likelihood, encode, score_continuations
+from altiplano.inference.generate import Row, Sampling, generate, rows_at_once
 from altiplano.inference.language_model import LanguageModel
 from altiplano.progress import track
 from altiplano.records import Benchmarks
@@ -32,6 +27,7 @@ def evaluate_tasks(
     tasks: Sequence[Task],
     folder: Path,
     *,
+    name: str = "",
     fingerprint: str = "",
     limit: int | None = None,
     run_code: bool = False,
@@ -54,7 +50,7 @@ def evaluate_tasks(
         for task in tasks
     }
     result = Benchmarks(
-        model=served.name,
+        model=name or served.name,
         fingerprint=fingerprint,
         tasks={name: score for name, (_, score) in scores.items()},
         groups=group_scores(scores),
@@ -90,21 +86,30 @@ def _portions(folder: Path, task: Task, limit: int | None) -> Iterator[tuple[Pat
 
 def answer_items(served: LanguageModel, task: Task, items: Sequence[Item], *, run_code: bool = False) -> list[Answer]:
     """What the model says to each item, scored."""
-    answers = _ranked(served, task, items)
+    asked = encode(served.tokenizer, served.adds_bos, served.context, requests(items))
+    answers = answers_of(task, items, asked, score_continuations(served.model, asked))
     if task.is_generated:
         answers = _written(served, task, items, answers)
     return [scored(task, item, answer, run_code=run_code) for item, answer in zip(items, answers, strict=True)]
 
 
-def _ranked(served: LanguageModel, task: Task, items: Sequence[Item]) -> list[Answer]:
-    """Log-likelihoods of the choices, and without the question where the task has a context for it."""
+def requests(items: Sequence[Item]) -> list[tuple[str, str]]:
+    """Contexts and continuations whose log-likelihoods are asked for: every choice; then, for items that have a context
+    without the question, every choice after that."""
     pairs = [(one.context, one.continuation) for item in items for one in item.choices]
-    without = [(i.unconditional, one.continuation) for i in items if i.unconditional is not None for one in i.choices]
-    asked = encode(served, pairs + without)
-    found = iter(zip(asked, score_continuations(served.model, asked), strict=True))
+    return pairs + [
+        (i.unconditional, one.continuation) for i in items if i.unconditional is not None for one in i.choices
+    ]
+
+
+def answers_of(
+    task: Task, items: Sequence[Item], asked: Sequence[Continuation], found: Sequence[Likelihood]
+) -> list[Answer]:
+    """``asked`` and ``found`` are of ``requests(items)``."""
+    likelihoods = iter(zip(asked, found, strict=True))
     answers = []
     for item in items:
-        here = [next(found) for _ in item.choices]
+        here = [next(likelihoods) for _ in item.choices]
         answers.append(
             Answer(
                 task=task.name,
@@ -117,14 +122,14 @@ def _ranked(served: LanguageModel, task: Task, items: Sequence[Item]) -> list[An
                 tokens=[likelihood.tokens for _, likelihood in here],
                 lengths=[one.length for one in item.choices],
                 bytes=[len(one.continuation.encode()) for one in item.choices],
-                greedy=[likelihood.greedy for _, likelihood in here],
+                greedy=[likelihood.greedy for _, likelihood in here if likelihood.greedy is not None],
                 references=list(item.references),
                 cut=max((continuation.cut for continuation, _ in here), default=0),
             )
         )
     for place, item in enumerate(items):
         if item.unconditional is not None:
-            unconditional = [next(found)[1].logprob for _ in item.choices]
+            unconditional = [next(likelihoods)[1].logprob for _ in item.choices]
             answers[place] = replace(answers[place], unconditional=unconditional)
     return answers
 
@@ -137,9 +142,7 @@ def _written(served: LanguageModel, task: Task, items: Sequence[Item], answers: 
         raise InputError(f"{task.name}: max_tokens = {task.max_tokens} leaves no room for a prompt in {served.context}")
     prompts = [served.prompt(item.prompt) for item in items]
     rows = [Row(prompt[-room:], sampling) for prompt in prompts]
-    longest = max(map(len, prompts), default=0) + task.max_tokens
-    batch = max(1, CACHE_BYTES // (2 * longest * cache_bytes_per_token(served.model)))
-    generate(served.model, served.tokenizer, rows, batch=batch)
+    generate(served.model, served.tokenizer, rows, rows_at_once(served.model, rows))
     return [
         replace(answer, written=row.text, cut=max(answer.cut, len(prompt) - room))
         for answer, row, prompt in zip(answers, rows, prompts, strict=True)

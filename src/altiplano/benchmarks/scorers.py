@@ -41,7 +41,9 @@ def choice_scores(answer: Answer) -> dict[str, float]:
     """
     assert answer.gold is not None
     logprobs, right = np.array(answer.logprobs), answer.gold
-    scores = {"bits_per_byte": answer.gold_bits / max(1, answer.gold_bytes), "greedy": float(answer.greedy[right])}
+    scores = {"bits_per_byte": answer.gold_bits / max(1, answer.gold_bytes)}
+    if answer.greedy:
+        scores["greedy"] = float(answer.greedy[right])
     if len(logprobs) < 2:
         return scores
     likeliest = {

@@ -44,7 +44,9 @@ class TaskFile(Section):
     seed: int = Field(1234, ge=0, description="which examples")
     permute: int = Field(0, ge=0, description="above 0: choices in an order by this seed")
     layout: int = Field(0, ge=0, le=4, description="lettered: 1 to 4, one of four usual ways to lay a question out")
-    unconditional: str = Field("Answer:", description="the context without a question, for accuracy_unconditional")
+    unconditional: str | None = Field(
+        None, description='context without a question, such as "Answer:": scores accuracy_unconditional'
+    )
     id: str = Field("", description="column that names an item; absent: its place")
     cluster: str = Field("", description="column that items of one passage or document share")
     groups: tuple[str, ...] = Field((), description="averages that this task counts in")

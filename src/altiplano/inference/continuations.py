@@ -1,26 +1,22 @@
 """Log-likelihoods of continuations after contexts, what they share computed once.
 
-The choices of a question share its context, and the questions of a task its few-shot examples: both are fed to the
-model once, and their keys and values are used again. Contexts of one length share a batch, so that nothing is padded
-but the ends of continuations.
+The choices of a question share its context, and the questions of a task its few-shot examples: a batch is one row of
+all their different parts, in which each part sees those that it continues, and nothing is padded.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
-from altiplano.inference.language_model import LanguageModel
 from altiplano.inference.log_probabilities import LOGITS_AT_ONCE, device_of, head, without_head
-from altiplano.model.attention import Cache
+from altiplano.model.attention import Segment, SharedContexts
 from altiplano.model.llama import Llama
+from altiplano.tokens.tokenizer import Tokenizer
 
-CACHE_BYTES = 2**30
-"""Keys and values that a batch may take."""
-SHORTEST_PREFIX = 16
-"""Fewer tokens are cheaper computed again than kept."""
+TOKENS_PER_BATCH = 4096
 
 
 @dataclass(frozen=True)
@@ -38,29 +34,33 @@ class Likelihood:
     """Natural logarithm of a continuation's probability; whether it is what greedy decoding would say."""
 
     logprob: float
-    greedy: bool
+    greedy: bool | None
+    """None where it was not looked at."""
     tokens: int
 
 
-def encode(served: LanguageModel, pairs: Sequence[tuple[str, str]]) -> list[Continuation]:
-    """Contexts and continuations as tokens, as lm-evaluation-harness encodes them.
+def encode(tokenizer: Tokenizer, adds_bos: bool, room: int, pairs: Sequence[tuple[str, str]]) -> list[Continuation]:
+    """Contexts and continuations as tokens, as lm-evaluation-harness encodes them, for a model of ``room`` tokens.
 
     Both are encoded together, so that the border is as it is in running text; spaces that end a context begin the
-    continuation. A pair longer than the model's context loses the beginning of its context.
+    continuation. A pair too long for the model loses the beginning of its context, but for the begin token.
     """
     moved = []
     for context, continuation in pairs:
         stripped = context.rstrip()
         moved.append((stripped, context[len(stripped) :] + continuation))
-    whole = served.tokenizer.encode_batch([context + continuation for context, continuation in moved])
+    whole = tokenizer.encode_batch([context + continuation for context, continuation in moved])
     contexts = [*dict.fromkeys(context for context, _ in moved)]
-    alone = dict(zip(contexts, served.tokenizer.encode_batch(contexts), strict=True))
-    begin = [served.tokenizer.bos]
+    alone = dict(zip(contexts, tokenizer.encode_batch(contexts), strict=True))
+    begin = [tokenizer.bos]
     made = []
     for (context, _), tokens in zip(moved, whole, strict=True):
         before = alone[context]
-        after = tokens[len(before) :]
-        made.append(fit(begin + before if served.adds_bos or not before else before, after, served.context))
+        begins = adds_bos or not before
+        one = fit(begin + before if begins else before, tokens[len(before) :], room)
+        if one.cut and adds_bos:
+            one = replace(one, context=(tokenizer.bos, *one.context[1:]))
+        made.append(one)
     return made
 
 
@@ -73,35 +73,17 @@ def fit(context: Sequence[int], tokens: Sequence[int], room: int) -> Continuatio
     return Continuation(tuple(context[cut:]), tuple(tokens), cut)
 
 
-def cache_bytes_per_token(model: Llama) -> int:
-    """Keys and values of one token."""
-    shape, itemsize = model.shape, next(model.parameters()).element_size()
-    return 2 * shape.num_hidden_layers * shape.num_key_value_heads * shape.head_dim * itemsize
-
-
 @torch.inference_mode()
 def score_continuations(
-    model: Llama, asked: Sequence[Continuation], done: Callable[[int], None] = lambda count: None
+    model: Llama, asked: Sequence[Continuation], tokens_per_batch: int = TOKENS_PER_BATCH
 ) -> list[Likelihood]:
-    """Score all, in order. ``done`` hears how many were scored since it last did. Softmax in float32."""
+    """Score all, in order. Softmax in float32."""
     found: list[Likelihood | None] = [None] * len(asked)
     body = without_head(model)
     prefix = _common_prefix([one.context for one in asked])
-    shared = Cache()
-    if prefix:
-        body(torch.tensor([prefix], device=device_of(model)), None, shared)
-    with_prefix: dict[int, list[int]] = defaultdict(list)
-    without: dict[int, list[int]] = defaultdict(list)
-    for place, one in enumerate(asked):
-        # the last token of a context is fed with the continuation: its hidden state predicts the first token
-        has = len(prefix) > 0 and len(one.context) > len(prefix) and one.context[: len(prefix)] == prefix
-        (with_prefix if has else without)[len(one.context)].append(place)
-    for groups, begun, skip in ((with_prefix, shared, len(prefix)), (without, Cache(), 0)):
-        for length in sorted(groups):
-            for batch in _batches(asked, groups[length], model):
-                for place, likelihood in _score(model, body, asked, batch, begun, skip):
-                    found[place] = likelihood
-                done(len(batch))
+    for batch in _batches(asked, len(prefix), tokens_per_batch):
+        for place, likelihood in _score(model, body, asked, batch, prefix):
+            found[place] = likelihood
     return [one for one in found if one is not None]
 
 
@@ -112,50 +94,62 @@ def _common_prefix(contexts: Sequence[tuple[int, ...]]) -> tuple[int, ...]:
     ordered = sorted(contexts)
     low, high = ordered[len(ordered) // 4], ordered[(3 * len(ordered)) // 4]
     length = next((at for at, (a, b) in enumerate(zip(low, high, strict=False)) if a != b), min(len(low), len(high)))
-    return low[:length] if length >= SHORTEST_PREFIX and low != high else ()
+    return low[:length]
 
 
-def _batches(asked: Sequence[Continuation], places: list[int], model: Llama) -> Iterator[list[int]]:
-    """Continuations of contexts of one length, those of one context together, few enough for the cache."""
-    per_token = cache_bytes_per_token(model)
-    ordered = sorted(places, key=lambda place: (asked[place].context, place))
+def _batches(asked: Sequence[Continuation], prefix: int, most: int) -> Iterator[list[int]]:
+    """Continuations of one context together, at most ``most`` different tokens in a batch where there are several."""
+    by_context: dict[tuple[int, ...], list[int]] = defaultdict(list)
+    for place, one in enumerate(asked):
+        by_context[one.context].append(place)
     batch: list[int] = []
-    longest = 0
-    for place in ordered:
-        longest = max(longest, len(asked[place].tokens))
-        size = (len(batch) + 1) * 2 * (len(asked[place].context) + longest) * per_token  # a cache has room for twice
-        if batch and size > CACHE_BYTES:
+    size = prefix
+    for context in sorted(by_context):
+        more = len(context) - prefix + sum(len(asked[place].tokens) for place in by_context[context])
+        if batch and size + more > most:
             yield batch
-            batch, longest = [], len(asked[place].tokens)
-        batch.append(place)
+            batch, size = [], prefix
+        batch += by_context[context]
+        size += more
     if batch:
         yield batch
 
 
 def _score(
-    model: Llama, body: Llama, asked: Sequence[Continuation], batch: list[int], begun: Cache, skip: int
+    model: Llama, body: Llama, asked: Sequence[Continuation], batch: list[int], prefix: tuple[int, ...]
 ) -> Iterator[tuple[int, Likelihood]]:
-    """``begun`` holds the first ``skip`` tokens of every context of the batch."""
+    fed: list[int] = []
+    segments: list[Segment] = []
+
+    def add(tokens: tuple[int, ...], after: int | None) -> int:
+        segments.append(Segment(len(fed), len(fed) + len(tokens), after))
+        fed.extend(tokens)
+        return len(segments) - 1
+
+    begun = None
+    contexts: dict[tuple[int, ...], int] = {}
+    predicting: list[int] = []
+    """Places in the row whose hidden states predict the tokens of the batch, one after the other."""
+    for place in batch:
+        one = asked[place]
+        if one.context not in contexts:
+            shares = len(prefix) > 0 and len(one.context) > len(prefix) and one.context[: len(prefix)] == prefix
+            if shares and begun is None:
+                begun = add(prefix, None)
+            contexts[one.context] = add(one.context[len(prefix) * shares :], begun if shares else None)
+        context = contexts[one.context]
+        # the last token is only predicted; the context's last token predicts the first
+        if one.tokens:
+            predicting.append(segments[context].end - 1)
+        if len(one.tokens) > 1:
+            own = segments[add(one.tokens[:-1], context)]
+            predicting += range(own.start, own.end)
     device = device_of(model)
-    contexts = [*dict.fromkeys(asked[place].context for place in batch)]
-    cache = begun.copy([0] * len(contexts)) if skip else Cache()
-    rest = [context[skip:-1] for context in contexts]
-    if rest[0]:
-        body(torch.tensor(rest, device=device), None, cache)
-    number = {context: at for at, context in enumerate(contexts)}
-    if cache.length:
-        cache.keep([number[asked[place].context] for place in batch])
-    # Padded on the right: attention is causal, so no token sees the padding.
-    longest = max([1, *(len(asked[place].tokens) for place in batch)])
-    fed = torch.zeros(len(batch), longest, dtype=torch.int64)
-    for row, place in enumerate(batch):
-        said = (asked[place].context[-1], *asked[place].tokens[:-1])[:longest]
-        fed[row, : len(said)] = torch.tensor(said)
-    hidden = body(fed.to(device), None, cache)
-    counts = [len(asked[place].tokens) for place in batch]
-    wanted = torch.cat([hidden[row, :count] for row, count in enumerate(counts)])
+    row = torch.tensor([fed], dtype=torch.int64, device=device)
+    hidden = body(row, None, None, SharedContexts(segments, device))[0, predicting]
     targets = torch.tensor([token for place in batch for token in asked[place].tokens], device=device)
-    logprobs, greedy = _of_tokens(model, wanted, targets)
+    counts = [len(asked[place].tokens) for place in batch]
+    logprobs, greedy = _of_tokens(model, hidden, targets)
     for place, some, same in zip(batch, logprobs.split(counts), greedy.split(counts), strict=True):
         yield place, Likelihood(float(some.sum()), bool(same.all()), len(some))
 

@@ -16,6 +16,7 @@ from altiplano.model.attention import Cache
 from altiplano.model.llama import Llama
 from altiplano.tokens.tokenizer import Tokenizer
 
+CACHE_BYTES = 2**30
 PADDING, PROMPT = -1, 0  # the two "documents" of a row padded on the left
 
 
@@ -64,6 +65,15 @@ def generate(model: Llama, tokenizer: Tokenizer, rows: Sequence[Row], batch: int
     for start in range(0, len(order), batch):
         for _ in stream(model, tokenizer, order[start : start + batch]):
             pass
+
+
+def rows_at_once(model: Llama, rows: Sequence[Row], memory: int = CACHE_BYTES) -> int:
+    """How many rows fit when keys and values may take ``memory`` bytes; a cache has room for twice its tokens."""
+    longest = max((len(row.prompt) + row.sampling.max_tokens for row in rows), default=1)
+    shape = model.shape
+    heads = shape.num_hidden_layers * shape.num_key_value_heads
+    per_token = 2 * heads * shape.head_dim * next(model.parameters()).element_size()
+    return max(1, min(256, memory // (2 * longest * per_token)))
 
 
 def stream(model: Llama, tokenizer: Tokenizer, rows: Sequence[Row]) -> Iterator[None]:

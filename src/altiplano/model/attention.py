@@ -4,8 +4,9 @@ Shapes: q is [rows, tokens, heads, head_dim]; k and v have num_key_value_heads h
 et al. 2023); the result has the shape of q.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, cached_property
 from typing import Any
 
 import torch
@@ -15,7 +16,7 @@ from torch import Tensor
 from altiplano.model.cpu_attention import TiledAttention, packed_rows, whole_rows
 
 # How documents lie in a batch: None when every row is one document; else on a GPU a block mask, on a CPU the tiles of
-# scores to compute (bfloat16) or the documents' lengths.
+# scores to compute (bfloat16) or the documents' lengths; or ``SharedContexts``.
 Packing = Any
 
 
@@ -37,6 +38,8 @@ def document_packing(document: Tensor | None, dtype: torch.dtype) -> Packing:
 
 def causal_attention(q: Tensor, k: Tensor, v: Tensor, packing: Packing) -> Tensor:
     """Self-attention within each document of ``packing``."""
+    if isinstance(packing, SharedContexts):
+        return packing.attend(q, k, v)
     if q.dtype is torch.bfloat16 and not q.is_cuda:
         return TiledAttention.apply(q, k, v, packing or whole_rows(*q.shape[:2], q.dtype))
     if packing is None:
@@ -48,6 +51,63 @@ def causal_attention(q: Tensor, k: Tensor, v: Tensor, packing: Packing) -> Tenso
     parts = zip(*(t.flatten(0, 1).unsqueeze(0).split_with_sizes(packing, dim=1) for t in (q, k, v)), strict=True)
     attended = [fused_attention(q, k, v, mask=None, is_causal=True) for q, k, v in parts]
     return torch.cat(attended, dim=1).view_as(q)
+
+
+@dataclass(frozen=True)
+class Segment:
+    """Tokens [start, end) of a row that go on where the segment ``after`` ends; None: they begin a text."""
+
+    start: int
+    end: int
+    after: int | None = None
+
+
+class SharedContexts:
+    """Several texts in one row, what they begin with in common once: each segment sees itself and those before it."""
+
+    def __init__(self, segments: Sequence[Segment], device: torch.device):
+        """``segments`` lie one after the other, each behind the one that it continues."""
+        self.segments = segments
+        self.device = device
+        self.context: list[list[int]] = []
+        """Of each segment the segments before it, the first of the text first."""
+        begins: list[int] = []
+        for segment in segments:
+            before = [] if segment.after is None else [*self.context[segment.after], segment.after]
+            self.context.append(before)
+            begins.append(sum(segments[at].end - segments[at].start for at in before))
+        self.positions = torch.cat(
+            [torch.arange(s.end - s.start) + begin for s, begin in zip(segments, begins, strict=True)]
+        ).to(device)
+        """Of each token in its text [tokens]."""
+
+    def attend(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        """q, k and v of the one row [1, tokens, heads, head_dim]."""
+        if q.is_cuda:  # one large product with a mask is faster there than many small ones
+            return fused_attention(q, k, v, self._mask, is_causal=False)
+        attended = []
+        for segment, before in zip(self.segments, self.context, strict=True):
+            own = slice(segment.start, segment.end)
+            if not before:
+                attended.append(fused_attention(q[:, own], k[:, own], v[:, own], mask=None, is_causal=True))
+                continue
+            parts = [slice(self.segments[at].start, self.segments[at].end) for at in before] + [own]
+            keys, values = (torch.cat([t[:, part] for part in parts], dim=1) for t in (k, v))
+            new, total = segment.end - segment.start, keys.shape[1]
+            # a single token sees all there is; more see those before them
+            mask = None if new == 1 else torch.ones(new, total, dtype=torch.bool, device=q.device).tril(total - new)
+            attended.append(fused_attention(q[:, own], keys, values, mask, is_causal=False))
+        return torch.cat(attended, dim=1)
+
+    @cached_property
+    def _mask(self) -> Tensor:
+        """Which token [tokens, 1] sees which [1, tokens]."""
+        owner = torch.cat([torch.full((s.end - s.start,), at) for at, s in enumerate(self.segments)])
+        sees = torch.eye(len(self.segments), dtype=torch.bool)
+        for at, before in enumerate(self.context):
+            sees[at, before] = True
+        tokens = torch.arange(len(owner))
+        return (sees[owner][:, owner] & (tokens[:, None] >= tokens[None, :])).to(self.device)
 
 
 def fused_attention(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, is_causal: bool) -> Tensor:
@@ -106,14 +166,8 @@ class Cache:
             buffers[layer][:, start:end] = new
         return self.keys[layer][:, :end], self.values[layer][:, :end]
 
-    def copy(self, rows: list[int]) -> "Cache":
-        """A cache of these rows, each as often as it is named, that grows by itself."""
-        taken = Cache(dict(self.keys), dict(self.values), self.document)
-        taken.keep(rows)
-        return taken
-
     def keep(self, rows: list[int]) -> None:
-        """These rows alone, each as often as it is named."""
+        """Forget all rows but these."""
         if self.document is not None:
             self.document = self.document[rows]
         self.keys = {layer: keys[rows] for layer, keys in self.keys.items()}

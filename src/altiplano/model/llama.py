@@ -16,7 +16,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from altiplano.model.attention import Cache, Packing, cached_attention, causal_attention, document_packing
+from altiplano.model.attention import (
+    Cache,
+    Packing,
+    SharedContexts,
+    cached_attention,
+    causal_attention,
+    document_packing,
+)
 from altiplano.recipe.schema import ModelConfig, RopeScaling
 
 Rotary = tuple[Tensor, Tensor]
@@ -121,11 +128,17 @@ class Llama(nn.Module):
         angles = torch.cat([angles, angles], dim=-1)[:, None]
         return angles.cos().to(dtype), angles.sin().to(dtype)
 
-    def forward(self, x: Tensor, document: Tensor | None = None, cache: Cache | None = None) -> Tensor:
+    def forward(
+        self,
+        x: Tensor,
+        document: Tensor | None = None,
+        cache: Cache | None = None,
+        shared: SharedContexts | None = None,
+    ) -> Tensor:
         """Tokens [rows, tokens] (or the previous part's hidden states) to logits [rows, tokens, vocabulary].
 
         ``document`` [rows, tokens] numbers the documents in a row; attention stays within each. With a ``cache``,
-        x holds the new tokens only and the cache is extended.
+        x holds the new tokens only and the cache is extended. With ``shared``, x is one row of its segments.
         """
         tokens = x.shape[1] if document is None else document.shape[1]
         start, mask = 0, None
@@ -135,7 +148,9 @@ class Llama(nn.Module):
         if self.embed_tokens is not None:
             x = self.embed_tokens(x)
         rotary = self.rotary(start, tokens, x.device, x.dtype)
-        packing = None if cache is not None else self.pack_documents(document, x.dtype)
+        packing: Packing = None if cache is not None else self.pack_documents(document, x.dtype)
+        if shared is not None:
+            packing, rotary = shared, (rotary[0][shared.positions], rotary[1][shared.positions])
         for block in self.layers.values():
             x = block(x, rotary, packing, cache, mask)
         if self.norm is not None:

@@ -57,13 +57,17 @@ def load_recipe(name: str | Path, overrides: Sequence[str] | Mapping[str, Any] =
 
     ``overrides`` are ``section.key=value`` as given to ``--set``, or values by ``section.key``.
 
-    A relative ``corpus.root`` in the file is taken from the file's folder, one in an override from the current folder.
+    Relative ``corpus.root`` and ``evaluation.benchmarks`` in the file are taken from the file's folder, those in an
+    override from the current folder.
     """
     path = find(str(name), "recipes")
     values = read_toml(path)
     corpus = values.get("corpus")
     if isinstance(corpus, dict) and isinstance(corpus.get("root"), str):
         corpus["root"] = str((path.parent / corpus["root"]).resolve())
+    evaluation = values.get("evaluation")
+    if isinstance(evaluation, dict) and isinstance(evaluation.get("benchmarks"), list):
+        evaluation["benchmarks"] = [str((path.parent / str(one)).resolve()) for one in evaluation["benchmarks"]]
     if isinstance(overrides, Mapping):
         for key, value in overrides.items():
             _set(values, key, value, f"{key} = {value!r}")

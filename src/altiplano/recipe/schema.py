@@ -245,10 +245,14 @@ class PrecisionConfig(Section):
 
 
 class EvaluationConfig(Section):
-    """Held-out perplexity per domain × language."""
+    """Held-out perplexity per domain × language, and benchmarks."""
 
     interval_steps: int = Field(1000, gt=0)
     max_tokens: Count = Field(1_000_000, gt=0, description="per domain × language, in the loop")
+    benchmarks: tuple[Path, ...] = Field(
+        (), description="task files, folders of tasks or data files; relative to the recipe"
+    )
+    benchmark_items: Count = Field(200, gt=0, description="of each task, in the loop; at the end all are asked")
     bootstrap_samples: int = Field(1000, gt=0)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from altiplano.records.benchmarks import Benchmarks, BenchmarkScores, GroupScore, TaskScore
+from altiplano.records.benchmarks import Benchmarks, GroupScore, TaskScore
 from altiplano.records.corpus import (
     Audit,
     CurationCounts,
@@ -31,13 +31,12 @@ from altiplano.records.evaluation import (
     GateLimit,
     GroupScores,
     HitRate,
-    Interval,
     Redteam,
     ReliabilityBin,
     ReliabilityCurve,
     TrainGap,
 )
-from altiplano.records.record import FileRecord, ListRecord, Record
+from altiplano.records.record import FileRecord, Interval, ListRecord, Record
 from altiplano.records.release import Generation, Grid, PlannedRun, RunFacts, Samples
 from altiplano.records.stage import StageManifest, StageMeasurements
 from altiplano.records.training import (
@@ -70,8 +69,7 @@ SCHEMAS: dict[str, type[BaseModel]] = {
     "train/skips.json": SkippedWork,
     "train/checkpoints/step-NNNNNNNN/manifest.json": CheckpointManifest,
     "evaluate/perplexity.json": Evaluation,
-    "evaluate/benchmarks.json": Benchmarks,
-    "train/benchmarks.jsonl": BenchmarkScores,
+    "evaluate/benchmarks/benchmarks.json": Benchmarks,
     "calibrate/calibration.json": Calibration,
     "redteam/redteam.json": Redteam,
     "release/facts.json": RunFacts,
@@ -90,7 +88,6 @@ __all__ = [
     "AttackExample",
     "AttackResult",
     "Audit",
-    "BenchmarkScores",
     "Benchmarks",
     "Calibration",
     "CheckpointManifest",

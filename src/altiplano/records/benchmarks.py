@@ -1,12 +1,11 @@
-"""``benchmarks.json``: what a model scored on evaluation benchmarks, and ``benchmarks.jsonl``: the same in training.
+"""``benchmarks.json``: what a model scored on evaluation benchmarks.
 
 Intervals are of 95 %, over clusters: items that share a passage are not independent.
 """
 
 from pydantic import Field
 
-from altiplano.records.evaluation import Interval
-from altiplano.records.record import FileRecord, Record
+from altiplano.records.record import FileRecord, Interval, Record
 
 
 class TaskScore(Record):
@@ -49,11 +48,3 @@ class Benchmarks(FileRecord):
     fingerprint: str = Field(default="", description="Of its weights")
     tasks: dict[str, TaskScore] = Field(description="By name")
     groups: dict[str, GroupScore] = Field(default_factory=dict, description="By name; of accuracies alone")
-
-
-class BenchmarkScores(Record):
-    """Benchmarks scored during training (``benchmarks.jsonl``)."""
-
-    step: int = Field(description="Steps taken before")
-    tokens: int = Field(description="Tokens read before")
-    tasks: dict[str, TaskScore] = Field(description="By name")

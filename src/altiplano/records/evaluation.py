@@ -5,16 +5,8 @@ Intervals are of 95 %.
 
 from pydantic import Field
 
-from altiplano.records.record import FileRecord, Number, Record
+from altiplano.records.record import FileRecord, Interval, Number, Record
 from altiplano.records.training import TextScores
-
-
-class Interval(Record):
-    """A value and its 95 % interval."""
-
-    value: float = Field(description="Point estimate")
-    low: float = Field(description="Lower end")
-    high: float = Field(description="Upper end")
 
 
 class GroupScores(TextScores):

@@ -53,6 +53,14 @@ class Record(BaseModel):
         return [_validated(cls, record, path) for record in storage.read_lines(path)]
 
 
+class Interval(Record):
+    """A value and its 95 % interval."""
+
+    value: float = Field(description="Point estimate")
+    low: float = Field(description="Lower end")
+    high: float = Field(description="Upper end")
+
+
 class FileRecord(Record):
     """A whole JSON file. ``format_version`` grows when an older Altiplano could no longer read it."""
 

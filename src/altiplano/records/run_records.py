@@ -12,6 +12,7 @@ from typing import Protocol, Self, TypeVar
 from altiplano.errors import InputError
 from altiplano.recipe.load import load_recipe
 from altiplano.recipe.schema import Recipe
+from altiplano.records.benchmarks import Benchmarks
 from altiplano.records.corpus import Audit, ShardEntry, ShardList
 from altiplano.records.evaluation import Calibration, Evaluation, Redteam
 from altiplano.records.release import Generation, RunFacts, Samples
@@ -48,6 +49,7 @@ class Records:
     metrics: list[StepMetrics]
     heldout: list[HeldoutScores]
     perplexity: Evaluation | None
+    benchmarks: Benchmarks | None
     calibration: Calibration | None
     redteam: Redteam | None
     samples: list[Generation]
@@ -92,6 +94,7 @@ def read_records(workspace: Path, folders: Mapping[str, Path] | None = None, rec
         metrics=StepMetrics.read_lines(file("train", "metrics.jsonl")),
         heldout=HeldoutScores.read_lines(file("train", "heldout.jsonl")),
         perplexity=_read(Evaluation, file("evaluate", "perplexity.json")),
+        benchmarks=_read(Benchmarks, file("evaluate", "benchmarks/benchmarks.json")),
         calibration=_read(Calibration, file("calibrate", "calibration.json")),
         redteam=_read(Redteam, file("redteam", "redteam.json")),
         samples=samples.root if samples else [],

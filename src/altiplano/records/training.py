@@ -5,6 +5,7 @@ from typing import ClassVar
 
 from pydantic import ConfigDict, Field
 
+from altiplano.records.benchmarks import TaskScore
 from altiplano.records.record import FileRecord, ListRecord, Measured, Record
 
 
@@ -49,6 +50,7 @@ class HeldoutScores(Record):
     tokens: int = Field(description="Tokens read before")
     groups: dict[str, TextScores] = Field(description="By domain.language")
     total: TextScores = Field(description="Of all held-out text")
+    benchmarks: dict[str, TaskScore] = Field(default_factory=dict, description="Evaluation benchmarks, by task")
 
 
 class LedgerEvent(Record):

@@ -6,7 +6,6 @@ from rich.text import Text
 from altiplano.records import Benchmarks, TaskScore
 from altiplano.report.terminal import plain_table
 
-
 SHORT = {
     "accuracy": "acc",
     "accuracy_per_token": "acc/token",
@@ -55,11 +54,12 @@ def verdict(score: TaskScore) -> str:
 
 
 def notes(result: Benchmarks) -> list[RenderableType]:
+    return [Text(f"{name}: {note}") for name, score in result.tasks.items() for note in notes_of(score)]
+
+
+def notes_of(score: TaskScore) -> list[str]:
     """What was not asked as it stands."""
-    found: list[RenderableType] = []
-    for name, score in result.tasks.items():
-        if score.cut:
-            found.append(Text(f"{name}: {score.cut:,} prompts lost their beginning, for they did not fit the context"))
-        for reason, count in score.skipped.items():
-            found.append(Text(f"{name}: {count:,} rows of its data are no items: {reason}"))
+    found = [f"{count:,} rows of the data are no items ({reason})" for reason, count in score.skipped.items()]
+    if score.cut:
+        found.append(f"{score.cut:,} prompts lost their beginning, for they did not fit the context")
     return found

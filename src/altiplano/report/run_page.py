@@ -18,6 +18,7 @@ from altiplano.report.charts.figure import Figure, figure
 from altiplano.report.fact_table import fact_rows
 from altiplano.report.facts import run_facts
 from altiplano.report.sections import audit_sections
+from altiplano.report.sections.benchmark_sections import benchmark_figures, benchmark_rows
 from altiplano.report.sections.corpus_sections import (
     data_figures,
     dropped_matrix,
@@ -86,6 +87,8 @@ def render(records: Records, other: Records | None = None) -> str:
         training_figures=training_figures(records, other),
         incidents=incident_rows(records),
         evaluation_figures=evaluation_figures(records),
+        benchmark_figures=benchmark_figures(records),
+        benchmark_rows=benchmark_rows(records),
         calibration_figures=calibration_figures(records),
         time_figures=time_figures(facts),
         facts=fact_rows(facts),

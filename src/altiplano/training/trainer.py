@@ -10,6 +10,8 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from altiplano.benchmarks.packed import PackedTasks, pack_tasks
+from altiplano.benchmarks.readers.read import read_all
 from altiplano.errors import InputError, TrainingError
 from altiplano.evaluation.perplexity import HeldoutText, heldout_losses, heldout_text, summarise
 from altiplano.parallel.mesh import Mesh
@@ -18,6 +20,7 @@ from altiplano.parallel.pipeline import ParallelModel, TokenLosses
 from altiplano.records import CheckpointManifest, HeldoutScores, StepMetrics
 from altiplano.tokens.loader import Batch, Prefetcher, TrainingData
 from altiplano.tokens.shards import read_shards
+from altiplano.tokens.tokenizer import Tokenizer
 from altiplano.training.accounting import ledger
 from altiplano.training.checkpoints import checkpoint
 from altiplano.training.job import Job
@@ -51,6 +54,7 @@ class Trainer:
     progress: Callable[[], None] = lambda: None
     """Called whenever something that takes long gets on."""
     schedule: LearningRateSchedule = learning_rate
+    benchmarks: PackedTasks | None = None
 
     def samples(self, step: int) -> range:
         """Places in the order of samples that step number ``step`` (from 0) takes."""
@@ -123,17 +127,19 @@ class Trainer:
             self.skipped_in_a_row = 0
 
     def evaluate(self) -> HeldoutScores:
-        """Held-out scores; each data-parallel rank scores its share of the windows."""
+        """Held-out text and benchmarks; each data-parallel rank scores its share of the windows."""
         batch = self.job.recipe.batch
         share = self.job.layout.share(range(batch.sequences), self.mesh.rank("dp"))
 
         def reduce(sums: Tensor) -> Tensor:
             return self.mesh.sum(sums.to(self.mesh.device), "dp", "pp").cpu()
 
-        nlls = heldout_losses(
-            self.model.score, self.heldout, self.bos, batch.sequences, slice(share.start, share.stop), reduce
-        )
-        return summarise(self.heldout, nlls, step=self.done, tokens=batch.tokens_after(self.done))
+        how = (self.bos, batch.sequences, slice(share.start, share.stop), reduce)
+        nlls = heldout_losses(self.model.score, self.heldout, *how)
+        scores = summarise(self.heldout, nlls, step=self.done, tokens=batch.tokens_after(self.done))
+        if self.benchmarks is None:
+            return scores
+        return scores.model_copy(update={"benchmarks": self.benchmarks.scores(self.model.score, *how)})
 
     def facts(self) -> dict[str, Any]:
         """What a checkpoint's manifest says beside its tensors: all of the run's state that is not a tensor."""
@@ -231,9 +237,19 @@ def prepare(
         corruption=CorruptionSearch(parameters, dist.new_group(backend="gloo")),
         progress=progress,
         schedule=schedule,
+        benchmarks=_benchmarks(job),
     )
     trainer.load()
     return trainer
+
+
+def _benchmarks(job: Job) -> PackedTasks | None:
+    """The recipe's benchmarks. Raises InputError when they cannot be read."""
+    settings, room = job.recipe.evaluation, job.recipe.batch.sequence_length
+    if not settings.benchmarks:
+        return None
+    tokenizer = Tokenizer.load(job.tokens / "tokenizer")
+    return pack_tasks(read_all(settings.benchmarks), tokenizer, room, settings.benchmark_items)
 
 
 def any_rank(mesh: Mesh, *flags: bool) -> list[bool]:

@@ -49,7 +49,7 @@ def read_harness_task(file: Path) -> TaskFile:
         "description": values.get("description") or "",
         "between": values.get("fewshot_delimiter", "\n\n"),
         "few_shot": int(values.get("num_fewshot") or 0),
-        "unconditional": "",
+        "unconditional": "" if "accuracy_unconditional" in metrics else None,
         "groups": tuple(_list(values.get("tag")) + _list(values.get("group"))),
         "metric": _best(metrics, style),
     }

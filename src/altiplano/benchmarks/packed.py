@@ -1,0 +1,95 @@
+"""Benchmarks during training: requests packed into windows like held-out text, so that any layout can score them.
+
+Only losses come back, so a task whose metric needs more (what the model would say itself) is scored by the bits per
+byte of its right answers, which fall long before accuracies rise.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from altiplano.benchmarks.item import Item, Task
+from altiplano.benchmarks.run import answers_of, requests
+from altiplano.benchmarks.scorers import scored
+from altiplano.benchmarks.summary import ACCURACY, summarise
+from altiplano.evaluation.perplexity import ScoreBatch, score_windows
+from altiplano.inference.continuations import Continuation, Likelihood, encode
+from altiplano.records import TaskScore
+from altiplano.tokens.tokenizer import Tokenizer
+
+
+@dataclass(frozen=True)
+class Place:
+    """Losses [first, last) of a window are those of a continuation's tokens."""
+
+    window: int
+    first: int
+    last: int
+
+
+@dataclass(frozen=True)
+class PackedTasks:
+    """Tasks with the items that are asked, and their requests in windows [n, sequence + 1]."""
+
+    tasks: Sequence[tuple[Task, Sequence[Item], Sequence[Continuation]]]
+    windows: np.ndarray
+    places: Sequence[Place]
+    """Of every request of every task, in order."""
+
+    def scores(
+        self, score: ScoreBatch, bos: int, rows: int, share: slice, reduce: Callable[[Tensor], Tensor]
+    ) -> dict[str, TaskScore]:
+        """Of each task; the arguments are those of ``heldout_losses``."""
+        in_window: dict[int, list[int]] = {}
+        for number, place in enumerate(self.places):
+            in_window.setdefault(place.window, []).append(number)
+        sums = torch.zeros(len(self.places), dtype=torch.float64)
+        for where, losses in score_windows(score, self.windows, bos, rows, share):
+            here = losses.to("cpu", torch.float64)
+            for row, window in enumerate(range(where.start, where.stop)):
+                for number in in_window.get(window, ()):
+                    sums[number] = here[row, self.places[number].first : self.places[number].last].sum()
+        logprobs = iter((-reduce(sums)).tolist())
+        found = {}
+        for task, items, asked in self.tasks:
+            likelihoods = [Likelihood(next(logprobs), None, len(one.tokens)) for one in asked]
+            answers = answers_of(task, items, asked, likelihoods)
+            told = [scored(task, item, answer) for item, answer in zip(items, answers, strict=True)]
+            found[task.name] = summarise(task, told)
+        return found
+
+
+def pack_tasks(tasks: Sequence[Task], tokenizer: Tokenizer, sequence: int, limit: int) -> PackedTasks:
+    """``limit`` items of each task, in as few windows as the first that has room gives (longest request first)."""
+    prepared: list[tuple[Task, Sequence[Item], Sequence[Continuation]]] = []
+    for task in tasks:
+        items = [item for item in task.first(limit) if item.choices]
+        if items:
+            asked = encode(tokenizer, True, sequence, requests(items))
+            prepared.append((_scored_by_losses(task), items, asked))
+    every = [one for _, _, asked in prepared for one in asked]
+    rows: list[list[int]] = []
+    places: list[Place] = [Place(0, 0, 0)] * len(every)
+    room: list[int] = []
+    for number in sorted(range(len(every)), key=lambda at: -len(every[at].context) - len(every[at].tokens)):
+        one = every[number]
+        size = len(one.context) + len(one.tokens)
+        window = next((at for at, left in enumerate(room) if left >= size), len(room))
+        if window == len(room):
+            rows.append([])
+            room.append(sequence + 1)
+        first = len(rows[window]) + len(one.context) - 1  # the loss at place i predicts token i + 1
+        places[number] = Place(window, first, first + len(one.tokens))
+        rows[window] += [*one.context, *one.tokens]
+        room[window] -= size
+    windows = np.full((len(rows), sequence + 1), tokenizer.bos, dtype=np.int64)
+    for at, row in enumerate(rows):
+        windows[at, : len(row)] = row
+    return PackedTasks(prepared, windows, places)
+
+
+def _scored_by_losses(task: Task) -> Task:
+    return task if task.metric.startswith(ACCURACY) else replace(task, metric="bits_per_byte")
