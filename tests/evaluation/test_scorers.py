@@ -1,0 +1,190 @@
+"""What is right, by each metric; programs in their cage."""
+
+import socket
+import threading
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from altiplano.benchmarks.answers import Answer
+from altiplano.benchmarks.code_execution import passes
+from altiplano.benchmarks.item import Item, Task
+from altiplano.benchmarks.scorers import chrf, exact_match, extract, f1, mathematics, scored
+from altiplano.benchmarks.statistics import (
+    Z,
+    clustered_mean,
+    clustered_ratio,
+    holm,
+    p_value,
+    paired_difference,
+    wilson,
+)
+from altiplano.benchmarks.summary import group_scores, summarise
+
+
+def answer(logprobs: list[float], gold: int, words: list[str], unconditional: list[float] | None = None) -> Answer:
+    return Answer(
+        task="t",
+        item="0",
+        cluster="0",
+        prompt="?",
+        choices=[" " + word for word in words],
+        gold=gold,
+        logprobs=logprobs,
+        tokens=[len(word) // 2 + 1 for word in words],
+        lengths=[len(word) for word in words],
+        bytes=[len((" " + word).encode()) for word in words],
+        greedy=[False] * len(words),
+        unconditional=unconditional or [],
+    )
+
+
+def test_normalisations_of_choices() -> None:
+    """By hand: raw the short word, per character the long one; without the question the first is likely anyway."""
+    found = answer([-4.0, -6.0, -7.0], 1, ["ice", "snowflake", "hail"], [-2.0, -9.0, -8.0])
+    scores = scored(Task("t", "accuracy", ()), Item("0", "0"), found).scores
+    assert scores["accuracy"] == 0 and scores["accuracy_per_character"] == 1 and scores["accuracy_per_token"] == 1
+    assert scores["accuracy_unconditional"] == 1
+    assert scores["bits_per_byte"] == pytest.approx(6 / np.log(2) / 10)
+
+
+def test_written_answers() -> None:
+    assert exact_match("The  Eiffel tower!", ["eiffel tower"]) and not exact_match("tower", ["eiffel tower"])
+    assert exact_match("#### 1,000.", ["1000"], [",", r"(?s).*#### ", r"\.$"])
+    assert extract("so 3 and then 12 apples", r"(\d+)") == "12" and extract("none", r"(\d+)") == ""
+    assert extract("(x) B", r"\((\w)\)|([A-D])$") == "B"
+    assert f1("the cat sat", ["a cat sat down", "dog"]) == pytest.approx(0.8)
+    assert f1("", [""]) == 1 and f1("x", []) == 0
+
+
+def test_mathematics_by_value() -> None:
+    pytest.importorskip("math_verify")
+    assert mathematics("The answer is $\\frac{1}{2}$.", ["0.5"])
+    assert mathematics("so x = \\boxed{3\\sqrt{2}}", ["$\\sqrt{18}$"])
+    assert not mathematics("The answer is $\\frac{1}{3}$.", ["0.5"])
+
+
+def test_translation() -> None:
+    sacrebleu = pytest.importorskip("sacrebleu")
+    assert chrf("Das Haus ist alt.", ["Das Haus ist alt."]) == pytest.approx(1)
+    text, reference = "Das Haus ist neu.", "Das Haus ist alt."
+    assert chrf(text, [reference]) == pytest.approx(sacrebleu.sentence_chrf(text, [reference]).score / 100)
+
+
+CAGE = [
+    ("def f():\n    return 1", "assert f() == 1", True),
+    ("def f():\n    return 1", "assert f() == 2", False),
+    ("while True: pass", "", False),
+    ("x = bytearray(2**31)", "", False),
+    ("open('big', 'wb').write(b'0' * 2**22)", "", False),
+    ("import os; os._exit(3)", "", False),
+    ("def f(:", "", False),
+]
+
+
+@pytest.mark.parametrize(("program", "tests", "expected"), CAGE)
+def test_programs(program: str, tests: str, expected: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("altiplano.benchmarks.code_execution.SECONDS", 1.0)
+    assert passes(program, tests) is expected
+
+
+def test_programs_have_no_network() -> None:
+    """A server on this machine that answers everybody is not reached from the cage."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        threading.Thread(target=server.accept, daemon=True).start()
+        connect = f"import socket; socket.create_connection(('127.0.0.1', {server.getsockname()[1]}), 2)"
+        assert not passes(connect, "")
+        exec(connect)  # but from here it is
+
+
+def test_programs_run_only_when_asked() -> None:
+    task = Task("t", "passes_tests", ())
+    item = Item("0", "0", prompt="x = 1\n", tests="assert x == 1")
+    wrote = Answer("t", "0", "0", "x = 1\n", [], None, written="")
+    assert scored(task, item, wrote).score == 0
+    assert scored(task, item, wrote, run_code=True).score == 1
+
+
+@given(st.lists(st.tuples(st.floats(-3, 3), st.integers(0, 6)), min_size=2, max_size=40))
+def test_clustered_error_is_that_of_cluster_sums(values: list[tuple[float, int]]) -> None:
+    """The formula, written out in another way: n values in G clusters, s² of the cluster sums of residuals."""
+    x, cluster = np.array([v for v, _ in values]), [str(c) for _, c in values]
+    found = clustered_mean(x, cluster)
+    groups = sorted(set(cluster))
+    sums = [sum(v - x.mean() for v, c in zip(x, cluster, strict=True) if c == g) for g in groups]
+    assert found.clusters == len(groups)
+    if len(groups) > 1 and not np.isin(x, (0.0, 1.0)).all():
+        expected = np.sqrt(len(groups) / (len(groups) - 1) * np.square(sums).sum()) / len(x)
+        assert found.standard_error == pytest.approx(expected, abs=1e-12)
+        assert found.high - found.value == pytest.approx(Z * expected, abs=1e-9)
+
+
+def test_without_clusters_it_is_the_usual_standard_error() -> None:
+    x = np.random.default_rng(0).normal(size=200)
+    found = clustered_mean(x, [str(n) for n in range(200)])
+    assert found.standard_error == pytest.approx(x.std(ddof=1) / np.sqrt(200))
+
+
+def test_intervals_cover() -> None:
+    """Of 1,000 simulated benchmarks of 40 passages with 5 questions, 95 % of the intervals hold the truth; those that
+    take questions for independent do not."""
+    generator = np.random.default_rng(1)
+    held = naive = 0
+    for _ in range(1000):
+        easy = generator.normal(0, 1.5, size=40)
+        p = 1 / (1 + np.exp(-easy))
+        x = (generator.random((40, 5)) < p[:, None]).astype(float).ravel()
+        truth = 0.5
+        found = clustered_mean(x, [str(n // 5) for n in range(200)])
+        held += found.low <= truth <= found.high
+        low, high = wilson(x.mean(), 200)
+        naive += low <= truth <= high
+    assert 0.93 <= held / 1000 <= 0.97 and naive / 1000 < 0.9
+
+
+def test_all_right_is_no_certainty() -> None:
+    found = clustered_mean([1.0] * 20, [str(n) for n in range(20)])
+    assert found.high == 1 and 0.8 < found.low < 0.9
+    assert clustered_mean([1.0] * 20, ["one"] * 20).low < 0.3
+
+
+def test_paired_test_of_models_that_do_not_differ() -> None:
+    """False alarms over 2,000 null pairs at 5 %: between 3 and 7 %. A real difference of the detectable size is seen in
+    about four of five."""
+    generator = np.random.default_rng(2)
+    alarms = seen = 0
+    clusters = [str(n // 4) for n in range(200)]
+    for _ in range(2000):
+        p = np.repeat(generator.random(50), 4)
+        first, second = (generator.random((2, 200)) < p).astype(float)
+        null = paired_difference(first, second, clusters)
+        alarms += p_value(null.mean) < 0.05
+        shifted = (generator.random(200) < np.clip(p + null.detectable, 0, 1)).astype(float)
+        seen += paired_difference(first, shifted, clusters).p_value < 0.05
+    assert 0.03 <= alarms / 2000 <= 0.07 and 0.6 <= seen / 2000 <= 0.95
+
+
+def test_holm_by_hand() -> None:
+    assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
+    assert holm([]) == []
+
+
+def test_ratio_is_that_of_sums() -> None:
+    found = clustered_ratio([2.0, 6.0], [1.0, 3.0], ["a", "b"])
+    assert found.value == 2 and found.standard_error == 0
+
+
+def test_summary_beside_chance_and_majority() -> None:
+    task = Task("t", "accuracy", (), groups=("g",))
+    answers = [
+        replace(scored(task, Item("0", "0"), answer([-1.0, -2.0, -3.0, -4.0], place, [*"abcd"])), cluster=str(n))
+        for n, place in enumerate([0] * 6 + [2] * 4)
+    ]
+    found = summarise(task, answers)
+    assert found.score.value == 0.6 and found.chance == 0.25 and found.majority == 0.6 and found.is_above_chance
+    assert found.confidence == pytest.approx(1 / (1 + np.exp(-1) + np.exp(-2) + np.exp(-3)))
+    bits = group_scores({"t": (task.groups, found), "u": (("g",), found)})["g"]
+    assert (bits.score, bits.chance, bits.tasks) == (0.6, 0.25, ["t", "u"])
