@@ -13,6 +13,7 @@ SMALL = [
     "optimizer.warmup_steps=2",
     "precision.compute=float32",
     "evaluation.interval_steps=5",
+    "evaluation.benchmarks=[]",
     "checkpoint.interval_steps=5",
 ]
 
