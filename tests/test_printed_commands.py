@@ -207,7 +207,7 @@ def python(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     if words[1] == "-m" and words[2] == "altiplano.planning.published.check_errors":
         run_python(Path.cwd(), *words[1:])
         return
-    if words[2] == "altiplano.lm_eval":
+    if words[1:3] == ["-m", "altiplano.lm_eval"]:
         registered(words)
         return
     file = Path("src", *words[2].split(".")).with_suffix(".py") if words[1] == "-m" else Path(words[1])
@@ -247,9 +247,10 @@ def curl(words: list[str], _: pytest.MonkeyPatch) -> None:
 def registered(words: list[str]) -> None:
     """The model that our module registers with lm-evaluation-harness, of the arguments that are printed."""
     pytest.importorskip("lm_eval", reason="lm_eval is not installed")
-    import altiplano.lm_eval
     from lm_eval.api.registry import get_model
     from lm_eval.utils import simple_parse_args_string
+
+    import altiplano.lm_eval
 
     given = simple_parse_args_string(words[words.index("--model_args") + 1])
     model = get_model(words[words.index("--model") + 1])(**given)
