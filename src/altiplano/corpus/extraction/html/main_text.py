@@ -52,9 +52,15 @@ def text_of_book(html: str) -> str:
     structures = Structures(html, lists=False)
     write = extra("resiliparse.extract.html2text").extract_plain_text
     html = _without_structures(html, structures)
-    text = write(html, main_content=False, alt_texts=False, links=False, skip_elements=["script", "style", "nav"])
+    # not without alt_texts: that drops figures with their captions
+    text = write(html, main_content=False, alt_texts=True, links=False, skip_elements=["nav", *NO_TEXT])
     return _tidy(structures.put_back(text)).strip()
 
+
+NO_TEXT = (
+    "script", "style", "template", "img", "area", "svg", "object", "embed", "video", "audio", "canvas", "iframe",
+)  # fmt: skip
+"""Elements of a book that hold none."""
 
 MODES = {"quality": text_of_html, "hybrid": fast_text_of_html}
 """Values of ``corpus.extraction.html``."""
@@ -78,6 +84,7 @@ NEVER_DEEP = {
     "p", "li", "dt", "dd", "td", "th", "tr", "tbody", "option", "optgroup",
 }  # fmt: skip
 """Empty elements, and those that a following one ends without a tag."""
+
 
 def _any(attribute: str, names: tuple[str, ...], shared: str = "") -> str:
     """A selector of elements whose attribute has one of the names in it. ``shared`` is a part of all of them.
