@@ -16,7 +16,7 @@ import pytest
 
 from altiplano.corpus.readers.archives.archive import LOST
 from altiplano.corpus.readers.formats import arxiv, jats_articles, jsonl, mediawiki_dump, parquet, text
-from altiplano.corpus.readers.raw import FileRead, RawDocument, taken_of
+from altiplano.corpus.readers.raw import TOO_LONG, FileRead, RawDocument, taken_of
 from altiplano.corpus.readers.web_archives import warc
 from altiplano.corpus.readers.web_archives.http_payload import NOT_DECLARED
 from corpus.readers.made_warc import BROTLI, DEFLATE, GZIP, page, record, response
@@ -244,6 +244,52 @@ def test_articles_in_utf_16(tmp_path):
     )
     texts, bad = texts_in(tmp_path, "a.xml", whole.encode("utf-16"), jats_articles)
     assert len(texts) == 2 and not bad and all("<p>é</p>" in each for each in texts)
+
+
+def wiki_page(title: str, text: str) -> str:
+    return f"<page><title>{title}</title><ns>0</ns><revision><text>{text}</text></revision></page>\n"
+
+
+@pytest.mark.parametrize(("broken", "text", "reason"), [
+    (wiki_page("B", "caf&eacute; &nbsp;au lait"), "= B =\ncafé \xa0au lait", None),
+    (wiki_page("B", "here &nothing; else"), "= B =\nhere &nothing; else", mediawiki_dump.REPAIRED),
+    (wiki_page("B", "here</b> & it <br> is"), "= B =\nhere</b> & it <br> is", mediawiki_dump.REPAIRED),
+    (wiki_page("B", "here").replace("</page>", "</pag"), "= B =\nhere", mediawiki_dump.REPAIRED),
+    (wiki_page("B", "here").replace("<page>", "<pa"), None, mediawiki_dump.DAMAGED),
+    (wiki_page("B", "here").replace("<revision>", "<"), None, mediawiki_dump.DAMAGED),
+    ("<page><page>", None, mediawiki_dump.DAMAGED),
+])  # fmt: skip
+def test_a_broken_page_of_a_dump_costs_no_other(tmp_path, broken, text, reason):
+    dump = f"<mediawiki>{wiki_page('A', 'one')}{broken}{wiki_page('C', 'three')}</mediawiki>"
+    texts, bad = texts_in(tmp_path, "a.xml", dump.encode(), mediawiki_dump)
+    assert texts == ["= A =\none", *([text] if text else []), "= C =\nthree"]
+    assert {(b.reason, b.lost) for b in bad} == ({(reason, not text)} if reason else set())
+
+
+def test_a_dump_in_another_character_set(tmp_path):
+    dump = f'<?xml version="1.0" encoding="iso-8859-1"?><mediawiki>{wiki_page("A", "für")}</mediawiki>'
+    assert texts_in(tmp_path, "a.xml", dump.encode("latin-1"), mediawiki_dump) == (["= A =\nfür"], [])
+
+
+def test_a_page_with_too_long_a_history_and_one_with_too_long_a_text(tmp_path, monkeypatch):
+    monkeypatch.setattr(mediawiki_dump, "MAX_RECORD_BYTES", 1000)
+    monkeypatch.setattr(mediawiki_dump, "PIECE", 300)
+    revisions = "".join(f"<revision><text>{number} {'x' * 90}</text></revision>" for number in range(100))
+    history = f"<page><title>B</title><ns>0</ns>{revisions}</page>"
+    pages = wiki_page("A", "one"), history, wiki_page("C", "y" * 5000), wiki_page("D", "four")
+    dump = f"<mediawiki>{''.join(pages)}</mediawiki>"
+    texts, bad = texts_in(tmp_path, "a.xml", dump.encode(), mediawiki_dump)
+    assert texts == ["= A =\none", f"= B =\n99 {'x' * 90}", "= D =\nfour"]
+    older, long = bad
+    assert (older.reason, older.lost) == ("left out: older revision", False) and 9_000 < older.size < len(revisions)
+    assert (long.reason, long.lost, long.records) == (TOO_LONG, True, 1) and long.size >= 5_000
+
+
+def test_templates_that_vanish_are_counted(tmp_path):
+    page = wiki_page("A", "{{Infobox a|b={{convert|5|km}}}} {{cite_web|x}} {{lang-de|Haus}} {{DEFAULTSORT:A}} {{{1|}}}")
+    _, bad = texts_in(tmp_path, "a.xml", f"<mediawiki>{page}</mediawiki>".encode(), mediawiki_dump)
+    assert [(b.reason, b.lost, b.records) for b in bad] == [(mediawiki_dump.VANISHED, False, 3)]
+    assert "Infobox a" in bad[0].example
 
 
 def test_of_a_pages_history_the_last_revision_is_read(tmp_path):

@@ -4,12 +4,11 @@ Sections become headings, formulas LaTeX, tables rows between bars. Numbered cit
 words of their sentence and stay.
 """
 
-import html.entities
 import re
 from typing import Any
-from xml.sax.saxutils import escape
 
 from altiplano.corpus.extraction.html.mathml import latex_of_mathml
+from altiplano.corpus.readers.xml_characters import written_out
 from altiplano.optional_imports import extra
 
 DROPPED = {
@@ -32,8 +31,6 @@ CITATIONS = re.compile(r" ?[\[(][\s,;–-]*+[\])]")
 SPACE_BEFORE_STOP = re.compile(r" (?=[.,](?:\s|\Z))")
 MARK = re.compile(r"[\s\[\](),;.–—‐-]*(?:[A-Z]?\d{1,3}[a-z]?(?!\w)[\s\[\](),;.–—‐-]*)*\Z|[*†‡§¶#\s]*\Z|[a-z]\Z")
 SEPARATORS = re.compile(r"[\s,;–—‐-]*\Z")
-ENTITY = re.compile(r"&([A-Za-z][A-Za-z0-9]{1,40};)")
-OF_XML = {"amp;", "lt;", "gt;", "quot;", "apos;"}
 ARTICLE = re.compile(r"<(?:\w+:)?article[\s>]")
 PROLOGUE = re.compile(r"<\?xml[^<>]*\?>|<!DOCTYPE[^<>\[]*(?:\[[^\]]*\]\s*)?>")
 MAX_HEADING = 6
@@ -42,7 +39,7 @@ MAX_HEADING = 6
 def text_of_jats(source: str) -> str:
     """The text of every article in it, of one that is cut its beginning. Empty when it holds none."""
     etree = extra("lxml.etree")
-    source = ENTITY.sub(_character, source)
+    source = written_out(source)
     if len(ARTICLE.findall(source)) > 1:  # one after the other, each with its prologue, is no XML document
         source = f"<articles>{PROLOGUE.sub('', source)}</articles>"
     # entities are not resolved and the tree is at most 256 deep: no bomb unfolds here
@@ -59,12 +56,6 @@ def text_of_jats(source: str) -> str:
     for article in [root] if _name(root) == "article" else root.iter("{*}article"):
         reader.article(article, 1)
     return "\n\n".join(part for part in reader.parts if part.strip())
-
-
-def _character(match: re.Match[str]) -> str:
-    """The named characters of the DTD's ISO sets are HTML's."""
-    character = None if match[1] in OF_XML else html.entities.html5.get(match[1])
-    return escape(character) if character else match[0]
 
 
 def _own_entities(root: Any) -> dict[str, str]:
