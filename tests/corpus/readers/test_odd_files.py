@@ -246,6 +246,15 @@ def test_articles_in_utf_16(tmp_path):
     assert len(texts) == 2 and not bad and all("<p>é</p>" in each for each in texts)
 
 
+def test_articles_that_are_only_spoken_of(tmp_path):
+    hidden = "<!-- <article>old</article> --><p><![CDATA[<article>]]></p><!-- </article> -->"
+    whole = f"<set><!-- <article> --><article><body>{hidden}<p>one</p></body></article><article>two</article></set>"
+    texts, bad = texts_in(tmp_path, "a.xml", whole.encode(), jats_articles)
+    assert len(texts) == 2 and not bad and "<p>one</p>" in texts[0]
+    texts, bad = texts_in(tmp_path, "b.xml", b"<article><!-- <article><p>never closed</p></article>", jats_articles)
+    assert len(texts) == 2 and len(bad) == 1
+
+
 def wiki_page(title: str, text: str) -> str:
     return f"<page><title>{title}</title><ns>0</ns><revision><text>{text}</text></revision></page>\n"
 
