@@ -40,7 +40,8 @@ def body(inner: str) -> str:
          "<statement><label>Proof.</label><p>Easy.</p></statement>",
          "## Theorem 1. Bees\n\nAll fly.\n\nProof.\n\nEasy."),
         ("<list><list-item><label>Step 1:</label><p>Wait.</p></list-item><list-item><label>(b)</label><p>Go.</p>"
-         "</list-item></list><boxed-text><label>図1</label><p>蜂</p></boxed-text>", "- Step 1:\n  Wait.\n- Go.\n\n図1\n\n蜂"),
+         "</list-item></list><boxed-text><label>図1</label><p>蜂</p></boxed-text>",
+         "- Step 1:\n  Wait.\n- Go.\n\n図1\n\n蜂"),
         ("<sec><label>Chapter 2</label><title>Flight</title><subtitle>Of bees</subtitle><p>They do.</p></sec>",
          "## Chapter 2. Flight: Of bees\n\nThey do."),
         ("<p>α&nbsp;&alpha;&mdash;&lt;&Uuml;&unknown;</p>", "α α—<Ü"),
@@ -66,7 +67,8 @@ def test_entities_of_the_file_itself():
 def test_subtitles_and_translated_titles():
     titles = (
         "<title-group><article-title>Bees</article-title><subtitle>A study</subtitle><trans-title-group>"
-        "<trans-title>Bienen</trans-title><trans-subtitle>Eine Studie</trans-subtitle></trans-title-group></title-group>"
+        "<trans-title>Bienen</trans-title><trans-subtitle>Eine Studie</trans-subtitle>"
+        "</trans-title-group></title-group>"
     )
     source = f"<article><front><article-meta>{titles}</article-meta></front><body><p>Fly.</p></body></article>"
     assert text_of_jats(source) == "# Bees: A study\n\nBienen: Eine Studie\n\nFly."

@@ -232,6 +232,21 @@ def test_a_submission_as_arxiv_hands_it_out(tmp_path, data):
     assert [document.text for document in raw] == [TEX.decode()] and not bad
 
 
+def test_files_that_a_paper_imports_from_folders():
+    files = {
+        "main.tex": b"\\documentclass{a}\\begin{document}One\\import{parts/}{two}\\subimport*{ ./parts/ }{four.tex}"
+        b"\\subfileinclude{five}\\import{}{six}\\importantly{a}{b}\\end{document}",
+        "parts/two.tex": b"Two\\subimport{deep}{three}",
+        "parts/deep/three.tex": b"Three\\input{../four}",
+        "parts/four.tex": b"Four",
+        "five.tex": b"Five",
+        "six.tex": b"Six",
+    }
+    for place in ("", "a.tar/2401/", "s3://papers/a.tar/2401/"):
+        (raw,) = arxiv._documents({place + name: data for name, data in files.items()})
+        assert "OneTwoThreeFourFourFiveSix\\importantly{a}{b}" in raw.text, place
+
+
 def test_what_macos_packs_beside_each_file_is_left_out(tmp_path):
     data = tar_of_files(**{"a.txt": b"words", "._a.txt": b"\0\5\x16\7", "__MACOSX/._b.txt": b"\0\5\x16\7"})
     texts, bad = texts_in(tmp_path, "a.tar", data, text)
