@@ -261,6 +261,39 @@ def test_articles_in_utf_16(tmp_path):
     assert len(texts) == 2 and not bad and all("<p>é</p>" in each for each in texts)
 
 
+RECORDS = [{"text": "один\n[{"}, {"text": "zwei, {", "meta": [{"a": [1, 2]}, {}]}, {"text": "三🐝"}]
+TEXTS = ["один\n[{", "zwei, {", "三🐝"]
+
+
+@pytest.mark.parametrize("codec", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32"])
+@pytest.mark.parametrize("written", [
+    json.dumps(RECORDS), json.dumps(RECORDS, indent=2), json.dumps(RECORDS, ensure_ascii=False),
+    f"\n {json.dumps(RECORDS)}\n\n",
+    "\n".join(json.dumps(each, indent=2) for each in RECORDS), "\r\n".join(json.dumps(each) for each in RECORDS),
+])  # fmt: skip
+def test_json_that_is_no_lines_of_utf_8(tmp_path, codec, written):
+    for name, data in (("a.json", written.encode(codec)), ("b.json.gz", gzip.compress(written.encode(codec)))):
+        assert texts_in(tmp_path, name, data, jsonl) == (TEXTS, [])
+
+
+def test_what_is_damaged_in_an_array_of_json(tmp_path, monkeypatch):
+    monkeypatch.setattr("altiplano.corpus.readers.formats.json_values.PIECE", 16)
+    records = [json.dumps({"text": f"words {number}", "tags": [{}]}) for number in range(9)]
+    records[3] = '{"text": "words", "tags": [{}'
+    records[5] = '"words"'
+    texts, bad = texts_in(tmp_path, "a.json", f"[{', '.join(records)}]".encode(), jsonl)
+    assert texts == [f"words {number}" for number in (0, 1, 2, 4, 6, 7, 8)]
+    assert [(b.reason, b.records) for b in bad] == [("malformed JSON record", 1)] * 2
+    texts, bad = texts_in(tmp_path, "a.json", f"[{', '.join(records[:3])}".encode(), jsonl)
+    assert len(texts) == 3 and [b.reason for b in bad] == [jsonl.REST_LOST]
+    texts, bad = texts_in(tmp_path, "a.json", b'[{"text": "a"}, ' + b"{," * 1000, jsonl)
+    assert texts == ["a"] and sum(b.records for b in bad) >= 100
+    monkeypatch.setattr("altiplano.corpus.readers.formats.json_values.MAX_RECORD_BYTES", 100)
+    long = f'[{records[0]}, {{"text": "{"x" * 1000}"}}, {records[1]}]'
+    texts, bad = texts_in(tmp_path, "a.json", long.encode(), jsonl)
+    assert texts[0] == "words 0" and texts[-1] == "words 1" and bad[0].reason == TOO_LONG
+
+
 def test_articles_that_are_only_spoken_of(tmp_path):
     hidden = "<!-- <article>old</article> --><p><![CDATA[<article>]]></p><!-- </article> -->"
     whole = f"<set><!-- <article> --><article><body>{hidden}<p>one</p></body></article><article>two</article></set>"
