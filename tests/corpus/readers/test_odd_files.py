@@ -247,6 +247,26 @@ def test_files_that_a_paper_imports_from_folders():
         assert "OneTwoThreeFourFourFiveSix\\importantly{a}{b}" in raw.text, place
 
 
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_members_of_one_name_are_told_apart(tmp_path):
+    names = ["a.tex", "b/a.tex", "a.tex", "a#2.tex", "a.tex"]
+    packed, tarred = io.BytesIO(), io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive, tarfile.open(fileobj=tarred, mode="w") as tape:
+        for number, name in enumerate(names):
+            data = f"\\section{{{number}}} words {number * 7}".encode()
+            archive.writestr(name, data)
+            member = tarfile.TarInfo(name)
+            member.size = len(data)
+            tape.addfile(member, io.BytesIO(data))
+    for name, data in (("a.zip", packed.getvalue()), ("b.zip", packed.getvalue()[:-60]), ("a.tar", tarred.getvalue())):
+        (tmp_path / name).write_bytes(data)
+        raw, _ = split(arxiv.read(tmp_path / name, name))
+        assert {document.place for document in raw} == {
+            f"{name}/{each}" for each in ("a.tex", "b/a.tex", "a#2.tex", "a#2#2.tex", "a#3.tex")
+        }
+        assert len(raw) == len(names)
+
+
 def test_what_macos_packs_beside_each_file_is_left_out(tmp_path):
     data = tar_of_files(**{"a.txt": b"words", "._a.txt": b"\0\5\x16\7", "__MACOSX/._b.txt": b"\0\5\x16\7"})
     texts, bad = texts_in(tmp_path, "a.tar", data, text)
