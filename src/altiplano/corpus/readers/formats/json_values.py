@@ -78,8 +78,9 @@ def _scanned(stream: Stream, codec: str) -> Iterator[Value]:
             text.read_on(at)
             at = 0
             continue
-        between = len(text.read[at:begin].encode(codec, errors))
-        is_open = (is_open or "[" in text.read[at:begin]) and "]" not in text.read[at:begin]
+        signs = text.read[at:begin]
+        between = len(signs.encode(codec, errors))
+        is_open = signs.rfind("[") > signs.rfind("]") or (is_open and "]" not in signs)
         if begin == len(text.read):
             break
         error = ""
