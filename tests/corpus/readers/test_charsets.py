@@ -192,6 +192,12 @@ def test_tags_and_scripts_do_not_count_in_a_guess(language):
     assert guess(f"<p title='{TEXTS[language]}'></p>".encode(codec)).codec == codec
 
 
+def test_quotes_are_no_control_characters():
+    for language in ("de", "fr", "es", "it"):
+        words = f"\u201e{TEXTS[language]}\u201c \u2013 {TEXTS[language]}"
+        assert guess(words.encode("cp1252")).codec == "cp1252"
+
+
 def test_a_guess_takes_bounded_time():
     import time
 

@@ -26,6 +26,9 @@ AROUND = 40
 BEYOND_ASCII = re.compile(rb"[\x80-\xff](?:[\0-\x7f]{0,80}+[\x80-\xff])*+")
 """With what stands between two of them that are near each other."""
 
+QUOTES = re.compile(rb"[\x80-\x9f]")
+"""And dashes, in windows-1252."""
+
 SETS = (
     "ascii", "utf-8", "big5hkscs", "big5", "cp949", "euc-kr", "euc-jp", "shift_jis", "cp932", "gb18030", "gb2312",
     "gbk", "iso-2022-jp", "iso-2022-kr", "hz", "koi8-r", "koi8-u", "cp866", "cp874", "tis-620", "cp437", "cp850",
@@ -70,4 +73,6 @@ def guess(data: bytes) -> Guess:
     if not found["language"]:  # it knows nothing
         return Guess("cp1252", False)
     codec = codec_of(found["encoding"] or "") or "cp1252"
+    if codec == "iso8859-15" and QUOTES.search(words):  # which are no characters in it
+        codec = "cp1252"
     return Guess(codec, found["confidence"] >= SURE and found["language"] in EASTERN.get(codec, ()))
