@@ -23,7 +23,7 @@ from altiplano.corpus.extraction.mediawiki.wikitext import text_of_wikitext
 from altiplano.corpus.pii import detect
 from altiplano.corpus.readers import opt_outs
 from altiplano.corpus.readers.charsets.decoding import decode, html_charset, inputenc, is_binary, xml_encoding
-from altiplano.corpus.readers.formats import arxiv, code, jats_articles, mediawiki_dump
+from altiplano.corpus.readers.formats import arxiv, code, jats_articles, jsonl, mediawiki_dump
 
 SHORT, TIMES = 8_000, 4
 LIMIT = 8.0
@@ -133,6 +133,9 @@ PAGES = (
     '<a class="',
     "<p>",
     "<sup>a",
+    "<figure><figcaption>Fig. 1: a",
+    "<div class=caption><b>",
+    "<figure><figure>Fig. 1<table>",
     "10<sup>6</sup>",
     "<pre>a</pre>",
     "<pre>a\n",
@@ -232,6 +235,24 @@ def test_pages(mode, unit):
     assert not grows_faster_than_its_input(
         MODES[mode], lambda size: f"<html><body>{unit * (10 * size // len(unit))}</body></html>"
     )
+
+
+FILES = {
+    jsonl.read: ('[{"text": "a"},', '{"a":[{},', '{"a":"b\n', '{"a":', "[[{", "{,", '{"text":"a"},'),
+    mediawiki_dump.read: (
+        "<mediawiki><page><title>A</title><revision><text>", "<a>", "<page>", "<text>", "</text>", "</page>", "&x;",
+        "{{a", "<revision>",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("reader", "begin", "unit"), [(r, begin, u) for r, (begin, *us) in FILES.items() for u in us])
+def test_broken_files(tmp_path, reader, begin, unit):
+    def read(text: str) -> object:
+        (tmp_path / "a").write_text(text)
+        return list(reader(tmp_path / "a", "a"))
+
+    assert not grows_faster_than_its_input(read, lambda size: begin + unit * (10 * size // len(unit)))
 
 
 def test_opt_outs():

@@ -150,6 +150,25 @@ SHOWN = {
         "<dl><dt>Term one</dt><dd>Definition one is this.</dd><dt>Term two<dd>And this.</dl>",
         "Term one\nDefinition one is this.\nTerm two\nAnd this.",
     ),
+    "a numbered caption": (
+        '<figure class="wp-block"><a href="b.png"><img src="a.png" alt="no text"></a><figcaption><b>Fig.&nbsp;2:</b> Growth by '
+        "10<sup>6</sup> a day.</figcaption></figure>", "\nFig. 2: Growth by 10^6 a day.\n",
+    ),
+    "a numbered caption without a figure": (
+        '<div class="captions"><div class="wp-caption"><img src="a.png"><p><em class="wp-caption-text">Рис. 3. Рост за день.</em></p></div></div>', "\nРис. 3. Рост за день.\n",
+    ),
+    "numbered captions of figures in a figure": (
+        '<figure class="gallery"><figure><img src="a.png"><figcaption>Abb. 1: Erstens.</figcaption></figure><figure>'
+        '<img src="b.png"><figcaption>Abb. 2: Zweitens.</figcaption></figure></figure>', "\nAbb. 1: Erstens.\nAbb. 2: Zweitens.\n",
+    ),
+    "the caption of a table": (
+        "<figure><table><tr><td>a</td><td>b</td></tr></table><figcaption>What a costs.</figcaption></figure>",
+        "\nWhat a costs.\n| a | b |\n",
+    ),
+    "the caption of a listing": (
+        "<figure><figcaption>All of <code>f</code>:</figcaption><pre><code>def f():\n    pass</code></pre></figure>",
+        "\nAll of f:\n```\ndef f():\n    pass\n```",
+    ),
     "lists": ("<ul><li>one<ul><li>two</li></ul></li><li>three</li></ul>", "- one\n  - two\n- three\n"),
 }  # fmt: skip
 
@@ -163,11 +182,21 @@ def test_kept(mode, what, frame):
     at = PROSE.index("<p>", at)
     page = f"<html><head><title>T</title></head><body>{frame.format(PROSE[:at] + given + PROSE[at:])}</body></html>"
     found = MODES[mode](page)
-    found = found.replace("\n\n", "\n") if what == "definitions" else found
+    found = found.replace("\n\n", "\n") if what == "definitions" or "caption" in what else found
     assert text in found, found[found.index("Paragraph 5") : found.index("Paragraph 7") + 10]
     assert found.count(text.strip()) == 1
     assert "Paragraph 0" in found and "Paragraph 11" in found
     assert not any(0xA500 <= ord(letter) <= 0xA6FF for letter in found)
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("figure", [
+    "<figure><img src='a.png'><figcaption>A dog runs. Photo: Someone</figcaption></figure>",
+    "<div class='wp-caption'><img src='a.png'><p class='wp-caption-text'>A dog runs.</p></div>",
+])  # fmt: skip
+def test_captions_of_photographs_are_left_out(mode, figure):
+    found = MODES[mode](f"<html><body><article>{PROSE}{figure}{PROSE}</article></body></html>")
+    assert "dog" not in found and "Paragraph 11" in found
 
 
 @pytest.mark.parametrize("mode", MODES)

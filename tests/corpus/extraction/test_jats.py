@@ -35,7 +35,15 @@ def body(inner: str) -> str:
          "## Box\n\nIn it.\n\nSaid."),
         ("<p>Hives<fn><p>All of them.</p></fn> were empty.</p>", "Hives were empty.\n\nAll of them."),
         ("<fig><label>Figure 1</label><caption><title>Hives.</title><p>In May.</p></caption><graphic/></fig>",
-         "Hives. In May."),
+         "Figure 1. Hives. In May."),
+        ("<statement><label>Theorem 1</label><title>Bees</title><p>All fly.</p></statement>"
+         "<statement><label>Proof.</label><p>Easy.</p></statement>",
+         "## Theorem 1. Bees\n\nAll fly.\n\nProof.\n\nEasy."),
+        ("<list><list-item><label>Step 1:</label><p>Wait.</p></list-item><list-item><label>(b)</label><p>Go.</p>"
+         "</list-item></list><boxed-text><label>図1</label><p>蜂</p></boxed-text>",
+         "- Step 1:\n  Wait.\n- Go.\n\n図1\n\n蜂"),
+        ("<sec><label>Chapter 2</label><title>Flight</title><subtitle>Of bees</subtitle><p>They do.</p></sec>",
+         "## Chapter 2. Flight: Of bees\n\nThey do."),
         ("<p>α&nbsp;&alpha;&mdash;&lt;&Uuml;&unknown;</p>", "α α—<Ü"),
         ("<p>Let <inline-formula><mml:math><mml:mi>x</mml:mi><mml:mo>=</mml:mo><mml:mfrac><mml:mn>1</mml:mn><mml:mn>2"
          "</mml:mn></mml:mfrac></mml:math></inline-formula>.</p><disp-formula><label>(1)</label><mml:math><mml:mi>z"
@@ -56,6 +64,16 @@ def test_entities_of_the_file_itself():
     ) == ("Bees Ltd.")
 
 
+def test_subtitles_and_translated_titles():
+    titles = (
+        "<title-group><article-title>Bees</article-title><subtitle>A study</subtitle><trans-title-group>"
+        "<trans-title>Bienen</trans-title><trans-subtitle>Eine Studie</trans-subtitle>"
+        "</trans-title-group></title-group>"
+    )
+    source = f"<article><front><article-meta>{titles}</article-meta></front><body><p>Fly.</p></body></article>"
+    assert text_of_jats(source) == "# Bees: A study\n\nBienen: Eine Studie\n\nFly."
+
+
 def test_all_parts_of_an_article():
     source = f"""<?xml version="1.0"?><!DOCTYPE article PUBLIC "-//NLM//DTD JATS v1.2//EN" "JATS.dtd">
 <article {NAMESPACES}><front><journal-meta><title>J</title></journal-meta><article-meta><title-group>
@@ -71,7 +89,7 @@ def test_all_parts_of_an_article():
 <body><p>We agree.</p></body></sub-article></article>"""
     assert text_of_jats(source) == (
         "# Bees\n\n## Abstract\n\nShort.\n\n## Kurz\n\nKnapp.\n\n## Results\n\nSee Table 1.\n\n## More\n\nProofs.\n\n"
-        "Counts\n\n| a |\n\nIn May.\n\nHive\n\n## Reply\n\nWe agree."
+        "Table 1. Counts\n\n| a |\n\nIn May.\n\nHive\n\n## Reply\n\nWe agree."
     )
 
 

@@ -101,6 +101,8 @@ def table(count: int = 60) -> bytes:
 
 FILES: dict[str, tuple[bytes, Reader]] = {
     "a.jsonl": (json_lines(), jsonl.read),
+    "a.json": (b"[" + b",\n".join(json_lines().splitlines()) + b"]\n", jsonl.read),
+    "wide.jsonl": (json_lines().decode().encode("utf-16"), jsonl.read),
     "a.warc": (web_archive(), warc.read),
     "members.warc.gz": (web_members(), warc.read),
     "a.wet": (extracted_texts(), warc.read),

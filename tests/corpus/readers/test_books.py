@@ -71,6 +71,14 @@ def test_a_book_is_one_document_in_its_reading_order(tmp_path):
     ]
 
 
+def test_captions_in_a_book(tmp_path):
+    pictures = '<img src="a.png" alt="no text"/><svg><text>nor this</text></svg>'
+    figure = f"<figure>{pictures}<figcaption>A dog.</figcaption></figure>"
+    records = read(epub.read, tmp_path / "a.epub", book(**{"OEBPS/text/one.xhtml": page(f"<p>One.</p>{figure}")}))
+    text = extract(documents(records)[0])
+    assert "One.\n\nA dog." in text and "no text" not in text and "nor this" not in text
+
+
 def test_books_in_an_archive_and_damaged_ones(tmp_path):
     shelf = io.BytesIO()
     with zipfile.ZipFile(shelf, "w") as archive:

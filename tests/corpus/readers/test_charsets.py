@@ -184,6 +184,20 @@ def test_undeclared_bytes_are_guessed_by_their_language():
     assert len(wrong) <= 0.15 * len(CASES), wrong
 
 
+@pytest.mark.parametrize("language", ["de", "pl", "ja", "ru"])
+def test_tags_and_scripts_do_not_count_in_a_guess(language):
+    codec = {"de": "cp1252", "pl": "iso8859-2", "ja": "cp932", "ru": "cp1251"}[language]
+    page = f"<html>{SCRIPT * 20}<body><p class='text'>{TEXTS[language]}</p>{SCRIPT}</body></html>".encode(codec)
+    assert guess(page).codec == codec
+    assert guess(f"<p title='{TEXTS[language]}'></p>".encode(codec)).codec == codec
+
+
+def test_quotes_are_no_control_characters():
+    for language in ("de", "fr", "es", "it"):
+        words = f"\u201e{TEXTS[language]}\u201c \u2013 {TEXTS[language]}"
+        assert guess(words.encode("cp1252")).codec == "cp1252"
+
+
 def test_a_guess_takes_bounded_time():
     import time
 
@@ -209,6 +223,31 @@ def test_latin_1_is_not_believed_of_other_scripts(label, codec, words):
     page = f"<html><body><p>{words}</p></body></html>".encode(codec)
     text, repair = decode(page, label)
     assert words in text and repair.startswith("not UTF-8, read as ")
+
+
+EASTERN = {
+    "pl": ("cp1250", "iso8859-2"), "cs": ("cp1250", "iso8859-2"), "hu": ("cp1250", "iso8859-2"), "tr": ("cp1254",),
+    "sk": ("cp1250",), "ro": ("iso8859-2",), "lv": ("cp1257",), "lt": ("cp1257",),
+    "ja": ("cp932", "euc_jp"), "ko": ("cp949",), "zh": ("gb18030",), "zh-tw": ("big5",),
+}  # fmt: skip
+SCRIPT = "<script>var x = 'this is no text'; if (a < b) { c(); }</script><style>p { color: red }</style>" * 20
+
+
+@pytest.mark.parametrize("label", ["iso-8859-1", "windows-1252"])
+@pytest.mark.parametrize(("language", "codec"), [(each, codec) for each in EASTERN for codec in EASTERN[each]])
+def test_latin_1_is_not_believed_of_eastern_languages(label, language, codec):
+    words = TEXTS[language].encode(codec, "ignore").decode(codec)
+    page = f"<html><head>{SCRIPT}<title>Home</title></head><body><p class='text'>{words}</p></body></html>"
+    text, repair = decode(page.encode(codec), label)
+    assert words in text and repair.startswith("not UTF-8, read as ")
+
+
+@pytest.mark.parametrize("language", ["sv", "da", "no", "fi", "is", "de", "fr", "es", "pt", "it", "nl", "en"])
+def test_latin_1_is_believed_of_western_languages(language):
+    page = f"<html><head>{SCRIPT}</head><body><p>{TEXTS[language]}</p></body></html>"
+    for share in (1, 2, 4):
+        part = page[: len(page) - len(TEXTS[language]) // share]
+        assert decode(part.encode("cp1252"), "iso-8859-1") == (part, "")
 
 
 def test_latin_1_is_believed_of_latin_letters():

@@ -96,7 +96,7 @@ def test_jats_articles(tmp_path):
     (raw,), _ = split(jats_articles.read(tmp_path / "a.nxml", "a.nxml"))
     assert extract(raw) == (
         "# On bees\n\n## Abstract\n\nWe count bees.\n\n## Methods\n\nWe used nets, H_2O and $x^2$.\n\n### Nets\n\n"
-        "- fine\n- coarse\n\nA picture.\n\nCounts\n\n| day | bees |\n| 1 | 20 |"
+        "- fine\n- coarse\n\nA picture.\n\nTable 1. Counts\n\n| day | bees |\n| 1 | 20 |"
     )
     assert split(jats_articles.read(tmp_path / "b.xml", "b.xml"))[1][0].reason == "no <article> in the XML"
     assert text_of_jats("") == "" and "left" in text_of_jats("<article><body><p>left open")

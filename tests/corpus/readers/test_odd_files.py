@@ -16,7 +16,7 @@ import pytest
 
 from altiplano.corpus.readers.archives.archive import LOST
 from altiplano.corpus.readers.formats import arxiv, jats_articles, jsonl, mediawiki_dump, parquet, text
-from altiplano.corpus.readers.raw import FileRead, RawDocument, taken_of
+from altiplano.corpus.readers.raw import TOO_LONG, FileRead, RawDocument, taken_of
 from altiplano.corpus.readers.web_archives import warc
 from altiplano.corpus.readers.web_archives.http_payload import NOT_DECLARED
 from corpus.readers.made_warc import BROTLI, DEFLATE, GZIP, page, record, response
@@ -232,6 +232,41 @@ def test_a_submission_as_arxiv_hands_it_out(tmp_path, data):
     assert [document.text for document in raw] == [TEX.decode()] and not bad
 
 
+def test_files_that_a_paper_imports_from_folders():
+    files = {
+        "main.tex": b"\\documentclass{a}\\begin{document}One\\import{parts/}{two}\\subimport*{ ./parts/ }{four.tex}"
+        b"\\subfileinclude{five}\\import{}{six}\\importantly{a}{b}\\end{document}",
+        "parts/two.tex": b"Two\\subimport{deep}{three}",
+        "parts/deep/three.tex": b"Three\\input{../four}",
+        "parts/four.tex": b"Four",
+        "five.tex": b"Five",
+        "six.tex": b"Six",
+    }
+    for place in ("", "a.tar/2401/", "s3://papers/a.tar/2401/"):
+        (raw,) = arxiv._documents({place + name: data for name, data in files.items()})
+        assert "OneTwoThreeFourFourFiveSix\\importantly{a}{b}" in raw.text, place
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_members_of_one_name_are_told_apart(tmp_path):
+    names = ["a.tex", "b/a.tex", "a.tex", "a#2.tex", "a.tex"]
+    packed, tarred = io.BytesIO(), io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive, tarfile.open(fileobj=tarred, mode="w") as tape:
+        for number, name in enumerate(names):
+            data = f"\\section{{{number}}} words {number * 7}".encode()
+            archive.writestr(name, data)
+            member = tarfile.TarInfo(name)
+            member.size = len(data)
+            tape.addfile(member, io.BytesIO(data))
+    for name, data in (("a.zip", packed.getvalue()), ("b.zip", packed.getvalue()[:-60]), ("a.tar", tarred.getvalue())):
+        (tmp_path / name).write_bytes(data)
+        raw, _ = split(arxiv.read(tmp_path / name, name))
+        assert {document.place for document in raw} == {
+            f"{name}/{each}" for each in ("a.tex", "b/a.tex", "a#2.tex", "a#2#2.tex", "a#3.tex")
+        }
+        assert len(raw) == len(names)
+
+
 def test_what_macos_packs_beside_each_file_is_left_out(tmp_path):
     data = tar_of_files(**{"a.txt": b"words", "._a.txt": b"\0\5\x16\7", "__MACOSX/._b.txt": b"\0\5\x16\7"})
     texts, bad = texts_in(tmp_path, "a.tar", data, text)
@@ -244,6 +279,94 @@ def test_articles_in_utf_16(tmp_path):
     )
     texts, bad = texts_in(tmp_path, "a.xml", whole.encode("utf-16"), jats_articles)
     assert len(texts) == 2 and not bad and all("<p>é</p>" in each for each in texts)
+
+
+RECORDS = [{"text": "один\n[{"}, {"text": "zwei, {", "meta": [{"a": [1, 2]}, {}]}, {"text": "三🐝"}]
+TEXTS = ["один\n[{", "zwei, {", "三🐝"]
+
+
+@pytest.mark.parametrize("codec", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32"])
+@pytest.mark.parametrize("written", [
+    json.dumps(RECORDS), json.dumps(RECORDS, indent=2), json.dumps(RECORDS, ensure_ascii=False),
+    f"\n {json.dumps(RECORDS)}\n\n",
+    "\n".join(json.dumps(each, indent=2) for each in RECORDS), "\r\n".join(json.dumps(each) for each in RECORDS),
+])  # fmt: skip
+def test_json_that_is_no_lines_of_utf_8(tmp_path, codec, written):
+    for name, data in (("a.json", written.encode(codec)), ("b.json.gz", gzip.compress(written.encode(codec)))):
+        assert texts_in(tmp_path, name, data, jsonl) == (TEXTS, [])
+
+
+def test_what_is_damaged_in_an_array_of_json(tmp_path, monkeypatch):
+    monkeypatch.setattr("altiplano.corpus.readers.formats.json_values.PIECE", 16)
+    records = [json.dumps({"text": f"words {number}", "tags": [{}]}) for number in range(9)]
+    records[3] = '{"text": "words", "tags": [{}'
+    records[5] = '"words"'
+    texts, bad = texts_in(tmp_path, "a.json", f"[{', '.join(records)}]".encode(), jsonl)
+    assert texts == [f"words {number}" for number in (0, 1, 2, 4, 6, 7, 8)]
+    assert [(b.reason, b.records) for b in bad] == [("malformed JSON record", 1)] * 2
+    texts, bad = texts_in(tmp_path, "a.json", f"[{', '.join(records[:3])}".encode(), jsonl)
+    assert len(texts) == 3 and [b.reason for b in bad] == [jsonl.REST_LOST]
+    texts, bad = texts_in(tmp_path, "a.json", b'[{"text": "a"}, ' + b"{," * 1000, jsonl)
+    assert texts == ["a"] and sum(b.records for b in bad) >= 100
+    monkeypatch.setattr("altiplano.corpus.readers.formats.json_values.MAX_RECORD_BYTES", 100)
+    long = f'[{records[0]}, {{"text": "{"x" * 1000}"}}, {records[1]}]'
+    texts, bad = texts_in(tmp_path, "a.json", long.encode(), jsonl)
+    assert texts[0] == "words 0" and texts[-1] == "words 1" and bad[0].reason == TOO_LONG
+
+
+def test_articles_that_are_only_spoken_of(tmp_path):
+    hidden = "<!-- <article>old</article> --><p><![CDATA[<article>]]></p><!-- </article> -->"
+    whole = f"<set><!-- <article> --><article><body>{hidden}<p>one</p></body></article><article>two</article></set>"
+    texts, bad = texts_in(tmp_path, "a.xml", whole.encode(), jats_articles)
+    assert len(texts) == 2 and not bad and "<p>one</p>" in texts[0]
+    texts, bad = texts_in(tmp_path, "b.xml", b"<article><!-- <article><p>never closed</p></article>", jats_articles)
+    assert len(texts) == 2 and len(bad) == 1
+
+
+def wiki_page(title: str, text: str) -> str:
+    return f"<page><title>{title}</title><ns>0</ns><revision><text>{text}</text></revision></page>\n"
+
+
+@pytest.mark.parametrize(("broken", "text", "reason"), [
+    (wiki_page("B", "caf&eacute; &nbsp;au lait"), "= B =\ncafé \xa0au lait", None),
+    (wiki_page("B", "here &nothing; else"), "= B =\nhere &nothing; else", mediawiki_dump.REPAIRED),
+    (wiki_page("B", "here</b> & it <br> is"), "= B =\nhere</b> & it <br> is", mediawiki_dump.REPAIRED),
+    (wiki_page("B", "here").replace("</page>", "</pag"), "= B =\nhere", mediawiki_dump.REPAIRED),
+    (wiki_page("B", "here").replace("<page>", "<pa"), None, mediawiki_dump.DAMAGED),
+    (wiki_page("B", "here").replace("<revision>", "<"), None, mediawiki_dump.DAMAGED),
+    ("<page><page>", None, mediawiki_dump.DAMAGED),
+])  # fmt: skip
+def test_a_broken_page_of_a_dump_costs_no_other(tmp_path, broken, text, reason):
+    dump = f"<mediawiki>{wiki_page('A', 'one')}{broken}{wiki_page('C', 'three')}</mediawiki>"
+    texts, bad = texts_in(tmp_path, "a.xml", dump.encode(), mediawiki_dump)
+    assert texts == ["= A =\none", *([text] if text else []), "= C =\nthree"]
+    assert {(b.reason, b.lost) for b in bad} == ({(reason, not text)} if reason else set())
+
+
+def test_a_dump_in_another_character_set(tmp_path):
+    dump = f'<?xml version="1.0" encoding="iso-8859-1"?><mediawiki>{wiki_page("A", "für")}</mediawiki>'
+    assert texts_in(tmp_path, "a.xml", dump.encode("latin-1"), mediawiki_dump) == (["= A =\nfür"], [])
+
+
+def test_a_page_with_too_long_a_history_and_one_with_too_long_a_text(tmp_path, monkeypatch):
+    monkeypatch.setattr(mediawiki_dump, "MAX_RECORD_BYTES", 1000)
+    monkeypatch.setattr(mediawiki_dump, "PIECE", 300)
+    revisions = "".join(f"<revision><text>{number} {'x' * 90}</text></revision>" for number in range(100))
+    history = f"<page><title>B</title><ns>0</ns>{revisions}</page>"
+    pages = wiki_page("A", "one"), history, wiki_page("C", "y" * 5000), wiki_page("D", "four")
+    dump = f"<mediawiki>{''.join(pages)}</mediawiki>"
+    texts, bad = texts_in(tmp_path, "a.xml", dump.encode(), mediawiki_dump)
+    assert texts == ["= A =\none", f"= B =\n99 {'x' * 90}", "= D =\nfour"]
+    older, long = bad
+    assert (older.reason, older.lost) == ("left out: older revision", False) and 9_000 < older.size < len(revisions)
+    assert (long.reason, long.lost, long.records) == (TOO_LONG, True, 1) and long.size >= 5_000
+
+
+def test_templates_that_vanish_are_counted(tmp_path):
+    page = wiki_page("A", "{{Infobox a|b={{convert|5|km}}}} {{cite_web|x}} {{lang-de|Haus}} {{DEFAULTSORT:A}} {{{1|}}}")
+    _, bad = texts_in(tmp_path, "a.xml", f"<mediawiki>{page}</mediawiki>".encode(), mediawiki_dump)
+    assert [(b.reason, b.lost, b.records) for b in bad] == [(mediawiki_dump.VANISHED, False, 3)]
+    assert "Infobox a" in bad[0].example
 
 
 def test_of_a_pages_history_the_last_revision_is_read(tmp_path):

@@ -79,6 +79,9 @@ BEYOND_WARCIO = {
     "bad checksum": (GZIPPED[:-8] + bytes(8), GZIP),
     "two gzip members": (gzip.compress(PAGE[:300]) + gzip.compress(PAGE[300:]), GZIP),
     "chunks that end in LF": (chunked(PAGE).replace(b"\r\n", b"\n"), CHUNKED),
+    "chunks that no header speaks of": (chunked(PAGE), "X: y"),
+    "chunks that no header speaks of, and gzip": (chunked(GZIPPED, 50), GZIP),
+    "chunks in chunks": (chunked(chunked(PAGE, 100)), CHUNKED),
     "chunked in capitals": (chunked(PAGE), "Transfer-Encoding: Chunked"),
 }
 
@@ -100,6 +103,18 @@ def test_an_odd_response_costs_neither_itself_nor_what_follows(tmp_path, name, p
     if name in ODD:
         theirs = warcio_payloads(data)
         assert theirs["odd"] == PAGE and len(theirs) == GOOD + 1
+
+
+@pytest.mark.parametrize(
+    "line", ["ICY 200 OK", "icy 200", "HTTP 200 OK", "http/1.0 200 ok", "\r\nHTTP/1.1 200 OK", "HTTP/2 200"]
+)
+def test_status_lines_that_servers_write(tmp_path, line):
+    block = f"{line}\r\nContent-Type: text/html\r\n\r\n".encode() + PAGE
+    found, bad = pages_of(tmp_path, with_good_pages(record("http://a.example/odd", block)))
+    assert found.pop("odd") == PAGE.decode() and len(found) == GOOD and not bad
+    gone = record("http://a.example/odd", block.replace(b"200", b"404"))
+    found, bad = pages_of(tmp_path, with_good_pages(gone))
+    assert len(found) == GOOD and [b.reason for b in bad] == ["left out: answered with status 4xx"]
 
 
 @pytest.mark.parametrize("where", [1, 200, -30, -3])

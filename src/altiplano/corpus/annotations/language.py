@@ -23,11 +23,12 @@ from altiplano.corpus.annotations.respelling import candidates, respelt
 from altiplano.corpus.annotations.telling_words import is_filler, serbian_or
 
 NOT_PROSE = re.compile(
-    # code, addresses, tags
-    r"^(```++|~~~++)[^\n]*+\n.*?^\1[^\n]*$|`[^`\n]*`|https?://\S+|<[^<>\n]{1,200}>|\]\([^()\s]*\)"
+    # code, addresses, tags; each begins with a character of its own, or the search would stop at every place
+    r"`(?:(?<=^`)(``++)[^\n]*+\n.*?^`\1[^\n]*$|[^`\n]*`)|~(?<=^~)(~~++)[^\n]*+\n.*?^~\2[^\n]*$"
+    r"|https?://\S+|<[^<>\n]{1,200}>|\]\([^()\s]*\)"
     # mathematics
     r"|\$\$.*?\$\$|\$[^$]{1,2000}\$|\\\[.{0,2000}?\\\]"
-    r"|\\begin\{([a-z*]++)\}(?:[^\\]|\\(?!begin\{|end\{)[\s\S])*+\\end\{\2\}|\\[a-zA-Z]+",
+    r"|\\begin\{([a-z*]++)\}(?:[^\\]|\\(?!begin\{|end\{)[\s\S])*+\\end\{\3\}|\\[a-zA-Z]+",
     re.DOTALL | re.MULTILINE,
 )
 LOOKED_AT = 20_000

@@ -16,6 +16,7 @@ from altiplano.corpus.annotations.text_statistics_kernel import (
     WORD_COLUMNS,
     line_statistics,
     marks,
+    number_found,
     word_statistics,
 )
 from altiplano.corpus.annotations.word_lists import Listed, function_words, listed_share
@@ -40,17 +41,9 @@ TEX_GROUP = re.compile(r"\\[a-zA-Z]{1,30}(?:\[[^\[\]{}]{0,50}\])?\{")
 TEX_OTHERS = ("^{", "_{", "}{", "\\{")
 
 HINTS = (
-    "cookie",
-    "priva",
-    "terms of",
-    "javascript",
-    "datensch",
-    "confiden",
-    "конфиденц",
-    "隐私",
-    "隱私",
-    "プライバシー",
-)
+    "cookie", "privac", "terms of ", "javascript", "datenschutzerkl", "confidentialit", "конфиденциальност", "隐私",
+    "隱私", "プライバシー",
+)  # fmt: skip
 """Every phrase contains one of these: searching for them first is cheaper than searching for all phrases."""
 
 AROUND = 40
@@ -73,8 +66,7 @@ def statistics(text: str, language: str, listed: Listed | None = None) -> dict[s
     repeats = word_statistics(words.start, words.end, words.hash, fenced, len(codes))
     values = dict(zip((*LINE_COLUMNS, *WORD_COLUMNS), np.concatenate((lines, repeats)).tolist(), strict=True))
     stops = _stop_words(language)
-    found = words.hash[np.isin(words.hash, stops)]
-    values["stop_words"] = float(len(np.unique(found))) if len(stops) else np.nan
+    values["stop_words"] = float(number_found(stops, words.hash)) if len(stops) else np.nan
     if primary(language) in NO_FULL_STOP:
         values["punctuated_lines"] = values["sentences"] = np.nan
     lower = text.lower()

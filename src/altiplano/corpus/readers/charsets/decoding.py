@@ -3,7 +3,7 @@
 import re
 import unicodedata
 
-from altiplano.corpus.readers.charsets.charset_guess import guess
+from altiplano.corpus.readers.charsets.charset_guess import Guess, guess
 from altiplano.corpus.readers.charsets.meta_tags import meta_tags
 from altiplano.corpus.readers.charsets.whatwg import codec_of, decode_as
 
@@ -72,20 +72,23 @@ def decode(data: bytes, declared: str | None = None) -> tuple[str, str]:
     text = data.decode("utf-8", "replace")
     if whole >= MOSTLY * text.count("\ufffd"):  # another charset would garble the rest
         return text, "not quite UTF-8, broken bytes replaced"
-    if codec and codec != "utf-8" and not (codec == "cp1252" and _is_not_latin(data, declared or "")):
+    guessed = guess(data) if codec in ("", "utf-8", "cp1252") else None
+    if codec and codec != "utf-8" and not (guessed and _is_not_latin(data, declared or "", guessed)):
         text = decode_as(data, codec)
         if text.count("\ufffd") <= WRONG_SHARE * sum(character > "\x7f" for character in text):
             return text, ""
-    codec = guess(data)
+    codec = (guessed or guess(data)).codec
     if codec == "cp1252" and whole:  # in which UTF-8's sequences are no words
         return data.decode("utf-8", "altiplano-cp1252"), "UTF-8 mixed with cp1252"
     return decode_as(data, codec), _read_as(codec)
 
 
-def _is_not_latin(data: bytes, label: str) -> bool:
+def _is_not_latin(data: bytes, label: str, guessed: Guess) -> bool:
     if label.strip().lower() in ASCII:  # which has none of these bytes
         return True
     beyond = len(data) - len(data.translate(None, BEYOND_ASCII))
+    if guessed.contradicts_latin and beyond >= NO_LATIN_BYTES:
+        return True
     return sum(len(run) for run in NO_LATIN.findall(data)) > max(NO_LATIN_BYTES, NO_LATIN_SHARE * beyond)
 
 

@@ -1,13 +1,14 @@
 """LaTeX as arXiv distributes it: single .tex files, a submission's archive, or one tar of many submissions' archives.
 
-Files that another one includes by ``\\input`` or ``\\include`` are joined with it; every other file is one document.
+Files that another one includes by ``\\input``, ``\\include`` or ``\\import`` are joined with it; every other file is
+one document.
 """
 
 import io
 import re
 from collections.abc import Generator, Iterator
 from dataclasses import replace
-from pathlib import PurePosixPath
+from posixpath import normpath
 
 from altiplano.corpus.extraction.latex.lexing import without_comments
 from altiplano.corpus.readers.archives.archive import UNREADABLE, is_archive, members, unpack
@@ -19,8 +20,12 @@ from altiplano.corpus.readers.raw import MAX_RECORD_BYTES, TOO_LONG, BadRecord, 
 TEX = (".tex", ".ltx", ".latex")
 PACKED = (".gz", ".tgz", ".zip", ".tar")
 INPUT = re.compile(
-    r"(?<!\\)((?:\\\\)*+)\\(?:input|include|subfile)(?![A-Za-z])\s*+(?:\{([^{}\n]++)\}|([A-Za-z0-9_./-]++))"
+    r"(?<!\\)((?:\\\\)*+)\\(?:(?:input|include|subfile|subfileinclude)(?![A-Za-z])\s*+"
+    r"(?:\{([^{}\n]++)\}|([A-Za-z0-9_./-]++))"
+    r"|(?:sub)?(?:import|inputfrom|includefrom)\*?\s*+\{([^{}\n]*+)\}\s*+\{([^{}\n]++)\})"
 )
+"""A command that brings in a file; those of the package ``import`` name its folder first."""
+
 MAX_DEPTH = 10
 NEW_SHARE = 0.1
 """Share of new characters; a document with fewer is another edition of an earlier one."""
@@ -135,16 +140,27 @@ def _documents(files: Project) -> Iterator[RawDocument | BadRecord]:
 
 def _inputs(project: Texts, name: str, text: str) -> Iterator[str]:
     for match in INPUT.finditer(text):
-        target = _find(project, name, (match[2] or match[3]).strip())
+        target = _find(project, name, _wanted(match))
         if target is not None and target != name:
             yield target
 
 
+def _wanted(match: re.Match[str]) -> str:
+    if match[5]:
+        return f"{match[4].strip()}/{match[5].strip()}"
+    return (match[2] or match[3]).strip()
+
+
 def _find(project: Texts, name: str, wanted: str) -> str | None:
     """The file that ``\\input{wanted}`` in ``name`` means: beside it, or below any folder above it."""
-    for folder in PurePosixPath(name).parents:
+    folder = name
+    while folder:
+        folder = folder.rpartition("/")[0]  # a name may be a URL, whose slashes a path would lose
+        base, inner = folder, normpath(wanted).lstrip("/")
+        while inner.startswith("../"):
+            base, inner = base.rpartition("/")[0], inner[3:]
         for suffix in ("", ".tex"):
-            path = str(folder / f"{wanted.removeprefix('./')}{suffix}")
+            path = f"{base}/{inner}{suffix}".removeprefix("/")
             if path in project:
                 return path
     return None
@@ -155,7 +171,7 @@ def _joined(project: Texts, name: str, above: tuple[str, ...], left: list[int], 
     ``parts`` collects the files that it is made of."""
 
     def bring(match: re.Match[str]) -> str:
-        target = _find(project, name, (match[2] or match[3]).strip())
+        target = _find(project, name, _wanted(match))
         if target is None or target in above or len(above) > MAX_DEPTH or left[0] < len(project[target]):
             return match[0]
         parts.add(target)

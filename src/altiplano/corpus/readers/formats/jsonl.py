@@ -1,21 +1,18 @@
-"""JSON lines, plain or compressed: one object per line with its text under one of ``TEXT_KEYS``."""
+"""JSON lines, plain or compressed: one object per line with its text under one of ``TEXT_KEYS``.
+
+One array of objects, objects over several lines and UTF-16 are read as well.
+"""
 
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
-from altiplano.corpus.readers.archives.decompression import BROKEN, Stream
+from altiplano.corpus.readers.archives.decompression import BROKEN
 from altiplano.corpus.readers.charsets.decoding import decode
+from altiplano.corpus.readers.formats.json_values import values
 from altiplano.corpus.readers.formats.markup_kind import markup_of
 from altiplano.corpus.readers.opening import File, open_raw, size_of
-from altiplano.corpus.readers.raw import (
-    MAX_RECORD_BYTES,
-    TOO_LONG,
-    BadRecord,
-    FileRead,
-    RawDocument,
-    Record,
-    records_lost,
-)
+from altiplano.corpus.readers.raw import BadRecord, FileRead, RawDocument, Record, records_lost
 
 TEXT_KEYS = ("text", "content", "raw_content", "body", "markdown", "text_content", "contents", "article", "document")
 """Names under which published data sets have their text; the first that is there counts."""
@@ -26,11 +23,11 @@ REST_LOST = "unreadable file, the rest is lost"
 LINE_BYTES = 4096
 """Bytes of a line, about; used where none was read."""
 
-KEYS, BLANK = "JSON keys, quotes and escapes", "blank lines"
+KEYS, BETWEEN = "JSON keys, quotes and escapes", "blank lines and brackets around JSON records"
 
 
 Parse = Callable[[bytes, str], Iterator[RawDocument | BadRecord]]
-"""From a line and its place to what it holds."""
+"""From a line, or another JSON value, and its place to what it holds."""
 
 
 def read(path: File, place: str, text_key: str = "") -> Iterator[Record]:
@@ -39,9 +36,9 @@ def read(path: File, place: str, text_key: str = "") -> Iterator[Record]:
 
 
 def read_lines(path: File, place: str, parse: Parse) -> Iterator[Record]:
-    """What ``parse`` makes of each line; what is no text of a document counts as JSON around it."""
-    number = taken = good = last = before = 0
-    framing = {KEYS: 0, BLANK: 0}
+    """What ``parse`` makes of each value; what is no text of a document counts as JSON around it."""
+    taken = number = good = last = before = 0
+    framing = {KEYS: 0, BETWEEN: 0}
     try:
         stream = open_raw(path)
     except BROKEN as error:
@@ -49,22 +46,23 @@ def read_lines(path: File, place: str, parse: Parse) -> Iterator[Record]:
         return
     with stream:
         try:
-            while line := stream.readline(MAX_RECORD_BYTES + 1):
-                number += 1
-                size = len(line)
+            for number, value in enumerate(values(stream), 1):
+                taken += value.between
+                framing[BETWEEN] += value.between
+                if not value.size:
+                    continue
                 where, was_good = f"{place}#{number}", False
-                if size > MAX_RECORD_BYTES:
-                    del line  # not two of them in memory
-                    size += _skip_line(stream)
-                    yield BadRecord(TOO_LONG, where, size=size)
-                elif line.strip():
-                    for record in parse(line, where):
-                        was_good = isinstance(record, RawDocument)
-                        framing[KEYS] += size - record.size if isinstance(record, RawDocument) else 0
-                        yield record
+                if value.error:
+                    yield BadRecord(value.error, where, size=value.size)
                 else:
-                    framing[BLANK] += size
-                taken += size
+                    for record in parse(value.source, where):
+                        if isinstance(record, RawDocument):
+                            was_good, own = True, min(record.size, value.size)
+                            framing[KEYS] += value.size - own
+                            yield record if own == record.size else replace(record, taken=own)
+                        else:
+                            yield record if record.taken == 0 else replace(record, size=value.size)
+                taken += value.size
                 if was_good:
                     before, good, last = stream.position(taken), good + 1, number
         except BROKEN as error:
@@ -75,15 +73,6 @@ def read_lines(path: File, place: str, parse: Parse) -> Iterator[Record]:
             where = f"{place} after line {number}: {error}"
             yield BadRecord(REST_LOST, where, records=records, size=size, taken=rest)
         yield FileRead(stream.unpacked, framing)
-
-
-def _skip_line(stream: Stream) -> int:
-    size = 0
-    while rest := stream.readline(1 << 20):
-        size += len(rest)
-        if rest.endswith(b"\n"):
-            break
-    return size
 
 
 def _record(line: bytes, where: str, keys: tuple[str, ...]) -> Iterator[RawDocument | BadRecord]:

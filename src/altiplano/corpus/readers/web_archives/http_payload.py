@@ -24,11 +24,17 @@ SMALL_STEP = 64
 CHUNK_HEADER = 4096
 GZIP, ZSTD = b"\x1f\x8b\x08", b"\x28\xb5\x2f\xfd"
 
+STATUS_LINE = re.compile(rb"[\r\n]{0,8}(HTTP/|(?:HTTP|ICY)[ \t]{1,8}[1-5]\d\d\b)", re.IGNORECASE)
+"""Streaming servers say ICY, and some leave out the version."""
+
+FIRST_CHUNK = re.compile(rb"[0-9a-fA-F]{1,8}[ \t]{0,8}(?:;[^\r\n]{0,1000})?\r\n")
+
 Decoder = Callable[[bytes], tuple[bytes, bool]]
 """The decoded bytes as far as they go, or one more than a record may have; and whether that is all."""
 
 NOT_AS_DECLARED = "not encoded as its headers say, read as it is"
 NOT_DECLARED = "compressed, which its headers do not say"
+CHUNKS_NOT_DECLARED = "in chunks, which its headers do not say"
 CUT_ENCODING = "encoded body damaged, read as far as it goes"
 UNKNOWN_ENCODING = "unknown Content-Encoding, read as it is"
 
@@ -62,11 +68,12 @@ class Response:
 def parse(block: bytes) -> Response | None:
     """None where the block does not begin with a status line. Header lines may end in LF alone, and the line after
     them may be missing."""
-    if not block.startswith(b"HTTP/"):
+    status_line = STATUS_LINE.match(block)
+    if not status_line:
         return None
     end = HEAD_END.search(block) or NO_HEAD_END.search(block)
     head_end, body_at = end.span() if end else (len(block), len(block))
-    first, *lines = block[:head_end].decode("utf-8", "replace").split("\n")
+    first, *lines = block[status_line.start(1) : head_end].decode("utf-8", "replace").split("\n")
     words = first.split(None, 2)
     status = int(words[1]) if len(words) > 1 and words[1].isascii() and words[1].isdigit() and len(words[1]) < 5 else 0
     headers: list[tuple[str, str]] = []
@@ -87,6 +94,12 @@ def payload(response: Response) -> tuple[bytes, list[str]]:
         transfer.remove("chunked")
         body, problem = _joined_chunks(body)
         wrong += [problem] if problem else []
+    for _ in range(MAX_UNDECLARED):
+        joined, problem = _joined_chunks(body) if FIRST_CHUNK.match(body) else (b"", "none")
+        if problem or not joined:  # no page's own numbers would count its lines to the last
+            break
+        body = joined
+        wrong.append(CHUNKS_NOT_DECLARED)
     declared = [name for name in response.encodings("content-encoding") if name not in STORED]
     for name in reversed([*declared, *transfer]):
         if name not in DECODERS:

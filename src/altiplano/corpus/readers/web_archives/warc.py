@@ -19,7 +19,14 @@ from altiplano.corpus.readers.raw import (
     left_out,
     records_lost,
 )
-from altiplano.corpus.readers.web_archives.http_payload import Response, TooLongError, UndecodableError, parse, payload
+from altiplano.corpus.readers.web_archives.http_payload import (
+    STATUS_LINE,
+    Response,
+    TooLongError,
+    UndecodableError,
+    parse,
+    payload,
+)
 from altiplano.corpus.readers.web_archives.warc_records import IGNORED, Lost, WarcRecord, records
 
 DAMAGED = "damaged WARC"
@@ -79,7 +86,7 @@ def _page(record: WarcRecord, place: str) -> tuple[list[RawDocument | BadRecord]
         response: Response | None = Response(
             200, [("content-type", record.headers.get("content-type", ""))], record.block
         )
-    elif record.kind == "response" and (kind.startswith("application/http") or record.block.startswith(b"HTTP/")):
+    elif record.kind == "response" and (kind.startswith("application/http") or STATUS_LINE.match(record.block)):
         response = parse(record.block)
     elif record.kind:
         return [left_out(f"{record.kind} record"[:40], where)], 0
@@ -141,7 +148,7 @@ def site_files(path: File) -> Iterator[tuple[str, str, str]]:
         host, kind = site_file(record.url)
         if not kind:
             continue
-        response = parse(record.block) if record.block.startswith(b"HTTP/") else Response(200, [], record.block)
+        response = parse(record.block) if STATUS_LINE.match(record.block) else Response(200, [], record.block)
         if response is None or response.status != 200:
             continue
         try:
