@@ -263,3 +263,59 @@ def test_temperature_raises_small_languages(temperature: float, expected: list[f
     drawn = mixture.drawn(2**20)
     assert drawn["code.code"] / 2**20 == pytest.approx(0.25, abs=1e-5)
     assert [drawn[name] / 2**20 / 0.75 for name in ("web.en", "web.sw")] == pytest.approx(expected, abs=1e-5)
+
+
+@hypothesis_settings(max_examples=25)
+@given(weights, weights, st.integers(1, 3 * BLOCK), st.integers(0, 9))
+def test_the_sample_of_a_draw_is_the_one_that_draws_it(
+    one: list[float], two: list[float], change: int, seed: int
+) -> None:
+    two[0] = 1e-9  # nearly nothing of it
+    mix = mixture(mixed(one), mixed(two, change), seed=seed)
+    sources, draws = mix.places(0, change + 2 * BLOCK)
+    places = zip(sources.tolist(), draws.tolist(), strict=True)
+    assert [mix.sample(source, draw) for source, draw in places] == list(range(len(sources)))
+
+
+def test_a_draw_far_into_a_run_is_found_and_one_that_no_phase_makes_is_not() -> None:
+    mix = mixture(phase(web__en=1.0), phase(10 * BLOCK + 7, code__code=0.3, web__de=0.7))
+    first = 3 * PARTS + 12_345
+    sources, draws = mix.places(first, BLOCK)
+    found = [mix.sample(source, draw) for source, draw in zip(sources.tolist(), draws.tolist(), strict=True)]
+    assert found == list(range(first, first + BLOCK))
+    english, french = mix.names.index("web.en"), mix.names.index("web.fr")
+    assert mix.sample(english, 10 * BLOCK + 6) is not None
+    assert mix.sample(english, 10 * BLOCK + 7) is None
+    assert mix.sample(french, 0) is None
+
+
+@hypothesis_settings(max_examples=20)
+@given(
+    st.lists(st.integers(1, 60), min_size=2, max_size=5), st.integers(1, 40), st.integers(0, 9), st.sampled_from("abc")
+)
+def test_the_samples_of_a_token_are_those_that_predict_it(
+    tmp_path_factory: pytest.TempPathFactory, sizes: list[int], samples: int, seed: int, kind: str
+) -> None:
+    folder = tmp_path_factory.mktemp("shards")
+    sizes[0] += 2 * SEQUENCE
+    numbers = iter(range(10**6))
+    shards = []
+    for at, size in enumerate(sizes):  # every token of all shards is another one
+        writer = ShardWriter(folder / f"web.en-{at}", np.int32)
+        writer.add([next(numbers) for _ in range(size)], 1)
+        shards.append(writer.close("train", "web" if at % 2 == 0 else "code", "en"))
+    one, two = phase(web=0.7, code=0.3), phase(11, web=1.0)
+    phases = {"a": [], "b": [phase(web=1.0)], "c": [one, two]}[kind]
+    if kind == "c" and max(sizes[1::2]) <= SEQUENCE:
+        phases = [two.model_copy(update={"from_tokens": 0})]
+    data = TrainingData(shards, SEQUENCE, 10**6, seed, phases)
+    predicted: dict[int, list[int]] = {}
+    for sample in range(samples):
+        for token in data.read(data.starts(sample, 1))[0][1:].tolist():
+            predicted.setdefault(token, []).append(sample)
+    for at, size in enumerate(sizes):
+        begin = sum(sizes[:at])
+        for token in range(size):
+            assert data.samples_of(at, token, token, samples) == predicted.get(begin + token, [])
+        whole = {sample for token in range(size) for sample in predicted.get(begin + token, [])}
+        assert data.samples_of(at, 0, size - 1, samples) == sorted(whole)

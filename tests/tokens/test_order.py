@@ -12,13 +12,24 @@ from hypothesis import strategies as st
 from altiplano.errors import InputError
 from altiplano.recipe.batch import MixturePhase
 from altiplano.tokens.loader import IGNORED, TrainingData, make_batch
-from altiplano.tokens.mixture import permute, sample_windows
+from altiplano.tokens.mixture import permute, sample_windows, unpermute, window_sample
 from altiplano.tokens.shards import ShardWriter, read_shards
 
 
 @given(st.integers(1, 5000), st.integers(0, 2**63))
 def test_permute_is_a_permutation(size: int, key: int) -> None:
     assert sorted(permute(np.arange(size), size, key).tolist()) == list(range(size))
+
+
+@given(st.integers(1, 5000), st.integers(0, 2**63))
+def test_unpermute_is_its_inverse(size: int, key: int) -> None:
+    assert unpermute(permute(np.arange(size), size, key), size, key).tolist() == list(range(size))
+
+
+@given(st.integers(1, 200), st.integers(0, 900), st.integers(0, 9), st.sampled_from(["", "web.en"]))
+def test_the_sample_of_a_window_is_the_one_that_reads_it(windows: int, sample: int, seed: int, source: str) -> None:
+    window = int(sample_windows(np.array([sample]), windows, seed, source)[0])
+    assert window_sample(window, sample // windows, windows, seed, source) == sample
 
 
 def test_permutations_look_random() -> None:

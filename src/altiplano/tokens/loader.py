@@ -9,6 +9,7 @@ import queue
 import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import count
 from types import TracebackType
 from typing import Protocol, Self
 
@@ -21,7 +22,7 @@ from altiplano.recipe.batch import MixturePhase
 from altiplano.recipe.units import human
 from altiplano.records import SourceShare
 from altiplano.storage import json_digest
-from altiplano.tokens.mixture import Mixture, sample_windows
+from altiplano.tokens.mixture import BLOCK, Mixture, sample_windows, window_sample
 from altiplano.tokens.shards import Shard
 
 IGNORED = -100
@@ -132,6 +133,30 @@ class TrainingData:
             first_window = np.concatenate([[0], ends])[which]
             places[here] = self.begins[shards[which]] + (window - first_window) * self.sequence
         return places
+
+    def samples_of(self, shard: int, first: int, last: int, samples: int) -> list[int]:
+        """Which of the run's first ``samples`` samples predict any of the tokens ``first`` … ``last`` of shard number
+        ``shard``, ascending: the inverse of ``starts``. None do where they are left over after the last whole window.
+        """
+        name, source, begin, before, here, windows = "", 0, int(self.begins[shard]), 0, self.windows, self.windows
+        if self.mixture is not None:
+            name, begin = self.shards[shard].name, 0
+            shards, ends = self.sources[name]
+            at, source = int(np.searchsorted(shards, shard)), self.mixture.names.index(name)
+            before, windows = int(ends[at - 1]) if at else 0, int(ends[-1])
+            here = int(ends[at]) - before
+        found = set()
+        # A window predicts the tokens after its first one, and the one that follows it.
+        for window in range(
+            max(0, (begin + first - 1) // self.sequence), min(here, (begin + last - 1) // self.sequence + 1)
+        ):
+            for epoch in count():
+                draw = window_sample(before + window, epoch, windows, self.seed, name)
+                sample = draw if self.mixture is None else self.mixture.sample(source, draw)
+                if sample is None or sample >= samples + BLOCK:  # draws of one block may be in any order
+                    break
+                found.add(sample)
+        return sorted(sample for sample in found if sample < samples)
 
     def read(self, starts: np.ndarray) -> np.ndarray:
         """sequence + 1 tokens from each start on [rows, sequence + 1]."""

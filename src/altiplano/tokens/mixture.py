@@ -57,6 +57,16 @@ class Mixture:
             first, count = first + len(sources[-1]), count - len(sources[-1])
         return np.concatenate(sources), np.concatenate(draws)
 
+    def sample(self, source: int, draw: int) -> int | None:
+        """The sample that draw number ``draw`` of source number ``source`` is: the inverse of ``places``. None when no
+        phase draws so often from it."""
+        for phase in self.phases:
+            block = phase.block_of(source, draw)
+            if block is not None:
+                sources, draws = phase.block(block)
+                return phase.first + block * BLOCK + int(np.flatnonzero((sources == source) & (draws == draw))[0])
+        return None
+
     def drawn(self, samples: int) -> dict[str, int]:
         """How many of the run's first ``samples`` samples come from each source."""
         phase = self.phases[bisect_right([phase.first for phase in self.phases], samples) - 1]
@@ -87,6 +97,16 @@ class _Phase:
             return self.drawn_at_end
         cycles, block = divmod(blocks, BLOCKS_PER_CYCLE)
         return self.before + cycles * self.parts + self.cycle[block]
+
+    def block_of(self, source: int, draw: int) -> int | None:
+        """Number of the block that holds draw number ``draw`` of ``source``; None when no block of this phase does."""
+        ended = self.length is not None and draw >= self.drawn_at_end[source]
+        if draw < self.before[source] or ended or not self.parts[source]:
+            return None
+        cycle, rest = divmod(draw - int(self.before[source]), int(self.parts[source]))
+        block = cycle * BLOCKS_PER_CYCLE + bisect_right(self.cycle[:, source], rest) - 1
+        # a short last block may round otherwise than a whole one
+        return block if self.length is None else min(block, (self.length - 1) // BLOCK)
 
     def block(self, number: int) -> tuple[np.ndarray, np.ndarray]:
         """Source and draw of each sample of one block, in order."""
@@ -153,14 +173,34 @@ def permute(index: np.ndarray, size: int, key: int) -> np.ndarray:
     A Feistel network on the smallest even number of bits, with cycle walking (Black and Rogaway 2002, "Ciphers with
     arbitrary finite domains"): numbers that land outside are sent through again.
     """
+    return _walk(index, size, key, backwards=False)
+
+
+def unpermute(place: np.ndarray, size: int, key: int) -> np.ndarray:
+    """The inverse of ``permute``: the index (int64) that it sends to each place."""
+    # The network run backwards with its halves exchanged; numbers that land outside walk back along the same cycle.
+    return _walk(place, size, key, backwards=True)
+
+
+def _walk(start: np.ndarray, size: int, key: int, *, backwards: bool) -> np.ndarray:
     half = max(1, ((size - 1).bit_length() + 1) // 2)
     keys = [int.from_bytes(hashlib.sha256(f"{key}/{r}".encode()).digest()[:8], "big") for r in range(ROUNDS)]
-    place = index.astype(np.uint64)
+    place = start.astype(np.uint64)
     outside = np.ones(len(place), dtype=bool)
     while outside.any():
-        place[outside] = _feistel(place[outside], half, keys)
+        there = place[outside]
+        place[outside] = (
+            _swapped(_feistel(_swapped(there, half), half, keys[::-1]), half)
+            if backwards
+            else _feistel(there, half, keys)
+        )
         outside = place >= np.uint64(size)
     return place.astype(np.int64)
+
+
+def _swapped(place: np.ndarray, half: int) -> np.ndarray:
+    """With its two halves exchanged."""
+    return ((place & np.uint64((1 << half) - 1)) << np.uint64(half)) | (place >> np.uint64(half))
 
 
 def _feistel(place: np.ndarray, half: int, keys: list[int]) -> np.ndarray:
@@ -186,6 +226,12 @@ def sample_windows(samples: np.ndarray, windows: int, seed: int, source: str = "
         here = epochs == epoch
         chosen[here] = permute(samples[here] % windows, windows, _key(seed, source, int(epoch)))
     return chosen
+
+
+def window_sample(window: int, epoch: int, windows: int, seed: int, source: str = "") -> int:
+    """The sample that reads ``window`` in ``epoch``: the inverse of ``sample_windows``."""
+    index = unpermute(np.array([window]), windows, _key(seed, source, epoch))
+    return epoch * windows + int(index[0])
 
 
 def _key(seed: int, source: str, epoch: int) -> int:
