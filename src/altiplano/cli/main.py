@@ -5,12 +5,25 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 
-from altiplano.cli import checkpoint, doctor, generate, inspect, launch, plan, recipe, rehearse, report, serve, stages
+from altiplano.cli import (
+    checkpoint,
+    doctor,
+    generate,
+    inspect,
+    launch,
+    plan,
+    recipe,
+    rehearse,
+    report,
+    serve,
+    stages,
+    trace,
+)
 from altiplano.cli.arguments import GO_ON, complain
 from altiplano.errors import INTERRUPTED, InputError, StageFailed, TrainingError, explain_os_error
 from altiplano.version import __version__
 
-COMMANDS = (stages, recipe, checkpoint, plan, rehearse, launch, inspect, report, generate, serve, doctor)
+COMMANDS = (stages, recipe, checkpoint, plan, rehearse, launch, inspect, trace, report, generate, serve, doctor)
 """In the order of the help."""
 
 RENAMED = {"--again": "--force", "--view": "--log-to"}

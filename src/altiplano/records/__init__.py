@@ -39,6 +39,7 @@ from altiplano.records.evaluation import (
 from altiplano.records.record import FileRecord, Interval, ListRecord, Record
 from altiplano.records.release import Generation, Grid, PlannedRun, RunFacts, Samples
 from altiplano.records.stage import StageManifest, StageMeasurements
+from altiplano.records.trace import CuratedFile, TraceIndex
 from altiplano.records.training import (
     CheckpointManifest,
     FaultFormula,
@@ -74,6 +75,7 @@ SCHEMAS: dict[str, type[BaseModel]] = {
     "redteam/redteam.json": Redteam,
     "release/facts.json": RunFacts,
     "release/samples.json": Samples,
+    "trace/SPLIT/index.json": TraceIndex,
 }
 """The model of each file by its place in a run's folder; of a JSON Lines file, the model of a line."""
 
@@ -92,6 +94,7 @@ __all__ = [
     "Calibration",
     "CheckpointManifest",
     "ControlRate",
+    "CuratedFile",
     "CurationCounts",
     "DroppedGroup",
     "Evaluation",
@@ -132,6 +135,7 @@ __all__ = [
     "TextGroup",
     "TextScores",
     "Thresholds",
+    "TraceIndex",
     "TrainGap",
     "TrainingSession",
     "TrainingSummary",

@@ -97,6 +97,10 @@ class Shard:
     def __len__(self) -> int:
         return self.documents
 
+    def begin(self, number: int) -> int:
+        """Tokens before a document."""
+        return int(self._index[2][number])
+
     def document(self, number: int) -> np.ndarray:
         """Tokens of one document with its begin and end tokens (int64)."""
         _, lengths, offsets = self._index

@@ -1,0 +1,145 @@
+"""At which optimizer steps a run reads a token: the order of its samples, inverted."""
+
+import json
+import os
+from bisect import bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from altiplano.errors import InputError
+from altiplano.recipe.batch import BatchConfig, MixturePhase
+from altiplano.recipe.load import load_recipe
+from altiplano.records import StageManifest
+from altiplano.storage import Damaged, read_lines, try_read_json
+from altiplano.tokens.loader import TrainingData
+from altiplano.tokens.shards import read_shards
+from altiplano.tokens.tokenizer import Tokenizer
+from altiplano.trace.index import Place
+from altiplano.training.resilience.spikes import Skips
+
+TAIL = 1 << 16
+"""Bytes at the end of ``metrics.jsonl`` that are read for its last line."""
+
+
+@dataclass(frozen=True)
+class Steps:
+    """Optimizer steps, counted from 1 as in ``metrics.jsonl``, that read a piece of text; together all of the run's."""
+
+    trained: list[int]
+    """Taken, and the weights changed."""
+    planned: list[int]
+    """Still to come."""
+    without_update: list[int]
+    """Taken, without a change of the weights: loss or gradient was no number."""
+    left_out: int
+    """Samples with the text that training leaves out after a spike of the loss."""
+
+
+@dataclass(frozen=True)
+class _Settings:
+    """What determines the order, and how far training is."""
+
+    values: dict[str, Any]
+    """Of the recipe: seed, batch and mixture."""
+    folder: Path | None
+    done: int
+    pretrained: bool
+
+
+class TrainingOrder:
+    """Of one run. ``note`` says why the steps are not known; then ``steps_of`` may not be asked."""
+
+    def __init__(self, run: Path):
+        self.done, self.total, self.note, self.pretrained = 0, 0, "", False
+        try:
+            settings = _settings(run)
+            self._batch = BatchConfig.model_validate(settings.values["batch"])
+            mixture = [MixturePhase.model_validate(phase) for phase in settings.values["mixture"]]
+            bos = Tokenizer.load(run / "tokenize" / "tokenizer").bos
+            shards = read_shards(run / "tokenize", "train")
+            self._data = TrainingData(shards, self._batch.sequence_length, bos, int(settings.values["seed"]), mixture)
+            self._skips = Skips.read(settings.folder) if settings.folder else Skips()
+        except (InputError, KeyError, ValueError) as error:
+            self.note = " ".join(str(error).split())
+            return
+        self.done, self.total, self.pretrained = settings.done, self._batch.steps, settings.pretrained
+
+    def steps_of(self, places: Sequence[Place]) -> Steps:
+        """The steps that predict a token of any of the places, each once."""
+        samples = self._skips.shift(self._batch.samples(self.total - 1)).stop if self.total else 0
+        found = set[int]()
+        for place in places:
+            begin = self._data.shards[place.shard].begin(place.document)
+            found.update(self._data.samples_of(place.shard, begin + place.first, begin + place.last, samples))
+        steps = [self._step_of(sample) for sample in found]
+        taken = sorted({step for step in steps if step is not None})
+        return Steps(
+            trained=[step + 1 for step in taken if step < self.done and step not in self._skips.updates],
+            planned=[step + 1 for step in taken if step >= self.done],
+            without_update=[step + 1 for step in taken if step < self.done and step in self._skips.updates],
+            left_out=steps.count(None),
+        )
+
+    def _step_of(self, sample: int) -> int | None:
+        """The step, from 0, that takes a sample; None for one that is left out."""
+
+        def samples(step: int) -> range:
+            return self._skips.shift(self._batch.samples(step))
+
+        step = bisect_right(range(self.total), sample, key=lambda step: samples(step).start) - 1
+        return step if step >= 0 and sample in samples(step) else None
+
+
+def _settings(run: Path) -> _Settings:
+    """Of the run's training, finished or under way, else of its recipe. Raises InputError where the order of what was
+    read is not known."""
+    tokenized = _manifest(run / "tokenize")
+    of_tokens = tokenized.hash if tokenized else None
+    trained = _manifest(run / "train")
+    if trained is not None:
+        if of_tokens is not None and trained.inputs.get("tokenize") != of_tokens:
+            raise InputError("training read other token shards than the run has now")
+        return _checked(
+            _Settings(trained.recipe, run / "train", int(trained.counts["steps"]), "sources" in trained.inputs)
+        )
+    for folder in sorted((run / ".work").glob("train-*"), key=lambda path: path.stat().st_mtime, reverse=True):
+        wanted = try_read_json(folder / "wanted.json")
+        inputs = wanted.get("inputs", {}) if isinstance(wanted, dict) else {}
+        if inputs and of_tokens in (None, inputs.get("tokenize")):
+            done = _last_step(folder / "metrics.jsonl")
+            return _checked(_Settings(wanted["recipe"], folder, done, "sources" in inputs))
+    recipe = load_recipe(str(run / "recipe.toml"))
+    return _Settings(recipe.model_dump(mode="json"), None, 0, recipe.pretrained is not None)
+
+
+def _checked(settings: _Settings) -> _Settings:
+    assert settings.folder is not None
+    for record in read_lines(settings.folder / "changes.jsonl"):
+        if any(key.startswith("mixture") for key in record.get("changes", {})):
+            raise InputError("the mixture was changed while training was under way")
+    return settings
+
+
+def _manifest(folder: Path) -> StageManifest | None:
+    try:
+        return StageManifest.read(folder / "manifest.json")
+    except (OSError, Damaged):
+        return None
+
+
+def _last_step(metrics: Path) -> int:
+    """Steps taken, of the last whole line; 0 when there is none."""
+    try:
+        with metrics.open("rb") as file:
+            file.seek(max(0, file.seek(0, os.SEEK_END) - TAIL))
+            lines = file.read().split(b"\n")
+    except FileNotFoundError:
+        return 0
+    for line in reversed(lines):
+        try:
+            return int(json.loads(line)["step"])
+        except (ValueError, TypeError, KeyError):
+            continue
+    return 0
