@@ -67,7 +67,7 @@ class Hits:
     def by_document(self) -> Iterator[tuple[int, NDArray[np.int64]]]:
         """Each document and the offsets there."""
         which, first = np.unique(self.documents, return_index=True)
-        yield from zip(which.tolist(), np.split(self.offsets, first[1:]), strict=True)
+        yield from zip(which.tolist(), np.split(self.offsets, first)[1:], strict=True)
 
     @property
     def distinct(self) -> int:

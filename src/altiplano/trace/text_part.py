@@ -41,7 +41,10 @@ def write_part(path: Path, key: bytes, documents: Iterable[bytes]) -> None:
         text += document
         ends.append(len(text))
     if len(text) > MOST:
-        raise InputError(f"a document of {len(text):,} bytes is too long for the index, which takes {MOST:,}: cut it")
+        raise InputError(
+            f"a part of the index has {len(text):,} bytes of text, the most are {MOST:,}: a document is too long; lower "
+            "corpus.quality.max_characters"
+        )
     begins = np.array(ends, np.int64)
     suffixes = extra("pydivsufsort", what="altiplano trace").divsufsort(np.frombuffer(text, np.uint8))
     parts = [begins.data, suffixes.astype(np.int32, copy=False).data, memoryview(text)]
