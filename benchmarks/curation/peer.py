@@ -1,8 +1,9 @@
-"""datatrove in a virtual environment of its own, made once under ``benchmarks/.cache``."""
+"""Other projects in virtual environments of their own, made once under ``benchmarks/.cache``."""
 
 import hashlib
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 CACHE = Path(__file__).parents[1] / ".cache"
@@ -15,15 +16,15 @@ PACKAGES = (
 """No ``[multilingual]``: that pulls tensorflow and a CUDA torch that none of the stages uses."""
 
 
-def interpreter() -> Path:
+def interpreter(project: str = "datatrove", packages: Sequence[str] = PACKAGES) -> Path:
     """The environment's Python; installs it at the first call, which takes a minute."""
-    name = hashlib.sha256("\n".join((sys.version, *PACKAGES)).encode()).hexdigest()[:12]
-    folder = CACHE / f"datatrove-{name}"
+    name = hashlib.sha256("\n".join((sys.version, *packages)).encode()).hexdigest()[:12]
+    folder = CACHE / f"{project}-{name}"
     python, ready = folder / "bin" / "python", folder / "ready"
     if not ready.exists():
-        print(f"installing {PACKAGES[0]} into {folder}", file=sys.stderr)
+        print(f"installing {packages[0]} into {folder}", file=sys.stderr)
         subprocess.run([sys.executable, "-m", "venv", "--clear", str(folder)], check=True)
         pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-        subprocess.run([*pip, *PACKAGES], check=True)
+        subprocess.run([*pip, *packages], check=True)
         ready.touch()
     return python

@@ -16,6 +16,7 @@ from altiplano.records import (
     Audit,
     Calibration,
     CheckpointManifest,
+    CuratedFile,
     CurationCounts,
     DroppedGroup,
     Evaluation,
@@ -50,6 +51,7 @@ from altiplano.records import (
     StageMeasurements,
     StepMetrics,
     TextScores,
+    TraceIndex,
     TrainGap,
     TrainingSession,
     TrainingSummary,
@@ -155,6 +157,9 @@ WRITTEN: dict[str, Record | ListRecord[Any]] = {
         planned=PlannedRun(tokens_per_second=5.0, memory_bytes=1e9, forward=0.9),
         grid=Grid(country="FRA", name="France", grams_per_kwh=56.0, year=2023, source="a table"),
         stated={"year": 2024},
+    ),
+    "trace/SPLIT/index.json": TraceIndex(
+        split="train", key="ab", parts=[(0, 3)], files=[CuratedFile(name="part-00000.parquet", documents={"web.de": 3})]
     ),
     "release/samples.json": Samples([Generation(group="web.de", prompt="Die", text=" Straße", temperature=1.1)]),
 }

@@ -95,7 +95,7 @@ def _origin(origin: Origin) -> Iterator[Text]:
     if steps.left_out:
         said.append(("left out after a spike of the loss", ""))
     if not said:
-        said.append(("in no step's samples", ""))
+        said.append(("read at no step", ""))
     line = Text(" " * 18)
     for place, (words, style) in enumerate(said):
         line.append("; " if place else "").append(words, style)

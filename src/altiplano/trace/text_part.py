@@ -42,8 +42,8 @@ def write_part(path: Path, key: bytes, documents: Iterable[bytes]) -> None:
         ends.append(len(text))
     if len(text) > MOST:
         raise InputError(
-            f"a part of the index has {len(text):,} bytes of text, the most are {MOST:,}: a document is too long; lower "
-            "corpus.quality.max_characters"
+            f"a part of the index has {len(text):,} bytes of text, the most are {MOST:,}: a document is too long; "
+            "lower corpus.quality.max_characters"
         )
     begins = np.array(ends, np.int64)
     suffixes = extra("pydivsufsort", what="altiplano trace").divsufsort(np.frombuffer(text, np.uint8))
