@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from altiplano.corpus.extensions import Annotator, Extensions, Filter
     from altiplano.corpus.readers.read import Reader
+    from altiplano.trace import Index
 
 CHARACTERS_TO_SHOW = 60
 """Of a text in an error."""
@@ -70,6 +71,14 @@ class Run:
         names = [name for name in extra("pyarrow.parquet").read_schema(parts[0]).names if name != "text"]
         pandas = _pandas()
         return pandas.concat([pandas.read_parquet(part, columns=names) for part in parts], ignore_index=True)
+
+    def trace_index(self, split: str = "train") -> "Index":
+        """How often and where a text or a sequence of tokens stands in the training text, or in the held-out text
+        (``split`` "heldout"). The index is built at the first use."""
+        from altiplano.trace import build_index, open_index
+
+        build_index(self.folder, split)
+        return open_index(self.folder, split)
 
     def load_model(self) -> LanguageModel:
         """The released model; before there is one, the weights of training with the run's own tokenizer."""

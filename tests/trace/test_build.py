@@ -144,11 +144,6 @@ def cut(path: Path, size: int) -> None:
         file.truncate(size)
 
 
-def make_folder(path: Path) -> None:
-    path.unlink()
-    path.mkdir()
-
-
 DAMAGE = {
     "a flipped bit of the text": (lambda folder: flip(folder / "part-00000.bin", -7), "sha256 differs"),
     "a flipped bit of the places": (lambda folder: flip(folder / "part-00000.bin", 50_000), "sha256 differs"),
@@ -157,10 +152,6 @@ DAMAGE = {
     "cut in its header": (lambda folder: cut(folder / "part-00000.bin", 30), "it is cut short"),
     "empty": (lambda folder: cut(folder / "part-00000.bin", 0), "it is empty"),
     "another file": (lambda folder: (folder / "part-00000.bin").write_bytes(b"x" * 1000), "it is of another index"),
-    "a folder": (
-        lambda folder: [(folder / "part-00000.bin").unlink(), (folder / "part-00000.bin").mkdir()],
-        "directory",
-    ),
     "index.json": (lambda folder: flip(folder / "index.json", 40), "checksum differs|is not JSON"),
     "index.json cut short": (lambda folder: cut(folder / "index.json", 20), "is not JSON"),
 }
@@ -178,6 +169,15 @@ def test_a_damaged_index_is_refused_in_one_line(run: Path, kind: str, capsys: py
     assert re.search(f"{folder}/.* is damaged \\(.*({reason}).*\\): remove {folder}, and", said, re.IGNORECASE), said
     shutil.rmtree(folder)
     assert altiplano(["trace", str(run), "no such text"]) == 0
+
+
+def test_a_part_that_cannot_be_read_is_not_called_damaged(run: Path) -> None:
+    build_index(run)
+    part = run / "trace" / "train" / "part-00000.bin"
+    part.unlink()
+    part.mkdir()
+    with pytest.raises(InputError, match=r"part-00000.bin cannot be read \(Is a directory\)"):
+        open_index(run)
 
 
 def test_parts_of_another_index_are_refused(run: Path, tmp_path: Path, tokenizer: Tokenizer) -> None:

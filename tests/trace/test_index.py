@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from small import sentences
 from traced_run import Made, make_run, occurrences
 
+import altiplano
 from altiplano.tokens.tokenizer import Tokenizer
 from altiplano.trace import Index, Match, build_index, open_index
 from altiplano.trace.text_part import TextPart, common_prefix, write_part
@@ -225,6 +226,14 @@ def test_heldout_text_has_an_index_of_its_own(tmp_path: Path, tokenizer: Tokeniz
     train, heldout = (open_index(tmp_path / "run", split) for split in ("train", "heldout"))
     assert (train.count("seen before"), train.count("kept aside")) == (1, 0)
     assert (heldout.count("seen before"), heldout.count("kept aside")) == (0, 1)
+
+
+def test_from_the_library(tmp_path: Path, tokenizer: Tokenizer) -> None:
+    run = make_run(tmp_path / "run", tokenizer, [[Made("one two three"), Made("two", split="heldout")]])
+    opened = altiplano.open_run(run)
+    for _ in range(2):  # built, and there
+        assert opened.trace_index().count("two three") == 1
+        assert opened.trace_index("heldout").count("two three") == 0
 
 
 def test_tokens_of_four_bytes(tmp_path: Path, tokenizer: Tokenizer, monkeypatch: pytest.MonkeyPatch) -> None:

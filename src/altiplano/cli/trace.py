@@ -11,7 +11,7 @@ from altiplano.errors import InputError
 
 EXAMPLES = """examples:
   altiplano trace runs/quickstart "for key, value in self.items():"
-  altiplano trace runs/quickstart --file README.md --min-tokens 20 --json
+  altiplano trace runs/quickstart --file samples/essays/en.md --min-tokens 20 --json
   altiplano trace runs/quickstart "The high plain lies between two chains of mountains" --heldout
 
 The first use builds an index in RUN/trace, five times as large as the text, and shows how far it is.

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +11,16 @@ import numpy as np
 
 from altiplano.corpus.readers.formats import licence
 from altiplano.execution import files
-from altiplano.records import CuratedFile, TraceIndex
+from altiplano.records import TraceIndex
 from altiplano.tokens.shards import Shard
 from altiplano.trace.build import curate_hash
 
 WANTED = ("id", "source", "url", "bytes")
 LICENCES = ("licence", "license")
 """Columns of an annotator that say so."""
+
+REMEMBERED = 256
+"""Files whose rows are not looked for again: matches of one text often come from the same few."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,7 @@ class Documents:
         self.known = bool(index.curate) and index.curate == curate_hash(run)
         """Whether the curated documents that were tokenized are still there."""
         self._shards = shards
+        self._rows_of = lru_cache(REMEMBERED)(self._rows)
         seen: Counter[str] = Counter()
         self._before: list[int] = []
         for shard in shards:
@@ -71,22 +75,22 @@ class Documents:
         for file in self.files:
             here = file.documents.get(shard.name, 0)
             if number < here:
-                path = self.folder / file.name
-                row = int(self._rows(file, shard)[number])
-                return files.read_row(path, row, [*WANTED, *(name for name in LICENCES if name in self._columns)])
+                row = int(self._rows_of(file.name, shard.domain, shard.language)[number])
+                return files.read_row(self.folder / file.name, row, self._columns)
             number -= here
         return None
 
-    def _rows(self, file: CuratedFile, shard: Shard) -> np.ndarray:
-        """Which rows of a file are in the shard's group."""
-        table = files.read_table(self.folder / file.name, ["domain", "language", "split"])
-        wanted = {"domain": shard.domain, "language": shard.language, "split": self.split}
+    def _rows(self, file: str, domain: str, language: str) -> np.ndarray:
+        """Which rows of a file are in a group."""
+        table = files.read_table(self.folder / file, ["domain", "language", "split"])
+        wanted = {"domain": domain, "language": language, "split": self.split}
         columns = [np.array(table[name].to_pylist(), object) == value for name, value in wanted.items()]
         return np.flatnonzero(np.logical_and.reduce(columns))
 
     @cached_property
-    def _columns(self) -> set[str]:
-        return set(files.schema_of(self.folder / self.files[0].name).names)
+    def _columns(self) -> list[str]:
+        there = set(files.schema_of(self.folder / self.files[0].name).names)
+        return [*WANTED, *(name for name in LICENCES if name in there)]
 
 
 def _stated(text: str) -> str | None:

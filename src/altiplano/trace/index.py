@@ -136,12 +136,15 @@ class Index:
         """
         shard = int(np.searchsorted(self._first_documents, document, side="right")) - 1
         number = document - int(self._first_documents[shard])
-        tokens = self.shards[shard].document(number)
-        if self._spelling.spell(tokens.tolist()) != self.text_of(document):
-            raise damaged(self.folder / INDEX, f"document {number} of {self.shards[shard].name} has another text")
-        ends = np.cumsum(self._spelling.sizes[tokens])
-        first, last = np.searchsorted(ends, offsets, side="right"), np.searchsorted(ends, offsets + size, side="left")
-        return [Place(shard, number, *pair) for pair in zip(first.tolist(), last.tolist(), strict=True)]
+        tokens, text = self.shards[shard].document(number), self.text_of(document)
+        edges = np.concatenate([[0], np.cumsum(self._spelling.sizes[tokens])])
+        first = np.searchsorted(edges, offsets, side="right") - 1
+        last = np.searchsorted(edges, offsets + size, side="left") - 1
+        for low, high in zip(first.tolist(), last.tolist(), strict=True):
+            spelt = self._spelling.spell(tokens[low : high + 1].tolist())
+            if edges[-1] != len(text) or spelt != text[edges[low] : edges[high + 1]]:
+                raise damaged(self.folder / INDEX, f"document {number} of {self.shards[shard].name} has another text")
+        return [Place(shard, number, low, high) for low, high in zip(first.tolist(), last.tolist(), strict=True)]
 
     def text_of(self, document: int) -> bytes:
         """The bytes of a document, counted over all shards, with those of its begin and end tokens."""

@@ -1,7 +1,8 @@
 """What is looked for: a text, or tokens, as bytes with the edges at which a match may begin and end."""
 
+from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
@@ -20,9 +21,9 @@ class Query:
     """A text in units: the characters of a str, or the tokens of a sequence of tokens."""
 
     data: bytes
-    edges: list[int]
+    edges: Sequence[int]
     """Bytes before each unit, and all bytes [units + 1]."""
-    token_edges: list[int]
+    token_edges: Sequence[int]
     """The same for tokens [tokens + 1]."""
 
     @property
@@ -58,8 +59,13 @@ def make_query(text: Text, tokenizer: Tokenizer, spelling: Spelling) -> Query:
     sizes = [int(spelling.sizes[token]) for token in tokens]
     data = spelling.spell(tokens)
     if not isinstance(text, str):
-        return Query(data, edges := [0, *accumulate(sizes)], edges)
+        return Query(data, edges := _edges(sizes), edges)
     if data.startswith(b" ") and not text.startswith(" "):  # SentencePiece puts a space before every text
         data, sizes[0] = data[1:], sizes[0] - 1
-    edges = [at for at, byte in enumerate(data) if byte >> 6 != CONTINUES]
-    return Query(data, [*edges, len(data)], [0, *accumulate(sizes)])
+    edges = array("q", (at for at, byte in enumerate(data) if byte >> 6 != CONTINUES))
+    edges.append(len(data))
+    return Query(data, edges, _edges(sizes))
+
+
+def _edges(sizes: Iterable[int]) -> Sequence[int]:
+    return array("q", accumulate(sizes, initial=0))

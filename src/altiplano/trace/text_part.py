@@ -65,13 +65,15 @@ class TextPart:
     """A file of ``write_part``, opened for searching."""
 
     def __init__(self, path: Path, key: bytes):
-        """Raises InputError when the file is missing, of another key, or not as long as it says."""
+        """Raises InputError when the file cannot be read, is of another key, or is not as long as it says."""
         self.path = path
         try:
             with path.open("rb") as file:
                 self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-        except (OSError, ValueError) as error:  # an empty file cannot be mapped
-            raise damaged(path, getattr(error, "strerror", None) or "it is empty") from error
+        except OSError as error:
+            raise InputError(f"{path} cannot be read ({error.strerror})") from error
+        except ValueError as error:  # an empty file cannot be mapped
+            raise damaged(path, "it is empty") from error
         if len(self._map) < HEADER.size:
             raise damaged(path, "it is cut short")
         magic, made_from, self._sha256, size, documents = HEADER.unpack_from(self._map)

@@ -17,6 +17,9 @@ SHOWN = 5
 PLACES = 100
 """Of a match in one document whose steps are looked up: boilerplate repeats itself, and so do its steps."""
 
+BEGINNING = 1 << 16
+"""Bytes of a document in which its licence is looked for."""
+
 
 @dataclass(frozen=True)
 class Origin:
@@ -139,7 +142,7 @@ class Tracer:
 
     def _origin(self, document: int, offsets: NDArray[np.int64], size: int) -> Origin:
         places = self.index.places_in(document, offsets[:PLACES], size)
-        text = self.index.text_of(document).strip(BOUNDARY).decode("utf-8", "replace")
+        text = self.index.text_of(document)[:BEGINNING].strip(BOUNDARY).decode("utf-8", "replace")
         return Origin(
             self.documents.find(places[0].shard, places[0].document, text),
             len(offsets),
