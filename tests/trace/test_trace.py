@@ -135,10 +135,16 @@ def test_the_licence_column_of_an_annotator_comes_first(
     assert {origin.document.licence for origin in origins} == {"CC-BY-4.0"}
 
 
-def test_without_the_curated_documents_that_is_said(run: Path, tmp_path: Path, documents: list[list[Made]]) -> None:
+@pytest.mark.parametrize("lost", ["their manifest", "a file"])
+def test_without_the_curated_documents_that_is_said(run: Path, tmp_path: Path, lost: str) -> None:
     copy = shutil.copytree(run, tmp_path / "run")
-    manifest(copy, "tokenize", {"curate": "hash of others"})
     build_index(copy)
+    assert Tracer(copy).searched().sources_known is True
+    if lost == "their manifest":
+        manifest(copy, "tokenize", {"curate": "hash of others"})
+        build_index(copy)
+    else:
+        (copy / "curate/documents/part-00001.parquet").unlink()
     trace = Tracer(copy).trace(COMMON)
     document = trace.matches[0].origins[0].document
     assert (document.id, document.source, document.url) == (None, None, None) and document.domain

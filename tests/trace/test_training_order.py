@@ -27,7 +27,7 @@ RAMP = ["batch.ramp=[{until=320, tokens=32}]"]
 @pytest.fixture
 def documents() -> list[Made]:
     generator = random.Random(3)
-    return [Made(sentences(generator, 14), group) for group in ("web.en", "code.code") for _ in range(5)]
+    return [Made(sentences(generator, 7), group) for group in ("web.en", "code.code") for _ in range(3)]
 
 
 def recipe_of(run: Path) -> Recipe:
@@ -79,7 +79,7 @@ def check(run: Path, done: int, skips: Skips = Skips()) -> list[Steps]:  # noqa:
     assert (order.note, order.done) == ("", done)
     found = []
     shards = read_shards(run / "tokenize", "train")
-    for tokens in (1, 5):
+    for tokens in (1, 4):
         for place in places(run, tokens):
             begin = shards[place.shard].begin(place.document)
             steps = set.union(*(read[place.shard, begin + at] for at in range(place.first, place.last + 1)))
@@ -114,7 +114,7 @@ def test_a_run_that_has_trained_only_so_far(tmp_path: Path, tokenizer: Tokenizer
 
 
 def test_before_training_all_is_planned(tmp_path: Path, tokenizer: Tokenizer, documents: Sequence[Made]) -> None:
-    run = make_run(tmp_path / "run", tokenizer, [documents], MIXED)
+    run = make_run(tmp_path / "run", tokenizer, [documents])
     assert not any(one.trained for one in check(run, 0))
 
 

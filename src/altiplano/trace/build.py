@@ -31,7 +31,7 @@ from altiplano.trace.text_part import damaged, write_part
 
 FORMAT = 1
 PART_BYTES = 1 << 27
-"""Of text: a task holds five times as much in memory, and a search looks into every part."""
+"""Of text: a task holds nearly six times as much in memory, and a search looks into every part."""
 
 INDEX = "index.json"
 

@@ -48,7 +48,8 @@ class Documents:
 
     def __init__(self, run: Path, index: TraceIndex, shards: Sequence[Shard]):
         self.folder, self.split, self.files = run / "curate" / "documents", index.split, index.files
-        self.known = bool(index.curate) and index.curate == curate_hash(run)
+        same = bool(index.curate) and index.curate == curate_hash(run)
+        self.known = same and all((self.folder / file.name).exists() for file in self.files)
         """Whether the curated documents that were tokenized are still there."""
         self._shards = shards
         self._rows_of = lru_cache(REMEMBERED)(self._rows)

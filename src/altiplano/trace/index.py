@@ -29,7 +29,7 @@ VERIFIED = "verified.json"
 
 @dataclass(frozen=True)
 class Match:
-    """A piece of a text that stands in the index, and that no longer one of its pieces there contains."""
+    """A piece of a text that stands in the index and is not part of a longer piece that does."""
 
     start: int
     """In characters of a text, or in tokens if those were given."""
@@ -87,15 +87,16 @@ class Index:
         self._first_documents = np.cumsum([0, *(shard.documents for shard in shards)])
 
     def query(self, text: Text) -> Query:
+        """``text`` as bytes, with the places where a match may begin and end."""
         return make_query(text, self.tokenizer, self._spelling)
 
     def count(self, text: Text) -> int:
         """How often ``text`` stands in the index; of an empty text, 0."""
-        pattern = self.query(text).data
-        return self._count(pattern)
+        return self._count(self.query(text).data)
 
     def longest_match(self, text: Text, at: int = 0) -> int:
-        """How many characters (or tokens, if those are given) of ``text`` from number ``at`` on stand together."""
+        """How many characters of ``text`` (or tokens, if those are given), from number ``at`` on, stand in the index as
+        one piece. Raises ValueError for a place outside of the text."""
         query = self.query(text)
         if not 0 <= at <= query.units:
             raise ValueError(f"at = {at} is outside of a text of {query.units}")
@@ -121,6 +122,7 @@ class Index:
         return found[:limit]
 
     def hits(self, pattern: bytes) -> Hits:
+        """Where the bytes of a query, or of a piece of it, stand."""
         documents, offsets = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
         for (first, _), part in zip(self.record.parts, self._parts, strict=True):
             places = part.places(part.occurrences(pattern)) if _sought(pattern) else documents[0]
