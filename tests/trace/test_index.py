@@ -1,5 +1,6 @@
 """The index against looking at every place: counts, longest matches, places; across parts, tokens and documents."""
 
+import json
 import random
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,6 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from small import sentences
+from tokenizers import Tokenizer as HuggingFaceTokenizer
+from tokenizers import models, normalizers, trainers
 from traced_run import Made, make_run, occurrences
 
 import altiplano
@@ -226,6 +229,36 @@ def test_heldout_text_has_an_index_of_its_own(tmp_path: Path, tokenizer: Tokeniz
     train, heldout = (open_index(tmp_path / "run", split) for split in ("train", "heldout"))
     assert (train.count("seen before"), train.count("kept aside")) == (1, 0)
     assert (heldout.count("seen before"), heldout.count("kept aside")) == (0, 1)
+
+
+def sentence_piece(folder: Path) -> Tokenizer:
+    """A pretrained model's: a space before every text, lower case, begin and end tokens that are not called special."""
+    made = HuggingFaceTokenizer(models.BPE(unk_token="<unk>", byte_fallback=True))
+    marks = [normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")]
+    made.normalizer = normalizers.Sequence([normalizers.Lowercase(), *marks])
+    special = ["<unk>", "<s>", "</s>"]
+    trainer = trainers.BpeTrainer(vocab_size=300, special_tokens=special, show_progress=False)
+    made.train_from_iterator(["one two three four", "the two of them and the others " * 9], trainer)
+    content = json.loads(made.to_str())
+    for byte in range(256):
+        content["model"]["vocab"][f"<0x{byte:02X}>"] = len(content["model"]["vocab"])
+    content["added_tokens"] = []
+    return Tokenizer(HuggingFaceTokenizer.from_str(json.dumps(content)), "<s>", "</s>")
+
+
+def test_a_pretrained_models_tokenizer(tmp_path: Path) -> None:
+    tokenizer = sentence_piece(tmp_path)
+    assert tokenizer.bos not in tokenizer.specials
+    run = make_run(tmp_path / "run", tokenizer, [[Made("One TWO  three"), Made("and the 鳥"), Made("the two")]])
+    build_index(run)
+    index = open_index(run)
+    counts = {"two": 2, "TWO": 2, " two": 2, "  three": 1, "  two": 0, "three": 1, "wo  th": 1, "鳥": 1, "the": 2}
+    assert {text: index.count(text) for text in counts} == counts
+    assert index.count("threeand") == index.count("three</s><s> and") == index.count("s>") == 0
+    assert index.query(" Two 鳥").text == " two 鳥"
+    found = {"Zz THE TWO zz"[match.start : match.end]: match.count for match in index.matches("Zz THE TWO zz", 1)}
+    assert found[" THE TWO"] == 1
+    assert len(index.places("two")) == 2
 
 
 def test_from_the_library(tmp_path: Path, tokenizer: Tokenizer) -> None:

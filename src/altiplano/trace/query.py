@@ -60,8 +60,9 @@ def make_query(text: Text, tokenizer: Tokenizer, spelling: Spelling) -> Query:
     data = spelling.spell(tokens)
     if not isinstance(text, str):
         return Query(data, edges := _edges(sizes), edges)
-    if data.startswith(b" ") and not text.startswith(" "):  # SentencePiece puts a space before every text
-        data, sizes[0] = data[1:], sizes[0] - 1
+    if len(data) - len(data.lstrip(b" ")) > len(text) - len(text.lstrip(" ")):  # SentencePiece's, before every text
+        first = next(place for place, size in enumerate(sizes) if size)
+        data, sizes[first] = data[1:], sizes[first] - 1
     edges = array("q", (at for at, byte in enumerate(data) if byte >> 6 != CONTINUES))
     edges.append(len(data))
     return Query(data, edges, _edges(sizes))

@@ -15,9 +15,9 @@ class Spelling:
     """The bytes of every token of a vocabulary."""
 
     def __init__(self, tokenizer: Tokenizer):
+        special = {*tokenizer.specials, tokenizer.bos, tokenizer.eos}  # a foreign tokenizer may not call these special
         self.of_token = [
-            BOUNDARY if token in tokenizer.specials else tokenizer.decode_bytes([token])
-            for token in range(tokenizer.vocab_size)
+            BOUNDARY if token in special else tokenizer.decode_bytes([token]) for token in range(tokenizer.vocab_size)
         ]
         self.sizes = np.array([len(spelt) for spelt in self.of_token], np.int64)
         """Bytes of each token [vocabulary]."""
