@@ -5,6 +5,7 @@ import os
 import random
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -15,7 +16,8 @@ from small import sentences
 from traced_run import Made, make_run
 
 from altiplano.cli import run as altiplano
-from altiplano.errors import InputError
+from altiplano.cli.arguments import GO_ON
+from altiplano.errors import INTERRUPTED, InputError
 from altiplano.storage import digest
 from altiplano.tokens.tokenizer import Tokenizer
 from altiplano.trace import build_index, open_index
@@ -79,13 +81,15 @@ def test_killed_while_building_it_goes_on_with_the_missing_parts(
     finish(start(other))
     assert len(parts_of(other)) >= PARTS
     kills = 0
-    for wanted in (1, 6):
-        process = start(run)
+    for number, wanted, arguments in ((signal.SIGKILL, 1, [run]), (signal.SIGINT, 5, ["trace", run, "no such text"])):
+        process = start(*arguments)
         while process.poll() is None and len(parts_of(run)) < wanted:
             time.sleep(0.005)
-        process.kill()
-        process.wait()
+        process.send_signal(number)
+        _, errors = process.communicate(timeout=60)
+        assert "Traceback" not in errors, errors
         kills += len(parts_of(run)) < PARTS
+    assert (process.returncode, errors.splitlines()[-1]) == (INTERRUPTED, f"altiplano: {GO_ON}")
     assert kills == 2  # or this shows nothing
     before = parts_of(run)
     monkeypatch.setattr("altiplano.trace.build.PART_BYTES", PART_BYTES)

@@ -65,7 +65,7 @@ def run(arguments: Sequence[str]) -> int:
     except StageFailed as error:
         return complain(GO_ON, INTERRUPTED) if error.code == INTERRUPTED else error.code
     except KeyboardInterrupt:
-        return complain(GO_ON if command is stages.run else "interrupted", INTERRUPTED)
+        return complain(GO_ON if command in (stages.run, trace.run) else "interrupted", INTERRUPTED)
     except BrokenPipeError:
         return 1
     except OSError as error:
