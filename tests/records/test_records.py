@@ -14,6 +14,7 @@ from altiplano.records import (
     AttackExample,
     AttackResult,
     Audit,
+    Benchmarks,
     Calibration,
     CheckpointManifest,
     CuratedFile,
@@ -26,6 +27,7 @@ from altiplano.records import (
     Generation,
     Goodput,
     Grid,
+    GroupScore,
     GroupScores,
     HeldoutScores,
     HitRate,
@@ -50,6 +52,7 @@ from altiplano.records import (
     StageManifest,
     StageMeasurements,
     StepMetrics,
+    TaskScore,
     TextScores,
     TraceIndex,
     TrainGap,
@@ -124,6 +127,22 @@ WRITTEN: dict[str, Record | ListRecord[Any]] = {
         groups={"web.de": GROUP},
         total=GROUP,
         train_gap={"web": TrainGap(train=1.0, heldout=1.25, gap=0.25, low=0.0, high=0.5)},
+    ),
+    "evaluate/benchmarks/benchmarks.json": Benchmarks(
+        model="tiny",
+        fingerprint="ab",
+        tasks={
+            "t": TaskScore(
+                metric="accuracy",
+                score=Interval(value=0.5, low=0.25, high=0.75),
+                standard_error=None,
+                items=4,
+                clusters=1,
+                chance=0.25,
+                skipped={"cannot be asked": 1},
+            )
+        },
+        groups={"g": GroupScore(score=0.5, chance=0.25, tasks=["t"])},
     ),
     "calibrate/calibration.json": Calibration(
         temperature=1.1,
