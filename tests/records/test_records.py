@@ -32,6 +32,7 @@ from altiplano.records import (
     HeldoutScores,
     HitRate,
     Incident,
+    Interval,
     KeptGroup,
     LedgerEvent,
     ListRecord,
