@@ -122,8 +122,16 @@ class ParallelModel:
         """
         if self.unchecked:
             self.unchecked = False
-            check_gradients(lambda: self._gradient(batch, sequences, num_target_tokens), self.parts, self.compute)
+            check_gradients(self._sample(batch, sequences, num_target_tokens), self.parts, self.compute)
         return self._gradient(batch, sequences, num_target_tokens)
+
+    def _sample(self, batch: Batch, sequences: int, num_target_tokens: int) -> Callable[[], Tensor]:
+        """One micro-batch's gradient on each rank; with a pipeline the whole step's, as it takes several to fill it."""
+        if self.layout.pp > 1:
+            return lambda: self._gradient(batch, sequences, num_target_tokens)
+        _, size = self.layout.micro_batches(sequences, self.sequence)
+        first = Batch(batch.tokens[:size], batch.targets[:size], batch.document[:size])
+        return lambda: self._gradient(first, size * self.layout.dp, num_target_tokens)
 
     def _gradient(self, batch: Batch, sequences: int, num_target_tokens: int) -> Tensor:
         self.num_target_tokens = float(max(1, num_target_tokens))

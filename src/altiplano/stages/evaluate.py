@@ -18,6 +18,7 @@ def run(context: Context) -> Result:
         sequence=context.recipe.batch.sequence_length,
         settings=settings,
         seed=context.recipe.seed,
+        device=context.cluster.device,
     )
     scores.write(context.folder / "perplexity.json")
     counts = scores.total.model_dump(include={"documents", "tokens", "perplexity", "bits_per_byte"})

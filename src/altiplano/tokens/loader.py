@@ -46,7 +46,12 @@ class Batch:
         return int((self.targets != IGNORED).sum())
 
     def to(self, device: torch.device) -> "Batch":
-        return Batch(self.tokens.to(device), self.targets.to(device), self.document.to(device))
+        """On ``device``; from pinned memory without waiting for the copy."""
+        return Batch(*(t.to(device, non_blocking=True) for t in (self.tokens, self.targets, self.document)))
+
+    def pinned(self) -> "Batch":
+        """In memory that a GPU can copy from while this process goes on."""
+        return Batch(*(t.pin_memory() for t in (self.tokens, self.targets, self.document)))
 
 
 def make_batch(windows: np.ndarray, bos: int) -> Batch:
@@ -256,7 +261,9 @@ class Prefetcher:
     that asks for the batch that failed, as itself. The thread ends with ``close``, after an error, or with the plan.
     """
 
-    def __init__(self, data: Data, plan: Iterable[tuple[int, int]], ahead: int = 2):
+    def __init__(self, data: Data, plan: Iterable[tuple[int, int]], ahead: int = 2, pin: bool = False):
+        """``pin``: batches go to a GPU."""
+        self._pin = pin
         self._ready: queue.Queue[Batch | BaseException] = queue.Queue(ahead)
         self._stop = threading.Event()
         self._ended: BaseException | None = None
@@ -298,7 +305,8 @@ class Prefetcher:
             for first_sample, rows in plan:
                 if self._stop.is_set():
                     return
-                self._ready.put(data.batch(first_sample, rows))
+                batch = data.batch(first_sample, rows)
+                self._ready.put(batch.pinned() if self._pin else batch)
             self._ready.put(StopIteration())
         except BaseException as error:  # for the training step to raise: a thread has nobody to tell
             self._ready.put(error)

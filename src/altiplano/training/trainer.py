@@ -63,7 +63,7 @@ class Trainer:
     def batch(self) -> Batch:
         """This data-parallel rank's share of the next step's samples, read while the step before computed."""
         if self.ready is None:
-            self.ready = Prefetcher(self.data, self._plan())
+            self.ready = Prefetcher(self.data, self._plan(), pin=self.mesh.device.type == "cuda")
         return next(self.ready).to(self.mesh.device)
 
     def _plan(self) -> Iterator[tuple[int, int]]:
