@@ -1,11 +1,14 @@
 """Tests of a CUDA GPU: ``make gpu`` runs them and measures; without a GPU they are skipped."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
 
+# Each test compiles a few kernels: starting a pool of compilers for them takes longer.
+os.environ.setdefault("TORCHINDUCTOR_COMPILE_THREADS", "1")
 HERE = Path(__file__).parent
 
 

@@ -77,6 +77,7 @@ def assert_bit_equal(ours: Path, theirs: Path) -> None:
     assert mine.keys() == expected.keys() and not different, different
 
 
+@pytest.mark.xdist_group("released")
 def test_a_run_learns_evaluates_and_releases(released: Path) -> None:
     summary = TrainingSummary.read(released / "train" / "run.json")
     assert summary.device == "cuda" and summary.finished
@@ -88,6 +89,7 @@ def test_a_run_learns_evaluates_and_releases(released: Path) -> None:
         assert metrics.memory_bytes and 0 < metrics.memory_bytes < 2**31
 
 
+@pytest.mark.xdist_group("released")
 def test_scores_and_temperature_are_those_of_the_cpu(released: Path) -> None:
     recipe = load_recipe("quickstart", [*TINY, *RUN])
     expected = evaluate_folder(
@@ -102,6 +104,7 @@ def test_scores_and_temperature_are_those_of_the_cpu(released: Path) -> None:
     assert found["total"]["nll"] == pytest.approx(expected.total.nll, rel=1e-5)
 
 
+@pytest.mark.xdist_group("released")
 def test_text_is_that_of_the_cpu(released: Path) -> None:
     greedy = [
         *ALTIPLANO,
@@ -118,6 +121,7 @@ def test_text_is_that_of_the_cpu(released: Path) -> None:
     assert succeed([*greedy, "--precision", "bfloat16"]).startswith("The high plain")
 
 
+@pytest.mark.xdist_group("released")
 def test_the_server_answers(released: Path) -> None:
     pytest.importorskip("uvicorn")
     with socket.socket() as probe:
@@ -143,6 +147,7 @@ def test_the_server_answers(released: Path) -> None:
         assert server.wait(timeout=30) in (0, -signal.SIGTERM)
 
 
+@pytest.mark.xdist_group("released")
 def test_torchrun_killed_and_started_again_ends_with_the_same_weights(released: Path, tmp_path: Path) -> None:
     """NCCL with one rank; kill -9 of everything after a checkpoint, then the same command."""
     workspace = tmp_path / "run"

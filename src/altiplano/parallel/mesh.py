@@ -46,6 +46,12 @@ class Mesh:
                 dist.all_reduce(value, group=self.group(dimension))
         return value
 
+    def total(self, number: int, *dimensions: str) -> int:
+        """``number`` of each rank added up over the given dimensions; a device is asked only where there are several."""
+        if all(self.size(dimension) == 1 for dimension in dimensions):
+            return number
+        return int(self.sum(torch.tensor(number, device=self.device), *dimensions))
+
     @property
     def tensor(self) -> DeviceMesh:
         """Where matrices are split."""
