@@ -26,6 +26,7 @@ from altiplano.training.accounting.peak import datasheet_peak, matmul_peak
 SEQUENCE = 8192
 WARM_UP = 3
 CUDA = torch.device("cuda")
+MOST_LAYERS = 12  # more only take longer
 # layers (0: as many as fit), width, heads, key and value heads, intermediate size, tied embeddings
 SHAPES = {
     "1B": (16, 2048, 32, 8, 8192, True),  # Llama 3.2 1B
@@ -42,7 +43,7 @@ def recipe_of(shape: str, rows: int) -> Recipe:
     if not layers:
         layer = width * (2 * width + 2 * width * kv_heads // heads + 3 * intermediate)
         room = 0.95 * torch.cuda.get_device_properties(CUDA).total_memory - LOGIT_BYTES - 2 * VOCABULARY * width * BYTES
-        layers = int(room / (layer * BYTES + LAYER_BYTES))
+        layers = max(1, min(MOST_LAYERS, int(room / (layer * BYTES + LAYER_BYTES))))
     keys = {
         "num_hidden_layers": layers,
         "hidden_size": width,
@@ -172,7 +173,8 @@ def profiled(step: Callable[[], Any]) -> dict[str, Any]:
         step()
         torch.cuda.synchronize()
     wall = time.perf_counter() - begun
-    kernels = [one for one in recording.events() if str(one.device_type).endswith("CUDA")]
+    on_device = [one for one in recording.events() if str(one.device_type).endswith("CUDA")]
+    kernels = [one for one in on_device if not one.name.startswith(("FSDP::", "Optimizer.", "nccl:"))]  # not: spans
     spans = sorted((one.time_range.start, one.time_range.end) for one in kernels)
     busy, end = 0.0, float("-inf")
     for start, stop in spans:

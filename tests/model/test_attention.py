@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from altiplano.model.attention import block_mask, causal_attention, document_packing
+from altiplano.model.attention import block_mask, causal_attention, document_packing, flex_attention
 from altiplano.model.cpu_attention import TiledAttention, packed_rows, whole_rows
 from altiplano.parallel.context import local_positions
 
@@ -132,6 +132,16 @@ def test_blocks_of_the_gpu_mask_are_those_of_every_score(
     for row, query, key in torch.randint(0, tokens, (50, 3)).tolist():
         index = [torch.tensor(value) for value in (row % 2, 0, query % len(at), key)]
         assert mask.mask_mod(*index) == allowed(*index)
+
+
+def test_float64_has_no_flex_kernel_and_is_attended_all_the_same() -> None:
+    document, ours, reference = documents(2, 150), heads(2, 150, 16, torch.float64), heads(2, 150, 16, torch.float64)
+    result, expected = flex_attention(*ours, block_mask(document)), formula(*reference, document)
+    torch.testing.assert_close(result, expected, rtol=1e-10, atol=1e-12)
+    result.sum().backward()
+    expected.sum().backward()
+    for mine, theirs in zip(ours, reference, strict=True):
+        torch.testing.assert_close(mine.grad, theirs.grad, rtol=1e-9, atol=1e-11)
 
 
 def _full(mask: Any) -> Tensor:

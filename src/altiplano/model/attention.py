@@ -172,10 +172,29 @@ def flex_attention(q: Tensor, k: Tensor, v: Tensor, mask: Any) -> Tensor:
     """FlexAttention, always compiled: by itself, or as part of a compiled block."""
     from torch.nn.attention import flex_attention as flex
 
+    if q.dtype is torch.float64:  # its kernels have no products of float64
+        queries, keys = mask.seq_lengths
+        allowed = flex.create_mask(mask.mask_mod, len(q), None, queries, keys, device=str(q.device))
+        return fused_attention(q, k, v, mask=allowed, is_causal=False)
     attend = flex.flex_attention if torch.compiler.is_compiling() else _compiled_flex_attention()
+    options = NARROW_HEADS if q.shape[-1] == 64 and q.dtype is torch.bfloat16 and _is_hopper() else None
     q, k, v = (t.transpose(1, 2) for t in (q, k, v))
-    attended: Tensor = attend(q, k, v, block_mask=mask, enable_gqa=True)
+    attended: Tensor = attend(q, k, v, block_mask=mask, enable_gqa=True, kernel_options=options)
     return attended.transpose(1, 2)
+
+
+NARROW_HEADS = {
+    **{"fwd_BLOCK_M": 128, "fwd_BLOCK_N": 64, "fwd_num_stages": 3, "fwd_num_warps": 4},
+    **{"bwd_BLOCK_M1": 64, "bwd_BLOCK_N1": 64, "bwd_BLOCK_M2": 64, "bwd_BLOCK_N2": 64},
+    **{"bwd_num_stages": 3, "bwd_num_warps": 4},
+}
+"""Kernels for heads 64 wide on Hopper. Those that PyTorch 2.11 chooses take 1.3 times as long (measured on an H200,
+8,192 tokens: 1.13 and 3.03 ms against 0.83 and 2.40); for heads 128 wide its choice is the best of ten."""
+
+
+@torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
+def _is_hopper() -> bool:
+    return torch.cuda.is_available() and torch.cuda.get_device_capability() == (9, 0)
 
 
 @cache

@@ -47,7 +47,7 @@ class Mesh:
         return value
 
     def total(self, number: int, *dimensions: str) -> int:
-        """``number`` of each rank added up over the given dimensions; a device is asked only where there are several."""
+        """``number`` of each rank added up over the given dimensions; asks a device only where these are several."""
         if all(self.size(dimension) == 1 for dimension in dimensions):
             return number
         return int(self.sum(torch.tensor(number, device=self.device), *dimensions))

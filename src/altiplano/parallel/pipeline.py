@@ -177,8 +177,11 @@ class ParallelModel:
         rows = batch.tokens.shape[0]
         for number, micro_batch in enumerate(micro_batches(batch, size)):
             if isinstance(part, FSDPModule):
-                # Gradients are reduced once a step, after the last micro-batch.
-                part.set_requires_gradient_sync((number + 1) * size >= rows)
+                # Gradients are reduced once a step, after the last micro-batch. A rank that holds all weights anyway
+                # makes their bfloat16 copy once a step, too.
+                is_last = (number + 1) * size >= rows
+                part.set_requires_gradient_sync(is_last)
+                part.set_reshard_after_backward(is_last or self.mesh.weights["shards"].size() > 1)
             loss = self._loss(part(micro_batch.tokens, micro_batch.document), micro_batch.targets)
             loss.backward()
             yield loss.detach()
