@@ -56,6 +56,7 @@ def run(options: argparse.Namespace) -> int:
 
     from altiplano.benchmarks.readers.read import read_all
     from altiplano.benchmarks.run import RESULT, answers_in, evaluate_tasks
+    from altiplano.inference.device import choose_device
     from altiplano.inference.language_model import load_language_model, model_fingerprint
     from altiplano.report.answers_page import write_answers_page
     from altiplano.report.benchmark_table import benchmark_table
@@ -63,7 +64,7 @@ def run(options: argparse.Namespace) -> int:
     # the tasks first: their faults show at once
     tasks = read_all(options.tasks, permute=options.permute, layouts=options.prompt_layouts)
     model = Path(options.recipe)
-    served = load_language_model(model)
+    served = load_language_model(model).to(choose_device())
     folder = options.output or Path("evaluations") / served.name
     result = evaluate_tasks(
         served,
