@@ -63,7 +63,7 @@ class Trainer:
         """This data-parallel rank's share of the next step's samples, on the CPU, read while the step before
         computed."""
         if self.ready is None:
-            self.ready = Prefetcher(self.data, self._plan(), pin=self.mesh.device.type == "cuda")
+            self.ready = Prefetcher(self.data, self._plan(), device=self.mesh.device)
         return next(self.ready)
 
     def _plan(self) -> Iterator[tuple[int, int]]:
