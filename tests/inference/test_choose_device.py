@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from altiplano.cli.main import main
+from altiplano.cli import run
 from altiplano.errors import InputError
 from altiplano.inference.device import choose_device
 
@@ -14,9 +14,7 @@ def test_a_device_that_is_not_here_is_refused_with_those_that_are(
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(InputError, match=r"device cuda is not here; this machine has cpu$"):
         choose_device("cuda")
-    with pytest.raises(SystemExit) as ended:
-        main(["generate", "no-such-model", "text", "--device", "tpu"])
-    assert ended.value.code == 2
+    assert run(["generate", "no-such-model", "text", "--device", "tpu"]) == 2
     assert capsys.readouterr().err == "altiplano: device tpu is not here; this machine has cpu\n"
 
 
