@@ -130,8 +130,8 @@ def main() -> None:
         total, found = Counter(name for _, name, _ in cases), Counter[str]()
         missed = Counter[str]()
         for (task, name, _), hit in zip(cases, hits, strict=True):
-            found[name] += hit is not None
-            missed[task] += hit is None and name == PLAIN
+            found[name] += bool(hit)
+            missed[task] += not hit and name == PLAIN
         for name in sorted(total, key=lambda name: (name.endswith(SHORT), -found[name] / total[name])):
             print(f"{name:36} {found[name] / total[name]:7.1%} of {total[name]:,}")
         print("missed with question and answer:", ", ".join(f"{task} {n}" for task, n in missed.most_common() if n))
@@ -152,10 +152,10 @@ def without(index: Path, pattern: str) -> dict[str, Any]:
     size = sum(len(text.encode()) for text in texts) / 1e6
     rate = size / (time.perf_counter() - begin)
     for number, hit in enumerate(hits):
-        if hit is not None:
-            print(f"found in document {number}: item {hit.item} of benchmark {hit.benchmark}")
-    print(f"{sum(hit is not None for hit in hits)} of {len(texts):,} documents without benchmarks; {rate:.0f} MB/s")
-    return {"documents": len(texts), "false": sum(hit is not None for hit in hits), "megabytes_per_second": round(rate)}
+        if bool(hit):
+            print(f"found in document {number}: item {hit[0].item} of benchmark {hit[0].benchmark}")
+    print(f"{sum(bool(hit) for hit in hits)} of {len(texts):,} documents without benchmarks; {rate:.0f} MB/s")
+    return {"documents": len(texts), "false": sum(bool(hit) for hit in hits), "megabytes_per_second": round(rate)}
 
 
 if __name__ == "__main__":

@@ -3,9 +3,9 @@
 Readers make items of the files that people have; nothing after them knows where an item came from.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 Metric = Literal[
     "accuracy",
@@ -58,6 +58,8 @@ class Item:
     references: tuple[str, ...] = ()
     tests: str = ""
     """A program that raises unless what the model wrote before it is right."""
+    row: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
+    """The data that it was made of: what stands in training text is this, not the prompt with its examples."""
 
 
 @dataclass(frozen=True)

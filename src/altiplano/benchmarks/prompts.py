@@ -108,14 +108,14 @@ def _item(file: TaskFile, place: int, row: Row, examples: Sequence[Row]) -> Item
         references = tuple(_listed(value(file.answer, row)))
         choices = tuple(Choice(asked, file.delimiter + text, text) for text in references[:1])
         tests = render(file.tests, row) if file.tests else ""
-        return Item(name, cluster, choices, 0 if choices else None, None, asked, references, tests)
+        return Item(name, cluster, choices, 0 if choices else None, None, asked, references, tests, row)
     if file.style == "cloze":
         text = str(value(file.answer, row))
-        return Item(name, cluster, (Choice(asked, file.delimiter + text, text),), 0, prompt=asked)
+        return Item(name, cluster, (Choice(asked, file.delimiter + text, text),), 0, prompt=asked, row=row)
     offered, gold = _choices(file, row)
     said = [*LETTERS[: len(offered)]] if file.style == "lettered" else [offered[at] for at in order]
     choices = tuple(Choice(asked, file.delimiter + text, text) for text in said)
-    return Item(name, cluster, choices, order.index(gold), file.unconditional, asked)
+    return Item(name, cluster, choices, order.index(gold), file.unconditional, asked, row=row)
 
 
 def _ask(file: TaskFile, row: Row, order: Sequence[int] | None) -> str:

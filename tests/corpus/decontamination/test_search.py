@@ -47,7 +47,7 @@ def folder(tmp_path_factory):
 
 
 def found(folder, *texts):
-    return [hit.item if hit else None for hit in found_in(folder, texts)]
+    return [hits[0].item if hits else None for hits in found_in(folder, texts)]
 
 
 def disguises(question, answer, choices):

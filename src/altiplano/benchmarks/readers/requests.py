@@ -90,7 +90,9 @@ def _item(number: Any, requests: list[Mapping[str, Any]], unconditional: list[Ma
     passage = next((document[name] for name in PASSAGES if document.get(name)), None)
     cluster = json_digest(passage)[:16] if passage is not None else str(number)
     without = str(unconditional[0]["request"]["context"]) if unconditional else None
-    return Item(str(number), cluster, tuple(choices), label, without, choices[0].context, _texts(requests[0]))
+    return Item(
+        str(number), cluster, tuple(choices), label, without, choices[0].context, _texts(requests[0]), row=document
+    )
 
 
 def _texts(request: Mapping[str, Any]) -> tuple[str, ...]:

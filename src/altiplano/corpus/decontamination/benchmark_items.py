@@ -76,7 +76,7 @@ def read_items(root: Path, file: Path) -> Iterator[Item]:
             # harnesses' request files say an item once for each of its choices, under "doc"
             what = record["doc"] if isinstance(record, dict) and isinstance(record.get("doc"), dict) else record
             if what and what != before:
-                yield from map(_item, _parts(what))
+                yield from map(item_of, _parts(what))
             before = what
     except (*BROKEN, ValueError, csv.Error) as error:
         raise InputError(f"corpus.benchmarks: {file} cannot be read: {error}") from error
@@ -178,7 +178,8 @@ def _parts(record: Any) -> list[Any]:
     return [rest | asked for asked in record["qas"] if isinstance(asked, dict)]
 
 
-def _item(record: Any) -> Item:
+def item_of(record: Any) -> Item:
+    """What there is to find of one item: of a row with named columns, or of a text or list of texts."""
     if not isinstance(record, dict):
         return Item(_distinct([text for _, text in _strings("", record)]), [])
     questions: list[str] = []

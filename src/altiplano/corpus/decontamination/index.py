@@ -11,6 +11,7 @@ up in a bit table first, which answers no for nearly all of them, so that time d
 
 import functools
 import math
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -54,6 +55,9 @@ with answers must be found with one of them."""
 
 PLACE = np.dtype([("sought", "<i4"), ("at", "<i4")])
 ANSWERS = np.dtype([("hash", "<u8"), ("words", "<i4")])
+OWNERS = np.dtype([("sought", "<i4"), ("item", "<i4")])
+"""Whose questions they are, in order: several items may have the same one."""
+
 ITEMS = np.dtype([("benchmark", "<i4"), ("sought", "?")])
 
 
@@ -68,6 +72,7 @@ class Runs(NamedTuple):
 
 class Index(NamedTuple):
     sought: Any
+    owners: Any
     answers: Any
     items: Any
     """An ITEMS record of each item: its benchmark, and whether it is long enough to be looked for."""
@@ -93,12 +98,24 @@ def write_index(corpus: CorpusConfig, folder: Path) -> Path | None:
     out = folder / "benchmarks"
     if (out / "items.npy").exists():
         return out
-    builder = _Builder()
-    for number, file in enumerate(benchmark_files(corpus)):
-        for item in read_items(corpus.root, file):
-            builder.add(item, number)
-    builder.write(out)
+    build_index(
+        (
+            (item, number)
+            for number, file in enumerate(benchmark_files(corpus))
+            for item in read_items(corpus.root, file)
+        ),
+        out,
+    )
     return out
+
+
+def build_index(items: Iterable[tuple[Item, int]], folder: Path) -> list[int]:
+    """Index items, each with the number of its benchmark; gives the number that each has in the index: the same for
+    those that are the same item."""
+    builder = _Builder()
+    numbers = [builder.add(item, benchmark) for item, benchmark in items]
+    builder.write(folder)
+    return numbers
 
 
 class _Text(NamedTuple):
@@ -138,15 +155,14 @@ class _Builder:
         self.known: dict[bytes, int] = {}
         self.shared: dict[int, list[int]] = {}
         """Other items with the same text."""
-        self.seen: set[tuple[int, int]] = set()
+        self.seen: dict[tuple[int, int], int] = {}
 
-    def add(self, item: Item, benchmark: int) -> None:
-        """Variants of a task say an item several times: it is one item."""
-        key = benchmark, hash((*item.questions, "", *item.answers))
-        if key in self.seen:
-            return
-        self.seen.add(key)
+    def add(self, item: Item, benchmark: int) -> int:
+        """Variants of a task say an item several times: it is one item. Gives its number."""
         number = len(self.benchmarks)
+        key = benchmark, hash((*item.questions, "", *item.answers))
+        if (before := self.seen.setdefault(key, number)) != number:
+            return before
         self.benchmarks.append(benchmark)
         answers = [read for text in item.answers if len((read := _read(text)).words)]
         self.choices[number] = answers
@@ -158,6 +174,7 @@ class _Builder:
         for answer in answers:
             if len(answer.words) >= LONG_ANSWER * answer.scale:
                 self._add_long(number, answer)
+        return number
 
     def _add_long(self, item: int, text: _Text) -> None:
         key = text.words.tobytes()
@@ -201,9 +218,11 @@ class _Builder:
         sought["needed"][list(needed)] = list(needed.values())
         items = np.zeros(len(self.benchmarks), ITEMS)
         items["benchmark"] = self.benchmarks
-        items["sought"][sought["item"][sought["needed"] > 0]] = True
-        for number, others in self.shared.items():
-            items["sought"][others] |= sought["needed"][number] > 0
+        pairs = [*enumerate(sought["item"].tolist())]
+        pairs += [(number, other) for number, others in self.shared.items() for other in others]
+        owners = np.array(sorted(pairs), OWNERS)
+        items["sought"][owners["item"][sought["needed"][owners["sought"]] > 0]] = True
+        files.save_array(folder / "owners.npy", owners)
         files.save_array(folder / "sought.npy", sought)
         files.save_array(folder / "answers.npy", np.array(self.answers, ANSWERS))
         files.save_array(folder / "items.npy", items)
@@ -266,4 +285,4 @@ def load_index(folder: Path) -> Index:
         length: Runs(*(array(f"{name}-{length}") for name in ("bits", "hashes", "first", "places")))
         for length in lengths
     }
-    return Index(array("sought"), array("answers"), array("items"), runs)
+    return Index(array("sought"), array("owners"), array("answers"), array("items"), runs)

@@ -22,28 +22,29 @@ class Hit(NamedTuple):
     benchmark: int
 
 
-def found_in(folder: Path, texts: Iterable[str]) -> Iterator[Hit | None]:
-    """For each text the first item that it holds, if any."""
+def found_in(folder: Path, texts: Iterable[str]) -> Iterator[list[Hit]]:
+    """For each text the items that it holds, in order of their numbers."""
     index = load_index(folder)
     for text in texts:
         yield _find(index, words_of(characters(text), matching_tables()).hash)
 
 
-def _find(index: Index, words: U64) -> Hit | None:
+def _find(index: Index, words: U64) -> list[Hit]:
+    found: set[int] = set()
     for length, runs in index.runs.items():
         sought, at, where = _places(words, length, *runs)
         if not len(sought):
             continue
         order = np.lexsort((where, sought))
-        number = _first_found(
+        numbers = _found(
             sought[order], at[order], where[order], length, words,
             index.sought["words"], index.sought["needed"], index.sought["answer"], index.sought["answers"],
             index.answers["hash"], index.answers["words"],
         )  # fmt: skip
-        if number >= 0:
-            item = int(index.sought["item"][number])
-            return Hit(item, int(index.items["benchmark"][item]))
-    return None
+        low, high = np.searchsorted(index.owners["sought"], (numbers, numbers + 1))
+        for begin, end in zip(low, high, strict=True):
+            found.update(index.owners["item"][begin:end].tolist())
+    return [Hit(item, int(index.items["benchmark"][item])) for item in sorted(found)]
 
 
 def _places(
@@ -93,8 +94,10 @@ def _hash(words, begin, length):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True)
-def _first_found(sought, at, where, length, words, sizes, needed, answer, answers, hashes, lengths):  # type: ignore[no-untyped-def]
-    """The first of what is sought that the document holds, -1 if none. Places are ordered by ``sought``, ``where``."""
+def _found(sought, at, where, length, words, sizes, needed, answer, answers, hashes, lengths):  # type: ignore[no-untyped-def]
+    """What of the sought the document holds. Places are ordered by ``sought``, ``where``."""
+    found = np.empty(16, np.int64)
+    held = 0
     start = 0
     while start < len(sought):
         number = sought[start]
@@ -123,9 +126,13 @@ def _first_found(sought, at, where, length, words, sizes, needed, answer, answer
                     answers[number] == 0
                     or _answered(words, where[high], answer[number], answers[number], hashes, lengths)
                 ):
-                    return number
+                    if held == len(found):
+                        found = np.append(found, found)
+                    found[held] = number
+                    held += 1
+                    break
         start = end
-    return -1
+    return found[:held]
 
 
 @numba.njit(cache=True)

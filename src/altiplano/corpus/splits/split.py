@@ -115,12 +115,12 @@ def _merge_held(shards: list[DocumentShard], folder: Path) -> tuple[Any, NDArray
 
 
 def _write_seen(shard: DocumentShard, folder: Path, sought: Path, index: Path | None) -> None:
-    """Which held-out n-grams the shard's training documents have; and of each of these that holds a benchmark's item
-    its number, the benchmark's and the item's."""
+    """Which held-out n-grams the shard's training documents have; and of each of these that holds benchmarks'
+    items its number, and the numbers of item and benchmark, a row for each item."""
     train = np.flatnonzero(load_columns(shard, ["split"])["split"] == "train")
-    hits = list(found_in(index, texts(shard, train))) if index else [None] * len(train)
-    bad = np.array([hit is not None for hit in hits], bool)
-    found = [(shard.first + row, *hit) for row, hit in zip(train, hits, strict=True) if hit is not None]
+    hits = list(found_in(index, texts(shard, train))) if index else [[] for _ in train]
+    bad = np.array([bool(here) for here in hits], bool)
+    found = [(shard.first + row, *hit) for row, here in zip(train, hits, strict=True) for hit in here]
     grams = np.load(sought)
     seen = seen_in(grams, texts(shard, train[~bad])) if len(grams) else grams
     files.save_array(_seen(folder, shard), seen)
@@ -142,7 +142,7 @@ def _benchmarks(
                 "items": int(mine.sum()),
                 "too_short": int((mine & ~items["sought"]).sum()),
                 "items_found": len(np.unique(here[:, 1])),
-                "documents": len(here),
+                "documents": len(np.unique(here[:, 0])),
             }
         )
     return result
@@ -152,7 +152,7 @@ def _drop(shard: DocumentShard, overlapping: NDArray[np.int64], folder: Path) ->
     """``overlapping`` are held-out documents that share too much with training; ascending."""
     columns = load_columns(shard, ["reason", "split"])
     low, high = np.searchsorted(overlapping, (shard.first, shard.first + shard.rows))
-    benchmarked = np.load(_benchmarked(folder, shard))[:, 0]
+    benchmarked = np.unique(np.load(_benchmarked(folder, shard))[:, 0])
     for documents, reason in ((overlapping[low:high], "overlaps training"), (benchmarked, "benchmark text")):
         rows = documents - shard.first
         columns["reason"][rows], columns["split"][rows] = reason, ""
