@@ -6,7 +6,7 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
-from altiplano.benchmarks.contamination import contamination_of
+from altiplano.benchmarks.contamination import find_contamination, training_texts
 from altiplano.benchmarks.readers.read import read_tasks
 from altiplano.errors import InputError
 
@@ -47,7 +47,7 @@ def task(tmp_path, name, rows, few_shot=0):
 def test_items_are_found_by_task_and_the_short_ones_counted(tmp_path):
     tasks = [task(tmp_path, "animals", ROWS), task(tmp_path, "more", ROWS[1:], few_shot=1)]
     folder = curated(tmp_path, (f"{ROWS[1]['question']} The barn swallow.", "train"))
-    found = contamination_of(tasks, folder)
+    found = find_contamination(tasks, training_texts(folder))
     assert {name: sorted(one.found) for name, one in found.items()} == {"animals": ["1"], "more": ["0"]}
     assert {name: sorted(one.unsought) for name, one in found.items()} == {"animals": ["2"], "more": ["1"]}
 
@@ -55,15 +55,20 @@ def test_items_are_found_by_task_and_the_short_ones_counted(tmp_path):
 @pytest.mark.parametrize("split", ["heldout", ""])
 def test_what_is_not_trained_on_does_not_count(tmp_path, split):
     folder = curated(tmp_path, (ROWS[0]["question"], split), ("Nothing else.", "train"))
-    assert not contamination_of([task(tmp_path, "animals", ROWS)], folder)["animals"].found
+    assert not find_contamination([task(tmp_path, "animals", ROWS)], training_texts(folder))["animals"].found
 
 
 def test_all_items_of_one_document_are_found_and_one_item_under_several_names(tmp_path):
     rows = [*ROWS[:2], ROWS[0] | {"answer": 0}, ROWS[0]]
     folder = curated(tmp_path, (" ".join(str(row["question"]) for row in ROWS), "train"))
-    assert contamination_of([task(tmp_path, "animals", rows)], folder)["animals"].found == {"0", "1", "2", "3"}
+    assert find_contamination([task(tmp_path, "animals", rows)], training_texts(folder))["animals"].found == {
+        "0",
+        "1",
+        "2",
+        "3",
+    }
 
 
 def test_a_folder_without_documents_is_refused(tmp_path):
     with pytest.raises(InputError, match="no finished curate folder"):
-        contamination_of([task(tmp_path, "animals", ROWS)], tmp_path)
+        training_texts(tmp_path)

@@ -1,21 +1,19 @@
 """Which items of tasks stand in the text that a model was trained on.
 
-They are looked for exactly as curation looks for ``corpus.benchmarks`` (``corpus.decontamination``), in the training
-documents that a finished curate stage kept: one pass over their text.
+They are looked for exactly as curation looks for ``corpus.benchmarks`` (``corpus.decontamination``).
 """
 
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from altiplano.benchmarks.item import Task
-from altiplano.corpus.decontamination.benchmark_items import item_of
-from altiplano.corpus.decontamination.index import build_index, load_index
-from altiplano.corpus.decontamination.search import Hit, found_in
 from altiplano.errors import InputError
-from altiplano.execution import files
+from altiplano.optional_imports import require
 from altiplano.progress import track
+
+SEARCH = "the search for benchmark items in training text"
 
 
 @dataclass(frozen=True)
@@ -28,23 +26,25 @@ class Contamination:
     """They say too little to be told from ordinary text, and were not looked for."""
 
 
-def contamination_of(tasks: Sequence[Task], curated: Path) -> dict[str, Contamination]:
-    """By task; ``curated`` is the folder of a finished curate stage (runs/NAME/curate).
+def find_contamination(tasks: Sequence[Task], texts: Iterable[str]) -> dict[str, Contamination]:
+    """Which items stand in the texts, by task. One pass over the texts, at the speed of curation's own search.
 
-    Raises InputError when it has no documents.
+    Raises InputError without the packages of curation.
     """
-    parts = sorted((curated / "documents").glob("part-*.parquet"))
-    if not parts or not (curated / "audit.json").exists():
-        raise InputError(f"{curated} is no finished curate folder: name runs/NAME/curate of the run to look in")
+    require(SEARCH)
+    from altiplano.corpus.decontamination.benchmark_items import item_of
+    from altiplano.corpus.decontamination.index import build_index, load_index
+    from altiplano.corpus.decontamination.search import found_in
+
     asked = [(number, item) for number, task in enumerate(tasks) for item in task.items]
     with tempfile.TemporaryDirectory() as folder:
         index = Path(folder)
         numbers = build_index(((item_of(item.row), number) for number, item in asked), index)
-        held = {hit.item for part in track(parts, "contamination", len(parts)) for hit in _hits(part, index)}
+        held = {hit.item for hits in found_in(index, texts) for hit in hits}
         sought = load_index(index).items["sought"].tolist()
         load_index.cache_clear()  # its files go
-    found: Mapping[int, set[str]] = {number: set() for number in range(len(tasks))}
-    unsought: Mapping[int, set[str]] = {number: set() for number in range(len(tasks))}
+    found: list[set[str]] = [set() for _ in tasks]
+    unsought: list[set[str]] = [set() for _ in tasks]
     for (task, item), number in zip(asked, numbers, strict=True):
         if number in held:
             found[task].add(item.id)
@@ -56,10 +56,21 @@ def contamination_of(tasks: Sequence[Task], curated: Path) -> dict[str, Contamin
     }
 
 
-def _hits(part: Path, index: Path) -> Iterator[Hit]:
-    """Of the documents that are training text; not of dropped and held-out ones, which are in the same files."""
+def training_texts(curated: Path) -> Iterator[str]:
+    """The documents that are training text; not the dropped and held-out ones, which are in the same files.
+    ``curated`` is the folder of a finished curate stage (runs/NAME/curate).
+
+    Raises InputError, before a text is asked for, when it has no documents.
+    """
+    parts = sorted((curated / "documents").glob("part-*.parquet"))
+    if not parts or not (curated / "audit.json").exists():
+        raise InputError(f"{curated} is no finished curate folder: name a run whose curate stage is finished")
+    return (text for part in track(parts, "contamination", len(parts)) for text in _training(part))
+
+
+def _training(part: Path) -> Iterator[str]:
+    from altiplano.execution import files
+
     for batch in files.read_batches(part, ["text", "split"]):
         rows = batch.to_pydict()
-        texts = (text for text, split in zip(rows["text"], rows["split"], strict=True) if split == "train")
-        for hits in found_in(index, texts):
-            yield from hits
+        yield from (text for text, split in zip(rows["text"], rows["split"], strict=True) if split == "train")

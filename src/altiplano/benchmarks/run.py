@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from altiplano.benchmarks.answers import Answer, read_answers, write_answers
+from altiplano.benchmarks.contamination import find_contamination, training_texts
 from altiplano.benchmarks.item import Item, Task
 from altiplano.benchmarks.scorers import scored
 from altiplano.benchmarks.summary import group_scores, summarise
@@ -32,12 +33,15 @@ def evaluate_tasks(
     fingerprint: str = "",
     limit: int | None = None,
     run_code: bool = False,
+    corpus: Path | None = None,
 ) -> Benchmarks:
     """Ask every item (or ``limit`` of each task) and write ``benchmarks.json`` and a row for each item to ``folder``.
+    ``corpus`` is the curate folder of the model's training text: how many of the items stand in it is counted.
 
     What was answered there before, by the same model to the same tasks, is not asked again. Raises InputError when the
-    folder has answers of another model or to other items.
+    folder has answers of another model or to other items, or ``corpus`` no documents.
     """
+    texts = training_texts(corpus) if corpus else None
     names = [task.name for task in tasks]
     if doubled := [name for name in names if names.count(name) > 1]:
         raise InputError(f"two tasks are called {doubled[0]}: leave one out, or give one another name")
@@ -46,7 +50,11 @@ def evaluate_tasks(
     for task, (file, items) in track(portions, "benchmarks", len(portions)):
         if not file.exists():
             write_answers(file, answer_items(served, task, items, run_code=run_code))
-    scores = {task.name: (task.groups, summarise(task, answers_in(folder, task, limit))) for task in tasks}
+    contamination = find_contamination(tasks, texts) if texts is not None else {}
+    scores = {
+        task.name: (task.groups, summarise(task, answers_in(folder, task, limit), contamination.get(task.name)))
+        for task in tasks
+    }
     result = Benchmarks(
         model=name or served.name,
         fingerprint=fingerprint,

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 
 from altiplano.benchmarks.answers import Answer
+from altiplano.benchmarks.contamination import Contamination
 from altiplano.benchmarks.item import Task
 from altiplano.benchmarks.statistics import Mean, clustered_mean, clustered_ratio
 from altiplano.records import GroupScore, Interval, TaskScore
@@ -14,8 +15,8 @@ from altiplano.records import GroupScore, Interval, TaskScore
 ACCURACY = "accuracy"
 
 
-def summarise(task: Task, answers: Sequence[Answer]) -> TaskScore:
-    """``answers`` are of items of ``task``, all or some."""
+def summarise(task: Task, answers: Sequence[Answer], contamination: Contamination | None = None) -> TaskScore:
+    """``answers`` are of items of ``task``, all or some; ``contamination`` says which of them are in training text."""
     clusters = [answer.cluster for answer in answers]
     told = [answer for answer in answers if answer.gold_bytes]
     bits = clustered_ratio([a.gold_bits for a in told], [a.gold_bytes for a in told], [a.cluster for a in told])
@@ -35,8 +36,14 @@ def summarise(task: Task, answers: Sequence[Answer]) -> TaskScore:
         metrics={name: float(np.mean([a.scores[name] for a in answers if name in a.scores])) for name in names},
         few_shot=task.few_shot,
         cut=sum(answer.cut > 0 for answer in answers),
+        contaminated=_within(answers, contamination.found) if contamination else None,
+        untraceable=_within(answers, contamination.unsought) if contamination else None,
         skipped=task.skipped,
     )
+
+
+def _within(answers: Sequence[Answer], items: frozenset[str]) -> int:
+    return sum(answer.item in items for answer in answers)
 
 
 def group_scores(scores: Mapping[str, tuple[Sequence[str], TaskScore]]) -> dict[str, GroupScore]:

@@ -22,6 +22,12 @@ def add(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("tasks", nargs="*", type=Path, metavar="TASK", help="benchmarks, where RECIPE is " + MODEL)
     sub.add_argument("--output", type=Path, metavar="FOLDER", help="where answers go (default: evaluations/MODEL)")
     sub.add_argument("--limit", type=int, metavar="N", help="items of each task, spread over it (default: all)")
+    sub.add_argument(
+        "--corpus",
+        type=Path,
+        metavar="RUN",
+        help="a run's folder: count the items that stand in the text it was trained on",
+    )
     sub.add_argument("--permute", type=int, default=0, metavar="SEED", help="choices in another order")
     sub.add_argument(
         "--prompt-layouts",
@@ -73,6 +79,7 @@ def run(options: argparse.Namespace) -> int:
         fingerprint=model_fingerprint(model),
         limit=options.limit,
         run_code=options.run_code,
+        corpus=options.corpus and options.corpus / "curate",
     )
     answers = {task.name: answers_in(folder, task, options.limit) for task in tasks}
     write_answers_page(result, answers, folder / PAGE)

@@ -25,6 +25,12 @@ class TaskScore(Record):
     metrics: dict[str, float] = Field(default_factory=dict, description="Means by all other metrics")
     few_shot: int = Field(default=0, description="Examples before each question")
     cut: int = Field(default=0, description="Items whose prompt lost its beginning, for it did not fit the context")
+    contaminated: int | None = Field(
+        default=None, description="Items that stand in the training text; null where it was not looked through"
+    )
+    untraceable: int | None = Field(
+        default=None, description="Items that say too little to be told from ordinary text, and were not looked for"
+    )
     skipped: dict[str, int] = Field(default_factory=dict, description="Rows of the data that are no items, by reason")
 
     @property

@@ -58,8 +58,12 @@ def notes(result: Benchmarks) -> list[RenderableType]:
 
 
 def notes_of(score: TaskScore) -> list[str]:
-    """What was not asked as it stands."""
+    """What was not asked as it stands, and what the model may have seen."""
     found = [f"{count:,} rows of the data are no items ({reason})" for reason, count in score.skipped.items()]
     if score.cut:
         found.append(f"{score.cut:,} prompts lost their beginning, for they did not fit the context")
+    if score.contaminated is not None:
+        found.append(f"{score.contaminated:,} of {score.items:,} items stand in the training text")
+    if score.untraceable:
+        found.append(f"{score.untraceable:,} items say too little to be looked for in it")
     return found

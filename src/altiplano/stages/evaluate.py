@@ -31,7 +31,12 @@ def run(context: Context) -> Result:
         tasks = read_all(settings.benchmarks)
         fingerprint = model_fingerprint(weights)
         found = evaluate_tasks(
-            served, tasks, context.folder / ANSWERS, name=context.recipe.name, fingerprint=fingerprint
+            served,
+            tasks,
+            context.folder / ANSWERS,
+            name=context.recipe.name,
+            fingerprint=fingerprint,
+            corpus=context.inputs["curate"],
         )
         counts["benchmark_items"] = _items(found)
     return Result(counts)
@@ -53,8 +58,8 @@ def _benchmark_data(context: Context) -> str:
 STAGE = Stage(
     "evaluate",
     reads=("seed", "batch.sequence_length", "evaluation"),
-    inputs=("tokenize", "train"),
+    inputs=("curate", "tokenize", "train"),
     run=run,
-    code=("benchmarks", "evaluation", "inference", "model", "recipe", "tokens"),
+    code=("benchmarks", "corpus/decontamination", "evaluation", "inference", "model", "recipe", "tokens"),
     sources=_benchmark_data,
 )

@@ -237,6 +237,11 @@ def _split(
     text = LETTERED.sub("", text)
     parts = LABEL.split(text)
     labelled = list(zip(["", *parts[1::2]], parts[::2], strict=True))
+    # turns of a conversation before it, examples: what is asked is the last question
+    asked = [place for place, (label, _) in enumerate(labelled) if label.lower() in ("question", "q")]
+    if len(asked) > 1:
+        earlier = [pair for pair in labelled[: asked[0]] if pair[0] or len(pair[1].split()) > SHORT_PASSAGE]
+        labelled = [*earlier, *labelled[asked[-1] :]]
     for label, part in labelled:
         words = len(part.split())
         kind = label.lower()

@@ -1,12 +1,13 @@
 """An index of benchmarks' questions and answers, and which documents hold them.
 
-A question of eight words or more is found where most of its words stand, in runs of four, within a stretch of text
-about its own length: line breaks, markup, capitals, a typing error here and there, lettered choices after it or
-nothing at all after it do not matter. A shorter question, which may be anybody's, counts only as a whole and with one
-of the item's answers soon after it. Long answers (solutions, programs) are found like questions.
+A long text (a question or solution of more than 24 words) is found where most of its words stand, in runs of four,
+within a stretch of text about its own length. A short question is compared word by word, with each of the item's
+answers after it, where a run of three words agrees: what agrees in order must be most of it and carry enough
+information, by the frequency of its words. So line breaks, markup, escapes, capitals, punctuation and one word in ten
+do not matter, and what says too little to be told from ordinary text is not looked for, and counted.
 
-The index is a sorted array of hashes of such runs with the questions that each belongs to. A document's runs are looked
-up in a bit table first, which answers no for nearly all of them, so that time does not grow with the benchmarks.
+The index is a sorted array of hashes of such runs with the texts that each belongs to. A document's runs are looked up
+in a bit table first, which answers no for nearly all of them, so that time does not grow with the benchmarks.
 """
 
 import functools
@@ -19,7 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from altiplano.corpus.decontamination.benchmark_items import Item, read_items
-from altiplano.corpus.words import U64, UNSPACED, characters, matching_tables, ngram_hashes, words_of
+from altiplano.corpus.decontamination.text import Text, read_text
+from altiplano.corpus.words import U64, ngram_hashes
 from altiplano.errors import InputError
 from altiplano.execution import files
 from altiplano.recipe.schema import CorpusConfig
@@ -27,34 +29,44 @@ from altiplano.recipe.schema import CorpusConfig
 RUN, SHORT_RUN = 4, 3
 """Words. In scripts without spaces a word is one character, and these are doubled."""
 
-LONG_QUESTION, LONG_ANSWER = 8, 16
-"""Words from which on a text is found by itself."""
+LONG, LONG_ANSWER = 25, 16
+"""Words: of texts that are found by runs of four; of answers that are looked for by themselves."""
 
-LONG_TELLING, SHORT_TELLING = 5, 2
-"""Words that are more than a number or a letter."""
-
-SHORTEST = 5
-"""Words of a short question and its answer together; what has fewer is in many documents by chance."""
+LONG_TELLING = 5
+"""Words that are more than a number or a letter, in a long text."""
 
 CONVERSATION = 4
-"""Of an item with more questions than this, short ones ("What was his name?") are not looked for."""
+"""Of an item with more questions than this it is not known which answer belongs to which: they count by themselves."""
 
 MIN_SHARE = 0.6
+"""Of a long text, of its words; of a short question with its answer, of its information."""
+
+LONG_LEAST = 8
+"""Words of a long text that must be found at least."""
+
+MIN_BITS = 60.0
+"""Information that a short question and its answer must have in common with a text."""
+
+ALONE_BITS = 90.0
+"""The same of a question without its answer."""
+
+PRIOR_WORDS = 10_000
+"""How many words of benchmarks weigh as much as what a word's length says of its frequency."""
+
 COMMON = 64
-"""A run in more questions than this says nothing about any of them."""
+"""A run in more items than this says nothing about any of them."""
 
-LONGEST = 4000
-"""Words of a question or answer that are looked for."""
-
-ANSWER_RUN = 8
+ANSWER_RUN = 12
 """Words of an answer after a short question; more need not follow."""
 
-SOUGHT = np.dtype([("item", "<i4"), ("words", "<i4"), ("needed", "<i4"), ("answer", "<i8"), ("answers", "<i4")])
-"""A question or long answer: its item, its words, how many of them must be found, and where its answers are; a question
-with answers must be found with one of them."""
+SOUGHT = np.dtype([("item", "<i4"), ("words", "<i4"), ("needed", "<i4"), ("question", "<i4"), ("first", "<i8")])
+"""A long text: its item, its words, how many of them must be found. Or a question and an answer, one after the other:
+``question`` is how many of the words are the question's, ``first`` where they begin among TERMS."""
+
+TERMS = np.dtype([("hash", "<u8"), ("bits", "<f4")])
+"""A word and the information that it carries: -log2 of its frequency."""
 
 PLACE = np.dtype([("sought", "<i4"), ("at", "<i4")])
-ANSWERS = np.dtype([("hash", "<u8"), ("words", "<i4")])
 OWNERS = np.dtype([("sought", "<i4"), ("item", "<i4")])
 """Whose questions they are, in order: several items may have the same one."""
 
@@ -73,9 +85,9 @@ class Runs(NamedTuple):
 class Index(NamedTuple):
     sought: Any
     owners: Any
-    answers: Any
+    terms: Any
     items: Any
-    """An ITEMS record of each item: its benchmark, and whether it is long enough to be looked for."""
+    """An ITEMS record of each item: its benchmark, and whether it says enough to be looked for."""
     runs: dict[int, Runs]
     """By length."""
 
@@ -118,44 +130,20 @@ def build_index(items: Iterable[tuple[Item, int]], folder: Path) -> list[int]:
     return numbers
 
 
-class _Text(NamedTuple):
-    """``scale`` is 2 where most words are single characters of a script without spaces; ``telling`` are words that are
-    more than a number or a letter: sequences of those are everywhere."""
-
-    words: U64
-    scale: int
-    telling: NDArray[np.bool_]
-
-    @property
-    def different(self) -> int:
-        """Distinct words that tell something."""
-        return len(np.unique(self.words[self.telling]))
-
-
-def _read(text: str) -> _Text:
-    codes = characters(text)
-    words = words_of(codes, matching_tables())
-    single = words.end - words.start == 1
-    unspaced = single & (codes[words.start] >= UNSPACED[0][0])
-    scale = 2 if len(words.hash) and unspaced.mean() > 0.5 else 1
-    telling = words.alphabetic & (~single | unspaced)
-    return _Text(words.hash[:LONGEST], scale, telling[:LONGEST])
-
-
 class _Builder:
     def __init__(self) -> None:
         self.benchmarks: list[int] = []
         """Of each item."""
         self.sought: list[tuple[int, int, int, int, int]] = []
-        self.texts: dict[int, list[tuple[int, _Text]]] = {}
+        self.texts: dict[int, list[tuple[int, Text]]] = {}
         """By length of runs: number of what is sought, and its text."""
-        self.answers: list[tuple[int, int]] = []
-        self.choices: dict[int, list[_Text]] = {}
-        """Of items with questions, their answers."""
+        self.answers: dict[int, list[list[Text]]] = {}
+        """Of each item, in the forms of each."""
         self.known: dict[bytes, int] = {}
         self.shared: dict[int, list[int]] = {}
         """Other items with the same text."""
         self.seen: dict[tuple[int, int], int] = {}
+        self.terms = 0
 
     def add(self, item: Item, benchmark: int) -> int:
         """Variants of a task say an item several times: it is one item. Gives its number."""
@@ -164,71 +152,108 @@ class _Builder:
         if (before := self.seen.setdefault(key, number)) != number:
             return before
         self.benchmarks.append(benchmark)
-        answers = [read for text in item.answers if len((read := _read(text)).words)]
-        self.choices[number] = answers
-        for question in map(_read, item.questions):
-            if len(question.words) >= LONG_QUESTION * question.scale:
-                self._add_long(number, question)
-            elif len(item.questions) <= CONVERSATION:
-                self._add_short(number, question)
-        for answer in answers:
-            if len(answer.words) >= LONG_ANSWER * answer.scale:
-                self._add_long(number, answer)
+        answers = [forms for text in item.answers if len((forms := [*read_text(text)])[0].words)]
+        self.answers[number] = answers if len(item.questions) <= CONVERSATION else []
+        for text in item.questions:
+            for form, question in enumerate(read_text(text)):
+                if len(question.words) >= LONG * question.scale:
+                    self._add_long(number, question)
+                else:
+                    self._add_short(number, question, form)
+        for forms in answers:
+            for answer in forms:
+                if len(answer.words) >= LONG * answer.scale:
+                    self._add_long(number, answer)
+                elif len(answer.words) >= LONG_ANSWER * answer.scale:
+                    self._add(number, answer, len(answer.words), SHORT_RUN)
         return number
 
-    def _add_long(self, item: int, text: _Text) -> None:
-        key = text.words.tobytes()
-        if text.different < LONG_TELLING * text.scale:
-            return
-        if key in self.known:  # in another variant of the task
-            self.shared.setdefault(self.known[key], []).append(item)
-        else:
-            self.known[key] = len(self.sought)
-            self.texts.setdefault(RUN * text.scale, []).append((len(self.sought), text))
-            self.sought.append((item, len(text.words), 0, 0, 0))
+    def _add_long(self, item: int, text: Text) -> None:
+        if text.different >= LONG_TELLING * text.scale:
+            self._add(item, text, 0, RUN)
 
-    def _add_short(self, item: int, question: _Text) -> None:
-        scale, size = question.scale, len(question.words)
-        enough = [
-            answer.words[: ANSWER_RUN * scale]
-            for answer in self.choices[item]
-            if size + len(answer.words) >= SHORTEST * scale
-        ]
-        if enough and size >= SHORT_RUN * scale and question.different >= SHORT_TELLING * scale:
-            self.texts.setdefault(SHORT_RUN * scale, []).append((len(self.sought), question))
-            self.sought.append((item, size, 0, len(self.answers), len(enough)))
-            self.answers += [(int(ngram_hashes(answer, len(answer))[0]), len(answer)) for answer in enough]
+    def _add_short(self, item: int, question: Text, form: int) -> None:
+        for forms in self.answers[item]:
+            answer = forms[min(form, len(forms) - 1)]
+            self._add(item, question.followed_by(answer, ANSWER_RUN * question.scale), len(question.words), SHORT_RUN)
+        if not self.answers[item]:
+            self._add(item, question, len(question.words), SHORT_RUN)
+
+    def _add(self, item: int, text: Text, question: int, run: int) -> None:
+        """``question``: how many of the words are a short question's; 0 of a long text."""
+        if len(text.words) < run * text.scale:
+            return
+        key = text.words.tobytes() + question.to_bytes(4, "little")
+        if (before := self.known.setdefault(key, len(self.sought))) != len(self.sought):
+            self.shared.setdefault(before, []).append(item)  # in another variant of the task
+            return
+        self.texts.setdefault(run * text.scale, []).append((len(self.sought), text))
+        self.sought.append((item, len(text.words), 0, question, self.terms if question else 0))
+        self.terms += len(text.words) if question else 0
 
     def write(self, folder: Path) -> None:
         needed: dict[int, int] = {}
-        for length in (2 * RUN, RUN, 2 * SHORT_RUN, SHORT_RUN):  # long texts may turn out to be like short ones
+        for length in (2 * RUN, RUN):
             texts = self.texts.get(length, [])
-            hashes, places = _runs(texts, length)
-            covered = _covered(places, np.array([words for _, words, *_ in self.sought], np.int64), length)
+            hashes, places = _runs(texts, length, self._column("item"))
+            covered = _covered(places, self._column("words"), length)
             for number, text in texts:
-                if length in (SHORT_RUN, 2 * SHORT_RUN):
-                    needed[number] = covered[number]
-                elif covered[number] >= (least := LONG_QUESTION * text.scale):
+                if covered[number] >= (least := LONG_LEAST * text.scale):
                     needed[number] = max(least, math.ceil(MIN_SHARE * covered[number]))
                 else:  # too much of it is what many questions say
                     for item in (self.sought[number][0], *self.shared.get(number, ())):
-                        self._add_short(item, text)
+                        self._add(item, text, len(text.words), SHORT_RUN)
             _write_runs(folder, length, hashes, places)
-        sought = np.array(self.sought, SOUGHT)
+        terms = self._terms()
+        for length in (2 * SHORT_RUN, SHORT_RUN):
+            texts = self.texts.get(length, [])
+            kept = []
+            for number, text in texts:
+                _, size, _, question, first = self.sought[number]
+                bits = terms["bits"][first : first + size]
+                if bits.sum() >= (MIN_BITS if size > question else ALONE_BITS):
+                    needed[number] = 1
+                    kept.append((number, text))
+            _write_runs(folder, length, *_runs(kept, length, self._column("item")))
+        sought: Any = np.array(self.sought, SOUGHT)
         sought["needed"][list(needed)] = list(needed.values())
         items = np.zeros(len(self.benchmarks), ITEMS)
         items["benchmark"] = self.benchmarks
         pairs = [*enumerate(sought["item"].tolist())]
         pairs += [(number, other) for number, others in self.shared.items() for other in others]
-        owners = np.array(sorted(pairs), OWNERS)
+        owners: Any = np.array(sorted(pairs), OWNERS)
         items["sought"][owners["item"][sought["needed"][owners["sought"]] > 0]] = True
         files.save_array(folder / "owners.npy", owners)
         files.save_array(folder / "sought.npy", sought)
-        files.save_array(folder / "answers.npy", np.array(self.answers, ANSWERS))
+        files.save_array(folder / "terms.npy", terms)
         files.save_array(folder / "items.npy", items)
 
+    def _column(self, name: str) -> Any:
+        return np.array(self.sought, SOUGHT)[name].astype(np.int64)
 
-def _runs(texts: list[tuple[int, _Text]], length: int) -> tuple[U64, NDArray[Any]]:
+    def _terms(self) -> NDArray[Any]:
+        """The words of short texts. A word's frequency is its share of all that benchmarks say, and, as long as that is
+        little, what its length says: short words are frequent."""
+        texts = [text for some in self.texts.values() for _, text in some]
+        none = [np.zeros(0, np.uint64)]
+        words, which, counts = np.unique(
+            np.concatenate(none + [text.words for text in texts]), return_inverse=True, return_counts=True
+        )
+        sizes = np.zeros(len(words))
+        sizes[which] = np.concatenate([np.zeros(0, np.int32)] + [text.sizes for text in texts])
+        expected = PRIOR_WORDS * 2.0 ** -np.minimum(4 + 1.6 * sizes, 16)
+        bits = -np.log2((counts + expected) / (counts.sum() + PRIOR_WORDS))
+        terms = np.zeros(self.terms, TERMS)
+        short = sorted(
+            (pair for run in (SHORT_RUN, 2 * SHORT_RUN) for pair in self.texts.get(run, [])), key=lambda p: p[0]
+        )
+        if short:
+            terms["hash"] = np.concatenate([text.words for _, text in short])
+            terms["bits"] = bits[np.searchsorted(words, terms["hash"])]
+        return terms
+
+
+def _runs(texts: list[tuple[int, Text]], length: int, items: NDArray[np.int64]) -> tuple[U64, NDArray[Any]]:
     """Hashes of the texts' runs in order and the place of each, without those that are common or say nothing."""
     all_hashes, all_places = [np.zeros(0, np.uint64)], [np.zeros(0, PLACE)]
     for number, text in texts:
@@ -242,8 +267,11 @@ def _runs(texts: list[tuple[int, _Text]], length: int) -> tuple[U64, NDArray[Any
     hashes, places = np.concatenate(all_hashes), np.concatenate(all_places)
     order = np.lexsort((places["at"], places["sought"], hashes))
     hashes, places = hashes[order], places[order]
-    _, which, count = np.unique(hashes, return_inverse=True, return_counts=True)
-    rare = count[which] <= COMMON
+    of = items[places["sought"]]
+    # an item says a run once for each of its answers: counted once
+    another = np.append(True, (hashes[1:] != hashes[:-1]) | (of[1:] != of[:-1]))[: len(hashes)]
+    _, which = np.unique(hashes, return_inverse=True)
+    rare = np.bincount(which, another, 1)[which] <= COMMON
     return hashes[rare], places[rare]
 
 
@@ -285,4 +313,4 @@ def load_index(folder: Path) -> Index:
         length: Runs(*(array(f"{name}-{length}") for name in ("bits", "hashes", "first", "places")))
         for length in lengths
     }
-    return Index(array("sought"), array("owners"), array("answers"), array("items"), runs)
+    return Index(array("sought"), array("owners"), array("terms"), array("items"), runs)

@@ -8,11 +8,18 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from altiplano.corpus.decontamination.index import Index, load_index
+from altiplano.corpus.decontamination.index import (
+    ALONE_BITS,
+    MIN_BITS,
+    MIN_SHARE,
+    Index,
+    load_index,
+)
+from altiplano.corpus.decontamination.text import plain
 from altiplano.corpus.words import BASE, U64, characters, matching_tables, mix_one, words_of
 
 ANSWER_WITHIN = 200
-"""Words after a short question."""
+"""Words after a short question within which its answer begins."""
 
 
 class Hit(NamedTuple):
@@ -26,7 +33,7 @@ def found_in(folder: Path, texts: Iterable[str]) -> Iterator[list[Hit]]:
     """For each text the items that it holds, in order of their numbers."""
     index = load_index(folder)
     for text in texts:
-        yield _find(index, words_of(characters(text), matching_tables()).hash)
+        yield _find(index, words_of(characters(plain(text)), matching_tables()).hash)
 
 
 def _find(index: Index, words: U64) -> list[Hit]:
@@ -38,8 +45,8 @@ def _find(index: Index, words: U64) -> list[Hit]:
         order = np.lexsort((where, sought))
         numbers = _found(
             sought[order], at[order], where[order], length, words,
-            index.sought["words"], index.sought["needed"], index.sought["answer"], index.sought["answers"],
-            index.answers["hash"], index.answers["words"],
+            index.sought["words"], index.sought["needed"], index.sought["question"], index.sought["first"],
+            index.terms["hash"], index.terms["bits"],
         )  # fmt: skip
         low, high = np.searchsorted(index.owners["sought"], (numbers, numbers + 1))
         for begin, end in zip(low, high, strict=True):
@@ -94,7 +101,7 @@ def _hash(words, begin, length):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True)
-def _found(sought, at, where, length, words, sizes, needed, answer, answers, hashes, lengths):  # type: ignore[no-untyped-def]
+def _found(sought, at, where, length, words, sizes, needed, question, first, terms, bits):  # type: ignore[no-untyped-def]
     """What of the sought the document holds. Places are ordered by ``sought``, ``where``."""
     found = np.empty(16, np.int64)
     held = 0
@@ -105,41 +112,95 @@ def _found(sought, at, where, length, words, sizes, needed, answer, answers, has
         while end < len(sought) and sought[end] == number:
             end += 1
         size, least = sizes[number], needed[number]
-        if (end - start) * length >= least > 0:
-            stretch = size + size // 4 + 4 if answers[number] == 0 else size
-            counts = np.zeros(size, np.int32)
-            covered = 0  # words of what is sought
-            present = 0  # words of the document: one phrase of it may stand for several like it
-            low = start
-            for high in range(start, end):
-                for word in range(at[high], at[high] + length):
-                    covered += counts[word] == 0
-                    counts[word] += 1
-                present += length if high == low else min(length, where[high] - where[high - 1])
-                while where[high] + length - where[low] > stretch:
-                    for word in range(at[low], at[low] + length):
-                        counts[word] -= 1
-                        covered -= counts[word] == 0
-                    low += 1
-                    present -= min(length, where[low] - where[low - 1])
-                if min(covered, present) >= least and (
-                    answers[number] == 0
-                    or _answered(words, where[high], answer[number], answers[number], hashes, lengths)
-                ):
-                    if held == len(found):
-                        found = np.append(found, found)
-                    found[held] = number
-                    held += 1
-                    break
+        if question[number] > 0:
+            place = first[number]
+            holds = _agrees(
+                at[start:end], where[start:end], words, question[number],
+                terms[place : place + size], bits[place : place + size],
+            )  # fmt: skip
+        else:
+            holds = (end - start) * length >= least > 0 and _covers(
+                at[start:end], where[start:end], length, size, least
+            )
+        if holds:
+            if held == len(found):
+                found = np.append(found, found)
+            found[held] = number
+            held += 1
         start = end
     return found[:held]
 
 
 @numba.njit(cache=True)
-def _answered(words, begin, first, number, hashes, lengths):  # type: ignore[no-untyped-def]
-    """Whether one of the answers stands within ``ANSWER_WITHIN`` words after a place."""
-    for one in range(first, first + number):
-        for at in range(begin, min(begin + ANSWER_WITHIN, len(words) - lengths[one] + 1)):
-            if _hash(words, at, lengths[one]) == hashes[one]:
+def _covers(at, where, length, size, least):  # type: ignore[no-untyped-def]
+    """Whether runs at these places of a long text cover enough of its words within a stretch of the document."""
+    stretch = size + size // 4 + 4
+    counts = np.zeros(size, np.int32)
+    covered = 0  # words of what is sought
+    present = 0  # words of the document: one phrase of it may stand for several like it
+    low = 0
+    for high in range(len(at)):
+        for word in range(at[high], at[high] + length):
+            covered += counts[word] == 0
+            counts[word] += 1
+        present += length if high == low else min(length, where[high] - where[high - 1])
+        while where[high] + length - where[low] > stretch:
+            for word in range(at[low], at[low] + length):
+                counts[word] -= 1
+                covered -= counts[word] == 0
+            low += 1
+            present -= min(length, where[low] - where[low - 1])
+        if min(covered, present) >= least:
+            return True
+    return False
+
+
+@numba.njit(cache=True)
+def _agrees(at, where, words, question, terms, bits):  # type: ignore[no-untyped-def]
+    """Whether the document says a question, or it and its answer, about one of the places."""
+    asked, total = bits[:question].sum(), bits.sum()
+    room = question // 4 + 2
+    before = -2 * len(words)
+    for hit in range(len(at)):
+        begin = where[hit] - at[hit]
+        if abs(begin - before) <= 1:  # has been looked at
+            continue
+        before = begin
+        low, high = max(0, begin - room), min(len(words), begin + question + room)
+        said = _in_order(terms[:question], bits[:question], words[low:high])
+        if said >= max(ALONE_BITS, MIN_SHARE * asked):
+            return True
+        least = max(MIN_BITS, MIN_SHARE * total)
+        if said + total - asked >= least:
+            answer = _answer(terms[question:], bits[question:], words[max(0, high - 2 * room) : high + ANSWER_WITHIN])
+            if said + answer >= least:
                 return True
     return False
+
+
+@numba.njit(cache=True)
+def _in_order(terms, bits, words):  # type: ignore[no-untyped-def]
+    """Bits of the heaviest common subsequence."""
+    best = np.zeros(len(words) + 1, np.float32)
+    for one in range(len(terms)):
+        diagonal = np.float32(0)
+        for at in range(len(words)):
+            above = best[at + 1]
+            if words[at] == terms[one]:
+                best[at + 1] = max(above, diagonal + bits[one])
+            best[at + 1] = max(best[at + 1], best[at])
+            diagonal = above
+    return best[-1]
+
+
+@numba.njit(cache=True)
+def _answer(terms, bits, words):  # type: ignore[no-untyped-def]
+    """Bits of the answer's words that stand in their places, where most do."""
+    best = np.float32(0)
+    for begin in range(len(words)):
+        here = np.float32(0)
+        for at in range(min(len(terms), len(words) - begin)):
+            if words[begin + at] == terms[at]:
+                here += bits[at]
+        best = max(best, here)
+    return best
