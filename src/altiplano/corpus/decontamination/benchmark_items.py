@@ -198,6 +198,8 @@ def item_of(record: Any) -> Item:
             _split(text, key in QUESTION, questions, passages, choices, answers)
     questions += [text for text in passages if len(text.split()) <= SHORT_PASSAGE]
     gold = _gold(record, choices)
+    if not choices:  # a digit is no place in them
+        answers += [str(record[key]) for key in ("answer", "target") if str(record.get(key)).isdigit()]
     return Item(_distinct(questions), _distinct([*answers, *gold] or choices))
 
 

@@ -38,17 +38,21 @@ LONG_TELLING = 5
 CONVERSATION = 4
 """Of an item with more questions than this it is not known which answer belongs to which: they count by themselves."""
 
-MIN_SHARE = 0.6
-"""Of a long text, of its words; of a short question with its answer, of its information."""
+MIN_SHARE, MIN_SHORT_SHARE = 0.6, 0.75
+"""Of a long text's words; of the information of a short question, and of it and its answer."""
 
 LONG_LEAST = 8
 """Words of a long text that must be found at least."""
 
-MIN_BITS = 60.0
+MIN_BITS = 48.0
 """Information that a short question and its answer must have in common with a text."""
 
-ALONE_BITS = 90.0
+ALONE_BITS, ALONE_SHARE = 80.0, 0.65
 """The same of a question without its answer."""
+
+RUN_BITS, KEPT_RUNS = 28.0, 3
+"""Runs of three words that are looked up: those with so much information, and at least so many of a text. Others ("what
+is the") are in every document."""
 
 PRIOR_WORDS = 10_000
 """How many words of benchmarks weigh as much as what a word's length says of its frequency."""
@@ -77,6 +81,8 @@ class Runs(NamedTuple):
     """Runs of one length: their hashes in order, and the places of each in what is sought."""
 
     bits: Any
+    begins: NDArray[np.int64]
+    """Where hashes with each value of their first 16 bits begin."""
     hashes: Any
     first: Any
     places: Any
@@ -152,7 +158,7 @@ class _Builder:
         if (before := self.seen.setdefault(key, number)) != number:
             return before
         self.benchmarks.append(benchmark)
-        answers = [forms for text in item.answers if len((forms := [*read_text(text)])[0].words)]
+        answers = [read_text(text) for text in item.answers]
         self.answers[number] = answers if len(item.questions) <= CONVERSATION else []
         for text in item.questions:
             for form, question in enumerate(read_text(text)):
@@ -160,12 +166,11 @@ class _Builder:
                     self._add_long(number, question)
                 else:
                     self._add_short(number, question, form)
-        for forms in answers:
-            for answer in forms:
-                if len(answer.words) >= LONG * answer.scale:
-                    self._add_long(number, answer)
-                elif len(answer.words) >= LONG_ANSWER * answer.scale:
-                    self._add(number, answer, len(answer.words), SHORT_RUN)
+        for answer in (form for forms in answers for form in forms):
+            if len(answer.words) >= LONG * answer.scale:
+                self._add_long(number, answer)
+            elif len(answer.words) >= LONG_ANSWER * answer.scale:
+                self._add(number, answer, len(answer.words), SHORT_RUN)
         return number
 
     def _add_long(self, item: int, text: Text) -> None:
@@ -174,18 +179,19 @@ class _Builder:
 
     def _add_short(self, item: int, question: Text, form: int) -> None:
         for forms in self.answers[item]:
-            answer = forms[min(form, len(forms) - 1)]
-            self._add(item, question.followed_by(answer, ANSWER_RUN * question.scale), len(question.words), SHORT_RUN)
+            text = question.followed_by(forms[form], ANSWER_RUN * question.scale)
+            self._add(item, text, len(question.words), SHORT_RUN)
         if not self.answers[item]:
             self._add(item, question, len(question.words), SHORT_RUN)
 
     def _add(self, item: int, text: Text, question: int, run: int) -> None:
         """``question``: how many of the words are a short question's; 0 of a long text."""
-        if len(text.words) < run * text.scale:
+        if (not question and run == SHORT_RUN) or len(text.words) < run * text.scale:
             return
         key = text.words.tobytes() + question.to_bytes(4, "little")
         if (before := self.known.setdefault(key, len(self.sought))) != len(self.sought):
-            self.shared.setdefault(before, []).append(item)  # in another variant of the task
+            if self.sought[before][0] != item:
+                self.shared.setdefault(before, []).append(item)  # in another variant of the task
             return
         self.texts.setdefault(run * text.scale, []).append((len(self.sought), text))
         self.sought.append((item, len(text.words), 0, question, self.terms if question else 0))
@@ -213,7 +219,9 @@ class _Builder:
                 bits = terms["bits"][first : first + size]
                 if bits.sum() >= (MIN_BITS if size > question else ALONE_BITS):
                     needed[number] = 1
-                    kept.append((number, text))
+                    of_runs = np.convolve(bits, np.ones(length), "valid")
+                    enough = min(RUN_BITS, *np.sort(of_runs)[-KEPT_RUNS:])
+                    kept.append((number, text._replace(telling=of_runs >= enough)))
             _write_runs(folder, length, *_runs(kept, length, self._column("item")))
         sought: Any = np.array(self.sought, SOUGHT)
         sought["needed"][list(needed)] = list(needed.values())
@@ -243,14 +251,24 @@ class _Builder:
         sizes[which] = np.concatenate([np.zeros(0, np.int32)] + [text.sizes for text in texts])
         expected = PRIOR_WORDS * 2.0 ** -np.minimum(4 + 1.6 * sizes, 16)
         bits = -np.log2((counts + expected) / (counts.sum() + PRIOR_WORDS))
+        telling = np.zeros(len(words), bool)
+        telling[which] = np.concatenate([np.zeros(0, bool)] + [text.telling for text in texts])
+        bits[~telling] /= 2
         terms = np.zeros(self.terms, TERMS)
         short = sorted(
             (pair for run in (SHORT_RUN, 2 * SHORT_RUN) for pair in self.texts.get(run, [])), key=lambda p: p[0]
         )
         if short:
             terms["hash"] = np.concatenate([text.words for _, text in short])
-            terms["bits"] = bits[np.searchsorted(words, terms["hash"])]
+            again = np.concatenate([_is_repeated(text.words) for _, text in short])
+            terms["bits"] = np.where(again, 0, bits[np.searchsorted(words, terms["hash"])])
         return terms
+
+
+def _is_repeated(words: U64) -> NDArray[np.bool_]:
+    again = np.ones(len(words), bool)
+    again[np.unique(words, return_index=True)[1]] = False
+    return again
 
 
 def _runs(texts: list[tuple[int, Text]], length: int, items: NDArray[np.int64]) -> tuple[U64, NDArray[Any]]:
@@ -258,8 +276,11 @@ def _runs(texts: list[tuple[int, Text]], length: int, items: NDArray[np.int64]) 
     all_hashes, all_places = [np.zeros(0, np.uint64)], [np.zeros(0, PLACE)]
     for number, text in texts:
         hashes = ngram_hashes(text.words, length)
-        telling = np.append(0, np.cumsum(text.telling))
-        at = np.flatnonzero(telling[length:] - telling[: len(telling) - length] >= length // 2)
+        if len(text.telling) == len(text.words):  # of each word: of runs
+            telling = np.append(0, np.cumsum(text.telling))
+            at = np.flatnonzero(telling[length:] - telling[: len(telling) - length] >= length // 2)
+        else:
+            at = np.flatnonzero(text.telling)
         places = np.zeros(len(at), PLACE)
         places["sought"], places["at"] = number, at
         all_hashes.append(hashes[at])
@@ -303,14 +324,23 @@ def _bits(hashes: U64) -> NDArray[np.uint8]:
     return bits
 
 
+def _begins(hashes: U64) -> NDArray[np.int64]:
+    values = np.arange(1 << 16, dtype=np.uint64) << np.uint64(48)
+    return np.append(np.searchsorted(hashes, values), len(hashes))
+
+
 @functools.lru_cache(maxsize=1)
 def load_index(folder: Path) -> Index:
     def array(name: str) -> Any:
-        return np.load(folder / f"{name}.npy", mmap_mode="r")
+        return np.load(folder / f"{name}.npy", mmap_mode="r").view(np.ndarray)
 
     lengths = sorted(int(path.stem.partition("-")[2]) for path in folder.glob("hashes-*.npy"))
     runs = {
-        length: Runs(*(array(f"{name}-{length}") for name in ("bits", "hashes", "first", "places")))
+        length: Runs(
+            array(f"bits-{length}"),
+            _begins(array(f"hashes-{length}")),
+            *(array(f"{name}-{length}") for name in ("hashes", "first", "places")),
+        )
         for length in lengths
     }
     return Index(array("sought"), array("owners"), array("terms"), array("items"), runs)

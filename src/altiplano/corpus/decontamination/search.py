@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from altiplano.corpus.decontamination.index import (
     ALONE_BITS,
+    ALONE_SHARE,
     MIN_BITS,
-    MIN_SHARE,
+    MIN_SHORT_SHARE,
     Index,
     load_index,
 )
@@ -20,6 +21,9 @@ from altiplano.corpus.words import BASE, U64, characters, matching_tables, mix_o
 
 ANSWER_WITHIN = 200
 """Words after a short question within which its answer begins."""
+
+ASKED_BEFORE = 40
+"""Words between a question and an answer by which it was looked up."""
 
 
 class Hit(NamedTuple):
@@ -39,6 +43,8 @@ def found_in(folder: Path, texts: Iterable[str]) -> Iterator[list[Hit]]:
 def _find(index: Index, words: U64) -> list[Hit]:
     found: set[int] = set()
     for length, runs in index.runs.items():
+        if not len(runs.hashes):
+            continue
         sought, at, where = _places(words, length, *runs)
         if not len(sought):
             continue
@@ -48,6 +54,8 @@ def _find(index: Index, words: U64) -> list[Hit]:
             index.sought["words"], index.sought["needed"], index.sought["question"], index.sought["first"],
             index.terms["hash"], index.terms["bits"],
         )  # fmt: skip
+        if not len(numbers):
+            continue
         low, high = np.searchsorted(index.owners["sought"], (numbers, numbers + 1))
         for begin, end in zip(low, high, strict=True):
             found.update(index.owners["item"][begin:end].tolist())
@@ -55,10 +63,10 @@ def _find(index: Index, words: U64) -> list[Hit]:
 
 
 def _places(
-    words: U64, length: int, bits: Any, hashes: Any, first: Any, places: Any
+    words: U64, length: int, bits: Any, begins: Any, hashes: Any, first: Any, places: Any
 ) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
     """Every run of the words that the index has: whose it is, where it stands there, and where in the words."""
-    where, number = _look_up(words, length, bits, hashes)
+    where, number = _look_up(words, length, bits, begins, hashes)
     if not len(where):
         none = np.zeros(0, np.int64)
         return none, none, none
@@ -71,7 +79,7 @@ def _places(
 
 
 @numba.njit(cache=True)
-def _look_up(words, length, bits, hashes):  # type: ignore[no-untyped-def]
+def _look_up(words, length, bits, begins, hashes):  # type: ignore[no-untyped-def]
     """Positions of runs that the index has, and their numbers in it."""
     mask = np.uint64(len(bits) * 8 - 1)
     where = np.empty(16, np.int64)
@@ -82,8 +90,15 @@ def _look_up(words, length, bits, hashes):  # type: ignore[no-untyped-def]
         place = value & mask
         if not bits[place >> np.uint64(3)] >> np.uint8(place & np.uint64(7)) & 1:
             continue
-        at = np.searchsorted(hashes, value)
-        if at < len(hashes) and hashes[at] == value:
+        group = value >> np.uint64(48)
+        at, end = begins[group], begins[group + np.uint64(1)]
+        while end - at > 1:  # the last that is not above it
+            middle = (at + end) // 2
+            if hashes[middle] <= value:
+                at = middle
+            else:
+                end = middle
+        if end > at and hashes[at] == value:
             if found == len(where):
                 where, number = np.append(where, where), np.append(number, number)
             where[found], number[found] = begin, at
@@ -166,12 +181,14 @@ def _agrees(at, where, words, question, terms, bits):  # type: ignore[no-untyped
         if abs(begin - before) <= 1:  # has been looked at
             continue
         before = begin
-        low, high = max(0, begin - room), min(len(words), begin + question + room)
+        # from an answer's words, the question stands before other choices
+        low = max(0, begin - room - (ASKED_BEFORE if at[hit] >= question else 0))
+        high = min(len(words), begin + question + room)
         said = _in_order(terms[:question], bits[:question], words[low:high])
-        if said >= max(ALONE_BITS, MIN_SHARE * asked):
+        if said >= max(ALONE_BITS, ALONE_SHARE * asked):
             return True
-        least = max(MIN_BITS, MIN_SHARE * total)
-        if said + total - asked >= least:
+        least = max(MIN_BITS, MIN_SHORT_SHARE * total)
+        if said >= MIN_SHORT_SHARE * asked and said + total - asked >= least:
             answer = _answer(terms[question:], bits[question:], words[max(0, high - 2 * room) : high + ANSWER_WITHIN])
             if said + answer >= least:
                 return True

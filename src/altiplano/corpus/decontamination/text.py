@@ -2,7 +2,6 @@
 
 import html
 import re
-from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -59,18 +58,18 @@ def plain(text: str) -> str:
     return TAG.sub(" ", text) if "<" in text else text
 
 
-def read_text(text: str) -> Iterator[Text]:
-    """A text as it is; then, where that differs, as it is when its punctuation is left out ("x+1" is "x1")."""
-    first = None
-    for form in (text, PUNCTUATION.sub("", text)):
-        codes = characters(plain(form))
-        words = words_of(codes, matching_tables())
-        if first is not None and np.array_equal(words.hash, first):
-            return
-        first = words.hash
-        sizes = words.end - words.start
-        unspaced = (sizes == 1) & (codes[words.start] >= UNSPACED[0][0])
-        telling = words.alphabetic & ((sizes > 1) | unspaced)
-        scale = 2 if len(words.hash) and unspaced.mean() > 0.5 else 1
-        sizes[unspaced] = UNSPACED_SIZE
-        yield Text(words.hash[:LONGEST], sizes[:LONGEST], scale, telling[:LONGEST])
+def read_text(text: str) -> list[Text]:
+    """A text as it is, as it is when its punctuation is left out ("x+1" is "x1", "<b>" is "b"), and with spaces in its
+    place ("don't" is "don t")."""
+    return [_words(form) for form in (text, PUNCTUATION.sub("", text), PUNCTUATION.sub(" ", text))]
+
+
+def _words(text: str) -> Text:
+    codes = characters(plain(text))
+    words = words_of(codes, matching_tables())
+    sizes = words.end - words.start
+    unspaced = (sizes == 1) & (codes[words.start] >= UNSPACED[0][0])
+    telling = words.alphabetic & ((sizes > 1) | unspaced)
+    scale = 2 if len(words.hash) and unspaced.mean() > 0.5 else 1
+    sizes[unspaced] = UNSPACED_SIZE
+    return Text(words.hash[:LONGEST], sizes[:LONGEST], scale, telling[:LONGEST])
