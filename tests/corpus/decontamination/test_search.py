@@ -1,8 +1,11 @@
 """Benchmarks' items are found however they are written down, and other texts are left alone."""
 
+import html
 import json
 import random
 import re
+import tempfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -157,3 +160,63 @@ def test_the_bit_table_never_says_no_to_what_is_there():
     place = hashes & np.uint64(len(bits) * 8 - 1)
     assert ((bits[(place >> np.uint64(3)).astype(np.int64)] >> (place & np.uint64(7)).astype(np.uint8)) & 1).all()
     assert np.unpackbits(bits).mean() < 0.1
+
+
+FLOOR = {"question": "What covered the kitchen floor?", "choices": ["A grey carpet", "Johanna's rug"], "answer": 1}
+FORMULA = {
+    "question": "Solve $\\frac{2x+3}{\\theta}=\\text{max}(u, 7)$ for <b>every</b> u & \\nu > 0.",
+    "answer": "the wider bracket",
+}
+PROGRAM = {
+    "question": "Write a function that swaps two numbers.",
+    "answer": "def swap(first,second):\r\n\tfirst, second = second, first\r\n\treturn(first, second)",
+}
+
+
+@pytest.mark.parametrize("item", [FLOOR, FORMULA, PROGRAM], ids=["short", "formula", "program"])
+@pytest.mark.parametrize(
+    "disguise",
+    [
+        lambda q, a: json.dumps({"prompt": q, "completion": a}),
+        lambda q, a: json.dumps(json.dumps([q, a])),
+        lambda q, a: re.sub(r"[^\w\s]", "", f"{q} {a}").upper(),
+        lambda q, a: re.sub(r"[^\w\s]", " - ", f"{q} {a}"),
+        lambda q, a: f"<dt>{html.escape(q)}</dt>\n<dd class='x'>{html.escape(a)}</dd>",
+        lambda q, a: f"{q}\n\\begin{{enumerate}}\\item one of these\\item {a}\\end{{enumerate}}",
+        lambda q, a: f"{q}\nA) {FILLER}\nB) {a}",
+    ],
+    ids=["JSON", "JSON in JSON", "no punctuation", "other punctuation", "HTML", "LaTeX", "other choices"],
+)
+def test_short_questions_and_formulas_and_programs_with_their_answers(tmp_path, item, disguise):
+    folder = write_index(corpus_of(tmp_path, item), tmp_path / "index")
+    answer = item["choices"][item["answer"]] if "choices" in item else item["answer"]
+    text = disguise(item["question"], answer)
+    assert found(folder, f"{FILLER} {text} {FILLER}", f"{FILLER} {FILLER}") == [0, None]
+
+
+def test_all_items_of_a_document_are_found_not_its_first(folder):
+    texts = [f"{PENCILS['question']} {FILLER} {POUCH['question']} {FILLER}"]
+    assert [[hit.item for hit in hits] for hits in found_in(folder, texts)] == [[0, 1]]
+
+
+@given(st.integers(0, 9), st.sampled_from(["misspelt", "left out", "another before it"]))
+def test_one_word_of_a_short_question_may_be_changed(place, how):
+    words = f"Which old painter painted the blue ferry in Hamburg harbour? {CAPITAL['answer'][0]}".split()
+    asked = {"question": " ".join(words[:10]), "answer": " ".join(words[10:])}
+    changed = {"misspelt": ["q" + words[place]], "left out": [], "another before it": ["very", words[place]]}[how]
+    text = " ".join(words[:place] + changed + words[place + 1 :])
+    with tempfile.TemporaryDirectory() as here:
+        index = write_index(corpus_of(Path(here), asked), Path(here) / "index")
+        assert found(index, f"{FILLER} {text} {FILLER}") == [0]
+
+
+def test_information_decides_not_the_number_of_words(tmp_path):
+    """Repeated words, numbers and letters add little; rare words much."""
+    little = {"question": "is it so or is it so or is it so", "answer": "so it is"}
+    rare = {"question": "Acrocephaly resembles?", "answer": "Oxycephaly, plagiocephaly"}
+    folder = write_index(corpus_of(tmp_path, little, rare), tmp_path / "index")
+    assert load_index(folder).items["sought"].tolist() == [False, True]
+    assert found(folder, f"{FILLER} Acrocephaly resembles? Oxycephaly.", "Is it so, or is it so? So it is.") == [
+        1,
+        None,
+    ]

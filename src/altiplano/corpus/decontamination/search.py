@@ -110,8 +110,8 @@ def _look_up(words, length, bits, begins, hashes):  # type: ignore[no-untyped-de
 def _hash(words, begin, length):  # type: ignore[no-untyped-def]
     """As ``ngram_hashes``."""
     value = np.uint64(0)
-    for word in words[begin : begin + length]:
-        value = mix_one(value * np.uint64(BASE) + word)
+    for at in range(begin, begin + length):
+        value = mix_one(value * np.uint64(BASE) + words[at])
     return value
 
 
