@@ -216,7 +216,5 @@ def test_information_decides_not_the_number_of_words(tmp_path):
     rare = {"question": "Acrocephaly resembles?", "answer": "Oxycephaly, plagiocephaly"}
     folder = write_index(corpus_of(tmp_path, little, rare), tmp_path / "index")
     assert load_index(folder).items["sought"].tolist() == [False, True]
-    assert found(folder, f"{FILLER} Acrocephaly resembles? Oxycephaly.", "Is it so, or is it so? So it is.") == [
-        1,
-        None,
-    ]
+    texts = [f"{FILLER} Acrocephaly resembles? Oxycephaly, plagiocephaly.", "Is it so, or is it so? So it is."]
+    assert found(folder, *texts) == [1, None]

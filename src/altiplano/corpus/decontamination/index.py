@@ -44,7 +44,7 @@ MIN_SHARE, MIN_SHORT_SHARE = 0.6, 0.75
 LONG_LEAST = 8
 """Words of a long text that must be found at least."""
 
-MIN_BITS = 48.0
+MIN_BITS = 52.0
 """Information that a short question and its answer must have in common with a text."""
 
 ALONE_BITS, ALONE_SHARE = 80.0, 0.65
