@@ -1,7 +1,7 @@
 """Held-out loss per document, with confidence intervals over documents, and the gap to the training text."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from altiplano.evaluation.document_scores import DocumentScore, document_name, write_document_scores
 from altiplano.evaluation.perplexity import describe, pack, score_windows
 from altiplano.model.llama import Llama
 from altiplano.model.weights import load_model
@@ -45,14 +46,25 @@ def document_losses(model: Llama, documents: Sequence[np.ndarray], sequence: int
     return np.bincount(owner, weights=losses.flatten()[: len(owner)], minlength=len(documents))
 
 
-def evaluate_folder(weights: Path, tokens: Path, *, sequence: int, settings: EvaluationConfig, seed: int) -> Evaluation:
-    """Score a trained model on the held-out shards of a tokenized folder."""
+def evaluate_folder(
+    weights: Path,
+    tokens: Path,
+    *,
+    sequence: int,
+    settings: EvaluationConfig,
+    seed: int,
+    documents: Path | None = None,
+) -> Evaluation:
+    """Score a trained model on the held-out shards of a tokenized folder; the single documents go to ``documents``."""
     model, tokenizer = load_model(weights), Tokenizer.load(tokens / "tokenizer")
     heldout = {shard.name: shard for shard in read_shards(tokens, "heldout")}
     train = {shard.name: shard for shard in reversed(read_shards(tokens, "train"))}  # of several of a group the first
     scored: dict[str, Scores] = {}
     for name, shard in track(sorted(heldout.items()), "held-out text", len(heldout)):
         scored[name] = score_shard(model, shard, range(len(shard)), sequence, tokenizer.bos)
+    if documents is not None:
+        single = [one for name, scores in scored.items() for one in _single(heldout[name], scores, tokenizer, sequence)]
+        write_document_scores(documents, single)
     groups = {name: scores.summary(settings.bootstrap_samples, seed) for name, scores in scored.items()}
     gap = {}
     domains = sorted({shard.domain for shard in heldout.values()})
@@ -70,6 +82,14 @@ def evaluate_folder(weights: Path, tokens: Path, *, sequence: int, settings: Eva
         gap[domain] = seen_unseen_gap(seen, unseen, settings.bootstrap_samples, seed)
     total = Scores.merge(list(scored.values())).summary(settings.bootstrap_samples, seed)
     return Evaluation(groups=groups, total=total, train_gap=gap)
+
+
+def _single(shard: Shard, scores: "Scores", tokenizer: Tokenizer, sequence: int) -> Iterator[DocumentScore]:
+    for number in range(len(shard)):
+        # the text, as another tokenizer's shards would have it
+        text = tokenizer.decode(shard.document(number).tolist()).encode()
+        nll, tokens, size = float(scores.nll[number]), int(scores.tokens[number]), int(scores.bytes[number])
+        yield DocumentScore(shard.name, document_name(text), nll, tokens, size, sequence, sequence)
 
 
 def matching_sample(shard: Shard, documents: int, seed: int) -> list[int]:

@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from altiplano.records.benchmarks import Benchmarks, GroupScore, TaskScore
+from altiplano.records.comparison import ComparedScore, Comparison
 from altiplano.records.corpus import (
     Audit,
     CurationCounts,
@@ -76,8 +77,9 @@ SCHEMAS: dict[str, type[BaseModel]] = {
     "release/facts.json": RunFacts,
     "release/samples.json": Samples,
     "trace/SPLIT/index.json": TraceIndex,
+    "compare.json": Comparison,
 }
-"""The model of each file by its place in a run's folder; of a JSON Lines file, the model of a line."""
+"""The model of each file by its place in a run's folder, or in another; of a JSON Lines file, the model of a line."""
 
 
 def json_schemas() -> dict[str, dict[str, Any]]:
@@ -93,6 +95,8 @@ __all__ = [
     "Benchmarks",
     "Calibration",
     "CheckpointManifest",
+    "ComparedScore",
+    "Comparison",
     "ControlRate",
     "CuratedFile",
     "CurationCounts",

@@ -8,6 +8,7 @@ ANSWERS = "benchmarks"
 
 
 def run(context: Context) -> Result:
+    from altiplano.evaluation.document_scores import FILE
     from altiplano.evaluation.evaluate import evaluate_folder
 
     weights, tokens = context.inputs["train"] / "weights", context.inputs["tokenize"]
@@ -18,6 +19,7 @@ def run(context: Context) -> Result:
         sequence=context.recipe.batch.sequence_length,
         settings=settings,
         seed=context.recipe.seed,
+        documents=context.folder / FILE,
     )
     scores.write(context.folder / "perplexity.json")
     counts = scores.total.model_dump(include={"documents", "tokens", "perplexity", "bits_per_byte"})
