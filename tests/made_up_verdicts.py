@@ -31,6 +31,18 @@ def write_evaluate(folder: Path) -> None:
         for domain, gap in (("web", 0.011), ("academic", 0.042), ("reference", 0.06), ("code", -0.004))
     }
     write(folder / "perplexity.json", {"groups": groups, "total": group(1.6, 54), "train_gap": gaps})
+    tests = [
+        {
+            "test": "gap",
+            "name": "web",
+            "effect": {"value": 0.011, "low": -0.019, "high": 0.041},
+            "detectable": 0.09,
+            "verdict": "not shown",
+        },
+        {"test": "repetition", "name": "all", "verdict": "cannot be told", "note": "read alike <often>"},
+    ]
+    rises = [{"step": 40, "before": 1.7, "after": 1.75}]
+    write(folder / "overfitting.json", {"margin": 0.05, "tests": tests, "rises": rises})
 
 
 def write_calibrate(folder: Path) -> None:

@@ -14,8 +14,11 @@ from altiplano.records import (
     AttackExample,
     AttackResult,
     Audit,
+    Benchmarks,
     Calibration,
     CheckpointManifest,
+    ComparedScore,
+    Comparison,
     CuratedFile,
     CurationCounts,
     DroppedGroup,
@@ -26,14 +29,19 @@ from altiplano.records import (
     Generation,
     Goodput,
     Grid,
+    GroupScore,
     GroupScores,
+    HeldoutRise,
     HeldoutScores,
     HitRate,
     Incident,
+    Interval,
     KeptGroup,
     LedgerEvent,
     ListRecord,
     MixtureShares,
+    Overfitting,
+    OverfittingTest,
     PlannedRun,
     Record,
     Redteam,
@@ -50,6 +58,7 @@ from altiplano.records import (
     StageManifest,
     StageMeasurements,
     StepMetrics,
+    TaskScore,
     TextScores,
     TraceIndex,
     TrainGap,
@@ -74,6 +83,7 @@ JUDGED = ReliabilityCurve(
     confidence=0.5,
     bins=[ReliabilityBin(low=0.0, high=1.0, count=3, confidence=0.5, accuracy=0.5)],
 )
+HALF = Interval(value=0.5, low=0.4, high=0.6)
 WRITTEN: dict[str, Record | ListRecord[Any]] = {
     "STAGE/manifest.json": StageManifest(
         stage="curate",
@@ -99,6 +109,43 @@ WRITTEN: dict[str, Record | ListRecord[Any]] = {
         shards=[
             ShardEntry(path="train/web.de", split="train", domain="web", language="de", documents=2, tokens=9, bytes=21)
         ],
+    ),
+    "evaluate/benchmarks/benchmarks.json": Benchmarks(
+        model="m",
+        tasks={"t": TaskScore(metric="accuracy", score=HALF, standard_error=None, items=2, clusters=1, chance=0.25)},
+        groups={"g": GroupScore(score=0.5, chance=0.25, tasks=["t"])},
+    ),
+    "evaluate/overfitting.json": Overfitting(
+        margin=0.05,
+        tests=[
+            OverfittingTest(test="gap", name="web", effect=HALF, detectable=0.7, verdict="shown"),
+            OverfittingTest(test="repetition", name="all", verdict="cannot be told", note="why"),
+        ],
+        rises=[HeldoutRise(step=3, before=1.0, after=1.5)],
+    ),
+    "compare.json": Comparison(
+        first="a",
+        others=["b"],
+        scores=[
+            ComparedScore(
+                model="b",
+                name="t",
+                kind="task",
+                metric="accuracy",
+                lower_is_better=False,
+                first=0.5,
+                second=1.0,
+                difference=HALF,
+                p=0.01,
+                p_holm=0.02,
+                least=None,
+                detectable=None,
+                items=2,
+                clusters=1,
+                verdict="better",
+            )
+        ],
+        notes=["left out"],
     ),
     "train/run.json": TrainingSummary(
         parameters=100,

@@ -45,10 +45,7 @@ def evaluate_tasks(
     for task, (file, items) in track(portions, "benchmarks", len(portions)):
         if not file.exists():
             write_answers(file, answer_items(served, task, items, run_code=run_code))
-    scores = {
-        task.name: (task.groups, summarise(task, read_answers(file for file, _ in _portions(folder, task, limit))))
-        for task in tasks
-    }
+    scores = {task.name: (task.groups, summarise(task, task_answers(folder, task, limit))) for task in tasks}
     result = Benchmarks(
         model=name or served.name,
         fingerprint=fingerprint,
@@ -57,6 +54,11 @@ def evaluate_tasks(
     )
     result.write(folder / RESULT)
     return result
+
+
+def task_answers(folder: Path, task: Task, limit: int | None = None) -> list[Answer]:
+    """What ``evaluate_tasks`` wrote to ``folder``."""
+    return read_answers(file for file, _ in _portions(folder, task, limit))
 
 
 def _claim(folder: Path, served: LanguageModel, tasks: Sequence[Task], fingerprint: str, run_code: bool) -> None:

@@ -37,6 +37,7 @@ from altiplano.records.evaluation import (
     ReliabilityCurve,
     TrainGap,
 )
+from altiplano.records.overfitting import HeldoutRise, Overfitting, OverfittingTest
 from altiplano.records.record import FileRecord, Interval, ListRecord, Record
 from altiplano.records.release import Generation, Grid, PlannedRun, RunFacts, Samples
 from altiplano.records.stage import StageManifest, StageMeasurements
@@ -71,6 +72,7 @@ SCHEMAS: dict[str, type[BaseModel]] = {
     "train/skips.json": SkippedWork,
     "train/checkpoints/step-NNNNNNNN/manifest.json": CheckpointManifest,
     "evaluate/perplexity.json": Evaluation,
+    "evaluate/overfitting.json": Overfitting,
     "evaluate/benchmarks/benchmarks.json": Benchmarks,
     "calibrate/calibration.json": Calibration,
     "redteam/redteam.json": Redteam,
@@ -111,6 +113,7 @@ __all__ = [
     "Grid",
     "GroupScore",
     "GroupScores",
+    "HeldoutRise",
     "HeldoutScores",
     "HitRate",
     "Incident",
@@ -119,6 +122,8 @@ __all__ = [
     "LedgerEvent",
     "ListRecord",
     "MixtureShares",
+    "Overfitting",
+    "OverfittingTest",
     "PlannedRun",
     "Record",
     "Redteam",

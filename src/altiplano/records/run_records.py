@@ -15,6 +15,7 @@ from altiplano.recipe.schema import Recipe
 from altiplano.records.benchmarks import Benchmarks
 from altiplano.records.corpus import Audit, ShardEntry, ShardList
 from altiplano.records.evaluation import Calibration, Evaluation, Redteam
+from altiplano.records.overfitting import Overfitting
 from altiplano.records.release import Generation, RunFacts, Samples
 from altiplano.records.stage import StageManifest
 from altiplano.records.training import HeldoutScores, MixtureShares, SourceShare, StepMetrics, TrainingSummary
@@ -50,6 +51,7 @@ class Records:
     heldout: list[HeldoutScores]
     perplexity: Evaluation | None
     benchmarks: Benchmarks | None
+    overfitting: Overfitting | None
     calibration: Calibration | None
     redteam: Redteam | None
     samples: list[Generation]
@@ -95,6 +97,7 @@ def read_records(workspace: Path, folders: Mapping[str, Path] | None = None, rec
         heldout=HeldoutScores.read_lines(file("train", "heldout.jsonl")),
         perplexity=_read(Evaluation, file("evaluate", "perplexity.json")),
         benchmarks=_read(Benchmarks, file("evaluate", "benchmarks/benchmarks.json")),
+        overfitting=_read(Overfitting, file("evaluate", "overfitting.json")),
         calibration=_read(Calibration, file("calibrate", "calibration.json")),
         redteam=_read(Redteam, file("redteam", "redteam.json")),
         samples=samples.root if samples else [],

@@ -27,7 +27,12 @@ from altiplano.report.sections.corpus_sections import (
     portions,
     token_matrix,
 )
-from altiplano.report.sections.result_sections import calibration_figures, evaluation_figures
+from altiplano.report.sections.result_sections import (
+    calibration_figures,
+    evaluation_figures,
+    heldout_rises,
+    overfitting_rows,
+)
 from altiplano.report.sections.training_sections import incident_rows, training_figures
 from altiplano.storage import write_text
 from altiplano.version import __version__
@@ -87,6 +92,8 @@ def render(records: Records, other: Records | None = None) -> str:
         training_figures=training_figures(records, other),
         incidents=incident_rows(records),
         evaluation_figures=evaluation_figures(records),
+        overfitting_rows=overfitting_rows(records),
+        heldout_rises=heldout_rises(records),
         benchmark_figures=benchmark_figures(records),
         benchmark_rows=benchmark_rows(records),
         calibration_figures=calibration_figures(records),
