@@ -43,6 +43,7 @@ from altiplano.records import (
     Overfitting,
     OverfittingTest,
     PlannedRun,
+    PositionBand,
     Record,
     Redteam,
     ReliabilityBin,
@@ -59,6 +60,7 @@ from altiplano.records import (
     StageMeasurements,
     StepMetrics,
     TaskScore,
+    TextEvaluation,
     TextScores,
     TraceIndex,
     TrainGap,
@@ -68,6 +70,7 @@ from altiplano.records import (
 )
 from altiplano.records.corpus import TextAmount
 from altiplano.records.evaluation import SampleSize
+from altiplano.records.texts import ScoredTexts
 from altiplano.storage import CHECKSUM, Damaged
 
 SCORES = TextScores(nll=9.5, tokens=3, bytes=10, perplexity=20.0, bits_per_byte=1.25)
@@ -146,6 +149,23 @@ WRITTEN: dict[str, Record | ListRecord[Any]] = {
             )
         ],
         notes=["left out"],
+    ),
+    "texts.json": TextEvaluation(
+        model="m",
+        window=64,
+        stride=32,
+        begins_with="<s>",
+        groups={
+            "a": ScoredTexts(
+                **SCORES.model_dump(),
+                documents=1,
+                empty=0,
+                interval=None,
+                bands=[
+                    PositionBand(first=0, end=None, documents=1, tokens=3, bytes=10, bits_per_byte=1.25, interval=HALF)
+                ],
+            )
+        },
     ),
     "train/run.json": TrainingSummary(
         parameters=100,

@@ -41,6 +41,7 @@ from altiplano.records.overfitting import HeldoutRise, Overfitting, OverfittingT
 from altiplano.records.record import FileRecord, Interval, ListRecord, Record
 from altiplano.records.release import Generation, Grid, PlannedRun, RunFacts, Samples
 from altiplano.records.stage import StageManifest, StageMeasurements
+from altiplano.records.texts import PositionBand, TextEvaluation
 from altiplano.records.trace import CuratedFile, TraceIndex
 from altiplano.records.training import (
     CheckpointManifest,
@@ -80,6 +81,7 @@ SCHEMAS: dict[str, type[BaseModel]] = {
     "release/samples.json": Samples,
     "trace/SPLIT/index.json": TraceIndex,
     "compare.json": Comparison,
+    "texts.json": TextEvaluation,
 }
 """The model of each file by its place in a run's folder, or in another; of a JSON Lines file, the model of a line."""
 
@@ -125,6 +127,7 @@ __all__ = [
     "Overfitting",
     "OverfittingTest",
     "PlannedRun",
+    "PositionBand",
     "Record",
     "Redteam",
     "ReliabilityBin",
@@ -141,6 +144,7 @@ __all__ = [
     "StageMeasurements",
     "StepMetrics",
     "TaskScore",
+    "TextEvaluation",
     "TextGroup",
     "TextScores",
     "Thresholds",

@@ -1,0 +1,130 @@
+"""A model on files of text: each file is published when it is done, so that an interrupted evaluation goes on."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from altiplano.benchmarks.rolling import ScoredText, check_windows, score_texts, summarise_texts
+from altiplano.errors import InputError
+from altiplano.evaluation.document_scores import (
+    FILE,
+    DocumentScore,
+    document_name,
+    read_document_scores,
+    write_document_scores,
+)
+from altiplano.inference.language_model import LanguageModel
+from altiplano.records import TextEvaluation
+from altiplano.storage import Damaged
+
+RESULT = "texts.json"
+PLAIN, LINES = (".txt", ".md"), ".jsonl"
+
+
+def text_files(places: Sequence[Path]) -> dict[str, Path]:
+    """Name → file, of files and of folders' files. Raises InputError when there are none, or two of one name."""
+    files: list[Path] = []
+    for place in places:
+        if not place.exists():
+            raise InputError(f"{place} is not there: name files of text (.txt, .md, .jsonl), or folders of them")
+        inside = sorted(one for one in place.iterdir() if one.suffix in (*PLAIN, LINES)) if place.is_dir() else [place]
+        if not inside:
+            raise InputError(f"{place} has no files of text (.txt, .md, .jsonl)")
+        files += inside
+    named: dict[str, Path] = {}
+    for file in files:
+        if file.suffix not in (*PLAIN, LINES):
+            raise InputError(f"{file} is no file of text: name .txt and .md (a document each) or .jsonl files")
+        if file.stem in named:
+            raise InputError(f"{named[file.stem]} and {file} have one name: rename one of them")
+        named[file.stem] = file
+    return named
+
+
+def read_texts(file: Path) -> list[str]:
+    """The documents of a file: one, or of JSON lines the value of "text" in each. Raises InputError for others."""
+    try:
+        whole = file.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise InputError(f"{file} is not UTF-8 (byte {error.start:,}): convert it") from error
+    if file.suffix != LINES:
+        return [whole]
+    texts = []
+    for number, line in enumerate(whole.split("\n"), 1):
+        if not line.strip():
+            continue
+        try:
+            text = json.loads(line)["text"]
+        except (ValueError, KeyError, TypeError, RecursionError):
+            text = None
+        if not isinstance(text, str):
+            raise InputError(f'{file}, line {number:,}: no JSON object with a string under "text"')
+        texts.append(text)
+    return texts
+
+
+def evaluate_texts(
+    model: LanguageModel,
+    files: dict[str, Path],
+    folder: Path,
+    *,
+    fingerprint: str = "",
+    window: int | None = None,
+    stride: int | None = None,
+) -> TextEvaluation:
+    """Score every file and write ``texts.json`` and ``documents.parquet`` to ``folder``.
+
+    Files that were scored there before, by the same model in the same windows, are not scored again. Raises InputError
+    when the folder has scores of another model or of other windows, or a file has no text.
+    """
+    seen, step = check_windows(model, window, stride)
+    begin = model.tokenizer.name_of(model.tokenizer.bos)
+    result = TextEvaluation(
+        model=model.name, fingerprint=fingerprint, window=seen, stride=step, begins_with=begin, groups={}
+    )
+    before = _before(folder, result)
+    rows = read_document_scores(folder / FILE) if before and (folder / FILE).exists() else []
+    groups = dict(before.groups) if before else {}
+    read = {name: read_texts(file) for name, file in files.items()}  # all at first: their faults show at once
+    for name, texts in read.items():
+        if not any(texts):
+            raise InputError(f"{files[name]} has no text to score")
+    for name, texts in read.items():
+        digest = hashlib.sha256(files[name].read_bytes()).hexdigest()
+        if name in groups and groups[name].digest == digest:
+            continue
+        told = [text for text in texts if text]
+        scored = score_texts(model, told, seen, step)
+        groups[name] = summarise_texts(scored, len(texts) - len(told), digest)
+        rows = [row for row in rows if row.group != name]
+        rows += [_row(name, text, one, seen, step) for text, one in zip(told, scored, strict=True)]
+        write_document_scores(folder / FILE, rows)
+        result = result.model_copy(update={"groups": groups})
+        result.write(folder / RESULT)
+    return result.model_copy(update={"groups": groups})
+
+
+def _before(folder: Path, wanted: TextEvaluation) -> TextEvaluation | None:
+    """What the folder has. Raises InputError when it is of something else."""
+    if not (folder / RESULT).exists():
+        return None
+    try:
+        found = TextEvaluation.read(folder / RESULT)
+    except (OSError, Damaged) as error:
+        raise InputError(f"{folder / RESULT} cannot be read ({error}): remove it, or name another --output") from error
+    for what, one, other in (
+        ("another model", found.fingerprint or found.model, wanted.fingerprint or wanted.model),
+        (f"windows of {found.window:,} tokens", found.window, wanted.window),
+        (f"a stride of {found.stride:,} tokens", found.stride, wanted.stride),
+    ):
+        if one != other:
+            raise InputError(f"{folder} has scores of {what}: name another folder with --output, or remove this one")
+    return found
+
+
+def _row(group: str, text: str, scored: ScoredText, window: int, stride: int) -> DocumentScore:
+    nll = float(np.sum(scored.nll))
+    return DocumentScore(group, document_name(text.encode()), nll, len(scored.nll), scored.bytes, window, stride)
