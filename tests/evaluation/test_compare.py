@@ -14,6 +14,7 @@ from altiplano.benchmarks.statistics import Z_POWER, Z
 from altiplano.cli.main import run
 from altiplano.evaluation.document_scores import DocumentScore, write_document_scores
 from altiplano.records import Benchmarks, Comparison, Interval, TaskScore
+from altiplano.report.comparison_page import render
 
 
 def accuracies(generator: np.random.Generator, items: int, per_passage: int, better: float = 0.0) -> Pairs:
@@ -41,6 +42,9 @@ def test_false_alarms_are_as_rare_as_they_should_be() -> None:
     assert 0.03 <= np.mean(alarms) <= 0.07
     alarms = [paired_test(losses(generator, 120)).p < 0.05 for _ in range(200)]
     assert 0.03 <= np.mean(alarms) <= 0.07
+    for documents in (16, 25, 40):
+        alarms = [paired_test(losses(generator, documents)).p < 0.05 for _ in range(400)]
+        assert np.mean(alarms) <= 0.07
     few = [paired_test(accuracies(generator, 12, 1)).p < 0.05 for _ in range(400)]
     assert np.mean(few) <= 0.05  # exact tests of few items give fewer, never more
 
@@ -155,6 +159,17 @@ def test_a_verdict_is_never_below_what_could_be_told(tmp_path: Path) -> None:
                 assert not told
             elif told:
                 assert abs(score.difference.value) >= score.least
+
+
+def test_names_are_text_on_the_page(tmp_path: Path) -> None:
+    folders = [write_model(tmp_path / f"<b>{n}", {}, [1.0, 2.0]) for n in "ab"]
+    for folder in folders:
+        write_document_scores(
+            folder / "documents.parquet",
+            [DocumentScore("<script>x</script>", f"{n}", 3.0, 4, 5, 6, 6) for n in range(3)],
+        )
+    page = render(compare([read_evaluated(folder) for folder in folders]))
+    assert "<script>x" not in page and "<b>" not in page and "&lt;script&gt;x" in page
 
 
 def test_what_cannot_be_compared(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

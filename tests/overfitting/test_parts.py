@@ -70,11 +70,13 @@ def test_what_a_trend_is_called() -> None:
 
 
 def test_rises_are_listed() -> None:
+    """Of a run that went back from step 30 the newer evaluations count."""
+
     def line(step: int, bits: float) -> HeldoutScores:
         total = TextScores(nll=1, tokens=1, bytes=1, perplexity=1, bits_per_byte=bits)
         return HeldoutScores(step=step, tokens=0, groups={}, total=total)
 
-    (rise,) = rises([line(0, 3.0), line(10, 2.0), line(20, 2.5), line(30, 2.5)])
+    (rise,) = rises([line(0, 3.0), line(10, 2.0), line(20, 1.5), line(30, 1.5), line(20, 2.5), line(30, 2.5)])
     assert (rise.step, rise.before, rise.after) == (20, 2.0, 2.5)
 
 

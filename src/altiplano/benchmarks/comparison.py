@@ -1,7 +1,7 @@
 """Two or more models on what both answered: paired tests, and a verdict where a difference can be told.
 
-The unit is the item's cluster (a passage, a document). Where more than ``EXACT`` clusters differ the test is that of a
-mean with a clustered standard error; where fewer do, the exact sign-flip test (Fisher 1935), which is McNemar's for
+The unit is the item's cluster (a passage, a document). Where more than ``FLIPPED`` clusters differ the test is that of
+a mean with a clustered standard error; where fewer do, the sign-flip test (Fisher 1935), which is McNemar's for
 accuracies of single items, must agree. p-values are corrected over everything that is compared at once (Holm 1979).
 """
 
@@ -20,11 +20,12 @@ from altiplano.benchmarks.statistics import CONFIDENCE, Z_POWER, Mean, clustered
 from altiplano.errors import InputError
 from altiplano.evaluation.document_scores import FILE, DocumentScore, by_group, read_document_scores
 from altiplano.records import Benchmarks, ComparedScore, Comparison, Interval
+from altiplano.records.run_records import read_records
 from altiplano.storage import Damaged
 
 LEVEL = 1 - CONFIDENCE
-EXACT = 14
-"""Clusters with a difference up to which all 2^n flips of signs are tried."""
+FLIPPED, EXACT = 100, 14
+"""Clusters with a difference up to which signs are flipped; up to which all 2^n flips are tried, and not 2^14."""
 
 BITS = "bits_per_byte"
 
@@ -68,6 +69,8 @@ class Tested:
 def read_evaluated(folder: Path) -> Evaluated:
     """The folder of a run, or one that ``altiplano evaluate MODEL`` wrote. Raises InputError when it has nothing."""
     run = folder / "recipe.toml"
+    if run.exists() and "evaluate" not in read_records(folder).manifests:
+        raise InputError(f"{folder} has no finished evaluation of its newest weights: altiplano evaluate {run}")
     base = folder / "evaluate" if run.exists() else folder
     benchmarks = base / "benchmarks" if run.exists() else base
     notes = []
@@ -76,10 +79,10 @@ def read_evaluated(folder: Path) -> Evaluated:
     if (benchmarks / RESULT).exists():
         metrics, answers = _answers(benchmarks)
     documents = by_group(read_document_scores(base / FILE)) if (base / FILE).exists() else {}
-    if run.exists() and base.exists() and not documents:
+    if run.exists() and not documents:
         notes.append(f"{folder}: evaluated by an earlier version, without {FILE}; its held-out text is not compared")
     if not answers and not documents:
-        how = f"altiplano evaluate {run}" if run.exists() else f"altiplano evaluate MODEL TASK --output {folder}"
+        how = f"altiplano evaluate MODEL TASK --output {folder}"
         raise InputError(f"{folder} has no evaluation ({RESULT} with answers, or {FILE}): {how}")
     return Evaluated(str(folder), metrics, answers, documents, notes)
 
@@ -163,18 +166,22 @@ def paired_test(pairs: Pairs) -> Tested:
     sums = np.bincount(owner, weights=apart)
     differing = sums[np.abs(sums) > 1e-12 * max(1.0, float(np.abs(apart).max(initial=0.0)))]
     p = 1.0 if len(differing) == 0 else p_value(mean)
-    if 0 < len(differing) <= EXACT:
+    if 0 < len(differing) <= FLIPPED:
         p = max(p, sign_flip(differing))
     return Tested(mean, p, 2.0 ** (1 - mean.clusters))
 
 
 def sign_flip(sums: Sequence[float] | np.ndarray) -> float:
-    """Two-sided exact p-value that the sum of ``sums`` [n] is so far from 0 if each had either sign by chance."""
+    """Two-sided p-value that the sum of ``sums`` [n] is so far from 0 if each had either sign by chance: exact up to
+    ``EXACT``, above of 2^14 flips by a fixed seed."""
     values = np.asarray(sums, dtype=np.float64)
+    far = abs(values.sum()) * (1 - 1e-12)
+    if len(values) > EXACT:
+        signs = np.random.default_rng(0).choice((-1.0, 1.0), size=(2**EXACT, len(values)))
+        return float(1 + (np.abs(signs @ values) >= far).sum()) / (1 + 2**EXACT)
     totals = np.zeros(1)
     for value in values:
         totals = np.concatenate([totals + value, totals - value])
-    far = abs(values.sum()) * (1 - 1e-12)
     return float((np.abs(totals) >= far).mean())
 
 

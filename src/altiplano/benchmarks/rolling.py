@@ -65,7 +65,7 @@ def score_texts(
     """Score each text, in order; none may be empty."""
     seen, step = check_windows(model, window, stride)
     tokens = [np.array([model.tokenizer.bos, *row], dtype=np.int64) for row in model.tokenizer.encode_batch(texts)]
-    found = [ScoredText(np.zeros(len(row) - 1), _sizes(model, row[1:]), len(text.encode()))
+    found = [ScoredText(np.zeros(len(row) - 1), _sizes(model, row[1:]), len(text.encode("utf-8", "surrogatepass")))
              for row, text in zip(tokens, texts, strict=True)]  # fmt: skip
     places = [(number, *place) for number, row in enumerate(tokens) for place in windows(len(row) - 1, seen, step)]
     portion = max(1, AT_ONCE // seen)
@@ -85,7 +85,7 @@ def _sizes(model: LanguageModel, tokens: np.ndarray) -> np.ndarray:
 def summarise_texts(scored: Sequence[ScoredText], empty: int = 0, digest: str = "") -> ScoredTexts:
     """Of documents together; intervals are over them."""
     nll, size = np.array([one.nll.sum() for one in scored]), np.array([one.bytes for one in scored])
-    tokens = sum(len(one.nll) for one in scored)
+    tokens = max(1, sum(len(one.nll) for one in scored))
     mean = _bits(nll, size)
     return ScoredTexts(
         nll=float(nll.sum()),

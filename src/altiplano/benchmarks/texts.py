@@ -47,7 +47,7 @@ def text_files(places: Sequence[Path]) -> dict[str, Path]:
 def read_texts(file: Path) -> list[str]:
     """The documents of a file: one, or of JSON lines the value of "text" in each. Raises InputError for others."""
     try:
-        whole = file.read_text(encoding="utf-8")
+        whole = file.read_bytes().decode("utf-8")  # line ends stay as they are
     except UnicodeDecodeError as error:
         raise InputError(f"{file} is not UTF-8 (byte {error.start:,}): convert it") from error
     if file.suffix != LINES:
@@ -58,10 +58,11 @@ def read_texts(file: Path) -> list[str]:
             continue
         try:
             text = json.loads(line)["text"]
-        except (ValueError, KeyError, TypeError, RecursionError):
+            text.encode()  # not of half a surrogate pair
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             text = None
         if not isinstance(text, str):
-            raise InputError(f'{file}, line {number:,}: no JSON object with a string under "text"')
+            raise InputError(f'{file}, line {number:,}: no JSON object with a string of sound Unicode under "text"')
         texts.append(text)
     return texts
 

@@ -92,6 +92,7 @@ def trend_test(
 
 def heldout_tests(lines: Sequence[HeldoutScores], margin: float) -> list[OverfittingTest]:
     """Of all held-out text, and of the right answers of each benchmark."""
+    lines = latest(lines)
     told = [line for line in lines if math.isfinite(line.total.bits_per_byte)]
     tests = [
         trend_test("trend", "all", [line.step for line in told], [line.total.bits_per_byte for line in told], margin)
@@ -100,14 +101,21 @@ def heldout_tests(lines: Sequence[HeldoutScores], margin: float) -> list[Overfit
         scored = [
             (line.step, bits.value)
             for line in lines
-            if name in line.benchmarks and (bits := line.benchmarks[name].bits_per_byte) is not None
+            if name in line.benchmarks
+            and (bits := line.benchmarks[name].bits_per_byte) is not None
+            and math.isfinite(bits.value)
         ]
         tests.append(trend_test("benchmark trend", name, [s for s, _ in scored], [b for _, b in scored], margin))
     return tests
 
 
+def latest(lines: Sequence[HeldoutScores]) -> list[HeldoutScores]:
+    """One evaluation a step, the last one: a run that went back has evaluated some steps again."""
+    return [line for _, line in sorted({line.step: line for line in lines}.items())]
+
+
 def rises(lines: Sequence[HeldoutScores]) -> list[HeldoutRise]:
-    bits = [(line.step, line.total.bits_per_byte) for line in lines]
+    bits = [(line.step, line.total.bits_per_byte) for line in latest(lines)]
     return [
         HeldoutRise(step=step, before=before, after=after)
         for (_, before), (step, after) in itertools.pairwise(bits)

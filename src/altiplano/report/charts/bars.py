@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from html import escape
 
 from altiplano.records import ReliabilityBin
 from altiplano.report.charts.scale import scale
@@ -99,7 +100,7 @@ def interval_chart(title: str, rows: Sequence[IntervalBar], x_label: str, zero: 
         middle = row_number * ROW + 18
         parts.append(text(left - 8, middle + 4.5, row.name, text_anchor="end", class_="name"))
         parts.append(tag("line", x1=x(row.low), x2=x(row.high), y1=middle, y2=middle, class_="whisker c0"))
-        shown = tag("title", f"{row.name}: {row.value:.4f} ({row.low:.4f} to {row.high:.4f})")
+        shown = tag("title", escape(f"{row.name}: {row.value:.4f} ({row.low:.4f} to {row.high:.4f})"))
         parts.append(tag("circle", shown, cx=x(row.value), cy=middle, r=5.0, class_="dot c0"))
     described = ", ".join(f"{row.name} {row.value:.4f} from {row.low:.4f} to {row.high:.4f}" for row in rows)
     return frame(title, described, height, "".join(parts))
