@@ -140,6 +140,14 @@ def test_command(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str
     (tmp_path / "essay.md").write_text(TEXT + "More.")
     assert run([*command, "--stride", "32", "--output", str(out)]) == 0
     assert len(read_document_scores(out / "documents.parquet")) == 14
+    folder_of_texts = ["--texts", str(tmp_path / "essays"), "--stride", "32", "--output", str(out)]
+    (tmp_path / "essays").mkdir()
+    for name in ("a.md", "b.txt", "c.md", "ignored.py"):
+        (tmp_path / "essays" / name).write_text(f"{name} {TEXT[:200]}")
+    assert run(["evaluate", str(folder), *folder_of_texts]) == 0
+    again = TextEvaluation.read(out / "texts.json")
+    assert {name: group.documents for name, group in again.groups.items()} == {"essay": 1, "pages": 13, "essays": 3}
+    assert len(read_document_scores(out / "documents.parquet")) == 17
     # and can be compared with another model
     other = write_model(tmp_path / "other", 1)
     options = ["--stride", "32", "--output", str(tmp_path / "theirs")]

@@ -211,19 +211,26 @@ def _tasks(first: Evaluated, other: Evaluated, notes: list[str]) -> Iterable[Pai
 
 
 def _texts(first: Evaluated, other: Evaluated, notes: list[str]) -> Iterable[Pairs]:
+    unlike: dict[tuple[str, ...], list[str]] = {}
     for name in _in_both(first.documents, other.documents, first, other, "held-out text", notes):
         ours, theirs = first.documents[name], other.documents[name]
         same = [document for document in ours if document in theirs]
         if not same:
             notes.append(f"{name}: no document in common")
             continue
-        windows = [{(one.window, one.stride) for one in side.values()} for side in (ours, theirs)]
-        if windows[0] != windows[1]:
-            shown = " and ".join(", ".join(f"{w:,}/{s:,}" for w, s in sorted(side)) for side in windows)
-            notes.append(f"{name}: read in windows/strides of {shown} tokens; a part of the difference is theirs")
+        settings = tuple(_windows(side) for side in (ours, theirs))
+        if settings[0] != settings[1]:
+            unlike.setdefault(settings, []).append(name)
         nll = [np.array([side[d].nll for d in same]) / math.log(2) for side in (ours, theirs)]
         size = np.array([ours[d].bytes for d in same], dtype=np.float64)
         yield Pairs(name, "text", BITS, nll[0], nll[1], size, same, len(ours) - len(same), len(theirs) - len(same), 0)
+    for (one, two), names in unlike.items():
+        notes.append(f"{', '.join(names)}: read in windows of {one} and of {two}; a part of the difference is theirs")
+
+
+def _windows(documents: Mapping[str, DocumentScore]) -> str:
+    found = sorted({(one.window, one.stride) for one in documents.values()})
+    return " or ".join(f"{window:,} tokens (stride {stride:,})" for window, stride in found)
 
 
 def _in_both(

@@ -1,6 +1,5 @@
-"""A model on files of text: each file is published when it is done, so that an interrupted evaluation goes on."""
+"""A model on files of text: each group of them is published when it is done, so that an interrupted evaluation goes on."""
 
-import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,30 +17,37 @@ from altiplano.evaluation.document_scores import (
 )
 from altiplano.inference.language_model import LanguageModel
 from altiplano.records import TextEvaluation
-from altiplano.storage import Damaged
+from altiplano.storage import Damaged, json_digest
 
 RESULT = "texts.json"
 PLAIN, LINES = (".txt", ".md"), ".jsonl"
 
 
-def text_files(places: Sequence[Path]) -> dict[str, Path]:
-    """Name → file, of files and of folders' files. Raises InputError when there are none, or two of one name."""
-    files: list[Path] = []
+def text_files(places: Sequence[Path]) -> dict[str, list[Path]]:
+    """Group → its files. A file is a group of its own; of a folder, its .txt and .md files are one, each .jsonl file one.
+
+    Raises InputError when there are none, or two groups of one name.
+    """
+    groups: dict[str, list[Path]] = {}
     for place in places:
         if not place.exists():
             raise InputError(f"{place} is not there: name files of text (.txt, .md, .jsonl), or folders of them")
-        inside = sorted(one for one in place.iterdir() if one.suffix in (*PLAIN, LINES)) if place.is_dir() else [place]
-        if not inside:
+        if place.is_dir():
+            inside = sorted(place.iterdir())
+            found = [(one.stem, [one]) for one in inside if one.suffix == LINES]
+            if plain := [one for one in inside if one.suffix in PLAIN]:
+                found.append((place.resolve().name, plain))
+        elif place.suffix in (*PLAIN, LINES):
+            found = [(place.stem, [place])]
+        else:
+            raise InputError(f"{place} is no file of text: name .txt and .md (a document each) or .jsonl files")
+        if not found:
             raise InputError(f"{place} has no files of text (.txt, .md, .jsonl)")
-        files += inside
-    named: dict[str, Path] = {}
-    for file in files:
-        if file.suffix not in (*PLAIN, LINES):
-            raise InputError(f"{file} is no file of text: name .txt and .md (a document each) or .jsonl files")
-        if file.stem in named:
-            raise InputError(f"{named[file.stem]} and {file} have one name: rename one of them")
-        named[file.stem] = file
-    return named
+        for name, files in found:
+            if name in groups:
+                raise InputError(f"{groups[name][0]} and {files[0]} have one name, {name}: rename one of them")
+            groups[name] = files
+    return groups
 
 
 def read_texts(file: Path) -> list[str]:
@@ -69,16 +75,16 @@ def read_texts(file: Path) -> list[str]:
 
 def evaluate_texts(
     model: LanguageModel,
-    files: dict[str, Path],
+    files: dict[str, list[Path]],
     folder: Path,
     *,
     fingerprint: str = "",
     window: int | None = None,
     stride: int | None = None,
 ) -> TextEvaluation:
-    """Score every file and write ``texts.json`` and ``documents.parquet`` to ``folder``.
+    """Score every group of files and write ``texts.json`` and ``documents.parquet`` to ``folder``.
 
-    Files that were scored there before, by the same model in the same windows, are not scored again. Raises InputError
+    Groups that were scored there before, by the same model in the same windows, are not scored again. Raises InputError
     when the folder has scores of another model or of other windows, or a file has no text.
     """
     seen, step = check_windows(model, window, stride)
@@ -89,12 +95,14 @@ def evaluate_texts(
     before = _before(folder, result)
     rows = read_document_scores(folder / FILE) if before and (folder / FILE).exists() else []
     groups = dict(before.groups) if before else {}
-    read = {name: read_texts(file) for name, file in files.items()}  # all at first: their faults show at once
+    read = {
+        name: [text for file in some for text in read_texts(file)] for name, some in files.items()
+    }  # all at first: their faults show at once
     for name, texts in read.items():
         if not any(texts):
-            raise InputError(f"{files[name]} has no text to score")
+            raise InputError(f"{files[name][0]} has no text to score")
     for name, texts in read.items():
-        digest = hashlib.sha256(files[name].read_bytes()).hexdigest()
+        digest = json_digest([document_name(text.encode()) for text in texts])
         if name in groups and groups[name].digest == digest:
             continue
         told = [text for text in texts if text]

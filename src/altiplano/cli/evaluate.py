@@ -26,7 +26,7 @@ def add(sub: argparse.ArgumentParser) -> None:
         default=[],
         metavar="FILE",
         help="perplexity and bits per byte of files: .txt and .md are a document each, .jsonl one a line under "
-        '"text"; or folders of such files',
+        '"text"; or folders of such files, whose .txt and .md files are scored together',
     )
     sub.add_argument(
         "--window", type=int, metavar="N", help="texts: tokens seen at once (default: the model's context)"

@@ -19,13 +19,13 @@ class PositionBand(Record):
 
 
 class ScoredTexts(TextScores):
-    """The documents of a file."""
+    """The documents of a file, or of a folder's text files."""
 
     documents: int = Field(description="With text")
     empty: int = Field(description="Without any: not scored")
     interval: Interval | None = Field(description="Of bits_per_byte, over documents, 95 %; null of one document")
     bands: list[PositionBand] = Field(description="By place in the document")
-    digest: str = Field(default="", description="SHA-256 of the file")
+    digest: str = Field(default="", description="A hash of its texts")
 
 
 class TextEvaluation(FileRecord):
@@ -36,4 +36,4 @@ class TextEvaluation(FileRecord):
     window: int = Field(description="Tokens that the model sees at once, at most")
     stride: int = Field(description="Tokens that a window predicts, but for the first one; as many as window: disjoint")
     begins_with: str = Field(description="The token that the first one of a document is predicted from")
-    groups: dict[str, ScoredTexts] = Field(description="By file, without its ending")
+    groups: dict[str, ScoredTexts] = Field(description="By name of the file or folder")

@@ -21,17 +21,23 @@ PAGE, DATA = "compare.html", "compare.json"
 STYLES = {"better": "green", "worse": "bold red", "no difference told": "dim"}
 COLUMNS = ("task", "by", "items", "first", "other", "difference", "95 %", "p (Holm)", "told from", "80 %", "verdict")
 
+SHORTER = ("task", "items", "first", "other", "difference", "p (Holm)", "80 %", "verdict")
+"""Where there is little room."""
+
 
 def comparison_table(found: Comparison) -> RenderableType:
     parts: list[RenderableType] = []
     for other in found.others:
-        table = plain_table(f"{other} beside {found.first}", *COLUMNS)
+        table = plain_table(f"{other} beside {found.first}", *SHORTER)
+        for column in table.columns[1:]:
+            column.no_wrap = True
         for score in (one for one in found.scores if one.model == other):
-            *cells, verdict = row(score)
-            table.add_row(*cells, Text(verdict, STYLES[verdict]))
+            cells = dict(zip(COLUMNS, row(score), strict=True))
+            shown = [cells[name] for name in SHORTER[:-1]]
+            table.add_row(*shown, Text(cells["verdict"], STYLES[score.verdict]))
         parts += [table, ""]
     parts.append(
-        Text("told from: the smallest difference that gets a verdict; 80 %: one that would, four times of five", "dim")
+        Text("80 %: a true difference that would get a verdict four times of five; intervals are on the page", "dim")
     )
     return Group(*parts, *[Text(note) for note in [*left_out(found), *found.notes]])
 
@@ -46,8 +52,8 @@ def row(score: ComparedScore) -> tuple[str, ...]:
         score.name,
         SHORT.get(score.metric, score.metric),
         f"{score.items:,}",
-        f"{score.first:.4f}",
-        f"{score.second:.4f}",
+        f"{score.first:.3f}",
+        f"{score.second:.3f}",
         f"{score.difference.value:+.4f}",
         f"{score.difference.low:+.4f} to {score.difference.high:+.4f}",
         f"{score.p_holm:.2g}",
