@@ -24,7 +24,7 @@ PLAIN, LINES = (".txt", ".md"), ".jsonl"
 
 
 def text_files(places: Sequence[Path]) -> dict[str, list[Path]]:
-    """Group → its files. A file is a group of its own; of a folder, its .txt and .md files are one, each .jsonl file one.
+    """Group → its files. A file is a group of its own; of a folder, its .txt and .md files are one, a .jsonl file each.
 
     Raises InputError when there are none, or two groups of one name.
     """
