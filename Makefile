@@ -11,7 +11,7 @@ FAST := $(addprefix --ignore=tests/, distributed faults launch rehearsal stages 
 	training planning/test_counts.py tokens/test_long_pieces.py test_examples.py test_library.py \
 	test_printed_commands.py test_wheel.py)
 
-.PHONY: help run test test-fast test-slow contract soak benchmark rehearse slurm models lint docs clean
+.PHONY: help run test test-fast test-slow contract soak benchmark gpu rehearse slurm models lint docs clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | awk -F '\t' '{ printf "make %-10s # %s\n", $$1, $$2 }'
@@ -40,6 +40,9 @@ benchmark: $(DEV)  ## reading, training and layouts beside other projects, on an
 	$(BIN)/python benchmarks/training.py
 	$(BIN)/python benchmarks/layouts.py
 	$(BIN)/python benchmarks/planner.py
+
+gpu: $(DEV)  ## the tests for a CUDA GPU, and its speed beside transformers, into gpu.json (10 minutes; does nothing without one)
+	$(BIN)/python benchmarks/gpu.py
 
 rehearse: $(READY)  ## one step of the 405B recipe as ranks of 2,048 would take it, beside the plan (2 minutes)
 	$(BIN)/altiplano rehearse llama-3.1-405b --cluster h100-2048

@@ -170,8 +170,8 @@ def cluster_keys() -> str:
     out = [
         "# Cluster keys",
         "Generated from the schema in `altiplano.recipe`. A cluster file describes hardware, the layout that is used "
-        "on it, what a plan assumes of the site, and how jobs are started. Three are shipped: `laptop`, `h100-8`, "
-        "`h100-2048`.",
+        "on it, what a plan assumes of the site, and how jobs are started. Four are shipped: `laptop`, `h100-1`, "
+        "`h100-8`, `h100-2048`.",
     ]
     out += [one for title, model in sections(Cluster) for one in section(title, model, notes, "cluster.")]
     return "\n\n".join(out) + "\n"

@@ -36,8 +36,8 @@ def test_help_has_a_purpose_and_an_example(command: str, capsys: pytest.CaptureF
         (["train", "quickstart", "--steps", "0"], "--steps 0: give a number of steps above 0"),
         (["run", "quickstart", "--cluster", "moon"], "moon: no such file"),
         (["report", "nowhere"], "nowhere is not a run's folder"),
-        (["generate", "nowhere", "a prompt"], "config.json is missing"),
-        (["serve", "nowhere"], "config.json is missing"),
+        (["generate", "nowhere", "a prompt"], "nowhere does not exist"),
+        (["serve", "nowhere"], "nowhere does not exist"),
         (
             ["recipe", "validate", "quickstart", "--set", BAD_FORMAT],
             "corpus.sources 'a': format must be warc,",

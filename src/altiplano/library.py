@@ -10,6 +10,7 @@ import numpy as np
 from torch import Tensor
 
 from altiplano.errors import INTERRUPTED, InputError, StageFailed, TrainingError
+from altiplano.inference.device import choose_device
 from altiplano.inference.generate import Row, Sampling
 from altiplano.inference.generate import generate as complete
 from altiplano.inference.language_model import LanguageModel, load_language_model
@@ -81,9 +82,10 @@ class Run:
         build_index(self.folder, split)
         return open_index(self.folder, split)
 
-    def load_model(self) -> LanguageModel:
-        """The released model; before there is one, the weights of training with the run's own tokenizer."""
-        return load_language_model(self.folder)
+    def load_model(self, device: str = "") -> LanguageModel:
+        """The released model; before there is one, the weights of training with the run's own tokenizer. ``device`` as
+        in ``altiplano.load_model``."""
+        return load_language_model(self.folder).to(choose_device(device))
 
 
 def _pandas() -> Any:
@@ -205,10 +207,10 @@ def plan(recipe: Recipe, cluster: str | Cluster, layout: str = "", *, stack: str
     return make_plan(recipe, hardware, parse_layout(layout) if layout else None, stack, devices)
 
 
-def load_model(folder: Path | str) -> LanguageModel:
+def load_model(folder: Path | str, device: str = "") -> LanguageModel:
     """A model to generate with and to score: of a run, a release folder, any Hugging Face folder of a Llama model, or a
-    GGUF file."""
-    return load_language_model(Path(folder))
+    GGUF file. ``device``: cpu, cuda or cuda:1; empty: the GPU when there is one."""
+    return load_language_model(Path(folder)).to(choose_device(device))
 
 
 def generate(

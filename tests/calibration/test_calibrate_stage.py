@@ -111,6 +111,7 @@ def test_the_stage_writes_the_same_file_twice(model: Llama, shards: list[Shard],
         (tmp_path / name).mkdir()
         context = SimpleNamespace(
             recipe=SimpleNamespace(seed=3, calibration=CalibrationConfig()),
+            cluster=SimpleNamespace(device="cpu"),
             inputs={"train": tmp_path / "train", "tokenize": shards[0].path.parent.parent},
             folder=tmp_path / name,
         )

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from altiplano.model.attention import causal_attention, document_packing
-from altiplano.parallel.context import _block_mask, _chunk_masks, context_attention, local_positions
+from altiplano.model.attention import block_mask, causal_attention, document_packing
+from altiplano.parallel.context import _chunk_masks, context_attention, local_positions
 
 ROWS, TOKENS, HEADS, KV_HEADS, WIDTH = 2, 256, 4, 2, 16
 
@@ -31,5 +31,5 @@ def test_both_masks_give_whole_rows_attention(rank: int) -> None:
     torch.testing.assert_close(chunks, expected)
     with torch.no_grad():  # on a CPU it has no backward pass
         queries, keys, values = (tensor.transpose(1, 2) for tensor in (q[:, here], k, v))
-        flex = flex_attention(queries, keys, values, block_mask=_block_mask(document, here), enable_gqa=True)
+        flex = flex_attention(queries, keys, values, block_mask=block_mask(document, here), enable_gqa=True)
     torch.testing.assert_close(flex.transpose(1, 2), expected)

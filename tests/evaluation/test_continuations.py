@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from altiplano.benchmarks.item import Choice, Item, Task
 from altiplano.benchmarks.packed import pack_tasks
 from altiplano.benchmarks.run import answer_items
+from altiplano.errors import InputError
 from altiplano.evaluation.evaluate import model_losses
 from altiplano.inference.continuations import Continuation, encode, fit, score_continuations
 from altiplano.inference.language_model import LanguageModel
@@ -136,3 +137,17 @@ def test_windows_are_shared_between_ranks(model: Llama, tokenizer: Tokenizer) ->
     for share in (slice(0, 4), slice(0, 2), slice(2, 4)):
         packed.scores(lambda batch: model_losses(model, batch).detach(), tokenizer.bos, 4, share, keep)
     assert torch.allclose(parts[0], parts[1] + parts[2], atol=1e-4)
+
+
+def test_weights_that_are_no_numbers(model: Llama, tokenizer: Tokenizer) -> None:
+    """Training goes on without these scores; a finished model is refused."""
+    broken = Llama(model.shape)
+    broken.load_state_dict(model.state_dict())
+    with torch.no_grad():
+        broken.norm.weight.fill_(float("nan"))
+    task = made_up_task()
+    packed = pack_tasks([task], tokenizer, 64, 5)
+    how = (tokenizer.bos, 4, slice(0, 4), lambda sums: sums)
+    assert packed.scores(lambda batch: model_losses(broken, batch).detach(), *how) == {}
+    with pytest.raises(InputError, match="no numbers"):
+        answer_items(LanguageModel("tiny", broken.eval(), tokenizer, context=256), task, task.items)

@@ -65,12 +65,14 @@ FAULTS: list[dict[str, Any]] = [
 ]
 
 
-def write_job(folder: Path, tokens: Path, layout: str, overrides: list[str], **changes: Any) -> Path:
+def write_job(
+    folder: Path, tokens: Path, layout: str, overrides: list[str], device: str = "cpu", **changes: Any
+) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     job = Job(
         recipe=load_recipe("quickstart", overrides),
         layout=parse_layout(layout),
-        device="cpu",
+        device=device,
         tokens=tokens,
         folder=folder,
         begun=time.time(),

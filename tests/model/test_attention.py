@@ -1,11 +1,16 @@
 """Attention by tiles against the plain formula, in float64 and in the bfloat16 that it is for."""
 
+from typing import Any
+
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch import Tensor
 
-from altiplano.model.attention import causal_attention, document_packing
+from altiplano.model.attention import block_mask, causal_attention, document_packing, flex_attention
 from altiplano.model.cpu_attention import TiledAttention, packed_rows, whole_rows
+from altiplano.parallel.context import local_positions
 
 
 def formula(q: Tensor, k: Tensor, v: Tensor, document: Tensor) -> Tensor:
@@ -90,3 +95,57 @@ def test_recomputed_tiles_are_the_same_bits() -> None:
     twice = checkpoint(causal_attention, *inputs, packing, use_reentrant=False)
     for one, other in zip(gradients(once, inputs), gradients(twice, inputs), strict=True):
         assert torch.equal(one, other)
+
+
+@settings(max_examples=40)
+@given(
+    tokens=st.integers(1, 700),
+    boundaries=st.lists(st.integers(0, 699), max_size=12),
+    ranks=st.sampled_from([None, 1, 2]),
+    data=st.data(),
+)
+def test_blocks_of_the_gpu_mask_are_those_of_every_score(
+    tokens: int, boundaries: list[int], ranks: int | None, data: st.DataObject
+) -> None:
+    """Against PyTorch's own mask, made from every score: the blocks to compute, and those that need no mask."""
+    from torch.nn.attention.flex_attention import create_block_mask
+
+    tokens += -tokens % (2 * (ranks or 1))
+    starts = torch.zeros(2, tokens, dtype=torch.long)
+    starts[0, [place for place in boundaries if place < tokens]] = 1
+    document = starts.cumsum(1)
+    places = None if ranks is None else local_positions(tokens, ranks, data.draw(st.integers(0, ranks - 1)))
+    at = torch.arange(tokens) if places is None else places
+
+    def allowed(row: Tensor, head: Tensor, query: Tensor, key: Tensor) -> Tensor:
+        return (at[query] >= key) & (document[row, at[query]] == document[row, key])
+
+    mask, reference = block_mask(document, places), create_block_mask(allowed, 2, None, len(at), tokens, device="cpu")
+    assert mask.seq_lengths == reference.seq_lengths
+    computed, needed = mask.to_dense().bool(), reference.to_dense().bool()
+    # Where a block holds two pieces of a row, it may be computed although each piece alone would be empty.
+    assert not (needed & ~computed).any()
+    if ranks in (None, 1):
+        assert torch.equal(computed, needed)
+    assert torch.equal(mask.full_kv_num_blocks, reference.full_kv_num_blocks)
+    assert torch.equal(_full(mask), _full(reference))
+    for row, query, key in torch.randint(0, tokens, (50, 3)).tolist():
+        index = [torch.tensor(value) for value in (row % 2, 0, query % len(at), key)]
+        assert mask.mask_mod(*index) == allowed(*index)
+
+
+def test_float64_has_no_flex_kernel_and_is_attended_all_the_same() -> None:
+    document, ours, reference = documents(2, 150), heads(2, 150, 16, torch.float64), heads(2, 150, 16, torch.float64)
+    result, expected = flex_attention(*ours, block_mask(document)), formula(*reference, document)
+    torch.testing.assert_close(result, expected, rtol=1e-10, atol=1e-12)
+    result.sum().backward()
+    expected.sum().backward()
+    for mine, theirs in zip(ours, reference, strict=True):
+        torch.testing.assert_close(mine.grad, theirs.grad, rtol=1e-9, atol=1e-11)
+
+
+def _full(mask: Any) -> Tensor:
+    """Blocks that need no mask [rows, 1, queries, keys]."""
+    chosen = torch.zeros_like(mask.full_kv_indices, dtype=torch.bool)
+    first = torch.arange(chosen.shape[-1]) < mask.full_kv_num_blocks[..., None]
+    return chosen.scatter(-1, mask.full_kv_indices.long(), first)

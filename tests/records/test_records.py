@@ -113,11 +113,6 @@ WRITTEN: dict[str, Record | ListRecord[Any]] = {
             ShardEntry(path="train/web.de", split="train", domain="web", language="de", documents=2, tokens=9, bytes=21)
         ],
     ),
-    "evaluate/benchmarks/benchmarks.json": Benchmarks(
-        model="m",
-        tasks={"t": TaskScore(metric="accuracy", score=HALF, standard_error=None, items=2, clusters=1, chance=0.25)},
-        groups={"g": GroupScore(score=0.5, chance=0.25, tasks=["t"])},
-    ),
     "evaluate/overfitting.json": Overfitting(
         margin=0.05,
         tests=[
@@ -191,6 +186,22 @@ WRITTEN: dict[str, Record | ListRecord[Any]] = {
         groups={"web.de": GROUP},
         total=GROUP,
         train_gap={"web": TrainGap(train=1.0, heldout=1.25, gap=0.25, low=0.0, high=0.5)},
+    ),
+    "evaluate/benchmarks/benchmarks.json": Benchmarks(
+        model="tiny",
+        fingerprint="ab",
+        tasks={
+            "t": TaskScore(
+                metric="accuracy",
+                score=Interval(value=0.5, low=0.25, high=0.75),
+                standard_error=None,
+                items=4,
+                clusters=1,
+                chance=0.25,
+                skipped={"cannot be asked": 1},
+            )
+        },
+        groups={"g": GroupScore(score=0.5, chance=0.25, tasks=["t"])},
     ),
     "calibrate/calibration.json": Calibration(
         temperature=1.1,

@@ -33,6 +33,7 @@ def attack(served, run, folder, name):
     (folder / name).mkdir()
     context = SimpleNamespace(
         recipe=SimpleNamespace(seed=1, name="tiny", redteam=SETTINGS),
+        cluster=SimpleNamespace(device="cpu"),
         inputs={
             "curate": run / "curate",
             "tokenize": run / "tokenize",

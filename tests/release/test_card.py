@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from altiplano.recipe.cluster import Cluster
+from altiplano.records import Benchmarks, Interval, TaskScore
 from altiplano.records.run_records import read_records
 from altiplano.release.card import render_card
 from altiplano.report.facts import run_facts
@@ -81,6 +82,34 @@ def test_every_number_of_the_results_is_in_the_records(card: str, tmp_path: Path
                         checked += 1
                         assert is_known(printed, known), (printed, row)
     assert checked > 120
+
+
+def test_benchmarks_stand_in_metadata_and_table(make_run: Callable[..., Path], cluster: Cluster) -> None:
+    run = make_run()
+    score = TaskScore(
+        metric="accuracy_per_character",
+        score=Interval(value=0.31, low=0.21, high=0.43),
+        standard_error=0.05,
+        items=80,
+        clusters=40,
+        chance=0.25,
+        bits_per_byte=Interval(value=1.5, low=1.4, high=1.6),
+        few_shot=5,
+        cut=3,
+    )
+    found = Benchmarks(model="tiny", tasks={"plain:rc": score})
+    (run / "evaluate" / "benchmarks").mkdir()
+    found.write(run / "evaluate" / "benchmarks" / "benchmarks.json")
+    records = read_records(run)
+    card = render_card(records, run_facts(records, cluster))
+    (last,) = yaml.safe_load(card.split("---\n")[1])["model-index"][0]["results"][-1:]
+    assert last["dataset"] == {"type": "plain:rc", "name": "plain:rc, 5 examples"}
+    assert last["metrics"] == [{"type": "accuracy_per_character", "name": "accuracy per character", "value": 0.31}]
+    row = next(line for line in card.splitlines() if line.startswith("| plain:rc"))
+    for part in ("0.310", "0.210–0.430", "0.250", "not told from chance", "1.500", "3 prompts lost their beginning"):
+        assert part in row
+    hub = pytest.importorskip("huggingface_hub")
+    assert "plain:rc, 5 examples" in {result.dataset_name for result in hub.ModelCard(card).data.eval_results}
 
 
 def numbers_in(value: Any) -> list[float]:

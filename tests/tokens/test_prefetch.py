@@ -92,3 +92,16 @@ def test_it_can_be_closed_at_any_time_and_a_new_one_starts_elsewhere(data: Train
             next(batches)
     with Prefetcher(data, [(400, 4)]) as batches:
         assert torch.equal(next(batches).tokens, data.batch(400, 4).tokens)
+
+
+def test_batches_for_a_gpu_are_pinned_on_that_gpu(data: TrainingData, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The thread says which one: it would begin at the first. What pinned memory is, ``tests/gpu`` sees."""
+    chosen, pinned = [], []
+    monkeypatch.setattr(torch.cuda, "set_device", chosen.append)
+    monkeypatch.setattr(Batch, "pinned", lambda batch: pinned.append(threading.current_thread().name) or batch)
+    with Prefetcher(data, [(0, 4), (4, 4)], device=torch.device("cuda", 3)) as batches:
+        assert len(list(batches)) == 2
+    assert chosen == [torch.device("cuda", 3)] and pinned == ["prefetch", "prefetch"]
+    with Prefetcher(data, [(0, 4)], device=torch.device("cpu")) as batches:
+        assert len(list(batches)) == 1
+    assert len(chosen) == 1 and len(pinned) == 2

@@ -130,7 +130,9 @@ def detours() -> None:
 
     trainer.any_rank = callbacks.any_rank = any_rank_as_here
 
-    def flex_attention(q: Tensor, k: Tensor, v: Tensor, block_mask: Any, enable_gqa: bool) -> Tensor:
+    def flex_attention(
+        q: Tensor, k: Tensor, v: Tensor, block_mask: Any, enable_gqa: bool, kernel_options: Any
+    ) -> Tensor:
         ATTENDED.append(block_mask)
         assert block_mask.kv_indices.device == block_mask.kv_num_blocks.device == q.device == GPU
         return torch.nn.functional.scaled_dot_product_attention(q, k, v, is_causal=False, enable_gqa=enable_gqa)

@@ -21,9 +21,18 @@ def case(dtype: torch.dtype) -> tuple[Tensor, Tensor]:
     return logits.to(dtype).requires_grad_(), targets
 
 
+@pytest.fixture(params=["pieces", "whole"])
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By pieces as on a CPU, or with the functions that a GPU compiles, here as they are written."""
+    if request.param == "whole":
+        monkeypatch.setattr(loss, "_is_fused", lambda flat: True)
+        monkeypatch.setattr(loss, "_compiled", lambda function: function)
+
+
+@pytest.mark.usefixtures("way")
 @pytest.mark.parametrize("chunk", [1, 29 * 4, 29 * 100])
 def test_losses_and_gradients_are_pytorchs(chunk: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(loss.CHUNK, "cpu", chunk)
+    monkeypatch.setattr(loss, "CHUNK", chunk)
     logits, targets = case(torch.float64)
     weight = torch.linspace(-1, 2, 21, dtype=torch.float64).view(3, 7)
     ours = token_losses(None)(logits, targets)
@@ -35,6 +44,7 @@ def test_losses_and_gradients_are_pytorchs(chunk: int, monkeypatch: pytest.Monke
     assert torch.autograd.gradcheck(lambda x: token_losses(None)(x, targets), logits)
 
 
+@pytest.mark.usefixtures("way")
 def test_bfloat16_logits_lose_only_their_own_rounding() -> None:
     """Losses are float32; the gradient at a target of probability close to 1 does not vanish in rounding."""
     logits, targets = case(torch.bfloat16)
@@ -47,6 +57,23 @@ def test_bfloat16_logits_lose_only_their_own_rounding() -> None:
     torch.testing.assert_close(mine.double(), reference, rtol=2**-7, atol=1e-30)
 
 
+def test_a_rank_with_a_part_of_the_vocabulary_has_its_part_of_the_gradient() -> None:
+    """Both ways, where the normaliser is of all ranks' logits and some targets are on another rank."""
+    logits, targets = case(torch.float64)
+    flat, target = logits.detach().flatten(0, 1), targets.flatten()
+    here = (target != IGNORED) & (target % 3 != 0)
+    column = torch.where(here, target, 0)[:, None]
+    scale, at_target = torch.linspace(0.1, 1, 21, dtype=torch.float64), torch.linspace(-1, 0, 21, dtype=torch.float64)
+    own = flat.logsumexp(-1)
+    of_all = own + 0.7
+    whole = loss._gradient(flat, torch.where(here, target, -1), scale, at_target, of_all)
+    factor = scale * (own - of_all).exp()
+    pieces = loss._gradient_by_chunks(flat, column, here, factor[:, None], at_target[:, None])
+    torch.testing.assert_close(whole, pieces, rtol=1e-12, atol=1e-14)
+    assert torch.equal(whole[here].gather(1, column[here])[:, 0], at_target[here])
+
+
+@pytest.mark.usefixtures("way")
 def test_nothing_but_ignored_targets_is_no_loss_and_no_gradient() -> None:
     logits, targets = case(torch.bfloat16)
     losses = token_losses(None)(logits, torch.full_like(targets, IGNORED))

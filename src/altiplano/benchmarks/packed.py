@@ -4,6 +4,7 @@ Only losses come back, so a task whose metric needs more (what the model would s
 byte of its right answers, which fall long before accuracies rise.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -56,6 +57,8 @@ class PackedTasks:
         found = {}
         for task, items, asked in self.tasks:
             likelihoods = [Likelihood(next(logprobs), None, len(one.tokens)) for one in asked]
+            if not all(math.isfinite(one.logprob) for one in likelihoods):
+                continue  # weights that are no numbers: held-out text, which is scored beside this, says so
             answers = answers_of(task, items, asked, likelihoods)
             told = [scored(task, item, answer) for item, answer in zip(items, answers, strict=True)]
             found[task.name] = summarise(task, told)

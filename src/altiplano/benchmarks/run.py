@@ -1,5 +1,6 @@
 """A model on tasks: in portions, each published when it is done, so that an interrupted evaluation goes on."""
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -45,7 +46,7 @@ def evaluate_tasks(
     for task, (file, items) in track(portions, "benchmarks", len(portions)):
         if not file.exists():
             write_answers(file, answer_items(served, task, items, run_code=run_code))
-    scores = {task.name: (task.groups, summarise(task, task_answers(folder, task, limit))) for task in tasks}
+    scores = {task.name: (task.groups, summarise(task, answers_in(folder, task, limit))) for task in tasks}
     result = Benchmarks(
         model=name or served.name,
         fingerprint=fingerprint,
@@ -56,8 +57,8 @@ def evaluate_tasks(
     return result
 
 
-def task_answers(folder: Path, task: Task, limit: int | None = None) -> list[Answer]:
-    """What ``evaluate_tasks`` wrote to ``folder``."""
+def answers_in(folder: Path, task: Task, limit: int | None = None) -> list[Answer]:
+    """What ``evaluate_tasks`` wrote of a task."""
     return read_answers(file for file, _ in _portions(folder, task, limit))
 
 
@@ -88,7 +89,10 @@ def _portions(folder: Path, task: Task, limit: int | None) -> Iterator[tuple[Pat
 def answer_items(served: LanguageModel, task: Task, items: Sequence[Item], *, run_code: bool = False) -> list[Answer]:
     """What the model says to each item, scored."""
     asked = encode(served.tokenizer, served.adds_bos, served.context, requests(items))
-    answers = answers_of(task, items, asked, score_continuations(served.model, asked))
+    found = score_continuations(served.model, asked)
+    if not all(math.isfinite(one.logprob) for one in found):
+        raise InputError(f"{task.name}: {served.name} gives probabilities that are no numbers: its weights are damaged")
+    answers = answers_of(task, items, asked, found)
     if task.is_generated:
         answers = _written(served, task, items, answers)
     return [scored(task, item, answer, run_code=run_code) for item, answer in zip(items, answers, strict=True)]

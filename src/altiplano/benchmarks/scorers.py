@@ -40,21 +40,27 @@ def choice_scores(answer: Answer) -> dict[str, float]:
     unconditional: log p(choice | question) - log p(choice | no question), pointwise mutual information.
     """
     assert answer.gold is not None
-    logprobs, right = np.array(answer.logprobs), answer.gold
+    right = answer.gold
     scores = {"bits_per_byte": answer.gold_bits / max(1, answer.gold_bytes)}
     if answer.greedy:
         scores["greedy"] = float(answer.greedy[right])
-    if len(logprobs) < 2:
+    if len(answer.choices) < 2:
         return scores
-    likeliest = {
+    return scores | {name: float(values.argmax() == right) for name, values in comparable(answer).items()}
+
+
+def comparable(answer: Answer) -> dict[str, np.ndarray]:
+    """The choices' log-likelihoods by metric, normalised as it compares them: the largest is the model's choice."""
+    logprobs = np.array(answer.logprobs)
+    found = {
         "accuracy": logprobs,
         "accuracy_per_token": logprobs / np.maximum(1, answer.tokens),
         "accuracy_per_character": logprobs / np.array(answer.lengths),
         "accuracy_per_byte": logprobs / np.maximum(1, answer.bytes),
     }
     if answer.unconditional:
-        likeliest["accuracy_unconditional"] = logprobs - np.array(answer.unconditional)
-    return scores | {name: float(values.argmax() == right) for name, values in likeliest.items()}
+        found["accuracy_unconditional"] = logprobs - np.array(answer.unconditional)
+    return found
 
 
 def extract(written: str, pattern: str) -> str:

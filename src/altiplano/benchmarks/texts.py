@@ -1,4 +1,4 @@
-"""A model on files of text: each group of them is published when it is done, so that an interrupted evaluation goes on."""
+"""A model on files of text: each group of them is published when it is done, so that an interruption costs only one."""
 
 import json
 from collections.abc import Sequence

@@ -57,6 +57,18 @@ def add_cluster(sub: argparse.ArgumentParser) -> None:
     )
 
 
+def add_device(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument(
+        "--device", default="", metavar="D", help="cpu, cuda or cuda:1 (default: the GPU when there is one)"
+    )
+    sub.add_argument(
+        "--precision",
+        choices=["float32", "bfloat16"],
+        default="float32",
+        help="of weights and arithmetic; bfloat16 takes half the memory (default: float32)",
+    )
+
+
 def read_inputs(options: argparse.Namespace) -> tuple[Recipe, Cluster, Layout]:
     recipe, cluster = load_recipe(options.recipe, options.overrides), load_cluster(options.cluster)
     if options.layout == "auto":

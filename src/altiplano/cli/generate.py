@@ -5,7 +5,7 @@ import codecs
 import sys
 from pathlib import Path
 
-from altiplano.cli.arguments import MODEL, Commands, add_command
+from altiplano.cli.arguments import MODEL, Commands, add_command, add_device
 from altiplano.errors import InputError
 
 
@@ -28,10 +28,14 @@ def add(commands: Commands) -> None:
         "--top-k", type=int, default=0, metavar="K", help="keep the K likeliest tokens (default: 0, all)"
     )
     generate.add_argument("--seed", type=int, default=0, help="the same seed gives the same text (default: 0)")
+    add_device(generate)
 
 
 def run(options: argparse.Namespace) -> int:
     """Print the prompt and what the model makes of it, as it comes."""
+    import torch
+
+    from altiplano.inference.device import choose_device
     from altiplano.inference.generate import Row, Sampling, stream
     from altiplano.inference.language_model import load_language_model
 
@@ -44,7 +48,8 @@ def run(options: argparse.Namespace) -> int:
         raise InputError(f"--top-p {options.top_p}: give a share of the probability, above 0 and at most 1")
     if options.top_k < 0:
         raise InputError(f"--top-k {options.top_k}: give a number of tokens, or 0 for all")
-    served = load_language_model(options.model)
+    device, dtype = choose_device(options.device), getattr(torch, options.precision)
+    served = load_language_model(options.model, dtype).to(device)
     tokens = served.prompt(prompt)
     if len(tokens) + options.tokens > served.context:
         raise InputError(

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from altiplano.cli.arguments import MODEL, Commands, add_command
+from altiplano.cli.arguments import MODEL, Commands, add_command, add_device
 
 
 def add(commands: Commands) -> None:
@@ -18,10 +18,15 @@ def add(commands: Commands) -> None:
     serve.add_argument("model", type=Path, help=MODEL)
     serve.add_argument("--host", default="127.0.0.1", help="address to listen on (default: this machine only)")
     serve.add_argument("--port", type=int, default=8000, help="TCP port (default: 8000)")
+    add_device(serve)
 
 
 def run(options: argparse.Namespace) -> int:
+    import torch
+
+    from altiplano.inference.device import choose_device
     from altiplano.inference.server import serve
 
-    serve(options.model, options.host, options.port)
+    device, dtype = choose_device(options.device), getattr(torch, options.precision)
+    serve(options.model, options.host, options.port, device, dtype)
     return 0

@@ -26,7 +26,8 @@ CONFIDENCE = 0.95
 
 
 def model_losses(model: Llama, batch: Batch) -> Tensor:
-    """Losses in nats [rows, sequence] of a whole model, 0 where nothing is predicted."""
+    """Losses in nats [rows, sequence] of a whole model, 0 where nothing is predicted; on the model's device."""
+    batch = batch.to(next(model.parameters()).device)
     logits = model(batch.tokens, batch.document).float()
     return F.cross_entropy(
         logits.flatten(0, 1), batch.targets.flatten(), ignore_index=IGNORED, reduction="none"
@@ -40,7 +41,7 @@ def document_losses(model: Llama, documents: Sequence[np.ndarray], sequence: int
     losses = np.zeros((len(windows), sequence))
     rows = max(1, BATCH_TOKENS // sequence)
     for place, scored in score_windows(lambda batch: model_losses(model, batch), windows, bos, rows, slice(0, rows)):
-        losses[place] = scored.double().numpy()
+        losses[place] = scored.double().cpu().numpy()
     # The loss at place i predicts token i + 1, and belongs to the document of that token.
     lengths = np.array([len(document) for document in documents])
     owner = np.repeat(np.arange(len(documents)), lengths)[1:]
@@ -66,14 +67,17 @@ class FolderScores:
     sequence: int
 
 
-def evaluate_folder(weights: Path, tokens: Path, *, sequence: int, settings: EvaluationConfig, seed: int) -> Evaluation:
-    """Score a trained model on the held-out shards of a tokenized folder."""
-    return summarise_folder(score_folder(weights, tokens, sequence=sequence, seed=seed), settings, seed)
+def evaluate_folder(
+    weights: Path, tokens: Path, *, sequence: int, settings: EvaluationConfig, seed: int, device: str = "cpu"
+) -> Evaluation:
+    """Score a trained model on the held-out shards of a tokenized folder, on ``device``."""
+    scored = score_folder(weights, tokens, sequence=sequence, seed=seed, device=device)
+    return summarise_folder(scored, settings, seed)
 
 
-def score_folder(weights: Path, tokens: Path, *, sequence: int, seed: int) -> FolderScores:
+def score_folder(weights: Path, tokens: Path, *, sequence: int, seed: int, device: str = "cpu") -> FolderScores:
     """Every held-out document, and of each group as many training documents, chosen by seed."""
-    model, tokenizer = load_model(weights), Tokenizer.load(tokens / "tokenizer")
+    model, tokenizer = load_model(weights).to(device), Tokenizer.load(tokens / "tokenizer")
     heldout = {shard.name: shard for shard in read_shards(tokens, "heldout")}
     train = {shard.name: shard for shard in reversed(read_shards(tokens, "train"))}  # of several of a group the first
     unseen, seen = {}, {}

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import torch
 
@@ -25,6 +25,11 @@ class LanguageModel:
     """For requests that name none."""
     adds_bos: bool = True
     """Whether the model was trained with the begin token before every document."""
+
+    def to(self, device: torch.device) -> Self:
+        """The same, its weights moved to ``device``: it answers there."""
+        self.model.to(device)
+        return self
 
     def prompt(self, text: str) -> list[int]:
         """Tokens of a prompt given as text: the beginning of a document."""

@@ -4,12 +4,22 @@ import socket
 import sys
 from pathlib import Path
 
+import torch
+
 from altiplano.errors import InputError
 from altiplano.inference import selftest
 from altiplano.inference.language_model import load_language_model
 
+CPU = torch.device("cpu")
 
-def serve(folder: Path, host: str = "127.0.0.1", port: int = 8000) -> None:
+
+def serve(
+    folder: Path,
+    host: str = "127.0.0.1",
+    port: int = 8000,
+    device: torch.device = CPU,
+    dtype: torch.dtype = torch.float32,
+) -> None:
     """Load, self-test, and answer until interrupted. Raises InputError, for a port in use before anything is loaded."""
     try:
         import uvicorn
@@ -18,7 +28,7 @@ def serve(folder: Path, host: str = "127.0.0.1", port: int = 8000) -> None:
     except ImportError as error:
         raise InputError(f'serving needs {error.name}: pip install "altiplano[serving]"') from error
     with _listen(host, port) as listener:
-        served = load_language_model(folder)
+        served = load_language_model(folder, dtype).to(device)
         difference = selftest.check(served)
         print(f"self-test passed: within {difference:.1e} nats of the trained model", file=sys.stderr)
         address = f"[{host}]" if ":" in host else host

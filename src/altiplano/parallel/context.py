@@ -13,7 +13,7 @@ import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor
 
-from altiplano.model.attention import Packing, causal_attention
+from altiplano.model.attention import Packing, block_mask, causal_attention
 from altiplano.model.llama import Llama, Rotary
 from altiplano.parallel.bfloat16 import in_use
 
@@ -75,7 +75,7 @@ def context_packing(document: Tensor, held: Tensor) -> Packing:
     On a CPU a boolean mask for each of its two chunks [rows, 1, queries, keys up to the chunk's last]; on a GPU
     FlexAttention's block-sparse mask.
     """
-    return _block_mask(document, held) if document.is_cuda else _chunk_masks(document, held)
+    return block_mask(document, held) if document.is_cuda else _chunk_masks(document, held)
 
 
 def _chunk_masks(document: Tensor, held: Tensor) -> list[Tensor]:
@@ -85,18 +85,6 @@ def _chunk_masks(document: Tensor, held: Tensor) -> list[Tensor]:
         same_document = document[:, chunk, None] == document[:, None, keys]
         masks.append((same_document & (chunk[:, None] >= keys))[:, None])
     return masks
-
-
-def _block_mask(document: Tensor, held: Tensor) -> Packing:
-    """A query's number on this rank is mapped to its place in the row."""
-    from torch.nn.attention.flex_attention import create_block_mask
-
-    def may_attend(row: Tensor, head: Tensor, query: Tensor, key: Tensor) -> Tensor:
-        place = held[query]
-        return (place >= key) & (document[row, place] == document[row, key])
-
-    rows, tokens = document.shape
-    return create_block_mask(may_attend, rows, None, len(held), tokens, device=str(document.device))
 
 
 def context_attention(q: Tensor, k: Tensor, v: Tensor, packing: Packing) -> Tensor:

@@ -46,6 +46,12 @@ class Mesh:
                 dist.all_reduce(value, group=self.group(dimension))
         return value
 
+    def total(self, number: int, *dimensions: str) -> int:
+        """``number`` of each rank added up over the given dimensions; asks a device only where these are several."""
+        if all(self.size(dimension) == 1 for dimension in dimensions):
+            return number
+        return int(self.sum(torch.tensor(number, device=self.device), *dimensions))
+
     @property
     def tensor(self) -> DeviceMesh:
         """Where matrices are split."""
@@ -71,17 +77,19 @@ def start_mesh(layout: Layout, device: str) -> Mesh:
     else:
         local = torch.device("cpu")
     if not dist.is_initialized():
-        backend = "nccl" if device == "cuda" else "gloo"
+        backend, bound = ("nccl", local) if device == "cuda" else ("gloo", None)
         if os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True":
             # torchrun keeps its store over restarts, with the addresses of the dead in it: each gets a fresh part.
             store = dist.TCPStore(os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"]), is_master=False)
             fresh = dist.PrefixStore(f"attempt-{os.environ['TORCHELASTIC_RESTART_COUNT']}", store)
             rank = int(os.environ["RANK"])
-            dist.init_process_group(backend, store=fresh, rank=rank, world_size=world, timeout=TIMEOUT)
+            dist.init_process_group(backend, store=fresh, rank=rank, world_size=world, timeout=TIMEOUT, device_id=bound)
         elif "RANK" in os.environ:
-            dist.init_process_group(backend, timeout=TIMEOUT)
+            dist.init_process_group(backend, timeout=TIMEOUT, device_id=bound)
         else:
-            dist.init_process_group(backend, rank=0, world_size=1, store=dist.HashStore(), timeout=TIMEOUT)
+            dist.init_process_group(
+                backend, rank=0, world_size=1, store=dist.HashStore(), timeout=TIMEOUT, device_id=bound
+            )
     ranks = (layout.pp, layout.dp, layout.cp, layout.tp)
     weights = (layout.pp, layout.replicas, layout.dp // layout.replicas * layout.cp, layout.tp)
     return Mesh(

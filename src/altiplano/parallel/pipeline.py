@@ -122,8 +122,16 @@ class ParallelModel:
         """
         if self.unchecked:
             self.unchecked = False
-            check_gradients(lambda: self._gradient(batch, sequences, num_target_tokens), self.parts, self.compute)
+            check_gradients(self._sample(batch, sequences, num_target_tokens), self.parts, self.compute)
         return self._gradient(batch, sequences, num_target_tokens)
+
+    def _sample(self, batch: Batch, sequences: int, num_target_tokens: int) -> Callable[[], Tensor]:
+        """One micro-batch's gradient on each rank; with a pipeline the whole step's, as it takes several to fill it."""
+        if self.layout.pp > 1:
+            return lambda: self._gradient(batch, sequences, num_target_tokens)
+        _, size = self.layout.micro_batches(sequences, self.sequence)
+        first = Batch(batch.tokens[:size], batch.targets[:size], batch.document[:size])
+        return lambda: self._gradient(first, size * self.layout.dp, num_target_tokens)
 
     def _gradient(self, batch: Batch, sequences: int, num_target_tokens: int) -> Tensor:
         self.num_target_tokens = float(max(1, num_target_tokens))
@@ -169,8 +177,11 @@ class ParallelModel:
         rows = batch.tokens.shape[0]
         for number, micro_batch in enumerate(micro_batches(batch, size)):
             if isinstance(part, FSDPModule):
-                # Gradients are reduced once a step, after the last micro-batch.
-                part.set_requires_gradient_sync((number + 1) * size >= rows)
+                # Gradients are reduced once a step, after the last micro-batch. A rank that holds all weights anyway
+                # makes their bfloat16 copy once a step, too.
+                is_last = (number + 1) * size >= rows
+                part.set_requires_gradient_sync(is_last)
+                part.set_reshard_after_backward(is_last or self.mesh.weights["shards"].size() > 1)
             loss = self._loss(part(micro_batch.tokens, micro_batch.document), micro_batch.targets)
             loss.backward()
             yield loss.detach()

@@ -129,8 +129,11 @@ def _set(values: dict[str, Any], key: str, value: Any, spelling: str) -> None:
         values = values.setdefault(section, {})
         if not isinstance(values, dict):
             raise InputError(f"{spelling}: {section} is not a section")
-    is_root = key == "corpus.root" and isinstance(value, str | Path)
-    values[last] = str(Path.cwd() / value) if is_root else value
+    if key == "corpus.root" and isinstance(value, str | Path):
+        value = str(Path.cwd() / value)
+    if key == "evaluation.benchmarks" and isinstance(value, list | tuple):
+        value = [str(Path.cwd() / one) for one in value]
+    values[last] = value
 
 
 def check(kind: type[Settings], values: dict[str, Any], origin: str) -> Settings:

@@ -11,6 +11,7 @@ from altiplano.formatting import number, percent, settings
 from altiplano.records import RunFacts, ShardEntry
 from altiplano.records.run_records import Records, dropped_by_reason
 from altiplano.report.fact_table import fact_rows
+from altiplano.report.sections.benchmark_sections import benchmark_rows
 from altiplano.storage import write_text
 
 HUB_LICENCES = frozenset(Path(__file__).with_name("hub_licences.txt").read_text(encoding="utf-8").split())
@@ -44,6 +45,8 @@ def render_card(records: Records, facts: RunFacts) -> str:
         settings=_settings(records),
         final_loss=next((line.loss for line in reversed(records.metrics) if math.isfinite(line.loss)), None),
         evaluation=records.perplexity,
+        benchmarks=records.benchmarks,
+        benchmark_rows=benchmark_rows(records),
         calibration=records.calibration,
         redteam=records.redteam,
         lineage=lineage(records),

@@ -12,7 +12,8 @@ def run(context: Context) -> Result:
     weights = context.inputs["train"] / "weights"
     length = int(read_json(weights / "config.json")["max_position_embeddings"])
     shards = read_shards(context.inputs["tokenize"], "heldout")
-    found = rounded(calibrate(load_model(weights), shards, length, context.recipe.calibration, context.recipe.seed))
+    model = load_model(weights).to(context.cluster.device)
+    found = rounded(calibrate(model, shards, length, context.recipe.calibration, context.recipe.seed))
     found.write(context.folder / "calibration.json")
     counts = {
         "temperature": found.temperature,

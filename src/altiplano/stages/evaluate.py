@@ -14,14 +14,15 @@ ANSWERS = "benchmarks"
 
 
 def run(context: Context) -> Result:
-    from altiplano.benchmarks.run import task_answers
+    from altiplano.benchmarks.run import answers_in
     from altiplano.evaluation.document_scores import FILE, write_document_scores
     from altiplano.evaluation.evaluate import document_scores, score_folder, summarise_folder
     from altiplano.overfitting.judge import judge
 
     weights, tokens = context.inputs["train"] / "weights", context.inputs["tokenize"]
     settings, seed = context.recipe.evaluation, context.recipe.seed
-    scored = score_folder(weights, tokens, sequence=context.recipe.batch.sequence_length, seed=seed)
+    sequence, device = context.recipe.batch.sequence_length, context.cluster.device
+    scored = score_folder(weights, tokens, sequence=sequence, seed=seed, device=device)
     evaluation = summarise_folder(scored, settings, seed)
     evaluation.write(context.folder / "perplexity.json")
     write_document_scores(context.folder / FILE, [*document_scores(scored)])
@@ -39,7 +40,7 @@ def run(context: Context) -> Result:
             served, tasks, context.folder / ANSWERS, name=context.recipe.name, fingerprint=fingerprint
         )
         counts["benchmark_items"] = _items(found)
-    answers = [task_answers(context.folder / ANSWERS, task) for task in tasks]
+    answers = [answers_in(context.folder / ANSWERS, task) for task in tasks]
     overfitting = judge(context.recipe, tokens, context.inputs["train"], evaluation, scored, tasks, answers)
     overfitting.write(context.folder / "overfitting.json")
     counts["overfitting_shown"] = sum(test.verdict == "shown" for test in overfitting.tests)

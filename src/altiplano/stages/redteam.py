@@ -15,7 +15,7 @@ def run(context: Context) -> Result:
     weights = inputs["train"] / "weights"
     served = LanguageModel(
         name=recipe.name,
-        model=load_model(weights),
+        model=load_model(weights).to(context.cluster.device),
         tokenizer=Tokenizer.load(inputs["tokenize"] / "tokenizer"),
         context=int(read_json(weights / "config.json")["max_position_embeddings"]),
         temperature=Calibration.read(inputs["calibrate"] / "calibration.json").temperature,

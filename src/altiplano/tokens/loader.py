@@ -46,7 +46,13 @@ class Batch:
         return int((self.targets != IGNORED).sum())
 
     def to(self, device: torch.device) -> "Batch":
-        return Batch(self.tokens.to(device), self.targets.to(device), self.document.to(device))
+        """On ``device``; from pinned memory to a GPU without waiting for the copy."""
+        ahead = device.type != "cpu"  # a copy to the CPU could be read before it is there
+        return Batch(*(t.to(device, non_blocking=ahead) for t in (self.tokens, self.targets, self.document)))
+
+    def pinned(self) -> "Batch":
+        """In memory that a GPU can copy from while this process goes on."""
+        return Batch(*(t.pin_memory() for t in (self.tokens, self.targets, self.document)))
 
 
 def make_batch(windows: np.ndarray, bos: int) -> Batch:
@@ -256,7 +262,9 @@ class Prefetcher:
     that asks for the batch that failed, as itself. The thread ends with ``close``, after an error, or with the plan.
     """
 
-    def __init__(self, data: Data, plan: Iterable[tuple[int, int]], ahead: int = 2):
+    def __init__(self, data: Data, plan: Iterable[tuple[int, int]], ahead: int = 2, device: torch.device | None = None):
+        """``device``: where the batches will go; those for a GPU lie in pinned memory."""
+        self._gpu = device if device is not None and device.type == "cuda" else None
         self._ready: queue.Queue[Batch | BaseException] = queue.Queue(ahead)
         self._stop = threading.Event()
         self._ended: BaseException | None = None
@@ -295,10 +303,13 @@ class Prefetcher:
 
     def _fill(self, data: Data, plan: Iterable[tuple[int, int]]) -> None:
         try:
+            if self._gpu is not None:
+                torch.cuda.set_device(self._gpu)  # a new thread begins at the first GPU, and would take memory there
             for first_sample, rows in plan:
                 if self._stop.is_set():
                     return
-                self._ready.put(data.batch(first_sample, rows))
+                batch = data.batch(first_sample, rows)
+                self._ready.put(batch if self._gpu is None else batch.pinned())
             self._ready.put(StopIteration())
         except BaseException as error:  # for the training step to raise: a thread has nobody to tell
             self._ready.put(error)

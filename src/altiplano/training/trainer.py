@@ -1,6 +1,5 @@
 """What one process holds of a training run, and one optimizer step of it."""
 
-import math
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -61,10 +60,11 @@ class Trainer:
         return self.skips.shift(self.job.recipe.batch.samples(step))
 
     def batch(self) -> Batch:
-        """This data-parallel rank's share of the next step's samples, read while the step before computed."""
+        """This data-parallel rank's share of the next step's samples, on the CPU, read while the step before
+        computed."""
         if self.ready is None:
-            self.ready = Prefetcher(self.data, self._plan())
-        return next(self.ready).to(self.mesh.device)
+            self.ready = Prefetcher(self.data, self._plan(), device=self.mesh.device)
+        return next(self.ready)
 
     def _plan(self) -> Iterator[tuple[int, int]]:
         """First sample and number of samples of every step to come, for this data-parallel rank."""
@@ -79,18 +79,22 @@ class Trainer:
             self.ready = None
 
     def step(self, batch: Batch) -> StepMetrics:
-        """The next optimizer step, on every process together; what it measured. Raises Fault and TrainingError."""
+        """The next optimizer step, on every process together; what it measured. Raises Fault and TrainingError.
+
+        On one GPU this process waits for it once, when the gradient is there; the update runs on beside what follows.
+        """
         recipe, step = self.job.recipe, self.done
         sequences = len(recipe.batch.samples(step))
-        valid = int(self.mesh.sum(torch.tensor(batch.valid, device=self.mesh.device), "dp"))
+        valid = self.mesh.total(batch.valid, "dp")
         rate = self.schedule(step, recipe.batch.steps, recipe.optimizer)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
-        loss = float(self.mesh.sum(self.model.step(batch, sequences, valid), "dp", "pp"))
-        norm = float(clip_gradient(self.parameters.values(), recipe.optimizer.max_grad_norm, self.mesh))
+        summed = self.mesh.sum(self.model.step(batch.to(self.mesh.device), sequences, valid), "dp", "pp")
+        length = clip_gradient(self.parameters.values(), recipe.optimizer.max_grad_norm, self.mesh)
+        loss, norm, finite = _on_all_ranks(summed, length)
         if self.corruption.remembered is not None:
             self.corruption.compare(step)
-        self._update(step, math.isfinite(loss) and math.isfinite(norm))
+        self._update(step, finite)
         self.optimizer.zero_grad(set_to_none=True)
         self.done += 1
         every = recipe.recovery.check_weights_every
@@ -106,8 +110,8 @@ class Trainer:
         )
 
     def _update(self, step: int, finite: bool) -> None:
-        """Change the weights; not where any rank has a loss or gradient that is no number, nor where skips say so."""
-        if any_rank(self.mesh, not finite)[0]:
+        """Change the weights; not where a loss or gradient is no number on any rank, nor where skips say so."""
+        if not finite:
             if step not in self.skips.updates:
                 self.skips.updates.add(step)
                 self.skipped_in_a_row += 1
@@ -252,8 +256,19 @@ def _benchmarks(job: Job) -> PackedTasks | None:
     return pack_tasks(read_all(settings.benchmarks), tokenizer, room, settings.benchmark_items)
 
 
+def _on_all_ranks(loss: Tensor, norm: Tensor) -> tuple[float, float, bool]:
+    """The loss and gradient norm of this process, and whether those of all processes are numbers: read at once."""
+    finite = (loss.isfinite() & norm.isfinite()).double()
+    if dist.get_world_size() > 1:
+        dist.all_reduce(finite, dist.ReduceOp.MIN)
+    values = torch.stack([loss.double(), norm.double(), finite]).tolist()
+    return values[0], values[1], bool(values[2])
+
+
 def any_rank(mesh: Mesh, *flags: bool) -> list[bool]:
     """Each flag, true when it is so on any process: what all must do together, all must know."""
+    if dist.get_world_size() == 1:
+        return list(flags)
     values = torch.tensor([float(flag) for flag in flags], device=mesh.device)
     dist.all_reduce(values, dist.ReduceOp.MAX)
     return [bool(value) for value in values.tolist()]
