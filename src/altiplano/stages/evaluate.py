@@ -67,8 +67,9 @@ STAGE = Stage(
     run=run,
     code=(
         "benchmarks",
-        "corpus/decontamination",
+        "corpus",
         "evaluation",
+        "execution",
         "inference",
         "model",
         "overfitting",
