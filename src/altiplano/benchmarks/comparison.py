@@ -24,7 +24,7 @@ from altiplano.records.run_records import read_records
 from altiplano.storage import Damaged
 
 LEVEL = 1 - CONFIDENCE
-FLIPPED, EXACT = 100, 14
+FLIPPED, EXACT = 200, 14
 """Clusters with a difference up to which signs are flipped; up to which all 2^n flips are tried, and not 2^14."""
 
 BITS = "bits_per_byte"
@@ -177,7 +177,7 @@ def sign_flip(sums: Sequence[float] | np.ndarray) -> float:
     values = np.asarray(sums, dtype=np.float64)
     far = abs(values.sum()) * (1 - 1e-12)
     if len(values) > EXACT:
-        signs = np.random.default_rng(0).choice((-1.0, 1.0), size=(2**EXACT, len(values)))
+        signs = np.random.default_rng(0).integers(0, 2, (2**EXACT, len(values)), dtype=np.int8) * np.float32(2) - 1
         return float(1 + (np.abs(signs @ values) >= far).sum()) / (1 + 2**EXACT)
     totals = np.zeros(1)
     for value in values:
