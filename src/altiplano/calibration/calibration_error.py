@@ -1,5 +1,6 @@
 """How far stated probabilities can be trusted: calibration errors and their company, from one pass over tokens."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -24,11 +25,15 @@ class Judged:
     def of(self, chosen: Tensor) -> "Judged":
         return Judged(*(getattr(self, name)[chosen] for name in self.__dataclass_fields__))
 
+    @staticmethod
+    def joined(parts: Sequence["Judged"]) -> "Judged":
+        return Judged(*(torch.cat([getattr(one, name) for one in parts]) for name in Judged.__dataclass_fields__))
+
 
 @torch.inference_mode()
 def judge(predictions: Predictions, head: Tensor, temperatures: list[float]) -> list[Judged]:
     """Judge every token at every temperature, making its logits once. Softmax in float32."""
-    parts: list[list[list[Tensor]]] = [[] for _ in temperatures]
+    parts: list[list[Judged]] = [[] for _ in temperatures]
     chunk = max(1, LOGITS_AT_ONCE // len(head))
     for start in range(0, len(predictions.targets), chunk):
         logits = predictions.hidden[start : start + chunk] @ head.T
@@ -38,8 +43,8 @@ def judge(predictions: Predictions, head: Tensor, temperatures: list[float]) -> 
             top, likeliest = logprobs.max(-1)
             nll = -logprobs.gather(-1, targets[:, None])[:, 0]
             squares = logprobs.exp_().square_().sum(-1)
-            part.append([top.exp(), likeliest == targets, nll, squares - 2 * (-nll).exp() + 1, likeliest])
-    return [Judged(*(torch.cat(values) for values in zip(*part, strict=True))) for part in parts]
+            part.append(Judged(top.exp(), likeliest == targets, nll, squares - 2 * (-nll).exp() + 1, likeliest))
+    return [Judged.joined(part) for part in parts]
 
 
 def expected_calibration_error(judged: Judged, bins: int) -> float:

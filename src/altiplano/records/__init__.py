@@ -7,6 +7,14 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from altiplano.records.answer_calibration import (
+    AnswerCalibration,
+    AnswerScores,
+    CrossTask,
+    JudgedAnswers,
+    NormalisationScores,
+    RiskAtCoverage,
+)
 from altiplano.records.benchmarks import Benchmarks, GroupScore, TaskScore
 from altiplano.records.corpus import (
     Audit,
@@ -23,6 +31,7 @@ from altiplano.records.corpus import (
     UntranslatedCollection,
 )
 from altiplano.records.evaluation import (
+    AnswerTemperature,
     AttackExample,
     AttackResult,
     Calibration,
@@ -72,6 +81,7 @@ SCHEMAS: dict[str, type[BaseModel]] = {
     "evaluate/perplexity.json": Evaluation,
     "evaluate/benchmarks/benchmarks.json": Benchmarks,
     "calibrate/calibration.json": Calibration,
+    "calibrate/answer_calibration.json": AnswerCalibration,
     "redteam/redteam.json": Redteam,
     "release/facts.json": RunFacts,
     "release/samples.json": Samples,
@@ -87,6 +97,9 @@ def json_schemas() -> dict[str, dict[str, Any]]:
 
 __all__ = [
     "SCHEMAS",
+    "AnswerCalibration",
+    "AnswerScores",
+    "AnswerTemperature",
     "AttackExample",
     "AttackResult",
     "Audit",
@@ -94,6 +107,7 @@ __all__ = [
     "Calibration",
     "CheckpointManifest",
     "ControlRate",
+    "CrossTask",
     "CuratedFile",
     "CurationCounts",
     "DroppedGroup",
@@ -111,15 +125,18 @@ __all__ = [
     "HitRate",
     "Incident",
     "Interval",
+    "JudgedAnswers",
     "KeptGroup",
     "LedgerEvent",
     "ListRecord",
     "MixtureShares",
+    "NormalisationScores",
     "PlannedRun",
     "Record",
     "Redteam",
     "ReliabilityBin",
     "ReliabilityCurve",
+    "RiskAtCoverage",
     "RuleExample",
     "RunFacts",
     "Samples",
