@@ -10,7 +10,7 @@ import numpy as np
 
 from altiplano.benchmarks.answers import Answer
 from altiplano.calibration.answers.alternatives import platt, vector_scaled
-from altiplano.calibration.answers.choices import NORMALISATIONS, Choices, make_choices, normalisations, usable
+from altiplano.calibration.answers.choices import METRICS, Choices, make_choices, normalisations, usable
 from altiplano.calibration.answers.reliability import Reliability, Scored, risk_coverage, score
 from altiplano.calibration.answers.temperature import Fitted, fit, interval, judge, task_weights
 from altiplano.calibration.calibration_error import Judged, diagram
@@ -18,6 +18,7 @@ from altiplano.errors import InputError
 from altiplano.progress import track
 from altiplano.records import AnswerCalibration, AnswerTemperature, CrossTask, JudgedAnswers, NormalisationScores
 
+FILE = "answer_calibration.json"
 METHODS = ("uncalibrated", "temperature", "platt", "vector")
 
 
@@ -47,6 +48,7 @@ def calibrate_answers(
     low, high = interval(fitted_on, samples, seed)
     judging = _Judging(choices, fit_on, bins, samples, seed)
     names = choices.tasks
+    pairs = [(one, other) for one in names for other in names]
     judged = {name: judging.task(name) for name in track(names, "tasks", len(names))}
     return AnswerCalibration(
         model=model,
@@ -64,7 +66,7 @@ def calibrate_answers(
         bins=bins,
         together=judging.together(),
         tasks=judged,
-        matrix=[judging.cross(one, other) for one in names for other in names],
+        matrix=[judging.cross(*pair) for pair in track(pairs, "pairs of tasks", len(pairs))],
         normalisations=compared,
         left_out=left_out,
     )
@@ -73,15 +75,15 @@ def calibrate_answers(
 def _check(kept: Mapping[str, Sequence[Answer]], normalisation: str | None, fit_on: Sequence[str]) -> None:
     if len(kept) < 2:
         raise InputError(
-            f"{len(kept)} of the tasks offer choices: an answer temperature is fitted on tasks and judged on others, so "
-            "evaluate two or more (of style ranked or lettered)"
+            f"{len(kept)} of the tasks offer choices: an answer temperature is fitted on tasks and judged on others, "
+            "so evaluate two or more (of style ranked or lettered)"
         )
     for name in fit_on:
         if name not in kept:
             raise InputError(f"{name} is not a task that offers choices here; there are {', '.join(sorted(kept))}")
     if normalisation is not None and normalisation not in normalisations(kept):
         have = ", ".join(normalisations(kept))
-        missing = "" if normalisation in NORMALISATIONS else ": there is no such normalisation"
+        missing = "" if normalisation in METRICS else ": there is no such normalisation"
         raise InputError(f"not every item has log-likelihoods by {normalisation}{missing}; all have {have}")
 
 

@@ -16,9 +16,16 @@ import torch
 from torch import Tensor
 
 from altiplano.benchmarks.answers import Answer
-from altiplano.benchmarks.scorers import normalised_logprobs
+from altiplano.benchmarks.scorers import comparable
 
-NORMALISATIONS = ("sum", "per_token", "per_character", "per_byte", "unconditional")
+METRICS = {
+    "sum": "accuracy",
+    "per_token": "accuracy_per_token",
+    "per_character": "accuracy_per_character",
+    "per_byte": "accuracy_per_byte",
+    "unconditional": "accuracy_unconditional",
+}
+"""What each normalisation of a choice's log-likelihood is called where accuracies are told."""
 
 LETTERED = re.compile(r"^\W*([A-Z])\W+(?=\w)")
 """The letter before a choice in a prompt, in any usual layout: "A. ", "(A) ", "- A: "."""
@@ -79,7 +86,7 @@ def usable(tasks: Mapping[str, Sequence[Answer]]) -> tuple[dict[str, list[Answer
 def normalisations(tasks: Mapping[str, Sequence[Answer]]) -> list[str]:
     """Those that every item has."""
     everywhere = all(answer.unconditional for answers in tasks.values() for answer in answers)
-    return [name for name in NORMALISATIONS if name != "unconditional" or everywhere]
+    return [name for name in METRICS if name != "unconditional" or everywhere]
 
 
 def make_choices(tasks: Mapping[str, Sequence[Answer]], normalisation: str) -> Choices:
@@ -87,7 +94,7 @@ def make_choices(tasks: Mapping[str, Sequence[Answer]], normalisation: str) -> C
     rows = [(name, answer) for name in sorted(tasks) for answer in tasks[name]]
     scores = np.full((len(rows), max(len(answer.logprobs) for _, answer in rows)), -np.inf)
     for place, (_, answer) in enumerate(rows):
-        scores[place, : len(answer.logprobs)] = normalised_logprobs(answer)[normalisation]
+        scores[place, : len(answer.logprobs)] = comparable(answer)[METRICS[normalisation]]
     return Choices(
         torch.from_numpy(scores),
         torch.tensor([answer.gold for _, answer in rows]),
