@@ -48,7 +48,8 @@ def load_language_model(path: Path, dtype: torch.dtype = torch.float32, tokenize
 
     ``tokenizer``: a folder that has its tokenizer.json, where the model's own has none. ``generation_config.json``
     rules the default temperature; ``calibration.json`` does where that file names none. The answer temperature is that
-    of ``answer_calibration.json`` in the folder, or of ``calibration.json``. Raises InputError when it is no such model.
+    of ``answer_calibration.json`` in the folder, or of ``calibration.json``. Raises InputError when it is no such
+    model.
     """
     if path.suffix == SUFFIX:
         found = read_gguf(path, dtype)

@@ -27,9 +27,8 @@ def summary(workspace: Path) -> RenderableType:
     for part in (funnel_table(records), heldout_table(records), time_table(records)):
         if part is not None:
             parts += [part, ""]
-    parts += [
-        line for line in (temperature_line(records), answer_line(records), *gate_lines(records)) if line is not None
-    ]
+    lines = (temperature_line(records), answer_line(records), *gate_lines(records))
+    parts += [line for line in lines if line is not None]
     page = workspace / "report.html"
     if page.exists():
         parts.append(Text.assemble("Report        ", (str(page), "bold")))

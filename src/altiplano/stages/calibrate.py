@@ -36,9 +36,10 @@ def run(context: Context) -> Result:
 
 def _answers(context: Context) -> AnswerCalibration | None:
     """None where the run has fewer than two benchmarks that offer choices."""
-    if not context.recipe.evaluation.benchmarks:
+    folder = context.inputs["evaluate"] / ANSWERS
+    if not folder.exists():
         return None
-    result, answers = read_evaluation(context.inputs["evaluate"] / ANSWERS)
+    result, answers = read_evaluation(folder)
     if len(usable(answers)[0]) < 2:
         return None
     settings = context.recipe.calibration
@@ -56,7 +57,7 @@ def _answers(context: Context) -> AnswerCalibration | None:
 
 STAGE = Stage(
     name="calibrate",
-    reads=("seed", "model", "calibration", "evaluation.benchmarks"),
+    reads=("seed", "model", "calibration"),
     inputs=("tokenize", "train", "evaluate"),
     run=run,
     code=("benchmarks", "calibration", "inference", "model", "recipe", "tokens"),
