@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from altiplano.benchmarks.answers import Answer
 from altiplano.calibration.answers.alternatives import platt, vector_scaled
 from altiplano.calibration.answers.calibrate import calibrate_answers
-from altiplano.calibration.answers.choices import Choices, clusters_of, make_choices, usable
+from altiplano.calibration.answers.choices import Choices, by_normalisation, clusters_of, usable
 from altiplano.calibration.answers.reliability import Reliability, risk_coverage, score
-from altiplano.calibration.answers.temperature import derivatives, fit, interval, judge, task_weights
+from altiplano.calibration.answers.temperature import derivatives, fit, interval, judge, resamples, task_weights
 from altiplano.calibration.calibration_error import adaptive_calibration_error, expected_calibration_error, summary
 from altiplano.errors import InputError
 
@@ -30,6 +30,10 @@ def joined(*parts: Choices) -> Choices:
         np.concatenate([part.task for part in parts]),
         np.concatenate([part.cluster + at for part, at in zip(parts, places[:-1], strict=True)]),
     )
+
+
+def draws(choices: Choices) -> list[np.ndarray]:
+    return list(resamples(choices, 100, seed=0))
 
 
 def tasks(**sharpening: float) -> dict[str, list[Answer]]:
@@ -127,7 +131,8 @@ def test_intervals_are_over_clusters():
     assert wide[1] - wide[0] == pytest.approx(once[1] - once[0], rel=0.01)
     assert narrow[1] - narrow[0] == pytest.approx((once[1] - once[0]) / 2, rel=0.2)
     together, alone = (
-        score(Reliability.of(judge(one.scores, one.gold)), one, 15, 200, 0).record().accuracy for one in (four, apart)
+        score(Reliability.of(judge(one.scores, one.gold)), one, 15, draws(one), 0).record().accuracy
+        for one in (four, apart)
     )
     assert alone.high - alone.low == pytest.approx((together.high - together.low) / 2, rel=0.2)
 
@@ -136,7 +141,7 @@ def test_intervals_are_over_clusters():
 def test_measures_are_those_of_tokens_and_of_other_libraries(sharpening: float):
     choices = simulated(items=1000, sharpening=sharpening)
     judged = judge(choices.scores, choices.gold)
-    found = score(Reliability.of(judged), choices, 15, 50, 0).record()
+    found = score(Reliability.of(judged), choices, 15, draws(choices), 0).record()
     told = summary(judged, 15)
     assert found.ece.value == pytest.approx(expected_calibration_error(judged, 15))
     assert found.adaptive_ece.value == pytest.approx(adaptive_calibration_error(judged, 15))
@@ -162,7 +167,7 @@ def test_the_risk_coverage_area_is_the_mean_risk_of_thresholds(rows: list[tuple[
     confidence, correct = np.array([c for c, _ in rows]), np.array([float(right) for _, right in rows])
     count = len(rows)
     choices = Choices(torch.zeros(count, 2), torch.zeros(count), np.array(["a"] * count), np.arange(count))
-    found = score(Reliability(confidence, correct), choices, 5, 10, 0)
+    found = score(Reliability(confidence, correct), choices, 5, draws(choices), 0)
     brute = np.mean([1 - correct[confidence >= one].mean() for one in confidence])
     assert found.record().aurc.value == pytest.approx(brute)
     curve = risk_coverage(Reliability(confidence, correct))
@@ -174,7 +179,7 @@ def test_the_floor_is_what_a_calibrated_model_shows():
     errors = []
     for seed in range(30):
         choices = simulated(items=200, seed=seed)
-        scored = score(Reliability.of(judge(choices.scores, choices.gold)), choices, 15, 100, seed)
+        scored = score(Reliability.of(judge(choices.scores, choices.gold)), choices, 15, draws(choices), seed)
         errors.append((scored.record().ece.value, scored.floor))
     measured, floor = np.mean(errors, axis=0)
     assert measured == pytest.approx(floor, rel=0.15)
@@ -332,7 +337,7 @@ def test_shared_items_are_judged_but_not_fitted_on():
     assert found.tasks["a"].left_out == 100 and found.tasks["a"].items == 400
     cell = {(one.fitted_on, one.judged_on): one for one in found.matrix}["b", "a"]
     assert cell.left_out == 100 and cell.temperature is not None
-    choices = make_choices(usable({"a": both["a"], "b": twin})[0], "sum")
+    choices = by_normalisation(usable({"a": both["a"], "b": twin})[0])["sum"]
     a, b = choices.of_tasks(["a"]), choices.of_tasks(["b"])
     assert not set(b.without(a).cluster.tolist()) & set(a.cluster.tolist()) and len(b.without(a)) == 400
     assert choices.clusters == 800

@@ -7,12 +7,13 @@ figures say. The items of a judged task are never fitted on, in whatever other t
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+import torch
 
 from altiplano.benchmarks.answers import Answer
 from altiplano.calibration.answers.alternatives import platt, vector_scaled
-from altiplano.calibration.answers.choices import METRICS, Choices, make_choices, normalisations, usable
-from altiplano.calibration.answers.reliability import Reliability, Scored, risk_coverage, score
-from altiplano.calibration.answers.temperature import Fitted, fit, interval, judge, task_weights
+from altiplano.calibration.answers.choices import METRICS, Choices, by_normalisation, usable
+from altiplano.calibration.answers.reliability import Reliability, risk_coverage, score
+from altiplano.calibration.answers.temperature import fit, interval, judge, resamples, task_weights
 from altiplano.calibration.calibration_error import Judged, diagram
 from altiplano.errors import InputError
 from altiplano.progress import track
@@ -39,17 +40,23 @@ def calibrate_answers(
     Raises InputError when fewer than two tasks offer choices, or a name is none of theirs.
     """
     kept, left_out = usable(tasks)
-    _check(kept, normalisation, fit_on)
-    compared = {name: _normalisation_scores(make_choices(kept, name), bins, fit_on) for name in normalisations(kept)}
+    _check(kept, fit_on)
+    every = by_normalisation(kept)
+    if normalisation is not None and normalisation not in every:
+        why = "not every item has it" if normalisation in METRICS else "there is no such normalisation"
+        raise InputError(f"{normalisation}: {why}; all items have {', '.join(every)}")
+    compared = {name: _normalisation_scores(choices, bins, fit_on) for name, choices in every.items()}
     chosen = normalisation or min(compared, key=lambda name: compared[name].nll)
-    choices = make_choices(kept, chosen)
+    choices = every[chosen]
     fitted_on = choices.of_tasks(fit_on) if fit_on else choices
     fitted = fit(fitted_on)
     low, high = interval(fitted_on, samples, seed)
     judging = _Judging(choices, fit_on, bins, samples, seed)
     names = choices.tasks
-    pairs = [(one, other) for one in names for other in names]
-    judged = {name: judging.task(name) for name in track(names, "tasks", len(names))}
+    judged, matrix = {}, []
+    for name in track(names, "tasks", len(names)):
+        judged[name], column = judging.task(name)
+        matrix += column
     return AnswerCalibration(
         model=model,
         fingerprint=fingerprint,
@@ -66,13 +73,13 @@ def calibrate_answers(
         bins=bins,
         together=judging.together(),
         tasks=judged,
-        matrix=[judging.cross(*pair) for pair in track(pairs, "pairs of tasks", len(pairs))],
+        matrix=matrix,
         normalisations=compared,
         left_out=left_out,
     )
 
 
-def _check(kept: Mapping[str, Sequence[Answer]], normalisation: str | None, fit_on: Sequence[str]) -> None:
+def _check(kept: Mapping[str, Sequence[Answer]], fit_on: Sequence[str]) -> None:
     if len(kept) < 2:
         raise InputError(
             f"{len(kept)} of the tasks offer choices: an answer temperature is fitted on tasks and judged on others, "
@@ -81,10 +88,6 @@ def _check(kept: Mapping[str, Sequence[Answer]], normalisation: str | None, fit_
     for name in fit_on:
         if name not in kept:
             raise InputError(f"{name} is not a task that offers choices here; there are {', '.join(sorted(kept))}")
-    if normalisation is not None and normalisation not in normalisations(kept):
-        have = ", ".join(normalisations(kept))
-        missing = "" if normalisation in METRICS else ": there is no such normalisation"
-        raise InputError(f"not every item has log-likelihoods by {normalisation}{missing}; all have {have}")
 
 
 def _others(choices: Choices, name: str, fit_on: Sequence[str]) -> tuple[Choices, int]:
@@ -125,12 +128,15 @@ class _Judging:
     def __init__(self, choices: Choices, fit_on: Sequence[str], bins: int, samples: int, seed: int):
         self.choices, self.fit_on = choices, fit_on
         self.bins, self.samples, self.seed = bins, samples, seed
-        self.own = {name: fit(choices.of_tasks([name])) for name in choices.tasks}
+        self.alone = {name: choices.of_tasks([name]) for name in choices.tasks}
+        self.own = {name: fit(mine).temperature for name, mine in self.alone.items()}
         self.found: dict[str, tuple[dict[str, Reliability], Judged, Judged]] = {}
         """Of each task: probabilities by method, and at temperature 1 and the fitted one."""
 
-    def task(self, name: str) -> JudgedAnswers:
-        mine = self.choices.of_tasks([name])
+    def task(self, name: str) -> tuple[JudgedAnswers, list[CrossTask]]:
+        """The task at what was fitted on all others, and on each one."""
+        mine = self.alone[name]
+        draws = list(resamples(mine, self.samples, self.seed))
         fitted_on, shared = _others(self.choices, name, self.fit_on)
         temperature = fit(fitted_on).temperature
         weights = task_weights(fitted_on)
@@ -146,10 +152,11 @@ class _Judging:
         described = {
             "fitted_on": fitted_on.tasks,
             "temperature": temperature,
-            "own_temperature": self.own[name].temperature,
+            "own_temperature": self.own[name],
             "left_out": shared,
         }
-        return self._record(mine, methods, before, after, described)
+        record = self._record(mine, methods, before, after, draws, described)
+        return record, [self._cross(other, name, draws) for other in self.alone]
 
     def together(self) -> JudgedAnswers:
         """All tasks that were judged, each by its own others."""
@@ -159,6 +166,7 @@ class _Judging:
             {method: Reliability.joined([methods[method] for methods, _, _ in found]) for method in METHODS},
             Judged.joined([before for _, before, _ in found]),
             Judged.joined([after for _, _, after in found]),
+            list(resamples(self.choices, self.samples, self.seed)),
             {"fitted_on": [], "left_out": 0},
         )
 
@@ -168,9 +176,10 @@ class _Judging:
         methods: Mapping[str, Reliability],
         before: Judged,
         after: Judged,
+        draws: Sequence[np.ndarray],
         described: Mapping[str, object],
     ) -> JudgedAnswers:
-        scored = {name: self._score(one, choices) for name, one in methods.items()}
+        scored = {name: score(one, choices, self.bins, draws, self.seed) for name, one in methods.items()}
         first, second = scored["uncalibrated"], scored["temperature"]
         return JudgedAnswers.model_validate(
             {
@@ -186,45 +195,30 @@ class _Judging:
             }
         )
 
-    def _score(self, one: Reliability, choices: Choices) -> Scored:
-        return score(one, choices, self.bins, self.samples, self.seed)
-
-    def cross(self, one: str, other: str) -> CrossTask:
-        """Fitted on ``one``, judged on ``other``."""
-        fitted_on, judged_on = (self.choices.of_tasks([name]) for name in (one, other))
+    def _cross(self, one: str, other: str, draws: Sequence[np.ndarray]) -> CrossTask:
+        """Fitted on ``one``, judged on ``other``; of one task alone, each half of its clusters at the other half's."""
+        mine, shared = self.alone[other], 0
+        scores, temperature = mine.scores.clone(), self.own[one]
         if one == other:
-            return self._by_halves(judged_on, self.own[one])
-        apart = fitted_on.without(judged_on)
-        shared = len(fitted_on) - len(apart)
+            numbers = np.random.default_rng(self.seed).permutation(np.unique(mine.cluster))
+            half = np.isin(mine.cluster, numbers[: len(numbers) // 2])
+            apart = mine if len(numbers) > 1 else mine.of(half)
+            for part in (half, ~half) if len(apart) else ():
+                scores[torch.from_numpy(part)] /= fit(mine.of(~part)).temperature
+        else:
+            apart = self.alone[one].without(mine)
+            shared = len(self.alone[one]) - len(apart)
+            if shared and len(apart):
+                temperature = fit(apart).temperature
+            scores /= temperature
         if not len(apart):
             return CrossTask(fitted_on=one, judged_on=other, temperature=None, left_out=shared)
-        temperature = (fit(apart) if shared else self.own[one]).temperature
-        scored = self._score(Reliability.of(_judged(judged_on, temperature)), judged_on)
+        scored = score(Reliability.of(judge(scores, mine.gold)), mine, self.bins, draws, self.seed)
         return CrossTask(
             fitted_on=one,
             judged_on=other,
             temperature=temperature,
             left_out=shared,
-            ece=scored.interval("ece"),
-            nll=scored.interval("nll"),
-        )
-
-    def _by_halves(self, choices: Choices, own: Fitted) -> CrossTask:
-        """Each half of the clusters at the temperature of the other half."""
-        name = choices.tasks[0]
-        numbers = np.unique(choices.cluster)
-        if len(numbers) < 2:
-            return CrossTask(fitted_on=name, judged_on=name, temperature=None, left_out=0)
-        chosen = np.isin(choices.cluster, np.random.default_rng(self.seed).permutation(numbers)[: len(numbers) // 2])
-        scores = choices.scores.clone()
-        for half in (chosen, ~chosen):
-            scores[half] /= fit(choices.of(~half)).temperature
-        scored = self._score(Reliability.of(judge(scores, choices.gold)), choices)
-        return CrossTask(
-            fitted_on=name,
-            judged_on=name,
-            temperature=own.temperature,
-            left_out=0,
             ece=scored.interval("ece"),
             nll=scored.interval("nll"),
         )

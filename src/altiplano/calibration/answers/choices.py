@@ -83,15 +83,16 @@ def usable(tasks: Mapping[str, Sequence[Answer]]) -> tuple[dict[str, list[Answer
     return kept, dict(left_out)
 
 
-def normalisations(tasks: Mapping[str, Sequence[Answer]]) -> list[str]:
-    """Those that every item has."""
-    everywhere = all(answer.unconditional for answers in tasks.values() for answer in answers)
-    return [name for name in METRICS if name != "unconditional" or everywhere]
-
-
-def make_choices(tasks: Mapping[str, Sequence[Answer]], normalisation: str) -> Choices:
-    """Of items as ``usable`` returns them."""
+def by_normalisation(tasks: Mapping[str, Sequence[Answer]]) -> dict[str, Choices]:
+    """Of items as ``usable`` returns them, by every normalisation that all of them have."""
     rows = [(name, answer) for name in sorted(tasks) for answer in tasks[name]]
+    clusters = clusters_of(rows)
+    has_unconditional = all(answer.unconditional for _, answer in rows)
+    names = [name for name in METRICS if name != "unconditional" or has_unconditional]
+    return {name: _choices(rows, clusters, name) for name in names}
+
+
+def _choices(rows: Sequence[tuple[str, Answer]], clusters: np.ndarray, normalisation: str) -> Choices:
     scores = np.full((len(rows), max(len(answer.logprobs) for _, answer in rows)), -np.inf)
     for place, (_, answer) in enumerate(rows):
         scores[place, : len(answer.logprobs)] = comparable(answer)[METRICS[normalisation]]
@@ -99,7 +100,7 @@ def make_choices(tasks: Mapping[str, Sequence[Answer]], normalisation: str) -> C
         torch.from_numpy(scores),
         torch.tensor([answer.gold for _, answer in rows]),
         np.array([name for name, _ in rows]),
-        clusters_of(rows),
+        clusters,
     )
 
 

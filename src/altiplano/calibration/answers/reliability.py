@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from altiplano.calibration.answers.choices import Choices
-from altiplano.calibration.answers.temperature import WEIGHTS_AT_ONCE, resamples
+from altiplano.calibration.answers.temperature import WEIGHTS_AT_ONCE
 from altiplano.calibration.calibration_error import Judged
 from altiplano.records import AnswerScores, Interval, RiskAtCoverage
 
@@ -67,13 +67,13 @@ class Scored:
         return AnswerScores.model_validate({**values, "ece_floor": self.floor})
 
 
-def score(one: Reliability, choices: Choices, bins: int, samples: int, seed: int) -> Scored:
-    """``one`` is of the items of ``choices``."""
+def score(one: Reliability, choices: Choices, bins: int, draws: Sequence[np.ndarray], seed: int) -> Scored:
+    """``one`` is of the items of ``choices``, ``draws`` are of ``resamples(choices, …)``."""
     measure = _measures(one, choices, bins)
     clusters = choices.clusters
-    parts = [measure(weights) for weights in resamples(choices, samples, seed)]
+    parts = [measure(weights) for weights in draws]
     resampled = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-    return Scored(measure(np.ones((1, clusters))), resampled, _floor(one.confidence, bins, samples, seed))
+    return Scored(measure(np.ones((1, clusters))), resampled, _floor(one.confidence, bins, len(resampled["ece"]), seed))
 
 
 def risk_coverage(one: Reliability) -> list[RiskAtCoverage]:
