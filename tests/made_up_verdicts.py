@@ -122,7 +122,14 @@ def answer_calibration() -> dict[str, Any]:
         "together": judged(225, 0.261, 0.094),
         "tasks": {"peaks": peaks, "plains": plains},
         "matrix": [
-            {"fitted_on": one, "judged_on": other, "temperature": 3.87, "left_out": 0, "ece": interval(0.083)}
+            {
+                "fitted_on": one,
+                "judged_on": other,
+                "temperature": 3.87,
+                "left_out": 0,
+                "ece_before": interval(0.32),
+                "ece": interval(0.083),
+            }
             for one in ("peaks", "plains")
             for other in ("peaks", "plains")
         ],

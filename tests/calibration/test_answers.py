@@ -236,7 +236,8 @@ def test_fit_on_some_tasks():
     found = calibrated(tasks(a=2.0, b=2.0, other=1.0), fit_on=["a", "b"])
     assert found.answer_temperature.tasks == ["a", "b"] and found.answer_temperature.items == 800
     assert found.tasks["other"].fitted_on == ["a", "b"]
-    assert found.tasks["a"].fitted_on == ["b"]
+    assert set(found.tasks) == {"other"} and found.together.items == 400 and len(found.matrix) == 9
+    assert found.tasks["other"].temperature == pytest.approx(found.answer_temperature.value)
 
 
 def test_the_same_seed_gives_the_same_record():
@@ -266,7 +267,7 @@ def test_what_cannot_be_calibrated():
         ({"a": rows["a"]}, {}, "1 of the tasks offer choices"),
         (rows, {"fit_on": ["c"]}, "c is not a task"),
         (rows, {"normalisation": "loudness"}, "there is no such normalisation"),
-        (rows, {"fit_on": ["a"]}, "a can only be judged"),
+        (rows, {"fit_on": ["a", "b"]}, "none is left to judge"),
         ({"a": rows["a"], "twin": rows["a"]}, {}, "evaluate a task of another data set"),
     ):
         with pytest.raises(InputError, match=said):

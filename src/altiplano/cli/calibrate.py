@@ -17,7 +17,11 @@ answer_calibration.json and answer_calibration.html are written there (docs/guid
 def add(sub: argparse.ArgumentParser) -> None:
     sub.epilog = (sub.epilog or "").replace("\n\n", EXAMPLES + "\n\n", 1)
     sub.add_argument(
-        "--fit-on", nargs="+", default=[], metavar="TASK", help="tasks that the temperature is fitted on (default: all)"
+        "--fit-on",
+        nargs="+",
+        default=[],
+        metavar="TASK",
+        help="tasks to fit on, the others are judged (default: all, each judged by the others)",
     )
     sub.add_argument(
         "--normalisation",

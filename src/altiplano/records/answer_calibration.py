@@ -36,7 +36,9 @@ class JudgedAnswers(Record):
     fitted_on: list[str] = Field(description="Tasks; empty of all tasks together, each judged by the others")
     temperature: float | None = Field(default=None, description="Fitted on them; null of all tasks together")
     own_temperature: float | None = Field(default=None, description="What the task alone would have")
-    left_out: int = Field(description="Items of the other tasks that are also in this one: not fitted on")
+    left_out: int = Field(
+        description="Items of the other tasks that share a question or choices with this one: not fitted on"
+    )
     items: int = Field(description="Items that were judged")
     clusters: int = Field(description="Independent ones: passages, questions")
     scores: dict[str, AnswerScores] = Field(description="By uncalibrated, temperature, platt, vector")
@@ -53,13 +55,16 @@ class CrossTask(Record):
     fitted_on: str = Field(description="Task")
     judged_on: str = Field(description="Task; the same: fitted on one half of its clusters, judged on the other")
     temperature: float | None = Field(description="null: the fitted task has no item that is not also judged")
-    left_out: int = Field(description="Items that both tasks have: not fitted on")
-    ece: Interval | None = Field(default=None, description="At that temperature")
-    nll: Interval | None = Field(default=None, description="At that temperature")
+    left_out: int = Field(
+        description="Items of the first that share a question or choices with the second: not fitted on"
+    )
+    ece_before: Interval | None = Field(default=None, description="Expected calibration error at temperature 1")
+    ece: Interval | None = Field(default=None, description="The same at that temperature")
+    nll: Interval | None = Field(default=None, description="Nats per item at that temperature")
 
 
 class NormalisationScores(Record):
-    """All tasks by one normalisation, each judged at a temperature fitted on the others."""
+    """The fitted tasks by one normalisation, each at the temperature of the other fitted ones."""
 
     temperature: float = Field(description="Fitted on all")
     nll: float = Field(description="Nats per item, mean of the tasks")
@@ -74,8 +79,8 @@ class AnswerCalibration(FileRecord):
     fingerprint: str = Field(default="", description="Of its weights")
     answer_temperature: AnswerTemperature = Field(description="What is deployed")
     bins: int = Field(description="Of calibration errors")
-    together: JudgedAnswers = Field(description="All tasks, each judged by the others")
-    tasks: dict[str, JudgedAnswers] = Field(description="By task")
+    together: JudgedAnswers = Field(description="All judged tasks, each by the others")
+    tasks: dict[str, JudgedAnswers] = Field(description="Judged tasks, by name")
     matrix: list[CrossTask] = Field(description="Every task by every task")
     normalisations: dict[str, NormalisationScores] = Field(description="By normalisation")
     left_out: dict[str, int] = Field(default_factory=dict, description="Items that are not calibrated, by reason")

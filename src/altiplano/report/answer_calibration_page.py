@@ -60,12 +60,13 @@ def render(found: AnswerCalibration) -> str:
 
 def answer_tables(found: AnswerCalibration) -> RenderableType:
     parts: list[RenderableType] = [_tasks(found), ""]
-    if len(found.tasks) <= WIDE:
+    side = round(len(found.matrix) ** 0.5)
+    if side <= WIDE:
         parts += [_shown(matrix_table(found)), ""]
     parts += [_shown(method_table(found), (0, 1, 4, 5, 6)), "", _shown(normalisation_table(found)), ""]
     parts += [Text(note) for note in notes(found)]
-    if len(found.tasks) > WIDE:
-        parts.append(Text(f"{len(found.tasks)} × {len(found.tasks)} fits are on the page"))
+    if side > WIDE:
+        parts.append(Text(f"{side} × {side} fits are on the page"))
     return Group(*parts, Text(f"Answer temperature {headline(found)}"))
 
 

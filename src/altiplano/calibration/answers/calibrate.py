@@ -14,7 +14,7 @@ from altiplano.calibration.answers.alternatives import platt, vector_scaled
 from altiplano.calibration.answers.choices import METRICS, Choices, by_normalisation, usable
 from altiplano.calibration.answers.reliability import Reliability, risk_coverage, score
 from altiplano.calibration.answers.temperature import fit, interval, judge, resamples, task_weights
-from altiplano.calibration.calibration_error import Judged, diagram
+from altiplano.calibration.calibration_error import Judged, diagram, expected_calibration_error
 from altiplano.errors import InputError
 from altiplano.progress import track
 from altiplano.records import AnswerCalibration, AnswerTemperature, CrossTask, JudgedAnswers, NormalisationScores
@@ -34,10 +34,10 @@ def calibrate_answers(
     normalisation: str | None = None,
     fit_on: Sequence[str] = (),
 ) -> AnswerCalibration:
-    """``tasks`` are answers by task. ``fit_on``: tasks to fit on; empty: all. ``normalisation`` None: the one whose NLL
-    on tasks left out is least.
+    """``tasks`` are answers by task. ``fit_on``: tasks to fit on, the others are judged; empty: all, each judged by the
+    others. ``normalisation`` None: the one whose NLL is least when each fitted task is judged by the other fitted ones.
 
-    Raises InputError when fewer than two tasks offer choices, or a name is none of theirs.
+    Raises InputError when fewer than two tasks offer choices, a name is none of theirs, or no task is left to judge.
     """
     kept, left_out = usable(tasks)
     _check(kept, fit_on)
@@ -45,18 +45,20 @@ def calibrate_answers(
     if normalisation is not None and normalisation not in every:
         why = "not every item has it" if normalisation in METRICS else "there is no such normalisation"
         raise InputError(f"{normalisation}: {why}; all items have {', '.join(every)}")
-    compared = {name: _normalisation_scores(choices, bins, fit_on) for name, choices in every.items()}
+    chosen_on = {name: one.of_tasks(fit_on) if fit_on else one for name, one in every.items()}
+    compared = {name: _normalisation_scores(one, bins) for name, one in chosen_on.items()}
     chosen = normalisation or min(compared, key=lambda name: compared[name].nll)
     choices = every[chosen]
-    fitted_on = choices.of_tasks(fit_on) if fit_on else choices
+    fitted_on = chosen_on[chosen]
     fitted = fit(fitted_on)
     low, high = interval(fitted_on, samples, seed)
     judging = _Judging(choices, fit_on, bins, samples, seed)
-    names = choices.tasks
     judged, matrix = {}, []
-    for name in track(names, "tasks", len(names)):
-        judged[name], column = judging.task(name)
-        matrix += column
+    for name in track(choices.tasks, "tasks", len(choices.tasks)):
+        draws = list(resamples(judging.alone[name], samples, seed))
+        if name not in fit_on:
+            judged[name] = judging.task(name, draws)
+        matrix += [judging.cross(other, name, draws) for other in choices.tasks]
     return AnswerCalibration(
         model=model,
         fingerprint=fingerprint,
@@ -88,6 +90,10 @@ def _check(kept: Mapping[str, Sequence[Answer]], fit_on: Sequence[str]) -> None:
     for name in fit_on:
         if name not in kept:
             raise InputError(f"{name} is not a task that offers choices here; there are {', '.join(sorted(kept))}")
+    if set(fit_on) >= set(kept):
+        raise InputError(
+            "every task is fitted on, and none is left to judge: name fewer, or none to judge each by others"
+        )
 
 
 def _others(choices: Choices, name: str, fit_on: Sequence[str]) -> tuple[Choices, int]:
@@ -106,16 +112,17 @@ def _others(choices: Choices, name: str, fit_on: Sequence[str]) -> tuple[Choices
     return fitted_on, len(candidates) - len(fitted_on)
 
 
-def _normalisation_scores(choices: Choices, bins: int, fit_on: Sequence[str]) -> NormalisationScores:
+def _normalisation_scores(choices: Choices, bins: int) -> NormalisationScores:
+    """Of the tasks that are fitted on: each at the temperature of the rest, one alone at its own."""
     rows = []
     for name in choices.tasks:
         mine = choices.of_tasks([name])
-        judged = _judged(mine, fit(_others(choices, name, fit_on)[0]).temperature)
-        gaps = sum(b.count * abs(b.accuracy - b.confidence) for b in diagram(judged, bins)) / len(mine)
-        rows.append((float(judged.nll.mean()), gaps, float(judged.correct.double().mean())))
+        rest = choices.without(mine)
+        judged = _judged(mine, fit(rest if len(rest) else mine).temperature)
+        accuracy = float(judged.correct.double().mean())
+        rows.append((float(judged.nll.mean()), expected_calibration_error(judged, bins), accuracy))
     nll, ece, accuracy = np.mean(rows, axis=0).tolist()
-    temperature = fit(choices.of_tasks(fit_on) if fit_on else choices).temperature
-    return NormalisationScores(temperature=temperature, nll=nll, ece=ece, accuracy=accuracy)
+    return NormalisationScores(temperature=fit(choices).temperature, nll=nll, ece=ece, accuracy=accuracy)
 
 
 def _judged(choices: Choices, temperature: float) -> Judged:
@@ -133,10 +140,9 @@ class _Judging:
         self.found: dict[str, tuple[dict[str, Reliability], Judged, Judged]] = {}
         """Of each task: probabilities by method, and at temperature 1 and the fitted one."""
 
-    def task(self, name: str) -> tuple[JudgedAnswers, list[CrossTask]]:
-        """The task at what was fitted on all others, and on each one."""
+    def task(self, name: str, draws: Sequence[np.ndarray]) -> JudgedAnswers:
+        """The task at what was fitted on the others; ``draws`` are of its own items."""
         mine = self.alone[name]
-        draws = list(resamples(mine, self.samples, self.seed))
         fitted_on, shared = _others(self.choices, name, self.fit_on)
         temperature = fit(fitted_on).temperature
         weights = task_weights(fitted_on)
@@ -155,18 +161,17 @@ class _Judging:
             "own_temperature": self.own[name],
             "left_out": shared,
         }
-        record = self._record(mine, methods, before, after, draws, described)
-        return record, [self._cross(other, name, draws) for other in self.alone]
+        return self._record(mine, methods, before, after, draws, described)
 
     def together(self) -> JudgedAnswers:
         """All tasks that were judged, each by its own others."""
-        found = list(self.found.values())
+        found, judged = list(self.found.values()), self.choices.of_tasks(self.found)
         return self._record(
-            self.choices,
+            judged,
             {method: Reliability.joined([methods[method] for methods, _, _ in found]) for method in METHODS},
             Judged.joined([before for _, before, _ in found]),
             Judged.joined([after for _, _, after in found]),
-            list(resamples(self.choices, self.samples, self.seed)),
+            list(resamples(judged, self.samples, self.seed)),
             {"fitted_on": [], "left_out": 0},
         )
 
@@ -195,7 +200,7 @@ class _Judging:
             }
         )
 
-    def _cross(self, one: str, other: str, draws: Sequence[np.ndarray]) -> CrossTask:
+    def cross(self, one: str, other: str, draws: Sequence[np.ndarray]) -> CrossTask:
         """Fitted on ``one``, judged on ``other``; of one task alone, each half of its clusters at the other half's."""
         mine, shared = self.alone[other], 0
         scores, temperature = mine.scores.clone(), self.own[one]
@@ -213,12 +218,16 @@ class _Judging:
             scores /= temperature
         if not len(apart):
             return CrossTask(fitted_on=one, judged_on=other, temperature=None, left_out=shared)
-        scored = score(Reliability.of(judge(scores, mine.gold)), mine, self.bins, draws, self.seed)
+        before, scored = (
+            score(Reliability.of(judge(one, mine.gold)), mine, self.bins, draws, self.seed)
+            for one in (mine.scores, scores)
+        )
         return CrossTask(
             fitted_on=one,
             judged_on=other,
             temperature=temperature,
             left_out=shared,
+            ece_before=before.interval("ece"),
             ece=scored.interval("ece"),
             nll=scored.interval("nll"),
         )

@@ -112,14 +112,16 @@ def method_table(found: AnswerCalibration) -> TextTable:
 
 
 def matrix_table(found: AnswerCalibration) -> TextTable:
-    names = list(found.tasks)
+    names = list(dict.fromkeys(one.judged_on for one in found.matrix))
     cells = {(one.fitted_on, one.judged_on): one for one in found.matrix}
-    before = tuple(f"{found.tasks[name].scores['uncalibrated'].ece.value:.3f}" for name in names)
-    rows = [("not fitted", "1", *before)]
+
+    def shown(error: Interval | None) -> str:
+        return "same items" if error is None else f"{error.value:.3f}"
+
+    rows = [("not fitted", "1", *(shown(cells[name, name].ece_before) for name in names))]
     for name in names:
-        values = [cells[name, other].ece for other in names]
-        own = temperature(found.tasks[name].own_temperature)
-        rows.append((name, own, *("same items" if one is None else f"{one.value:.3f}" for one in values)))
+        own = temperature(cells[name, name].temperature)
+        rows.append((name, own, *(shown(cells[name, other].ece) for other in names)))
     note = "a task by itself: each half at the temperature of the other half"
     return TextTable("Calibration error, fitted on a row, judged on a column", ("fitted on", "T", *names), rows, note)
 
@@ -136,14 +138,16 @@ def normalisation_table(found: AnswerCalibration) -> TextTable:
         for name, one in found.normalisations.items()
     ]
     columns = ("log-likelihoods", "T", "NLL", "ECE", "accuracy")
-    return TextTable("Normalisations", columns, rows, "means of the tasks, each judged by a fit to the others")
+    return TextTable(
+        "Normalisations", columns, rows, "means of the fitted tasks, each at the temperature of the others"
+    )
 
 
 def notes(found: AnswerCalibration) -> list[str]:
     """What a reader should know before using the temperature."""
     said = [f"{count:,} items were left out: {reason}" for reason, count in found.left_out.items()]
     said += [
-        f"{name}: not fitted on, for it has them, too: {one.left_out:,} of the other tasks' items"
+        f"{name}: {one.left_out:,} items of other tasks share a question or choices with it and were not fitted on"
         for name, one in found.tasks.items()
         if one.left_out
     ]
