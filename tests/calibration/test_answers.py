@@ -268,10 +268,16 @@ def test_what_cannot_be_calibrated():
         (rows, {"fit_on": ["c"]}, "c is not a task"),
         (rows, {"normalisation": "loudness"}, "there is no such normalisation"),
         (rows, {"fit_on": ["a", "b"]}, "none is left to judge"),
-        ({"a": rows["a"], "twin": rows["a"]}, {}, "evaluate a task of another data set"),
+        ({"a": rows["a"], "twin": rows["a"]}, {}, "a task of another data set"),
     ):
         with pytest.raises(InputError, match=said):
             calibrated(answers, **options)
+
+
+def test_a_task_whose_questions_all_others_ask_is_not_judged():
+    rows = tasks(a=2.0, b=2.0)
+    found = calibrated({"a": rows["a"], "twin": rows["a"], "b": rows["b"]}, fit_on=["a"])
+    assert found.not_judged == ["twin"] and set(found.tasks) == {"b"} and found.together.items == 400
 
 
 def test_items_without_choices_are_counted():

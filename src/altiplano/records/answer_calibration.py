@@ -81,6 +81,9 @@ class AnswerCalibration(FileRecord):
     bins: int = Field(description="Of calibration errors")
     together: JudgedAnswers = Field(description="All judged tasks, each by the others")
     tasks: dict[str, JudgedAnswers] = Field(description="Judged tasks, by name")
+    not_judged: list[str] = Field(
+        default_factory=list, description="Tasks whose questions are also those of every task that was fitted on"
+    )
     matrix: list[CrossTask] = Field(description="Every task by every task")
     normalisations: dict[str, NormalisationScores] = Field(description="By normalisation")
     left_out: dict[str, int] = Field(default_factory=dict, description="Items that are not calibrated, by reason")

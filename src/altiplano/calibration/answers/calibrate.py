@@ -53,12 +53,18 @@ def calibrate_answers(
     fitted = fit(fitted_on)
     low, high = interval(fitted_on, samples, seed)
     judging = _Judging(choices, fit_on, bins, samples, seed)
-    judged, matrix = {}, []
+    judged: dict[str, JudgedAnswers] = {}
+    matrix: list[CrossTask] = []
     for name in track(choices.tasks, "tasks", len(choices.tasks)):
         draws = list(resamples(judging.alone[name], samples, seed))
         if name not in fit_on:
-            judged[name] = judging.task(name, draws)
+            judged |= judging.task(name, draws)
         matrix += [judging.cross(other, name, draws) for other in choices.tasks]
+    if not judged:
+        raise InputError(
+            "the tasks ask the same questions, and an answer temperature is judged on questions that it was not fitted "
+            "on: evaluate a task of another data set, too"
+        )
     return AnswerCalibration(
         model=model,
         fingerprint=fingerprint,
@@ -74,6 +80,7 @@ def calibrate_answers(
         ),
         bins=bins,
         together=judging.together(),
+        not_judged=[name for name in choices.tasks if name not in judged and name not in fit_on],
         tasks=judged,
         matrix=matrix,
         normalisations=compared,
@@ -97,18 +104,10 @@ def _check(kept: Mapping[str, Sequence[Answer]], fit_on: Sequence[str]) -> None:
 
 
 def _others(choices: Choices, name: str, fit_on: Sequence[str]) -> tuple[Choices, int]:
-    """What ``name`` is judged by: items of the other tasks (of ``fit_on``) that it does not have, and how many it has.
-
-    Raises InputError when none is left.
-    """
-    names = [other for other in (fit_on or choices.tasks) if other != name]
-    candidates = choices.of_tasks(names)
+    """What ``name`` is judged by: items of the other tasks (of ``fit_on``) whose cluster it has no item of, and how many
+    it has some of."""
+    candidates = choices.of_tasks(other for other in (fit_on or choices.tasks) if other != name)
     fitted_on = candidates.without(choices.of_tasks([name]))
-    if not len(fitted_on):
-        raise InputError(
-            f"{name} can only be judged by a temperature that was fitted on other questions, and "
-            f"{', '.join(names) or 'no task'} has none: evaluate a task of another data set, too"
-        )
     return fitted_on, len(candidates) - len(fitted_on)
 
 
@@ -140,10 +139,13 @@ class _Judging:
         self.found: dict[str, tuple[dict[str, Reliability], Judged, Judged]] = {}
         """Of each task: probabilities by method, and at temperature 1 and the fitted one."""
 
-    def task(self, name: str, draws: Sequence[np.ndarray]) -> JudgedAnswers:
-        """The task at what was fitted on the others; ``draws`` are of its own items."""
+    def task(self, name: str, draws: Sequence[np.ndarray]) -> dict[str, JudgedAnswers]:
+        """The task at what was fitted on the others; nothing where they ask the same questions. ``draws`` are of its own
+        items."""
         mine = self.alone[name]
         fitted_on, shared = _others(self.choices, name, self.fit_on)
+        if not len(fitted_on):
+            return {}
         temperature = fit(fitted_on).temperature
         weights = task_weights(fitted_on)
         before, after = _judged(mine, 1.0), _judged(mine, temperature)
@@ -161,7 +163,7 @@ class _Judging:
             "own_temperature": self.own[name],
             "left_out": shared,
         }
-        return self._record(mine, methods, before, after, draws, described)
+        return {name: self._record(mine, methods, before, after, draws, described)}
 
     def together(self) -> JudgedAnswers:
         """All tasks that were judged, each by its own others."""

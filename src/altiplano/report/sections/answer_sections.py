@@ -151,6 +151,7 @@ def notes(found: AnswerCalibration) -> list[str]:
         for name, one in found.tasks.items()
         if one.left_out
     ]
+    said += [f"{name}: not judged, for all fitted tasks ask its questions" for name in found.not_judged]
     if found.answer_temperature.at_bound:
         said.append("the fit went to its bound: these scores tell right choices from wrong ones never, or always")
     worse = [name for name, one in found.tasks.items() if one.ece_change.low > 0]
