@@ -104,8 +104,8 @@ def _check(kept: Mapping[str, Sequence[Answer]], fit_on: Sequence[str]) -> None:
 
 
 def _others(choices: Choices, name: str, fit_on: Sequence[str]) -> tuple[Choices, int]:
-    """What ``name`` is judged by: items of the other tasks (of ``fit_on``) whose cluster it has no item of, and how many
-    it has some of."""
+    """What ``name`` is judged by: items of the other tasks (of ``fit_on``) whose cluster it has no item of; and how many
+    were left out because it has."""
     candidates = choices.of_tasks(other for other in (fit_on or choices.tasks) if other != name)
     fitted_on = candidates.without(choices.of_tasks([name]))
     return fitted_on, len(candidates) - len(fitted_on)
@@ -140,8 +140,8 @@ class _Judging:
         """Of each task: probabilities by method, and at temperature 1 and the fitted one."""
 
     def task(self, name: str, draws: Sequence[np.ndarray]) -> dict[str, JudgedAnswers]:
-        """The task at what was fitted on the others; nothing where they ask the same questions. ``draws`` are of its own
-        items."""
+        """The task at what was fitted on the others; nothing where they ask the same questions. ``draws`` are of its
+        own items."""
         mine = self.alone[name]
         fitted_on, shared = _others(self.choices, name, self.fit_on)
         if not len(fitted_on):
