@@ -2,7 +2,7 @@
 
     python benchmarks/temperature_memory.py [--tokens 8192] [--hidden-size 1024] [--vocabulary 128256] [--limit-gib 2]
 
-Documents of 256 tokens in two domains, with hidden states and an output matrix at random; labels are drawn from the
+Documents of 32 tokens in two domains, with hidden states and an output matrix at random; labels are drawn from the
 model sharpened by 1.5, so that the fit must find T = 1.5 within its interval. Everything that ``altiplano calibrate``
 does with one half of the held-out text runs here: the fit, its interval, the temperature of each domain, and the
 judgement at two temperatures. Prints one JSON line: the process' peak resident memory, with the output matrix, the
@@ -21,7 +21,7 @@ from altiplano.calibration.calibration_error import judge
 from altiplano.calibration.predictions import Predictions
 from altiplano.calibration.temperature import fit, of_each
 
-DOCUMENT, SHARPENING = 256, 1.5
+DOCUMENT, SHARPENING = 32, 1.5
 GIB = 2**30
 
 

@@ -1,11 +1,14 @@
 """``altiplano calibrate FOLDER``: what it writes, prints and refuses."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from answer_folders import evaluated
 
+from altiplano.benchmarks.answers import read_answers, write_answers
+from altiplano.benchmarks.evaluated import read_evaluation
 from altiplano.cli.main import run
 from altiplano.records import AnswerCalibration
 
@@ -36,6 +39,21 @@ def test_fit_on_and_normalisation(folder: Path, tmp_path: Path) -> None:
     assert found.answer_temperature.tasks == ["a", "b"] and set(found.tasks) == {"c"}
     assert found.answer_temperature.value == pytest.approx(3, rel=0.15)
     assert not (folder / "answer_calibration.json").exists()
+
+
+def test_the_answers_are_those_that_were_scored(folder: Path) -> None:
+    """Others of another --limit lie beside them; an item's name need not be the only one."""
+    evaluated(folder / "more", ("a@10",))
+    (folder / "more" / "answers" / "a@10").rename(folder / "answers" / "a@10")
+    (folder / "answers" / "a@10" / "000128.parquet").unlink()
+    answers = read_answers([folder / "answers" / "b" / "000000.parquet"])
+    write_answers(folder / "answers" / "b" / "000000.parquet", [replace(one, item="same") for one in answers])
+    result, found = read_evaluation(folder)
+    assert {name: len(rows) for name, rows in found.items()} == {
+        "a": 400,
+        "b": 400,
+        "c": 400,
+    } and result.model == "tiny"
 
 
 def test_what_is_refused(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

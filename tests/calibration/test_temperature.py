@@ -138,7 +138,7 @@ def test_documents_side_by_side_are_not_copied():
 @pytest.mark.slow
 def test_the_vocabulary_of_llama_3_takes_no_memory_of_its_own():
     script = Path(__file__).parents[2] / "benchmarks/temperature_memory.py"
-    arguments = [sys.executable, str(script), "--tokens", "1024", "--hidden-size", "256", "--limit-gib", "2"]
+    arguments = [sys.executable, str(script), "--tokens", "512", "--hidden-size", "1024", "--limit-gib", "2"]
     done = subprocess.run(arguments, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     found = json.loads(done.stdout)

@@ -104,8 +104,8 @@ def _check(kept: Mapping[str, Sequence[Answer]], fit_on: Sequence[str]) -> None:
 
 
 def _others(choices: Choices, name: str, fit_on: Sequence[str]) -> tuple[Choices, int]:
-    """What ``name`` is judged by: items of the other tasks (of ``fit_on``) whose cluster it has no item of; and how many
-    were left out because it has."""
+    """What ``name`` is judged by: items of the other tasks (of ``fit_on``) whose cluster it has no item of; and how
+    many were left out because it has."""
     candidates = choices.of_tasks(other for other in (fit_on or choices.tasks) if other != name)
     fitted_on = candidates.without(choices.of_tasks([name]))
     return fitted_on, len(candidates) - len(fitted_on)
