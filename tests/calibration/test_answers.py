@@ -330,6 +330,12 @@ def test_the_same_question_is_known_however_it_is_asked(layout: str, turned: boo
     assert len(set(found[:20])) == 20
 
 
+def test_a_question_that_a_task_has_twice_is_one():
+    twice = [asked(f"Question: What is number {n}?\nAnswer:", ["one", "two", f"{n}"], n + 20, "ranked") for n in (3, 4)]
+    found = clusters_of([*questions("ranked"), *twice, *questions("lettered", LAYOUTS[0])]).tolist()
+    assert found[20:22] == found[3:5] and found[22:] == found[:20]
+
+
 def test_what_many_questions_share_makes_none_the_same():
     """Instructions, choices of yes and no, names that are numbers."""
     one = [asked(f"Yes or no?\n\nIs {n} even?\nAnswer:", ["yes", "no"], n, "one") for n in range(10)]

@@ -30,6 +30,8 @@ METRICS = {
 LETTERED = re.compile(r"^\W*([A-Z])\W+(?=\w)")
 """The letter before a choice in a prompt, in any usual layout: "A. ", "(A) ", "- A: "."""
 
+TWICE = 2
+
 
 @dataclass(frozen=True)
 class Choices:
@@ -76,7 +78,7 @@ def usable(tasks: Mapping[str, Sequence[Answer]]) -> tuple[dict[str, list[Answer
         for answer in answers:
             if answer.gold is None or len(answer.logprobs) < 2:
                 left_out["not a choice between several answers"] += 1
-            elif not np.isfinite(answer.logprobs).all():
+            elif not np.isfinite([*answer.logprobs, *answer.unconditional]).all():
                 left_out["a choice whose log-likelihood is not finite"] += 1
             else:
                 kept.setdefault(name, []).append(answer)
@@ -107,8 +109,8 @@ def _choices(rows: Sequence[tuple[str, Answer]], clusters: np.ndarray, normalisa
 def clusters_of(rows: Sequence[tuple[str, Answer]]) -> np.ndarray:
     """The cluster [n] of each (task, answer): by passage within a task, by question or choices between tasks.
 
-    A line or a set of choices that several clusters of one task have (instructions, worked examples, yes and no)
-    identifies nothing.
+    A line or a set of choices that more than two clusters of one task have (instructions, worked examples, yes and no)
+    identifies nothing; that two have is a question that is there twice.
     """
     own = [(task, answer.cluster) for task, answer in rows]
     marks = [_marks(answer) for _, answer in rows]
@@ -126,7 +128,7 @@ def clusters_of(rows: Sequence[tuple[str, Answer]]) -> np.ndarray:
     first: dict[str, tuple[str, str]] = {}
     for (task, cluster), found in zip(own, marks, strict=True):
         for mark in found:
-            if len(holders[task, mark]) == 1:
+            if len(holders[task, mark]) <= TWICE:
                 here, there = root((task, cluster)), root(first.setdefault(mark, (task, cluster)))
                 joined[here] = there
     roots = [root(one) for one in own]
