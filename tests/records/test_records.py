@@ -11,6 +11,9 @@ from jsonschema import Draft202012Validator
 from altiplano.errors import InputError
 from altiplano.records import (
     SCHEMAS,
+    AnswerCalibration,
+    AnswerScores,
+    AnswerTemperature,
     AttackExample,
     AttackResult,
     Audit,
@@ -19,6 +22,7 @@ from altiplano.records import (
     CheckpointManifest,
     ComparedScore,
     Comparison,
+    CrossTask,
     CuratedFile,
     CurationCounts,
     DroppedGroup,
@@ -36,10 +40,12 @@ from altiplano.records import (
     HitRate,
     Incident,
     Interval,
+    JudgedAnswers,
     KeptGroup,
     LedgerEvent,
     ListRecord,
     MixtureShares,
+    NormalisationScores,
     Overfitting,
     OverfittingTest,
     PlannedRun,
@@ -48,6 +54,7 @@ from altiplano.records import (
     Redteam,
     ReliabilityBin,
     ReliabilityCurve,
+    RiskAtCoverage,
     RuleExample,
     RunFacts,
     Samples,
@@ -86,7 +93,25 @@ JUDGED = ReliabilityCurve(
     confidence=0.5,
     bins=[ReliabilityBin(low=0.0, high=1.0, count=3, confidence=0.5, accuracy=0.5)],
 )
-HALF = Interval(value=0.5, low=0.4, high=0.6)
+HALF = Interval(value=0.5, low=0.25, high=0.75)
+JUDGED_ANSWERS = JudgedAnswers(
+    fitted_on=["u"],
+    temperature=2.0,
+    own_temperature=1.0,
+    left_out=0,
+    items=2,
+    clusters=2,
+    scores={
+        "platt": AnswerScores(
+            brier_top=HALF, ece=HALF, ece_floor=0.1, adaptive_ece=HALF, accuracy=HALF, confidence=HALF, aurc=HALF
+        )
+    },
+    ece_change=HALF,
+    nll_change=HALF,
+    before=[],
+    after=[],
+    risk_coverage=[RiskAtCoverage(coverage=1.0, risk=0.5)],
+)
 WRITTEN: dict[str, Record | ListRecord[Any]] = {
     "STAGE/manifest.json": StageManifest(
         stage="curate",
@@ -212,6 +237,17 @@ WRITTEN: dict[str, Record | ListRecord[Any]] = {
         before=JUDGED,
         after=JUDGED,
         greedy_unchanged=True,
+    ),
+    "calibrate/answer_calibration.json": AnswerCalibration(
+        model="tiny",
+        answer_temperature=AnswerTemperature(
+            value=2.0, low=1.5, high=2.5, at_bound=False, normalisation="sum", tasks=["t", "u"], items=4, clusters=4
+        ),
+        bins=15,
+        together=JUDGED_ANSWERS,
+        tasks={"t": JUDGED_ANSWERS},
+        matrix=[CrossTask(fitted_on="t", judged_on="u", temperature=None, left_out=2)],
+        normalisations={"sum": NormalisationScores(temperature=2.0, nll=1.0, ece=0.1, accuracy=0.5)},
     ),
     "redteam/redteam.json": Redteam(
         passed=True,

@@ -7,6 +7,14 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from altiplano.records.answer_calibration import (
+    AnswerCalibration,
+    AnswerScores,
+    CrossTask,
+    JudgedAnswers,
+    NormalisationScores,
+    RiskAtCoverage,
+)
 from altiplano.records.benchmarks import Benchmarks, GroupScore, TaskScore
 from altiplano.records.comparison import ComparedScore, Comparison
 from altiplano.records.corpus import (
@@ -24,6 +32,7 @@ from altiplano.records.corpus import (
     UntranslatedCollection,
 )
 from altiplano.records.evaluation import (
+    AnswerTemperature,
     AttackExample,
     AttackResult,
     Calibration,
@@ -76,6 +85,7 @@ SCHEMAS: dict[str, type[BaseModel]] = {
     "evaluate/overfitting.json": Overfitting,
     "evaluate/benchmarks/benchmarks.json": Benchmarks,
     "calibrate/calibration.json": Calibration,
+    "calibrate/answer_calibration.json": AnswerCalibration,
     "redteam/redteam.json": Redteam,
     "release/facts.json": RunFacts,
     "release/samples.json": Samples,
@@ -93,6 +103,9 @@ def json_schemas() -> dict[str, dict[str, Any]]:
 
 __all__ = [
     "SCHEMAS",
+    "AnswerCalibration",
+    "AnswerScores",
+    "AnswerTemperature",
     "AttackExample",
     "AttackResult",
     "Audit",
@@ -102,6 +115,7 @@ __all__ = [
     "ComparedScore",
     "Comparison",
     "ControlRate",
+    "CrossTask",
     "CuratedFile",
     "CurationCounts",
     "DroppedGroup",
@@ -120,10 +134,12 @@ __all__ = [
     "HitRate",
     "Incident",
     "Interval",
+    "JudgedAnswers",
     "KeptGroup",
     "LedgerEvent",
     "ListRecord",
     "MixtureShares",
+    "NormalisationScores",
     "Overfitting",
     "OverfittingTest",
     "PlannedRun",
@@ -132,6 +148,7 @@ __all__ = [
     "Redteam",
     "ReliabilityBin",
     "ReliabilityCurve",
+    "RiskAtCoverage",
     "RuleExample",
     "RunFacts",
     "Samples",

@@ -106,8 +106,14 @@ def interval_chart(title: str, rows: Sequence[IntervalBar], x_label: str, zero: 
     return frame(title, described, height, "".join(parts))
 
 
-def reliability_chart(title: str, bins: Sequence[ReliabilityBin], colour: int) -> str:
-    """Accuracy against confidence with the diagonal that calibration means, and below it the tokens in each bin."""
+def reliability_chart(
+    title: str,
+    bins: Sequence[ReliabilityBin],
+    colour: int,
+    unit: str = "tokens",
+    x_label: str = "confidence of the likeliest token",
+) -> str:
+    """Accuracy against confidence with the diagonal that calibration means, and below it the ``unit`` in each bin."""
     filled = [b for b in bins if b.count > 0]
     if not filled:
         return ""
@@ -120,19 +126,19 @@ def reliability_chart(title: str, bins: Sequence[ReliabilityBin], colour: int) -
     path = "M" + "L".join(f"{a:.1f} {b:.1f}" for a, b in points)
     parts.append(tag("path", d=path, class_=f"curve c{colour}"))
     for b, (a, at) in zip(filled, points, strict=True):
-        words = f"confidence {b.confidence:.3f}, accuracy {b.accuracy:.3f}, {b.count:,} tokens"
+        words = f"confidence {b.confidence:.3f}, accuracy {b.accuracy:.3f}, {b.count:,} {unit}"
         parts.append(tag("circle", tag("title", words), cx=a, cy=at, r=4.5, class_=f"dot c{colour}"))
     # Square roots: the lowest bins hold most tokens, and the others should be seen too.
     most = math.sqrt(max(b.count for b in filled))
-    parts.append(text(x(0), 340, f"tokens per bin (largest {max(b.count for b in filled):,})", class_="tick"))
+    parts.append(text(x(0), 340, f"{unit} per bin (largest {max(b.count for b in filled):,})", class_="tick"))
     for b in filled:
         tall = 46 * math.sqrt(b.count) / most
         left, right = x(b.low), x(b.high)
-        words = tag("title", f"{b.low:.2f} to {b.high:.2f}: {b.count:,} tokens")
+        words = tag("title", f"{b.low:.2f} to {b.high:.2f}: {b.count:,} {unit}")
         box = {"x": left + 1, "y": 396 - tall, "width": right - left - 2, "height": tall}
         parts.append(tag("rect", words, **box, class_=f"bar c{colour}"))
     parts.append(tag("line", x1=x.start, x2=x.end, y1=396, y2=396, class_="axis"))
     middle = (x.start + x.end) / 2
-    parts.append(text(middle, 420, "confidence of the likeliest token", text_anchor="middle", class_="tick"))
+    parts.append(text(middle, 420, x_label, text_anchor="middle", class_="tick"))
     described = "; ".join(f"confidence {b.confidence:.2f}, accuracy {b.accuracy:.2f}" for b in filled)
     return frame(title, described, 430, "".join(parts))
