@@ -31,6 +31,18 @@ def write_evaluate(folder: Path) -> None:
         for domain, gap in (("web", 0.011), ("academic", 0.042), ("reference", 0.06), ("code", -0.004))
     }
     write(folder / "perplexity.json", {"groups": groups, "total": group(1.6, 54), "train_gap": gaps})
+    tests = [
+        {
+            "test": "gap",
+            "name": "web",
+            "effect": {"value": 0.011, "low": -0.019, "high": 0.041},
+            "detectable": 0.09,
+            "verdict": "not shown",
+        },
+        {"test": "repetition", "name": "all", "verdict": "cannot be told", "note": "read alike <often>"},
+    ]
+    rises = [{"step": 40, "before": 1.7, "after": 1.75}]
+    write(folder / "overfitting.json", {"margin": 0.05, "tests": tests, "rises": rises})
 
 
 def write_calibrate(folder: Path) -> None:
@@ -63,7 +75,79 @@ def write_calibrate(folder: Path) -> None:
         "after": reliability(0.01),
         "greedy_unchanged": True,
     }
-    write(folder / "calibration.json", content)
+    answers = answer_calibration()
+    write(folder / "calibration.json", content | {"answer_temperature": answers["answer_temperature"]})
+    write(folder / "answer_calibration.json", answers)
+
+
+def answer_calibration() -> dict[str, Any]:
+    """Two tasks, of which one is better calibrated at the other's temperature and one is worse."""
+
+    def interval(value: float, half: float = 0.04) -> dict[str, float]:
+        return {"value": value, "low": value - half, "high": value + half}
+
+    def scores(ece: float, confidence: float, **known: Any) -> dict[str, Any]:
+        ranking = {"brier_top": interval(0.24), "aurc": interval(0.31), "accuracy": interval(0.45)}
+        errors = {"ece": interval(ece), "ece_floor": 0.055, "adaptive_ece": interval(ece + 0.01)}
+        return {**ranking, **errors, "confidence": interval(confidence), **known}
+
+    def judged(items: int, before: float, after: float, **fitted: Any) -> dict[str, Any]:
+        choices = {"nll": interval(1.32), "brier": interval(0.7)}
+        bins = [
+            {"low": i / 15, "high": (i + 1) / 15, "count": items // 15, "confidence": (i + 0.5) / 15, "accuracy": 0.45}
+            for i in range(15)
+        ]
+        return {
+            "fitted_on": [],
+            "left_out": 0,
+            "items": items,
+            "clusters": items,
+            "scores": {
+                "uncalibrated": scores(before, 0.77, **choices),
+                "temperature": scores(after, 0.44, **choices),
+                "platt": scores(after, 0.45),
+                "vector": scores(after + 0.02, 0.46, **choices),
+            },
+            "ece_change": interval(after - before),
+            "nll_change": interval(-0.6),
+            "before": bins,
+            "after": bins,
+            "risk_coverage": [{"coverage": (i + 1) / 10, "risk": 0.055 * (i + 1)} for i in range(10)],
+            **fitted,
+        }
+
+    plains = judged(150, 0.32, 0.083, fitted_on=["peaks"], temperature=3.87, own_temperature=4.61, left_out=3)
+    peaks = judged(75, 0.12, 0.22, fitted_on=["plains"], temperature=4.61, own_temperature=3.87)
+    return {
+        "model": "tiny",
+        "answer_temperature": {
+            "value": 4.236,
+            "low": 3.62,
+            "high": 4.95,
+            "at_bound": False,
+            "normalisation": "per_character",
+            "tasks": ["peaks", "plains"],
+            "items": 225,
+            "clusters": 222,
+        },
+        "bins": 15,
+        "together": judged(225, 0.261, 0.094),
+        "tasks": {"peaks": peaks, "plains": plains},
+        "matrix": [
+            {
+                "fitted_on": one,
+                "judged_on": other,
+                "temperature": 3.87,
+                "left_out": 0,
+                "ece_before": interval(0.32),
+                "ece": interval(0.083),
+            }
+            for one in ("peaks", "plains")
+            for other in ("peaks", "plains")
+        ],
+        "normalisations": {"per_character": {"temperature": 4.236, "nll": 1.32, "ece": 0.15, "accuracy": 0.45}},
+        "left_out": {"not a choice between several answers": 12},
+    }
 
 
 def write_redteam(folder: Path, passed: bool) -> None:

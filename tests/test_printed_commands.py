@@ -84,6 +84,7 @@ def build(folder: Path) -> None:
     shown = run_python(folder, "-m", "altiplano", "recipe", "show", "recipes/quickstart.toml", *settings())
     (folder / "recipes/quickstart.toml").write_text(shown)
     run_python(folder, "-m", "altiplano", "run", "recipes/quickstart.toml")
+    run_python(folder, "-m", "altiplano", "evaluate", "runs/quickstart", "samples/benchmarks", "--limit", "20")
     for other in ("a", "b", "sample", "early"):
         (folder / "runs" / other).symlink_to("quickstart")
     shutil.copytree(folder / "runs/quickstart", folder / "runs/small")  # not a link: its recipe is written there

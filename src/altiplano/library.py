@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from altiplano.corpus.extensions import Annotator, Extensions, Filter
     from altiplano.corpus.readers.read import Reader
+    from altiplano.records.texts import ScoredTexts
     from altiplano.trace import Index
 
 CHARACTERS_TO_SHOW = 60
@@ -256,6 +257,31 @@ def evaluate(model: LanguageModel, texts: Mapping[str, Sequence[str]], *, seed: 
         groups[name] = Scores(nll, np.array([len(row) - 1 for row in rows]), sizes)
     everything = groups | ({"total": Scores.merge(list(groups.values()))} if groups else {})
     return {name: one.summary(samples=1000, seed=seed) for name, one in everything.items()}
+
+
+def perplexity(
+    model: LanguageModel,
+    texts: Mapping[str, Sequence[str]],
+    *,
+    window: int | None = None,
+    stride: int | None = None,
+) -> "dict[str, ScoredTexts]":
+    """Perplexity and bits per byte of each named group of texts, as lm-evaluation-harness' rolling log-likelihood has
+    them, with 95 % intervals over documents, and by place in the document.
+
+    Every token of a text is predicted once and no end token is; ``evaluate`` scores documents as in training instead,
+    end token included. ``window``: tokens seen at once, by default the model's context. ``stride``: tokens from one
+    window to the next, by default ``window``. Raises InputError when they cannot be used, or a group has no text.
+    """
+    from altiplano.benchmarks.rolling import score_texts, summarise_texts
+
+    groups = {}
+    for name, documents in texts.items():
+        told = [text for text in documents if text]
+        if not told:
+            raise InputError(f"{name} has no text to score")
+        groups[name] = summarise_texts(score_texts(model, told, window, stride), len(documents) - len(told))
+    return groups
 
 
 def fit_temperature(model: LanguageModel, texts: Sequence[str], *, seed: int = 0) -> float:

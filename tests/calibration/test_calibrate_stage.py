@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from answer_folders import evaluated
 
 from altiplano.calibration.calibrate import calibrate
 from altiplano.calibration.predictions import halves
@@ -13,6 +14,7 @@ from altiplano.errors import InputError
 from altiplano.model.llama import Llama
 from altiplano.model.weights import hugging_face_config, save_weights
 from altiplano.recipe.schema import CalibrationConfig, ModelConfig
+from altiplano.records import AnswerCalibration
 from altiplano.stages.calibrate import STAGE
 from altiplano.tokens.shards import Shard, ShardWriter, read_shards, write_list
 
@@ -100,25 +102,42 @@ def test_too_little_text_is_refused(model: Llama, shards: list[Shard]):
         calibrate(model, alone, CONTEXT, CalibrationConfig(), seed=0)
 
 
-def test_the_stage_writes_the_same_file_twice(model: Llama, shards: list[Shard], tmp_path: Path):
+@pytest.mark.parametrize("names", [(), ("a",), ("a", "b")])
+def test_the_stage_writes_the_same_files_twice(model: Llama, shards: list[Shard], tmp_path: Path, names: tuple[str]):
     weights = tmp_path / "train" / "weights"
     weights.mkdir(parents=True)
     save_weights(model.named_parameters(), weights)
     config = hugging_face_config(model.shape, CONTEXT, VOCABULARY - 256, VOCABULARY - 255)
     (weights / "config.json").write_text(json.dumps(config))
+    if names:
+        evaluated(tmp_path / "evaluate" / "benchmarks", names)
     written = []
     for name in ("first", "second"):
         (tmp_path / name).mkdir()
         context = SimpleNamespace(
             recipe=SimpleNamespace(seed=3, calibration=CalibrationConfig()),
             cluster=SimpleNamespace(device="cpu"),
-            inputs={"train": tmp_path / "train", "tokenize": shards[0].path.parent.parent},
+            inputs={
+                "train": tmp_path / "train",
+                "tokenize": shards[0].path.parent.parent,
+                "evaluate": tmp_path / "evaluate",
+            },
             folder=tmp_path / name,
         )
         result = STAGE.run(context)  # type: ignore[arg-type]
-        written.append((tmp_path / name / "calibration.json").read_bytes())
+        written.append([file.read_bytes() for file in sorted((tmp_path / name).iterdir())])
     assert written[0] == written[1]
-    found = json.loads(written[0])
+    found = json.loads(written[0][-1])
+    assert len(written[0]) == (2 if len(names) == 2 else 1)
+    if len(names) == 2:
+        answers = AnswerCalibration.read(tmp_path / "first" / "answer_calibration.json")
+        assert found["answer_temperature"] == answers.answer_temperature.as_json()
+        assert found["answer_temperature"]["tasks"] == ["a", "b"] and result.counts["answer_items"] == 800
+        assert found["temperature"] != found["answer_temperature"]["value"]
+    else:
+        assert "answer_temperature" not in found
+    if len(names) == 1:
+        assert "1 of the tasks offer choices" in result.counts["answer_temperature"]
     assert set(found) >= {"temperature", "temperature_low", "temperature_high", "fit", "test", "before", "after"}
     assert len(found["before"]["bins"]) == 15
     assert result.counts["temperature"] == found["temperature"]

@@ -1,3 +1,8 @@
+import json
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -118,3 +123,23 @@ def test_each_domain_alone_has_the_temperature_of_a_fit_of_its_own():
         own = minimise(predictions.of_documents([other == name for other in names]), head)
         assert found[name] == pytest.approx(1 / own.beta, rel=1e-6)
     assert of_each(predictions, head, ["web"] * predictions.documents, common) == {"web": 1 / common.beta}
+
+
+def test_documents_side_by_side_are_not_copied():
+    predictions, _ = synthetic(documents=6, tokens=10)
+    some = predictions.of_documents([False, True, True, False, False, False])
+    assert some.hidden.data_ptr() == predictions.hidden[10:].data_ptr() and len(some.targets) == 20
+    apart = predictions.of_documents([True, False, True, False, False, False])
+    assert torch.equal(apart.hidden, torch.cat([predictions.hidden[:10], predictions.hidden[20:30]]))
+    assert apart.document.tolist() == [0] * 10 + [1] * 10
+    assert len(predictions.of_documents([False] * 6).targets) == 0
+
+
+@pytest.mark.slow
+def test_the_vocabulary_of_llama_3_takes_no_memory_of_its_own():
+    script = Path(__file__).parents[2] / "benchmarks/temperature_memory.py"
+    arguments = [sys.executable, str(script), "--tokens", "512", "--hidden-size", "1024", "--limit-gib", "2"]
+    done = subprocess.run(arguments, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = json.loads(done.stdout)
+    assert found["peak_gib"] - found["before_gib"] < 0.2 < found["logits_of_all_gib"]

@@ -1,12 +1,16 @@
 import json
+import shutil
+from dataclasses import replace
 
 import pytest
 import torch
+from made_up_verdicts import answer_calibration
 
 from altiplano.errors import InputError
 from altiplano.inference import selftest
-from altiplano.inference.language_model import LanguageModel, load_language_model
+from altiplano.inference.language_model import LanguageModel, load_language_model, model_fingerprint
 from altiplano.inference.log_probabilities import score
+from altiplano.records import AnswerTemperature
 
 testclient = pytest.importorskip("starlette.testclient")
 
@@ -181,6 +185,7 @@ def test_models_health_and_metrics(client, served: LanguageModel):
     assert (unknown.status_code, unknown.json()["error"]["code"]) == (404, "model_not_found")
     assert model["id"] == "tiny"
     assert model["max_model_len"] == served.context
+    assert (model["temperature"], model["answer_temperature"]) == (0.8, None)
     assert client.get("/health").json()["status"] == "ok"
     complete(client, prompt="The", max_tokens=4, temperature=0)
     client.post("/v1/completions", json={"prompt": []})
@@ -203,6 +208,61 @@ def test_a_release_folder_loads_as_it_was(served: LanguageModel, release):
         (release / "calibration.json").unlink()
     with pytest.raises(InputError, match=r"config\.json"):
         load_language_model(release.parent)
+
+
+FITTED = {"value": 4.2, "low": 3.6, "high": 5.0, "at_bound": False, "normalisation": "per_character"}
+FITTED |= {"tasks": ["a", "b"], "items": 9, "clusters": 9}
+
+
+def test_the_answer_temperature_is_named_beside_raw_logprobs(served: LanguageModel):
+    from altiplano.inference.service import application
+
+    fitted = AnswerTemperature.model_validate(FITTED)
+    plain, named = (
+        testclient.TestClient(application(replace(served, answer_temperature=one))) for one in (None, fitted)
+    )
+    [model] = named.get("/v1/models").json()["data"]
+    assert model["temperature"] == 0.8 and model["answer_temperature"] == FITTED
+    body = {"prompt": "The wind", "max_tokens": 4, "logprobs": 2, "echo": True, "seed": 1}
+    one, two = complete(plain, **body), complete(named, **body)
+    assert one["choices"] == two["choices"]  # neither sampling nor log-probabilities change
+    assert one["calibration"] == {
+        "logprobs_temperature": 1.0,
+        "answer_temperature": None,
+        "answer_normalisation": None,
+    }
+    assert two["calibration"] == {
+        "logprobs_temperature": 1.0,
+        "answer_temperature": 4.2,
+        "answer_normalisation": "per_character",
+    }
+    assert "calibration" not in complete(named, prompt="The wind", max_tokens=2)
+    body = {"prompt": "The", "max_tokens": 2, "logprobs": 1, "stream": True}
+    streamed = events(named.post("/v1/completions", json=body))
+    assert all(event["calibration"] == two["calibration"] for event in streamed)
+
+
+def test_where_an_answer_temperature_comes_from(release, tmp_path):
+    folder = tmp_path / "copy"
+    shutil.copytree(release, folder)
+    (folder / "calibration.json").write_text(json.dumps({"temperature": 1.25, "answer_temperature": FITTED}))
+    loaded = load_language_model(folder)
+    assert loaded.temperature == 0.8 and loaded.answer_temperature == AnswerTemperature.model_validate(FITTED)
+
+    found = answer_calibration()
+    (folder / "answer_calibration.json").write_text(json.dumps(found | {"fingerprint": model_fingerprint(folder)}))
+    loaded = load_language_model(folder)
+    assert loaded.answer_temperature is not None and loaded.answer_temperature.value == 4.236
+    (folder / "answer_calibration.json").write_text(json.dumps(found | {"fingerprint": "of another"}))
+    with pytest.raises(InputError, match="other weights"):
+        load_language_model(folder)
+    (folder / "answer_calibration.json").write_text("{")
+    with pytest.raises(InputError, match="not JSON"):
+        load_language_model(folder)
+    (folder / "answer_calibration.json").unlink()
+    (folder / "calibration.json").write_text('{"temperature": 1.25, "answer_temperature": {"value": "hot"}}')
+    with pytest.raises(InputError, match="answer_temperature is damaged"):
+        load_language_model(folder)
 
 
 def test_the_self_test_passes_and_catches_what_the_cache_gets_wrong(

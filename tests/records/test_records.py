@@ -11,12 +11,18 @@ from jsonschema import Draft202012Validator
 from altiplano.errors import InputError
 from altiplano.records import (
     SCHEMAS,
+    AnswerCalibration,
+    AnswerScores,
+    AnswerTemperature,
     AttackExample,
     AttackResult,
     Audit,
     Benchmarks,
     Calibration,
     CheckpointManifest,
+    ComparedScore,
+    Comparison,
+    CrossTask,
     CuratedFile,
     CurationCounts,
     DroppedGroup,
@@ -29,19 +35,26 @@ from altiplano.records import (
     Grid,
     GroupScore,
     GroupScores,
+    HeldoutRise,
     HeldoutScores,
     HitRate,
     Incident,
     Interval,
+    JudgedAnswers,
     KeptGroup,
     LedgerEvent,
     ListRecord,
     MixtureShares,
+    NormalisationScores,
+    Overfitting,
+    OverfittingTest,
     PlannedRun,
+    PositionBand,
     Record,
     Redteam,
     ReliabilityBin,
     ReliabilityCurve,
+    RiskAtCoverage,
     RuleExample,
     RunFacts,
     Samples,
@@ -54,6 +67,7 @@ from altiplano.records import (
     StageMeasurements,
     StepMetrics,
     TaskScore,
+    TextEvaluation,
     TextScores,
     TraceIndex,
     TrainGap,
@@ -63,6 +77,7 @@ from altiplano.records import (
 )
 from altiplano.records.corpus import TextAmount
 from altiplano.records.evaluation import SampleSize
+from altiplano.records.texts import ScoredTexts
 from altiplano.storage import CHECKSUM, Damaged
 
 SCORES = TextScores(nll=9.5, tokens=3, bytes=10, perplexity=20.0, bits_per_byte=1.25)
@@ -77,6 +92,25 @@ JUDGED = ReliabilityCurve(
     accuracy=0.5,
     confidence=0.5,
     bins=[ReliabilityBin(low=0.0, high=1.0, count=3, confidence=0.5, accuracy=0.5)],
+)
+HALF = Interval(value=0.5, low=0.25, high=0.75)
+JUDGED_ANSWERS = JudgedAnswers(
+    fitted_on=["u"],
+    temperature=2.0,
+    own_temperature=1.0,
+    left_out=0,
+    items=2,
+    clusters=2,
+    scores={
+        "platt": AnswerScores(
+            brier_top=HALF, ece=HALF, ece_floor=0.1, adaptive_ece=HALF, accuracy=HALF, confidence=HALF, aurc=HALF
+        )
+    },
+    ece_change=HALF,
+    nll_change=HALF,
+    before=[],
+    after=[],
+    risk_coverage=[RiskAtCoverage(coverage=1.0, risk=0.5)],
 )
 WRITTEN: dict[str, Record | ListRecord[Any]] = {
     "STAGE/manifest.json": StageManifest(
@@ -103,6 +137,55 @@ WRITTEN: dict[str, Record | ListRecord[Any]] = {
         shards=[
             ShardEntry(path="train/web.de", split="train", domain="web", language="de", documents=2, tokens=9, bytes=21)
         ],
+    ),
+    "evaluate/overfitting.json": Overfitting(
+        margin=0.05,
+        tests=[
+            OverfittingTest(test="gap", name="web", effect=HALF, detectable=0.7, verdict="shown"),
+            OverfittingTest(test="repetition", name="all", verdict="cannot be told", note="why"),
+        ],
+        rises=[HeldoutRise(step=3, before=1.0, after=1.5)],
+    ),
+    "compare.json": Comparison(
+        first="a",
+        others=["b"],
+        scores=[
+            ComparedScore(
+                model="b",
+                name="t",
+                kind="task",
+                metric="accuracy",
+                lower_is_better=False,
+                first=0.5,
+                second=1.0,
+                difference=HALF,
+                p=0.01,
+                p_holm=0.02,
+                least=None,
+                detectable=None,
+                items=2,
+                clusters=1,
+                verdict="better",
+            )
+        ],
+        notes=["left out"],
+    ),
+    "texts.json": TextEvaluation(
+        model="m",
+        window=64,
+        stride=32,
+        begins_with="<s>",
+        groups={
+            "a": ScoredTexts(
+                **SCORES.model_dump(),
+                documents=1,
+                empty=0,
+                interval=None,
+                bands=[
+                    PositionBand(first=0, end=None, documents=1, tokens=3, bytes=10, bits_per_byte=1.25, interval=HALF)
+                ],
+            )
+        },
     ),
     "train/run.json": TrainingSummary(
         parameters=100,
@@ -154,6 +237,17 @@ WRITTEN: dict[str, Record | ListRecord[Any]] = {
         before=JUDGED,
         after=JUDGED,
         greedy_unchanged=True,
+    ),
+    "calibrate/answer_calibration.json": AnswerCalibration(
+        model="tiny",
+        answer_temperature=AnswerTemperature(
+            value=2.0, low=1.5, high=2.5, at_bound=False, normalisation="sum", tasks=["t", "u"], items=4, clusters=4
+        ),
+        bins=15,
+        together=JUDGED_ANSWERS,
+        tasks={"t": JUDGED_ANSWERS},
+        matrix=[CrossTask(fitted_on="t", judged_on="u", temperature=None, left_out=2)],
+        normalisations={"sum": NormalisationScores(temperature=2.0, nll=1.0, ece=0.1, accuracy=0.5)},
     ),
     "redteam/redteam.json": Redteam(
         passed=True,

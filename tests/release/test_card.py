@@ -58,6 +58,11 @@ def test_a_licence_that_the_hub_does_not_know_is_other(
     assert f"Licence: {stated or 'not stated'}." in written
 
 
+def test_both_temperatures_are_named_apart(card: str) -> None:
+    assert "**T = 1.1370**" in card and "softmax(score / **4.236**)" in card
+    assert "| peaks | 75 | 0.450 | 0.120 | 0.220 (0.180 to 0.260) | 0.055 |" in card
+
+
 def test_hugging_face_reads_the_metadata(card: str) -> None:
     hub = pytest.importorskip("huggingface_hub")
     data = hub.ModelCard(card).data

@@ -67,6 +67,7 @@ DAMAGE: list[tuple[Callable[[Path], Any], str]] = [
     (lambda f: edit(f / "config.json", num_hidden_layers=3), "model.layers.2.input_layernorm.weight is missing"),
     (lambda f: edit(f / "generation_config.json", temperature=1.137**2), "applied twice"),
     (lambda f: edit(f / "generation_config.json", temperature=1.0), "is not the fitted 1.137"),
+    (lambda f: edit(f / "generation_config.json", temperature=4.236), "but the answer temperature"),
     (lambda f: edit(f / "generation_config.json", do_sample=False), "do_sample"),
     (lambda f: edit(f / "generation_config.json", top_k=50), "top_k 0"),
     (lambda f: edit(f / "tokenizer_config.json", tokenizer_class="TokenizersBackend"), "TokenizersBackend"),

@@ -57,6 +57,7 @@ def test_charts_hold_the_records(make_run: Callable[..., Path]) -> None:
     assert page.count("<svg") >= 15
     assert page.count('class="curve') > 15 and "restart" in page
     assert page.count("Not informative here") == 1  # the probes, whose control hits as often
+    assert "Answer temperature 4.24 (3.62 to 4.95)" in page and page.count("fitted on the others") == 1
     assert "1.137" in page and "dp2.tp1.pp1" in page
 
 
@@ -109,5 +110,5 @@ def test_last_screen(make_run: Callable[..., Path], capsys: pytest.CaptureFixtur
     page = report(workspace)
     print_summary(workspace)
     said = capsys.readouterr().out
-    for words in ("web.en", "-2.384", "1.1370", "passed", "1 h 2 min", page.name):
+    for words in ("web.en", "-2.384", "1.1370", "passed", "1 h 2 min", "4.24", page.name):
         assert words in said

@@ -25,16 +25,20 @@ def calibrate(
         raise InputError("calibration needs two held-out documents: raise corpus.heldout.fraction or add documents")
     assert model.lm_head is not None
     head = model.lm_head.weight.detach().float().cpu()
-    fitting, testing = predict(model, to_fit, "fit half"), predict(model, to_test, "test half")
+    # One half's states after the other's: they are all that takes memory here.
+    fitting = predict(model, to_fit, "fit half")
     temperature, minimum = fit(fitting, head, seed, settings.bootstrap_samples)
+    alone = of_each(fitting, head, [group.split(".")[0] for group in fitting.groups], minimum)
+    fitted_on = SampleSize(documents=fitting.documents, tokens=len(fitting.targets))
+    del fitting
+    testing = predict(model, to_test, "test half")
     before, after = judge(testing, head, [1.0, temperature.value])
     low, high = _paired_interval(before, after, testing, seed, settings.bootstrap_samples)
-    alone = of_each(fitting, head, [group.split(".")[0] for group in fitting.groups], minimum)
     return Calibration(
         temperature=temperature.value,
         temperature_low=temperature.low,
         temperature_high=temperature.high,
-        fit=SampleSize(documents=fitting.documents, tokens=len(fitting.targets)),
+        fit=fitted_on,
         test=SampleSize(documents=testing.documents, tokens=len(testing.targets)),
         before=summary(before, settings.bins),
         after=summary(after, settings.bins),

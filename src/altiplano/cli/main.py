@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 
 from altiplano.cli import (
     checkpoint,
+    compare,
     doctor,
     generate,
     inspect,
@@ -23,7 +24,21 @@ from altiplano.cli.arguments import GO_ON, complain
 from altiplano.errors import INTERRUPTED, InputError, StageFailed, TrainingError, explain_os_error
 from altiplano.version import __version__
 
-COMMANDS = (stages, recipe, checkpoint, plan, rehearse, launch, inspect, trace, report, generate, serve, doctor)
+COMMANDS = (
+    stages,
+    recipe,
+    checkpoint,
+    plan,
+    rehearse,
+    launch,
+    inspect,
+    trace,
+    report,
+    compare,
+    generate,
+    serve,
+    doctor,
+)
 """In the order of the help."""
 
 RENAMED = {"--again": "--force", "--view": "--log-to"}

@@ -4,7 +4,7 @@ import argparse
 import os
 from pathlib import Path
 
-from altiplano.cli import evaluate
+from altiplano.cli import calibrate, evaluate
 from altiplano.cli.arguments import GO_ON, Commands, add_cluster, add_command, add_recipe, complain, read_inputs
 from altiplano.errors import INTERRUPTED, InputError
 
@@ -13,7 +13,7 @@ STAGES = {
     "tokenize": "documents to a vocabulary and token shards",
     "train": "token shards to weights, on the devices of a layout; resumes from its newest checkpoint",
     "evaluate": "held-out perplexity and bits per byte, per domain and language, with confidence intervals",
-    "calibrate": "one temperature fitted on held-out text; calibration error before and after",
+    "calibrate": "temperatures of tokens (on held-out text) and of answers (on benchmarks); errors before and after",
     "redteam": "memorisation, personal data and prompt probes against controls; fails when the gate does",
     "release": "a Hugging Face folder, its model card, and the gate before it",
 }
@@ -48,6 +48,8 @@ def add(commands: Commands) -> None:
         )
         if name == "evaluate":
             evaluate.add(sub)
+        if name == "calibrate":
+            calibrate.add(sub)
         if name in ("run", "curate", "tokenize"):
             sub.add_argument(
                 "--engine",
@@ -85,6 +87,8 @@ def add(commands: Commands) -> None:
 def run(options: argparse.Namespace) -> int:
     if options.last == "evaluate" and evaluate.is_model(options):
         return evaluate.run(options)
+    if options.last == "calibrate" and calibrate.is_evaluation(options):
+        return calibrate.run(options)
     recipe, cluster, layout = read_inputs(options)
     from altiplano.stages.run import first_to_do, run_until
 

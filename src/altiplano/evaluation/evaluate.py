@@ -1,7 +1,8 @@
 """Held-out loss per document, with confidence intervals over documents, and the gap to the training text."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from altiplano.evaluation.document_scores import DocumentScore, document_name
 from altiplano.evaluation.perplexity import describe, pack, score_windows
 from altiplano.model.llama import Llama
 from altiplano.model.weights import load_model
@@ -46,33 +48,75 @@ def document_losses(model: Llama, documents: Sequence[np.ndarray], sequence: int
     return np.bincount(owner, weights=losses.flatten()[: len(owner)], minlength=len(documents))
 
 
+@dataclass(frozen=True)
+class ShardScores:
+    """Documents of a shard, by number, and how well each was predicted."""
+
+    shard: Shard
+    numbers: Sequence[int]
+    scores: "Scores"
+
+
+@dataclass(frozen=True)
+class FolderScores:
+    """All held-out documents of a tokenized folder, and as many training documents; by domain.language."""
+
+    heldout: Mapping[str, ShardScores]
+    seen: Mapping[str, ShardScores]
+    tokenizer: Tokenizer
+    sequence: int
+
+
 def evaluate_folder(
     weights: Path, tokens: Path, *, sequence: int, settings: EvaluationConfig, seed: int, device: str = "cpu"
 ) -> Evaluation:
     """Score a trained model on the held-out shards of a tokenized folder, on ``device``."""
+    scored = score_folder(weights, tokens, sequence=sequence, seed=seed, device=device)
+    return summarise_folder(scored, settings, seed)
+
+
+def score_folder(weights: Path, tokens: Path, *, sequence: int, seed: int, device: str = "cpu") -> FolderScores:
+    """Every held-out document, and of each group as many training documents, chosen by seed."""
     model, tokenizer = load_model(weights).to(device), Tokenizer.load(tokens / "tokenizer")
     heldout = {shard.name: shard for shard in read_shards(tokens, "heldout")}
     train = {shard.name: shard for shard in reversed(read_shards(tokens, "train"))}  # of several of a group the first
-    scored: dict[str, Scores] = {}
+    unseen, seen = {}, {}
     for name, shard in track(sorted(heldout.items()), "held-out text", len(heldout)):
-        scored[name] = score_shard(model, shard, range(len(shard)), sequence, tokenizer.bos)
-    groups = {name: scores.summary(settings.bootstrap_samples, seed) for name, scores in scored.items()}
+        unseen[name] = _scored(model, shard, range(len(shard)), sequence, tokenizer.bos)
+    for name in track([name for name in sorted(heldout) if name in train], "training text", len(heldout)):
+        sample = matching_sample(train[name], len(heldout[name]), seed)
+        seen[name] = _scored(model, train[name], sample, sequence, tokenizer.bos)
+    return FolderScores(unseen, seen, tokenizer, sequence)
+
+
+def _scored(model: Llama, shard: Shard, numbers: Sequence[int], sequence: int, bos: int) -> ShardScores:
+    return ShardScores(shard, numbers, score_shard(model, shard, numbers, sequence, bos))
+
+
+def summarise_folder(scored: FolderScores, settings: EvaluationConfig, seed: int) -> Evaluation:
+    samples = settings.bootstrap_samples
+    groups = {name: one.scores.summary(samples, seed) for name, one in scored.heldout.items()}
     gap = {}
-    domains = sorted({shard.domain for shard in heldout.values()})
-    for domain in track(domains, "training text", len(domains)):
-        names = [name for name, shard in sorted(heldout.items()) if shard.domain == domain and name in train]
-        unseen = Scores.merge([scored[name] for name in names])
-        seen = Scores.merge(
-            [
-                score_shard(
-                    model, train[name], matching_sample(train[name], len(heldout[name]), seed), sequence, tokenizer.bos
-                )
-                for name in names
-            ]
-        )
-        gap[domain] = seen_unseen_gap(seen, unseen, settings.bootstrap_samples, seed)
-    total = Scores.merge(list(scored.values())).summary(settings.bootstrap_samples, seed)
+    for domain in sorted({one.shard.domain for one in scored.heldout.values()}):
+        names = [name for name, one in scored.heldout.items() if one.shard.domain == domain and name in scored.seen]
+        if names:
+            unseen = Scores.merge([scored.heldout[name].scores for name in names])
+            seen = Scores.merge([scored.seen[name].scores for name in names])
+            gap[domain] = seen_unseen_gap(seen, unseen, samples, seed)
+    total = Scores.merge([one.scores for one in scored.heldout.values()]).summary(samples, seed)
     return Evaluation(groups=groups, total=total, train_gap=gap)
+
+
+def document_scores(scored: FolderScores) -> Iterator[DocumentScore]:
+    """Of the held-out documents."""
+    window = scored.sequence
+    for name, one in scored.heldout.items():
+        for place, number in enumerate(one.numbers):
+            # the text, as another tokenizer's shards would have it
+            text = scored.tokenizer.decode(one.shard.document(number).tolist()).encode()
+            of = one.scores
+            nll, tokens, size = float(of.nll[place]), int(of.tokens[place]), int(of.bytes[place])
+            yield DocumentScore(name, document_name(text), nll, tokens, size, window, window)
 
 
 def matching_sample(shard: Shard, documents: int, seed: int) -> list[int]:

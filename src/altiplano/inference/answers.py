@@ -18,6 +18,16 @@ def usage(completion: Completion) -> dict[str, int]:
     }
 
 
+def calibration(served: LanguageModel) -> dict[str, Any]:
+    """Beside log-probabilities: they are raw, and what they are to be divided by when they are of an item's choices."""
+    fitted = served.answer_temperature
+    return {
+        "logprobs_temperature": 1.0,
+        "answer_temperature": fitted.value if fitted is not None else None,
+        "answer_normalisation": fitted.normalisation if fitted is not None else None,
+    }
+
+
 def echo_scores(served: LanguageModel, completion: Completion) -> list[TokenScores]:
     """Log-probabilities of the prompts' tokens where the client asked to have them; else empty."""
     if not completion.echo or completion.logprobs is None:

@@ -1,4 +1,4 @@
-"""A model ready to speak: weights, tokenizer, and the temperature it was calibrated to."""
+"""A model ready to speak: weights, tokenizer, and the temperatures it was calibrated to."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,8 +10,11 @@ from altiplano.errors import InputError
 from altiplano.inference.gguf import SUFFIX, read_gguf
 from altiplano.model.llama import Llama
 from altiplano.model.weights import load_model, sampled_hash, weights_fingerprint
+from altiplano.records import AnswerCalibration, AnswerTemperature
 from altiplano.storage import Damaged, read_json
 from altiplano.tokens.tokenizer import Tokenizer, adds_bos
+
+ANSWER_CALIBRATION = "answer_calibration.json"
 
 
 @dataclass(frozen=True)
@@ -23,6 +26,8 @@ class LanguageModel:
     """Tokens that prompt and completion may have together."""
     temperature: float = 1.0
     """For requests that name none."""
+    answer_temperature: AnswerTemperature | None = None
+    """For probabilities of given choices, never for sampling."""
     adds_bos: bool = True
     """Whether the model was trained with the begin token before every document."""
 
@@ -42,8 +47,9 @@ def load_language_model(path: Path, dtype: torch.dtype = torch.float32, tokenize
     """Load a model: the folder of a run, a release folder, any Hugging Face folder of a Llama model, or a GGUF file.
 
     ``tokenizer``: a folder that has its tokenizer.json, where the model's own has none. ``generation_config.json``
-    rules the default temperature; ``calibration.json`` does where that file names none. Raises InputError when it is no
-    such model.
+    rules the default temperature; ``calibration.json`` does where that file names none. The answer temperature is that
+    of ``answer_calibration.json`` in the folder, or of ``calibration.json``. Raises InputError when it is no such
+    model.
     """
     if path.suffix == SUFFIX:
         found = read_gguf(path, dtype)
@@ -66,13 +72,14 @@ def load_language_model(path: Path, dtype: torch.dtype = torch.float32, tokenize
         )
     calibration = _read(path / "calibration.json")
     fitted = float(calibration["temperature"]) if calibration else 1.0
+    answers = _answer_temperature(path, calibration)
     generation = _read(path / "generation_config.json") or {}
     temperature = float(generation.get("temperature", fitted)) if generation.get("do_sample", True) else 0.0
     context = int((_read(path / "config.json") or {}).get("max_position_embeddings", 8192))
     resolved = path.resolve()
     name = resolved.parent.name if resolved.name == "release" else resolved.name
     begins = tokenizer is not None or adds_bos(path, spoken)
-    return LanguageModel(name, model, spoken, context, temperature, begins)
+    return LanguageModel(name, model, spoken, context, temperature, answers, begins)
 
 
 def model_fingerprint(path: Path) -> str:
@@ -99,6 +106,25 @@ def _weights_of_run(run: Path) -> Path:
             f"its newest checkpoint: altiplano checkpoint convert {run} FOLDER"
         )
     return weights
+
+
+def _answer_temperature(folder: Path, calibration: dict[str, Any] | None) -> AnswerTemperature | None:
+    own = folder / ANSWER_CALIBRATION
+    if own.exists():
+        try:
+            found = AnswerCalibration.read(own)
+        except Damaged as error:
+            raise InputError(f"{own} is not JSON ({error}); calibrate again, or remove it") from error
+        if found.fingerprint and found.fingerprint != model_fingerprint(folder):
+            raise InputError(f"{own} is of the answers of other weights ({found.model}): calibrate this model's")
+        return found.answer_temperature
+    fitted = (calibration or {}).get("answer_temperature")
+    if fitted is None:
+        return None
+    try:
+        return AnswerTemperature.model_validate(fitted)
+    except ValueError as error:
+        raise InputError(f"{folder}/calibration.json: answer_temperature is damaged; release again") from error
 
 
 def _read(file: Path) -> dict[str, Any] | None:

@@ -63,6 +63,8 @@ class Service:
             scores = await run_in_threadpool(answers.echo_scores, self.served, completion)
         common: dict[str, Any] = {"id": f"cmpl-{uuid.uuid4().hex}", "object": "text_completion"}
         common |= {"created": int(time.time()), "model": self.served.name}
+        if completion.logprobs is not None:
+            common |= {"calibration": answers.calibration(self.served)}
         if completion.stream:
             events = self._counted(completion, self._events(completion, common, scores))
             return StreamingResponse(events, media_type="text/event-stream")
@@ -152,7 +154,9 @@ class Service:
 
     def _described(self) -> dict[str, Any]:
         model = {"id": self.served.name, "object": "model", "created": self.started, "owned_by": "altiplano"}
-        return model | {"max_model_len": self.served.context, "temperature": self.served.temperature}
+        model |= {"max_model_len": self.served.context, "temperature": self.served.temperature}
+        fitted = self.served.answer_temperature
+        return model | {"answer_temperature": fitted.as_json() if fitted is not None else None}
 
     async def health(self, _: Request) -> Response:
         return JSONResponse({"status": "ok", "model": self.served.name})

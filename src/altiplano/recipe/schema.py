@@ -254,6 +254,15 @@ class EvaluationConfig(Section):
     )
     benchmark_items: Count = Field(200, gt=0, description="of each task, in the loop; at the end all are asked")
     bootstrap_samples: int = Field(1000, gt=0)
+    overfitting_margin: float = Field(
+        0.05,
+        gt=0,
+        allow_inf_nan=False,
+        description="bits per byte by which training text may be predicted better than held-out text",
+    )
+    contamination_bytes: Bytes = Field(
+        2_000_000_000, gt=0, description="of training text that is searched for items of benchmarks at the end"
+    )
 
 
 class CheckpointConfig(Section):

@@ -7,7 +7,16 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from altiplano.records.answer_calibration import (
+    AnswerCalibration,
+    AnswerScores,
+    CrossTask,
+    JudgedAnswers,
+    NormalisationScores,
+    RiskAtCoverage,
+)
 from altiplano.records.benchmarks import Benchmarks, GroupScore, TaskScore
+from altiplano.records.comparison import ComparedScore, Comparison
 from altiplano.records.corpus import (
     Audit,
     CurationCounts,
@@ -23,6 +32,7 @@ from altiplano.records.corpus import (
     UntranslatedCollection,
 )
 from altiplano.records.evaluation import (
+    AnswerTemperature,
     AttackExample,
     AttackResult,
     Calibration,
@@ -36,9 +46,11 @@ from altiplano.records.evaluation import (
     ReliabilityCurve,
     TrainGap,
 )
+from altiplano.records.overfitting import HeldoutRise, Overfitting, OverfittingTest
 from altiplano.records.record import FileRecord, Interval, ListRecord, Record
 from altiplano.records.release import Generation, Grid, PlannedRun, RunFacts, Samples
 from altiplano.records.stage import StageManifest, StageMeasurements
+from altiplano.records.texts import PositionBand, TextEvaluation
 from altiplano.records.trace import CuratedFile, TraceIndex
 from altiplano.records.training import (
     CheckpointManifest,
@@ -70,14 +82,18 @@ SCHEMAS: dict[str, type[BaseModel]] = {
     "train/skips.json": SkippedWork,
     "train/checkpoints/step-NNNNNNNN/manifest.json": CheckpointManifest,
     "evaluate/perplexity.json": Evaluation,
+    "evaluate/overfitting.json": Overfitting,
     "evaluate/benchmarks/benchmarks.json": Benchmarks,
     "calibrate/calibration.json": Calibration,
+    "calibrate/answer_calibration.json": AnswerCalibration,
     "redteam/redteam.json": Redteam,
     "release/facts.json": RunFacts,
     "release/samples.json": Samples,
     "trace/SPLIT/index.json": TraceIndex,
+    "compare.json": Comparison,
+    "texts.json": TextEvaluation,
 }
-"""The model of each file by its place in a run's folder; of a JSON Lines file, the model of a line."""
+"""The model of each file by its place in a run's folder, or in another; of a JSON Lines file, the model of a line."""
 
 
 def json_schemas() -> dict[str, dict[str, Any]]:
@@ -87,13 +103,19 @@ def json_schemas() -> dict[str, dict[str, Any]]:
 
 __all__ = [
     "SCHEMAS",
+    "AnswerCalibration",
+    "AnswerScores",
+    "AnswerTemperature",
     "AttackExample",
     "AttackResult",
     "Audit",
     "Benchmarks",
     "Calibration",
     "CheckpointManifest",
+    "ComparedScore",
+    "Comparison",
     "ControlRate",
+    "CrossTask",
     "CuratedFile",
     "CurationCounts",
     "DroppedGroup",
@@ -107,19 +129,26 @@ __all__ = [
     "Grid",
     "GroupScore",
     "GroupScores",
+    "HeldoutRise",
     "HeldoutScores",
     "HitRate",
     "Incident",
     "Interval",
+    "JudgedAnswers",
     "KeptGroup",
     "LedgerEvent",
     "ListRecord",
     "MixtureShares",
+    "NormalisationScores",
+    "Overfitting",
+    "OverfittingTest",
     "PlannedRun",
+    "PositionBand",
     "Record",
     "Redteam",
     "ReliabilityBin",
     "ReliabilityCurve",
+    "RiskAtCoverage",
     "RuleExample",
     "RunFacts",
     "Samples",
@@ -132,6 +161,7 @@ __all__ = [
     "StageMeasurements",
     "StepMetrics",
     "TaskScore",
+    "TextEvaluation",
     "TextGroup",
     "TextScores",
     "Thresholds",

@@ -116,7 +116,9 @@ class BenchmarkLeaks(Record):
 
     name: str = Field(description="Its file")
     items: int = Field(description="Items that differ")
-    too_short: int = Field(description="Items that were not looked for: they say too little to be told from ordinary text")
+    too_short: int = Field(
+        description="Items that were not looked for: they say too little to be told from ordinary text"
+    )
     items_found: int = Field(description="Items that stood in these documents")
     documents: int = Field(description="Documents dropped")
 

@@ -80,10 +80,23 @@ class DomainTemperature(Record):
     temperature: float = Field(description="Fitted on the domain's documents")
 
 
+class AnswerTemperature(Record):
+    """Probabilities of an item's choices are softmax(score / value): for questions, never for sampling tokens."""
+
+    value: float = Field(description="Normalised log-likelihoods are divided by it")
+    low: float = Field(description="Lower end of its interval over clusters of the fitted tasks")
+    high: float = Field(description="Upper end of that interval")
+    at_bound: bool = Field(description="The fit went to its bound: the choices' scores say nothing, or all")
+    normalisation: str = Field(description="sum, per_token, per_character, per_byte or unconditional")
+    tasks: list[str] = Field(description="Benchmarks it was fitted on")
+    items: int = Field(description="Their items")
+    clusters: int = Field(description="Independent ones")
+
+
 class Calibration(FileRecord):
     """``calibration.json``: one temperature fitted on half of the held-out documents, judged on the other."""
 
-    temperature: float = Field(description="Logits are divided by it")
+    temperature: float = Field(description="Logits are divided by it when tokens are sampled")
     temperature_low: float = Field(description="Lower end of its interval over documents")
     temperature_high: float = Field(description="Upper end of its interval over documents")
     fit: SampleSize = Field(description="The half it was fitted on")
@@ -94,6 +107,9 @@ class Calibration(FileRecord):
     greedy_unchanged: bool = Field(description="The likeliest token is the same everywhere")
     groups: dict[str, GroupCalibration] = Field(default_factory=dict, description="By domain.language")
     domains: dict[str, DomainTemperature] = Field(default_factory=dict, description="By domain")
+    answer_temperature: AnswerTemperature | None = Field(
+        default=None, description="Of choices, where the run has at least two benchmarks that offer some"
+    )
 
 
 class HitRate(Record):

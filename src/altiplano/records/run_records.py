@@ -12,9 +12,11 @@ from typing import Protocol, Self, TypeVar
 from altiplano.errors import InputError
 from altiplano.recipe.load import load_recipe
 from altiplano.recipe.schema import Recipe
+from altiplano.records.answer_calibration import AnswerCalibration
 from altiplano.records.benchmarks import Benchmarks
 from altiplano.records.corpus import Audit, ShardEntry, ShardList
 from altiplano.records.evaluation import Calibration, Evaluation, Redteam
+from altiplano.records.overfitting import Overfitting
 from altiplano.records.release import Generation, RunFacts, Samples
 from altiplano.records.stage import StageManifest
 from altiplano.records.training import HeldoutScores, MixtureShares, SourceShare, StepMetrics, TrainingSummary
@@ -50,7 +52,9 @@ class Records:
     heldout: list[HeldoutScores]
     perplexity: Evaluation | None
     benchmarks: Benchmarks | None
+    overfitting: Overfitting | None
     calibration: Calibration | None
+    answer_calibration: AnswerCalibration | None
     redteam: Redteam | None
     samples: list[Generation]
     facts: RunFacts | None
@@ -95,7 +99,9 @@ def read_records(workspace: Path, folders: Mapping[str, Path] | None = None, rec
         heldout=HeldoutScores.read_lines(file("train", "heldout.jsonl")),
         perplexity=_read(Evaluation, file("evaluate", "perplexity.json")),
         benchmarks=_read(Benchmarks, file("evaluate", "benchmarks/benchmarks.json")),
+        overfitting=_read(Overfitting, file("evaluate", "overfitting.json")),
         calibration=_read(Calibration, file("calibrate", "calibration.json")),
+        answer_calibration=_read(AnswerCalibration, file("calibrate", "answer_calibration.json")),
         redteam=_read(Redteam, file("redteam", "redteam.json")),
         samples=samples.root if samples else [],
         facts=_read(RunFacts, file("release", "facts.json")),

@@ -48,6 +48,7 @@ def render_card(records: Records, facts: RunFacts) -> str:
         benchmarks=records.benchmarks,
         benchmark_rows=benchmark_rows(records),
         calibration=records.calibration,
+        answers=records.answer_calibration,
         redteam=records.redteam,
         lineage=lineage(records),
         number=number,

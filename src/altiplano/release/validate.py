@@ -70,7 +70,9 @@ def temperature_problems(config: Config, generation: Config, calibration: Config
     elif math.isclose(given, fitted**2, rel_tol=1e-6) and not math.isclose(fitted, 1, rel_tol=1e-6):
         yield f"generation_config.json: temperature = {given:.4f} is the fitted {fitted:.4f} applied twice"
     elif not math.isclose(given, fitted, rel_tol=1e-6):
-        yield f"generation_config.json: temperature = {given} is not the fitted {fitted} of calibration.json"
+        answers = (calibration.get("answer_temperature") or {}).get("value", math.nan)
+        other = " but the answer temperature" if math.isclose(given, answers, rel_tol=1e-6) else ""
+        yield f"generation_config.json: temperature = {given} is not the fitted {fitted} of calibration.json{other}"
     if generation and (generation.get("top_p", 1.0) != 1.0 or generation.get("top_k", 50) != 0):
         yield "generation_config.json: top_p must be 1.0 and top_k 0, or the calibrated probabilities are cut off"
     if not generation.get("do_sample", False):

@@ -18,6 +18,7 @@ from altiplano.report.charts.figure import Figure, figure
 from altiplano.report.fact_table import fact_rows
 from altiplano.report.facts import run_facts
 from altiplano.report.sections import audit_sections
+from altiplano.report.sections.answer_sections import answer_figures, answer_tables, headline
 from altiplano.report.sections.benchmark_sections import benchmark_figures, benchmark_rows
 from altiplano.report.sections.corpus_sections import (
     data_figures,
@@ -27,7 +28,12 @@ from altiplano.report.sections.corpus_sections import (
     portions,
     token_matrix,
 )
-from altiplano.report.sections.result_sections import calibration_figures, evaluation_figures
+from altiplano.report.sections.result_sections import (
+    calibration_figures,
+    evaluation_figures,
+    heldout_rises,
+    overfitting_rows,
+)
 from altiplano.report.sections.training_sections import incident_rows, training_figures
 from altiplano.storage import write_text
 from altiplano.version import __version__
@@ -87,9 +93,14 @@ def render(records: Records, other: Records | None = None) -> str:
         training_figures=training_figures(records, other),
         incidents=incident_rows(records),
         evaluation_figures=evaluation_figures(records),
+        overfitting_rows=overfitting_rows(records),
+        heldout_rises=heldout_rises(records),
         benchmark_figures=benchmark_figures(records),
         benchmark_rows=benchmark_rows(records),
         calibration_figures=calibration_figures(records),
+        answer_figures=answer_figures(records.answer_calibration),
+        answer_tables=answer_tables(records.answer_calibration),
+        answer_headline=headline(records.answer_calibration) if records.answer_calibration else "",
         time_figures=time_figures(facts),
         facts=fact_rows(facts),
         lineage=lineage_rows(records),

@@ -27,7 +27,8 @@ def summary(workspace: Path) -> RenderableType:
     for part in (funnel_table(records), heldout_table(records), time_table(records)):
         if part is not None:
             parts += [part, ""]
-    parts += [line for line in (temperature_line(records), *gate_lines(records)) if line is not None]
+    lines = (temperature_line(records), answer_line(records), *gate_lines(records))
+    parts += [line for line in lines if line is not None]
     page = workspace / "report.html"
     if page.exists():
         parts.append(Text.assemble("Report        ", (str(page), "bold")))
@@ -85,6 +86,15 @@ def temperature_line(records: Records) -> Text | None:
     fitted = records.calibration
     change = f"calibration error {fitted.before.ece:.4f} to {fitted.after.ece:.4f}"
     return Text(f"Temperature   {fitted.temperature:.4f}  ({change})")
+
+
+def answer_line(records: Records) -> Text | None:
+    if records.answer_calibration is None:
+        return None
+    found = records.answer_calibration
+    before, after = (found.together.scores[name].ece.value for name in ("uncalibrated", "temperature"))
+    change = f"calibration error of answers, fitted on other tasks, {before:.3f} to {after:.3f}"
+    return Text(f"Answers       {found.answer_temperature.value:.3g}  ({change})")
 
 
 def gate_lines(records: Records) -> list[Text]:

@@ -1,27 +1,33 @@
 """Evaluate: bits per byte per domain and language, the gap to training text, and benchmarks, all with intervals."""
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 from altiplano.records import Benchmarks
 from altiplano.stages.stage import Context, Result, Stage
 from altiplano.storage import json_digest
+
+if TYPE_CHECKING:
+    from altiplano.benchmarks.item import Task
 
 ANSWERS = "benchmarks"
 
 
 def run(context: Context) -> Result:
-    from altiplano.evaluation.evaluate import evaluate_folder
+    from altiplano.benchmarks.run import answers_in
+    from altiplano.evaluation.document_scores import FILE, write_document_scores
+    from altiplano.evaluation.evaluate import document_scores, score_folder, summarise_folder
+    from altiplano.overfitting.judge import judge
 
     weights, tokens = context.inputs["train"] / "weights", context.inputs["tokenize"]
-    settings = context.recipe.evaluation
-    scores = evaluate_folder(
-        weights,
-        tokens,
-        sequence=context.recipe.batch.sequence_length,
-        settings=settings,
-        seed=context.recipe.seed,
-        device=context.cluster.device,
-    )
-    scores.write(context.folder / "perplexity.json")
-    counts = scores.total.model_dump(include={"documents", "tokens", "perplexity", "bits_per_byte"})
+    settings, seed = context.recipe.evaluation, context.recipe.seed
+    sequence, device = context.recipe.batch.sequence_length, context.cluster.device
+    scored = score_folder(weights, tokens, sequence=sequence, seed=seed, device=device)
+    evaluation = summarise_folder(scored, settings, seed)
+    evaluation.write(context.folder / "perplexity.json")
+    write_document_scores(context.folder / FILE, [*document_scores(scored)])
+    counts = evaluation.total.model_dump(include={"documents", "tokens", "perplexity", "bits_per_byte"})
+    tasks: Sequence[Task] = ()
     if settings.benchmarks:
         from altiplano.benchmarks.readers.read import read_all
         from altiplano.benchmarks.run import evaluate_tasks
@@ -39,6 +45,10 @@ def run(context: Context) -> Result:
             corpus=context.inputs["curate"],
         )
         counts["benchmark_items"] = _items(found)
+    answers = [answers_in(context.folder / ANSWERS, task) for task in tasks]
+    overfitting = judge(context.recipe, tokens, context.inputs["train"], evaluation, scored, tasks, answers)
+    overfitting.write(context.folder / "overfitting.json")
+    counts["overfitting_shown"] = sum(test.verdict == "shown" for test in overfitting.tests)
     return Result(counts)
 
 
@@ -57,9 +67,19 @@ def _benchmark_data(context: Context) -> str:
 
 STAGE = Stage(
     "evaluate",
-    reads=("seed", "batch.sequence_length", "evaluation"),
+    reads=("seed", "batch", "mixture", "evaluation", "corpus.benchmarks"),
     inputs=("curate", "tokenize", "train"),
     run=run,
-    code=("benchmarks", "corpus/decontamination", "evaluation", "inference", "model", "recipe", "tokens"),
+    code=(
+        "benchmarks",
+        "corpus",
+        "evaluation",
+        "execution",
+        "inference",
+        "model",
+        "overfitting",
+        "recipe",
+        "tokens",
+    ),
     sources=_benchmark_data,
 )

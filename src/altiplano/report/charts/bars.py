@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from html import escape
 
 from altiplano.records import ReliabilityBin
 from altiplano.report.charts.scale import scale
@@ -99,14 +100,20 @@ def interval_chart(title: str, rows: Sequence[IntervalBar], x_label: str, zero: 
         middle = row_number * ROW + 18
         parts.append(text(left - 8, middle + 4.5, row.name, text_anchor="end", class_="name"))
         parts.append(tag("line", x1=x(row.low), x2=x(row.high), y1=middle, y2=middle, class_="whisker c0"))
-        shown = tag("title", f"{row.name}: {row.value:.4f} ({row.low:.4f} to {row.high:.4f})")
+        shown = tag("title", escape(f"{row.name}: {row.value:.4f} ({row.low:.4f} to {row.high:.4f})"))
         parts.append(tag("circle", shown, cx=x(row.value), cy=middle, r=5.0, class_="dot c0"))
     described = ", ".join(f"{row.name} {row.value:.4f} from {row.low:.4f} to {row.high:.4f}" for row in rows)
     return frame(title, described, height, "".join(parts))
 
 
-def reliability_chart(title: str, bins: Sequence[ReliabilityBin], colour: int) -> str:
-    """Accuracy against confidence with the diagonal that calibration means, and below it the tokens in each bin."""
+def reliability_chart(
+    title: str,
+    bins: Sequence[ReliabilityBin],
+    colour: int,
+    unit: str = "tokens",
+    x_label: str = "confidence of the likeliest token",
+) -> str:
+    """Accuracy against confidence with the diagonal that calibration means, and below it the ``unit`` in each bin."""
     filled = [b for b in bins if b.count > 0]
     if not filled:
         return ""
@@ -119,19 +126,19 @@ def reliability_chart(title: str, bins: Sequence[ReliabilityBin], colour: int) -
     path = "M" + "L".join(f"{a:.1f} {b:.1f}" for a, b in points)
     parts.append(tag("path", d=path, class_=f"curve c{colour}"))
     for b, (a, at) in zip(filled, points, strict=True):
-        words = f"confidence {b.confidence:.3f}, accuracy {b.accuracy:.3f}, {b.count:,} tokens"
+        words = f"confidence {b.confidence:.3f}, accuracy {b.accuracy:.3f}, {b.count:,} {unit}"
         parts.append(tag("circle", tag("title", words), cx=a, cy=at, r=4.5, class_=f"dot c{colour}"))
     # Square roots: the lowest bins hold most tokens, and the others should be seen too.
     most = math.sqrt(max(b.count for b in filled))
-    parts.append(text(x(0), 340, f"tokens per bin (largest {max(b.count for b in filled):,})", class_="tick"))
+    parts.append(text(x(0), 340, f"{unit} per bin (largest {max(b.count for b in filled):,})", class_="tick"))
     for b in filled:
         tall = 46 * math.sqrt(b.count) / most
         left, right = x(b.low), x(b.high)
-        words = tag("title", f"{b.low:.2f} to {b.high:.2f}: {b.count:,} tokens")
+        words = tag("title", f"{b.low:.2f} to {b.high:.2f}: {b.count:,} {unit}")
         box = {"x": left + 1, "y": 396 - tall, "width": right - left - 2, "height": tall}
         parts.append(tag("rect", words, **box, class_=f"bar c{colour}"))
     parts.append(tag("line", x1=x.start, x2=x.end, y1=396, y2=396, class_="axis"))
     middle = (x.start + x.end) / 2
-    parts.append(text(middle, 420, "confidence of the likeliest token", text_anchor="middle", class_="tick"))
+    parts.append(text(middle, 420, x_label, text_anchor="middle", class_="tick"))
     described = "; ".join(f"confidence {b.confidence:.2f}, accuracy {b.accuracy:.2f}" for b in filled)
     return frame(title, described, 430, "".join(parts))

@@ -1,5 +1,7 @@
 """What the model can and may do: held-out bits per byte, calibration, red team."""
 
+from dataclasses import dataclass
+
 from altiplano.records.run_records import Records
 from altiplano.report.charts.bars import IntervalBar, interval_chart, reliability_chart
 from altiplano.report.charts.figure import Figure, figure
@@ -27,6 +29,51 @@ def evaluation_figures(records: Records) -> list[Figure]:
             note="An interval that holds zero shows no overfitting that these documents could tell.",
         ),
     ]
+
+
+@dataclass(frozen=True)
+class OverfittingRow:
+    test: str
+    name: str
+    effect: str
+    interval: str
+    detectable: str
+    verdict: str
+    sample: str
+    note: str
+
+
+def overfitting_rows(records: Records) -> list[OverfittingRow]:
+    """Every test, the worst verdict first."""
+    if records.overfitting is None:
+        return []
+    order = ("shown", "cannot be told", "not shown")
+    return [
+        OverfittingRow(
+            test.test,
+            test.name,
+            f"{test.effect.value:+.4f}" if test.effect else "",
+            f"{test.effect.low:+.4f} to {test.effect.high:+.4f}" if test.effect else "",
+            f"{test.detectable:.4f}" if test.detectable is not None else "",
+            test.verdict,
+            test.sample,
+            test.note,
+        )
+        for test in sorted(records.overfitting.tests, key=lambda test: order.index(test.verdict))
+    ]
+
+
+def heldout_rises(records: Records, most: int = 20) -> str:
+    """At which evaluations the held-out loss had risen, in words."""
+    found = records.overfitting
+    if found is None:
+        return ""
+    if not found.rises:
+        return "Held-out loss fell at every evaluation in training."
+    largest = sorted(found.rises, key=lambda rise: rise.before - rise.after)[:most]
+    shown = ", ".join(f"step {r.step:,} by {r.after - r.before:.4f}" for r in sorted(largest, key=lambda r: r.step))
+    more = f"; the {most} largest" if len(found.rises) > most else ""
+    return f"Held-out loss rose at {len(found.rises):,} evaluations{more}: {shown}."
 
 
 def calibration_figures(records: Records) -> list[Figure]:

@@ -1,0 +1,71 @@
+"""All tests of a trained run, in one record."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from altiplano.benchmarks.answers import Answer
+from altiplano.benchmarks.item import Task
+from altiplano.errors import InputError
+from altiplano.evaluation.evaluate import FolderScores
+from altiplano.overfitting.contamination import contamination_tests
+from altiplano.overfitting.training_text import gap_tests, repetition_test
+from altiplano.overfitting.trend import heldout_tests, rises
+from altiplano.overfitting.verdict import untold
+from altiplano.recipe.schema import Recipe
+from altiplano.records import Evaluation, HeldoutScores, Overfitting, OverfittingTest
+from altiplano.tokens.loader import TrainingData
+from altiplano.tokens.shards import read_shards
+
+
+def judge(
+    recipe: Recipe,
+    tokens: Path,
+    train: Path,
+    evaluation: Evaluation,
+    scores: FolderScores,
+    tasks: Sequence[Task],
+    answers: Sequence[Sequence[Answer]],
+) -> Overfitting:
+    """``tokens`` and ``train`` are the folders of their stages; ``answers`` are those of each task."""
+    margin = recipe.evaluation.overfitting_margin
+    heldout = HeldoutScores.read_lines(train / "heldout.jsonl")
+    tests = [
+        *gap_tests(evaluation.train_gap, scores, margin),
+        *heldout_tests(heldout, margin),
+        *_contamination(recipe, tokens, scores, tasks, answers),
+        repetition_test(scores, _order(recipe, tokens, scores), _samples(recipe), margin),
+    ]
+    return Overfitting(margin=margin, tests=tests, rises=rises(heldout))
+
+
+def _contamination(
+    recipe: Recipe, tokens: Path, scores: FolderScores, tasks: Sequence[Task], answers: Sequence[Sequence[Answer]]
+) -> list[OverfittingTest]:
+    if not tasks:
+        return [untold("contamination", "all", "", "no benchmarks: name some in evaluation.benchmarks")]
+    settings = recipe.evaluation
+    try:
+        return contamination_tests(
+            tasks,
+            answers,
+            read_shards(tokens, "train"),
+            scores.tokenizer,
+            settings.contamination_bytes,
+            settings.overfitting_margin,
+            recipe.corpus.benchmarks,
+        )
+    except InputError as error:  # the packages of curation are not there; all the rest can be told
+        return [untold("contamination", task.name, f"{len(task.items):,} items", str(error)) for task in tasks]
+
+
+def _order(recipe: Recipe, tokens: Path, scores: FolderScores) -> TrainingData | None:
+    """None where it cannot be made of these shards; training then had others."""
+    try:
+        shards = read_shards(tokens, "train")
+        return TrainingData(shards, recipe.batch.sequence_length, scores.tokenizer.bos, recipe.seed, recipe.mixture)
+    except InputError:
+        return None
+
+
+def _samples(recipe: Recipe) -> int:
+    return recipe.batch.samples(recipe.batch.steps - 1).stop
