@@ -7,6 +7,9 @@ from pydantic import Field
 
 from altiplano.records.record import FileRecord, Interval, Record
 
+IN_EVALUATE = "benchmarks"
+"""The folder in the evaluate stage's."""
+
 
 class TaskScore(Record):
     """One benchmark."""

@@ -9,7 +9,7 @@ from altiplano.calibration.calibrate import calibrate
 from altiplano.errors import InputError
 from altiplano.inference.rounding import rounded
 from altiplano.model.weights import load_model
-from altiplano.stages.evaluate import ANSWERS
+from altiplano.records.benchmarks import IN_EVALUATE
 from altiplano.stages.stage import Context, Result, Stage
 from altiplano.storage import read_json
 from altiplano.tokens.shards import read_shards
@@ -26,7 +26,7 @@ def run(context: Context) -> Result:
         "fit_tokens": found.fit.tokens,
         "test_tokens": found.test.tokens,
     }
-    evaluated = context.inputs["evaluate"] / ANSWERS
+    evaluated = context.inputs["evaluate"] / IN_EVALUATE
     if evaluated.exists():
         result, answers = read_evaluation(evaluated)
         settings, seed = context.recipe.calibration, context.recipe.seed

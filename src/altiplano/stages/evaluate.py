@@ -4,13 +4,12 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from altiplano.records import Benchmarks
+from altiplano.records.benchmarks import IN_EVALUATE
 from altiplano.stages.stage import Context, Result, Stage
 from altiplano.storage import json_digest
 
 if TYPE_CHECKING:
     from altiplano.benchmarks.item import Task
-
-ANSWERS = "benchmarks"
 
 
 def run(context: Context) -> Result:
@@ -39,13 +38,13 @@ def run(context: Context) -> Result:
         found = evaluate_tasks(
             served,
             tasks,
-            context.folder / ANSWERS,
+            context.folder / IN_EVALUATE,
             name=context.recipe.name,
             fingerprint=fingerprint,
             corpus=context.inputs["curate"],
         )
         counts["benchmark_items"] = _items(found)
-    answers = [answers_in(context.folder / ANSWERS, task) for task in tasks]
+    answers = [answers_in(context.folder / IN_EVALUATE, task) for task in tasks]
     overfitting = judge(context.recipe, tokens, context.inputs["train"], evaluation, scored, tasks, answers)
     overfitting.write(context.folder / "overfitting.json")
     counts["overfitting_shown"] = sum(test.verdict == "shown" for test in overfitting.tests)
