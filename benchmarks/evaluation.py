@@ -24,9 +24,9 @@ from typing import Any
 
 import torch
 
+from altiplano.benchmarks.asking import answer_items
 from altiplano.benchmarks.item import Task
 from altiplano.benchmarks.readers.read import read_tasks
-from altiplano.benchmarks.run import answer_items
 from altiplano.inference.language_model import LanguageModel, load_language_model
 
 TASKS = (

@@ -7,8 +7,8 @@ import pytest
 import torch
 from small import SMALL
 
+from altiplano.benchmarks.asking import answer_items
 from altiplano.benchmarks.readers.read import read_all
-from altiplano.benchmarks.run import answer_items
 from altiplano.benchmarks.summary import summarise
 from altiplano.inference.language_model import load_language_model
 from altiplano.records import TaskScore

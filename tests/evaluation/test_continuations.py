@@ -8,9 +8,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from altiplano.benchmarks.asking import answer_items
 from altiplano.benchmarks.item import Choice, Item, Task
 from altiplano.benchmarks.packed import pack_tasks
-from altiplano.benchmarks.run import answer_items
 from altiplano.errors import InputError
 from altiplano.evaluation.evaluate import model_losses
 from altiplano.inference.continuations import Continuation, encode, fit, score_continuations

@@ -8,6 +8,9 @@ from typing import Any
 from altiplano.optional_imports import extra
 from altiplano.storage import publish
 
+ANSWERS, RESULT, SETTINGS = "answers", "benchmarks.json", "settings.json"
+"""In the folder of an evaluated model."""
+
 
 @dataclass(frozen=True)
 class Answer:

@@ -14,8 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from altiplano.benchmarks.answers import Answer, read_answers
-from altiplano.benchmarks.run import ANSWERS, RESULT
+from altiplano.benchmarks.answers import ANSWERS, RESULT, Answer, read_answers
 from altiplano.benchmarks.statistics import CONFIDENCE, Z_POWER, Mean, clustered_ratio, holm, p_value
 from altiplano.errors import InputError
 from altiplano.evaluation.document_scores import FILE, DocumentScore, by_group, read_document_scores

@@ -5,25 +5,14 @@ They are looked for exactly as curation looks for ``corpus.benchmarks`` (``corpu
 
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
-from altiplano.benchmarks.item import Task
+from altiplano.benchmarks.item import Contamination, Task
 from altiplano.errors import InputError
 from altiplano.optional_imports import require
 from altiplano.progress import track
 
 SEARCH = "the search for benchmark items in training text"
-
-
-@dataclass(frozen=True)
-class Contamination:
-    """Items of one task, by ``Item.id``; those that are in neither set were looked for and not found."""
-
-    found: frozenset[str]
-    """They stand in at least one training document."""
-    unsought: frozenset[str]
-    """They say too little to be told from ordinary text, and were not looked for."""
 
 
 def find_contamination(tasks: Sequence[Task], texts: Iterable[str]) -> dict[str, Contamination]:

@@ -3,8 +3,7 @@
 from glob import escape
 from pathlib import Path
 
-from altiplano.benchmarks.answers import Answer, read_answers
-from altiplano.benchmarks.run import ANSWERS, RESULT
+from altiplano.benchmarks.answers import ANSWERS, RESULT, Answer, read_answers
 from altiplano.errors import InputError
 from altiplano.records import Benchmarks
 from altiplano.storage import Damaged

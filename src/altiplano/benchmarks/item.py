@@ -95,3 +95,13 @@ class Task:
         if limit is None or limit >= len(self.items):
             return self.items
         return [self.items[at * len(self.items) // limit] for at in range(limit)]
+
+
+@dataclass(frozen=True)
+class Contamination:
+    """Items of one task, by ``Item.id``; those that are in neither set were looked for and not found."""
+
+    found: frozenset[str]
+    """They stand in at least one training document."""
+    unsought: frozenset[str]
+    """They say too little to be told from ordinary text, and were not looked for."""

@@ -12,8 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from altiplano.benchmarks.asking import answers_of, requests
 from altiplano.benchmarks.item import Item, Task
-from altiplano.benchmarks.run import answers_of, requests
 from altiplano.benchmarks.scorers import scored
 from altiplano.benchmarks.summary import ACCURACY, summarise
 from altiplano.evaluation.perplexity import ScoreBatch, score_windows

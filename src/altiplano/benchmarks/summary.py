@@ -7,8 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 
 from altiplano.benchmarks.answers import Answer
-from altiplano.benchmarks.contamination import Contamination
-from altiplano.benchmarks.item import Task
+from altiplano.benchmarks.item import Contamination, Task
 from altiplano.benchmarks.statistics import Mean, clustered_mean, clustered_ratio
 from altiplano.records import GroupScore, Interval, TaskScore
 

@@ -81,8 +81,9 @@ def run(options: argparse.Namespace) -> int:
         raise InputError("--window and --stride are for --texts: name files of text, or leave them out")
     from rich.console import Console
 
+    from altiplano.benchmarks.answers import RESULT
     from altiplano.benchmarks.readers.read import read_all
-    from altiplano.benchmarks.run import RESULT, answers_in, evaluate_tasks
+    from altiplano.benchmarks.run import answers_in, evaluate_tasks
     from altiplano.benchmarks.texts import RESULT as TEXTS
     from altiplano.benchmarks.texts import evaluate_texts, text_files
     from altiplano.inference.device import choose_device
