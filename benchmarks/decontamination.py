@@ -220,7 +220,8 @@ def recall(
 def without(index: Path, pattern: str, judged: list[int], items: dict[int, Item]) -> dict[str, Any]:
     """What is found in text without benchmarks, and how fast it is read."""
     texts: list[str] = []
-    for path in sorted(Path.cwd().glob(pattern)):
+    root = Path(pattern.partition("*")[0]).parent
+    for path in sorted(root.glob(str(Path(pattern).relative_to(root)))):
         table = parquet.read_table(path)
         texts += (table.filter(table["keep"]) if "keep" in table.column_names else table)["text"].to_pylist()
     list(found_in(index, texts[:1]))  # compiled
