@@ -163,14 +163,15 @@ def main() -> None:
         index = Path(folder)
         files = benchmark_files(corpus)
         every = [(item, number) for number, file in enumerate(files) for item in read_items(root, file)]
-        place = {_key(item): number for (item, _), number in zip(every, build_index(every, index), strict=True)}
+        numbers = build_index(every, index)
+        place = {_key(item): number for (item, _), number in zip(every, numbers, strict=True)}
         seconds, size = time.process_time() - begin, sum(file.stat().st_size for file in index.iterdir()) / 1e6
         sought = load_index(index).items["sought"]
         result: dict[str, Any] = {"items": len(sought), "not_looked_for": int((~sought).sum()), "index_mb": round(size)}
         print(f"{len(sought):,} items in {seconds:.0f} s, {size:.0f} MB; {(~sought).sum():,} are not looked for")
         result["recall"] = recall(index, planted(files), lambda item: bool(sought[place[_key(item)]]))
         if arguments.text:
-            shown = {number: item for item, number in ((item, place[_key(item)]) for item, _ in every)}
+            shown = {number: item for (item, _), number in zip(every, numbers, strict=True)}
             result |= without(index, arguments.text, arguments.judged, shown)
     missed = [
         name for name, share in result["recall"].items() if share < (DEMANDED_EDITED if name == EDITED else DEMANDED)

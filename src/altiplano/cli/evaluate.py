@@ -79,6 +79,8 @@ def run(options: argparse.Namespace) -> int:
         raise InputError(f"--limit {options.limit}: give a number of items above 0")
     if not options.texts and (options.window, options.stride) != (None, None):
         raise InputError("--window and --stride are for --texts: name files of text, or leave them out")
+    if options.corpus and not options.tasks:
+        raise InputError("--corpus looks for the items of tasks: name benchmarks, or leave it out")
     from rich.console import Console
 
     from altiplano.benchmarks.answers import RESULT
