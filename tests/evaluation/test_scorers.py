@@ -1,8 +1,12 @@
 """What is right, by each metric; programs in their cage."""
 
+import os
 import socket
 import threading
+import time
+from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -23,6 +27,7 @@ from altiplano.benchmarks.statistics import (
     wilson,
 )
 from altiplano.benchmarks.summary import group_scores, summarise
+from altiplano.errors import InputError
 
 
 def answer(logprobs: list[float], gold: int, words: list[str], unconditional: list[float] | None = None) -> Answer:
@@ -87,7 +92,7 @@ CAGE = [
 
 @pytest.mark.parametrize(("program", "tests", "expected"), CAGE)
 def test_programs(program: str, tests: str, expected: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("altiplano.benchmarks.code_execution.SECONDS", 1.0)
+    monkeypatch.setattr("altiplano.benchmarks.code_execution.SECONDS", 2.0)
     assert passes(program, tests) is expected
 
 
@@ -98,6 +103,51 @@ def test_programs_have_no_network() -> None:
         connect = f"import socket; socket.create_connection(('127.0.0.1', {server.getsockname()[1]}), 2)"
         assert not passes(connect, "")
         exec(connect)  # but from here it is
+
+
+def test_programs_write_in_their_own_folder_alone(tmp_path: Path) -> None:
+    """A file of this user is neither changed nor removed, nor is one made beside it; in its own folder both are."""
+    kept = tmp_path / "kept.txt"
+    kept.write_text("mine")
+    for what in (
+        f"open({str(kept)!r}, 'w')",
+        f"import os; os.remove({str(kept)!r})",
+        f"open({str(tmp_path / 'x')!r}, 'w')",
+    ):
+        assert not passes(what, "")
+        exec(what.replace(str(kept), str(tmp_path / "other")).replace("os.remove", "str"))  # no fault of the text
+    assert kept.read_text() == "mine"
+    assert passes("open('own', 'w').write('1')", "assert open('own').read() == '1'")
+
+
+def command_lines() -> list[str]:
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):
+            found.append(path.read_bytes().decode("utf-8", "replace"))
+    return [one for one in found if "time.sleep(60)" in one]
+
+
+def test_nothing_that_a_program_started_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("altiplano.benchmarks.code_execution.SECONDS", 2.0)
+    mark = f"left-{os.getpid()}"
+    sleep = f"[sys.executable, '-c', 'import time; time.sleep(60) # {mark}'], start_new_session=True"
+    for end in ("", "; import time; time.sleep(60)"):
+        passes(f"import subprocess, sys; subprocess.Popen({sleep}){end}", "")
+        limit = time.monotonic() + 10  # a killed process takes a moment to go
+        while left := [one for one in command_lines() if mark in one]:
+            assert time.monotonic() < limit, left
+            time.sleep(0.05)
+
+
+def test_where_programs_cannot_be_confined(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A system without Landlock: nothing is run."""
+    without = tmp_path / "confined.py"
+    made = Path("src/altiplano/benchmarks/confined.py").read_text()
+    without.write_text(made.replace("= 444, 445", "= 9999, 445"))
+    monkeypatch.setattr("altiplano.benchmarks.confined.__file__", str(without))
+    with pytest.raises(InputError, match=r"--run-code: .*landlock_create_ruleset: Function not implemented"):
+        passes("", "")
 
 
 def test_programs_run_only_when_asked() -> None:
