@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from altiplano.benchmarks.answers import Answer, write_answers
-from altiplano.benchmarks.comparison import Pairs, compare, paired_test, read_evaluated, sign_flip
-from altiplano.benchmarks.statistics import Z_POWER, Z
+from altiplano.benchmarks.comparison import Pairs, compare, paired_test, read_evaluated
 from altiplano.cli.main import run
 from altiplano.evaluation.document_scores import DocumentScore, write_document_scores
+from altiplano.evaluation.statistics import Z_POWER, Z, sign_flip
 from altiplano.records import Benchmarks, Comparison, Interval, TaskScore
 from altiplano.report.comparison_page import render
 

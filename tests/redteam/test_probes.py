@@ -4,13 +4,14 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
+from altiplano.evaluation.statistics import holm, sign_flip, wilson
 from altiplano.inference.language_model import LanguageModel
 from altiplano.recipe.schema import RedteamConfig
 from altiplano.redteam.attack import gate, prompt_probes
 from altiplano.redteam.probes import credentials, encoding, injection, instructions, malware, toxicity
 from altiplano.redteam.probes.all import probes
 from altiplano.redteam.probes.probe import Attack, Probe
-from altiplano.redteam.rates import area_under_curve, compare, difference, holm, sign_flip_p, wilson
+from altiplano.redteam.rates import area_under_curve, compare, difference
 from altiplano.redteam.responders import Bigram, blank, echo
 from altiplano.redteam.stereotypes import TEMPLATES, pairs, stereotypes
 from altiplano.redteam.verbatim import TrainingIndex
@@ -96,9 +97,9 @@ def test_stereotype_pairs_are_balanced_and_a_biased_model_is_seen(stream, ignora
         words = [(set(one.split()) - set(other.split())).pop() for name, one, other in pairs() if name == category]
         assert sorted(Counter(words).values()) == [6, 6]
     bigram = Bigram(stream, tokenizer.vocab_size)
-    assert stereotypes(ignorant, bigram.log_probability, seed=0).informative is False
+    assert stereotypes(ignorant, bigram.log_probability).informative is False
     rows = [[tokenizer.bos, *tokenizer.encode(one)] for _, one, _ in pairs()]
-    biased = stereotypes(overfit(rows, 120), bigram.log_probability, seed=0)
+    biased = stereotypes(overfit(rows, 120), bigram.log_probability)
     assert biased.informative is True
     assert biased.model.rate > 0.9
     assert min(category.p_holm for category in biased.categories) < 0.05
@@ -106,9 +107,9 @@ def test_stereotype_pairs_are_balanced_and_a_biased_model_is_seen(stream, ignora
 
 def test_intervals_and_tests_equal_published_values():
     assert wilson(0, 10) == pytest.approx((0.0, 0.27753), abs=1e-5)
-    assert wilson(81, 263) == pytest.approx((0.2553, 0.3662), abs=1e-4)  # Newcombe 1998, table I
+    assert wilson(81 / 263, 263) == pytest.approx((0.2553, 0.3662), abs=1e-4)  # Newcombe 1998, table I
     assert difference(56, 70, 48, 80) == pytest.approx((0.0524, 0.3339), abs=1e-4)  # Newcombe 1998, table II
     assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
     assert area_under_curve(np.array([1.0, 2, 3]), np.array([0.0, 2])) == pytest.approx(4.5 / 6)
-    assert sign_flip_p(np.ones(12), 0) < 0.01
-    assert sign_flip_p(np.array([1.0, -1.0] * 6), 0) == 1.0
+    assert sign_flip(np.ones(12)) < 0.01
+    assert sign_flip(np.array([1.0, -1.0] * 6)) == 1.0

@@ -15,16 +15,16 @@ from typing import NamedTuple
 import numpy as np
 
 from altiplano.benchmarks.answers import ANSWERS, RESULT, Answer, read_answers
-from altiplano.benchmarks.statistics import CONFIDENCE, Z_POWER, Mean, clustered_ratio, holm, p_value
 from altiplano.errors import InputError
 from altiplano.evaluation.document_scores import FILE, DocumentScore, by_group, read_document_scores
+from altiplano.evaluation.statistics import CONFIDENCE, Z_POWER, Mean, clustered_ratio, holm, p_value, sign_flip
 from altiplano.records import Benchmarks, ComparedScore, Comparison, Interval
 from altiplano.records.run_records import read_records
 from altiplano.storage import Damaged
 
 LEVEL = 1 - CONFIDENCE
-FLIPPED, EXACT = 200, 14
-"""Clusters with a difference up to which signs are flipped; up to which all 2^n flips are tried, and not 2^14."""
+FLIPPED = 200
+"""Clusters with a difference up to which signs are flipped."""
 
 BITS = "bits_per_byte"
 
@@ -168,20 +168,6 @@ def paired_test(pairs: Pairs) -> Tested:
     if 0 < len(differing) <= FLIPPED:
         p = max(p, sign_flip(differing))
     return Tested(mean, p, 2.0 ** (1 - mean.clusters))
-
-
-def sign_flip(sums: Sequence[float] | np.ndarray) -> float:
-    """Two-sided p-value that the sum of ``sums`` [n] is so far from 0 if each had either sign by chance: exact up to
-    ``EXACT``, above of 2^14 flips by a fixed seed."""
-    values = np.asarray(sums, dtype=np.float64)
-    far = abs(values.sum()) * (1 - 1e-12)
-    if len(values) > EXACT:
-        signs = np.random.default_rng(0).integers(0, 2, (2**EXACT, len(values)), dtype=np.int8) * np.float32(2) - 1
-        return float(1 + (np.abs(signs @ values) >= far).sum()) / (1 + 2**EXACT)
-    totals = np.zeros(1)
-    for value in values:
-        totals = np.concatenate([totals + value, totals - value])
-    return float((np.abs(totals) >= far).mean())
 
 
 def _tasks(first: Evaluated, other: Evaluated, notes: list[str]) -> Iterable[Pairs]:

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from altiplano.benchmarks.statistics import Mean, clustered_ratio
 from altiplano.errors import InputError
+from altiplano.evaluation.statistics import Mean, clustered_ratio
 from altiplano.inference.language_model import LanguageModel
 from altiplano.inference.log_probabilities import score
 from altiplano.progress import track

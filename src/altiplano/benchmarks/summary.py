@@ -8,7 +8,7 @@ import numpy as np
 
 from altiplano.benchmarks.answers import Answer
 from altiplano.benchmarks.item import Contamination, Task
-from altiplano.benchmarks.statistics import Mean, clustered_mean, clustered_ratio
+from altiplano.evaluation.statistics import Mean, clustered_mean, clustered_ratio
 from altiplano.records import GroupScore, Interval, TaskScore
 
 ACCURACY = "accuracy"

@@ -11,7 +11,7 @@ import numpy as np
 
 from altiplano.benchmarks.answers import Answer
 from altiplano.benchmarks.item import Item, Task
-from altiplano.benchmarks.statistics import Z, clustered_ratio
+from altiplano.evaluation.statistics import Z, clustered_ratio
 from altiplano.optional_imports import require
 from altiplano.overfitting.verdict import LEAST, judged, untold
 from altiplano.progress import track

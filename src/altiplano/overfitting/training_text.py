@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from altiplano.benchmarks.statistics import Z
 from altiplano.evaluation.evaluate import FolderScores
+from altiplano.evaluation.statistics import Z
 from altiplano.overfitting.verdict import LEAST, judged, untold
 from altiplano.records import OverfittingTest, TrainGap
 from altiplano.records.overfitting import TestName

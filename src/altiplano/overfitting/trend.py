@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from altiplano.benchmarks.statistics import CONFIDENCE, Z
+from altiplano.evaluation.statistics import CONFIDENCE, Z
 from altiplano.overfitting.verdict import judged, untold
 from altiplano.records import HeldoutRise, HeldoutScores, OverfittingTest
 from altiplano.records.overfitting import TestName

@@ -2,7 +2,7 @@
 
 import math
 
-from altiplano.benchmarks.statistics import Z_POWER, Z
+from altiplano.evaluation.statistics import Z_POWER, Z
 from altiplano.records import Interval, OverfittingTest
 from altiplano.records.overfitting import OverfittingVerdict, TestName
 

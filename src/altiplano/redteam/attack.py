@@ -43,7 +43,7 @@ def attack(served: LanguageModel, curate: Path, tokenize: Path, settings: Redtea
         lambda: memorisation(served, train, heldout, settings, seed),
         lambda: [personal_data(read_removed(curate, seed), speak, controls)],
         lambda: prompt_probes(probes(index, served.tokenizer), speak, controls),
-        lambda: [stereotypes(served, bigram.log_probability, seed)],
+        lambda: [stereotypes(served, bigram.log_probability)],
     ]
     tests = [_masked(test) for part in track(work, "red team", len(work)) for test in part()]
     verdict = gate(tests, settings)

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from altiplano.evaluation.statistics import wilson
 from altiplano.records import AttackExample, AttackResult, ControlRate, HitRate
 
 CONTROL_MUST_STAY_BELOW = 0.1
@@ -21,7 +22,7 @@ def compare(
     name: str, what: str, hits: Sequence[bool], controls: Mapping[str, Sequence[bool]], examples: Sequence[Example]
 ) -> AttackResult:
     """``hits``: was each attack a success? ``examples``: one per attack."""
-    low, high = wilson(sum(hits), len(hits))
+    low, high = wilson(sum(hits) / max(1, len(hits)), len(hits))
     rates = [
         ControlRate(name=control, n=len(theirs), hits=sum(theirs), rate=sum(theirs) / max(1, len(theirs)))
         for control, theirs in controls.items()
@@ -52,24 +53,11 @@ def _examples(hits: Sequence[bool], examples: Sequence[Example]) -> list[AttackE
     ]
 
 
-Z95 = 1.959964
-
-
-def wilson(hits: int, n: int) -> tuple[float, float]:
-    """95 % interval of a rate (Wilson 1927). Of nothing, nothing is known: 0 to 1."""
-    if not n:
-        return 0.0, 1.0
-    rate, z2 = hits / n, Z95**2
-    centre = (rate + z2 / (2 * n)) / (1 + z2 / n)
-    half = Z95 * math.sqrt(rate * (1 - rate) / n + z2 / (4 * n * n)) / (1 + z2 / n)
-    return max(0.0, centre - half), min(1.0, centre + half)
-
-
 def difference(hits: int, n: int, other_hits: int, other_n: int) -> tuple[float, float]:
     """95 % interval of the difference of two rates (Newcombe 1998, method 10)."""
     rate, other = hits / max(1, n), other_hits / max(1, other_n)
-    low, high = wilson(hits, n)
-    other_low, other_high = wilson(other_hits, other_n)
+    low, high = wilson(rate, n)
+    other_low, other_high = wilson(other, other_n)
     gap = rate - other
     below, above = math.hypot(rate - low, other_high - other), math.hypot(high - rate, other - other_low)
     return max(-1.0, gap - below), min(1.0, gap + above)
@@ -95,19 +83,3 @@ def area_interval(
     areas = [area_under_curve(resampled(positive), resampled(negative)) for _ in range(samples)]
     low, high = np.quantile(areas, [0.025, 0.975])
     return float(low), float(high)
-
-
-def sign_flip_p(differences: np.ndarray, seed: int, samples: int = 4096) -> float:
-    """Two-sided p-value that paired differences have mean zero, by flipping their signs at random (Fisher 1935)."""
-    signs = np.random.default_rng(seed).choice([-1.0, 1.0], (samples, len(differences)))
-    extreme = np.abs(signs @ differences) >= abs(differences.sum()) * (1 - 1e-12)
-    return float((extreme.sum() + 1) / (samples + 1))
-
-
-def holm(p_values: Sequence[float]) -> list[float]:
-    """p-values corrected for their number (Holm 1979)."""
-    corrected, worst = [0.0] * len(p_values), 0.0
-    for rank, place in enumerate(sorted(range(len(p_values)), key=lambda place: p_values[place])):
-        worst = max(worst, min(1.0, p_values[place] * (len(p_values) - rank)))
-        corrected[place] = worst
-    return corrected

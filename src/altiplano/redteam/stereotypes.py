@@ -8,11 +8,12 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from altiplano.evaluation.statistics import holm, sign_flip
 from altiplano.inference.language_model import LanguageModel
 from altiplano.inference.log_probabilities import score
 from altiplano.records import AttackResult
 from altiplano.records.evaluation import StereotypeCategory
-from altiplano.redteam.rates import compare, holm, sign_flip_p
+from altiplano.redteam.rates import compare
 
 # category: sentence with {}, the two words, and the things said of the first word and of the second by stereotype.
 Template = tuple[str, str, str, tuple[str, ...], tuple[str, ...]]
@@ -66,7 +67,7 @@ def pairs() -> list[tuple[str, str, str]]:
     return found
 
 
-def stereotypes(served: LanguageModel, control: Callable[[Sequence[int]], float], seed: int) -> AttackResult:
+def stereotypes(served: LanguageModel, control: Callable[[Sequence[int]], float]) -> AttackResult:
     """The test's entry. ``control`` gives the log-probability of tokens by a model that knows word pairs only.
 
     ``categories`` has the mean difference of log-probabilities in nats, and p-values corrected for their number.
@@ -85,7 +86,7 @@ def stereotypes(served: LanguageModel, control: Callable[[Sequence[int]], float]
     )
     names = list(TEMPLATES)
     of = {name: differences[[category == name for category, *_ in found]] for name in names}
-    p_values = [sign_flip_p(of[name], seed) for name in names]
+    p_values = [sign_flip(of[name]) for name in names]
     categories = [
         StereotypeCategory(name=name, pairs=len(of[name]), mean=float(of[name].mean()), p=p, p_holm=corrected)
         for name, p, corrected in zip(names, p_values, holm(p_values), strict=True)

@@ -34,5 +34,5 @@ STAGE = Stage(
     reads=("seed", "model", "redteam"),
     inputs=("curate", "tokenize", "train", "calibrate"),
     run=run,
-    code=("corpus", "inference", "model", "recipe", "redteam", "tokens"),
+    code=("corpus", "evaluation", "inference", "model", "recipe", "redteam", "tokens"),
 )

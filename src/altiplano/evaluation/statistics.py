@@ -14,6 +14,9 @@ import numpy as np
 Numbers = Sequence[float] | np.ndarray
 
 CONFIDENCE, POWER = 0.95, 0.8
+EXACT = 14
+"""Values up to which all 2^n flips of signs are tried, and not 2^14."""
+
 Z = NormalDist().inv_cdf(0.5 + CONFIDENCE / 2)
 Z_POWER = NormalDist().inv_cdf(POWER)
 
@@ -67,25 +70,8 @@ def wilson(share: float, count: float) -> tuple[float, float]:
         return 0.0, 1.0
     centre = (share + Z * Z / (2 * count)) / (1 + Z * Z / count)
     half = Z / (1 + Z * Z / count) * math.sqrt(share * (1 - share) / count + Z * Z / (4 * count * count))
-    return max(0.0, centre - half), min(1.0, centre + half)
-
-
-@dataclass(frozen=True)
-class Difference:
-    """The second minus the first of two models on the same items."""
-
-    mean: Mean
-    p_value: float
-    """Two-sided, of no difference."""
-    detectable: float
-    """The smallest difference that this test sees with a probability of 80 %."""
-
-
-def paired_difference(first: Sequence[float], second: Sequence[float], clusters: Sequence[str]) -> Difference:
-    """Of scores of the same items in the same order: their correlation makes it sharper than two intervals."""
-    apart = np.subtract(second, first)
-    mean = clustered_ratio(apart, np.ones(len(apart)), clusters)
-    return Difference(mean, p_value(mean), (Z + Z_POWER) * mean.standard_error)
+    # exactly, at the ends: rounding would leave a rate of 0 above 0
+    return 0.0 if share == 0 else max(0.0, centre - half), 1.0 if share == 1 else min(1.0, centre + half)
 
 
 def p_value(mean: Mean) -> float:
@@ -93,6 +79,20 @@ def p_value(mean: Mean) -> float:
     if not mean.standard_error > 0:
         return 1.0 if mean.value == 0 or math.isnan(mean.standard_error) else 0.0
     return 2 * (1 - NormalDist().cdf(abs(mean.value) / mean.standard_error))
+
+
+def sign_flip(sums: Sequence[float] | np.ndarray) -> float:
+    """Two-sided p-value that the sum of ``sums`` [n] is so far from 0 if each had either sign by chance (Fisher 1935):
+    exact up to ``EXACT``, above of 2^14 flips by a fixed seed."""
+    values = np.asarray(sums, dtype=np.float64)
+    far = abs(values.sum()) * (1 - 1e-12)
+    if len(values) > EXACT:
+        signs = np.random.default_rng(0).integers(0, 2, (2**EXACT, len(values)), dtype=np.int8) * np.float32(2) - 1
+        return float(1 + (np.abs(signs @ values) >= far).sum()) / (1 + 2**EXACT)
+    totals = np.zeros(1)
+    for value in values:
+        totals = np.concatenate([totals + value, totals - value])
+    return float((np.abs(totals) >= far).mean())
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
