@@ -6,7 +6,7 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
-from altiplano.benchmarks.contamination import find_contamination, training_texts
+from altiplano.benchmarks.contamination import find_contamination, training_text
 from altiplano.benchmarks.readers.read import read_tasks
 from altiplano.errors import InputError
 
@@ -47,21 +47,21 @@ def task(tmp_path, name, rows, few_shot=0):
 def test_items_are_found_by_task_and_the_short_ones_counted(tmp_path):
     tasks = [task(tmp_path, "animals", ROWS), task(tmp_path, "more", ROWS[1:], few_shot=1)]
     folder = curated(tmp_path, (f"{ROWS[1]['question']} The barn swallow.", "train"))
-    found = find_contamination(tasks, training_texts(folder))
+    found = find_contamination(tasks, training_text(folder))
     assert {name: sorted(one.found) for name, one in found.items()} == {"animals": ["1"], "more": ["0"]}
-    assert {name: sorted(one.unsought) for name, one in found.items()} == {"animals": ["2"], "more": ["1"]}
+    assert {name: sorted(one.uninformative) for name, one in found.items()} == {"animals": ["2"], "more": ["1"]}
 
 
 @pytest.mark.parametrize("split", ["heldout", ""])
 def test_what_is_not_trained_on_does_not_count(tmp_path, split):
     folder = curated(tmp_path, (ROWS[0]["question"], split), ("Nothing else.", "train"))
-    assert not find_contamination([task(tmp_path, "animals", ROWS)], training_texts(folder))["animals"].found
+    assert not find_contamination([task(tmp_path, "animals", ROWS)], training_text(folder))["animals"].found
 
 
 def test_all_items_of_one_document_are_found_and_one_item_under_several_names(tmp_path):
     rows = [*ROWS[:2], ROWS[0] | {"answer": 0}, ROWS[0]]
     folder = curated(tmp_path, (" ".join(str(row["question"]) for row in ROWS), "train"))
-    assert find_contamination([task(tmp_path, "animals", rows)], training_texts(folder))["animals"].found == {
+    assert find_contamination([task(tmp_path, "animals", rows)], training_text(folder))["animals"].found == {
         "0",
         "1",
         "2",
@@ -71,4 +71,13 @@ def test_all_items_of_one_document_are_found_and_one_item_under_several_names(tm
 
 def test_a_folder_without_documents_is_refused(tmp_path):
     with pytest.raises(InputError, match="no finished curate folder"):
-        training_texts(tmp_path)
+        training_text(tmp_path)
+
+
+def test_of_much_text_some_files_are_searched_spread_over_it(tmp_path):
+    folder = curated(tmp_path, *[(f"{ROWS[at % 2]['question']} {at}", "train") for at in range(12)])
+    size = sum(file.stat().st_size for file in (folder / "documents").iterdir())
+    found = find_contamination([task(tmp_path, "animals", ROWS)], training_text(folder, size // 3))["animals"]
+    assert (found.files, found.of_files) == (3, 12)
+    assert (training_text(folder).of_files, len(training_text(folder).files)) == (12, 12)
+    assert len(training_text(folder, 1).files) == 1

@@ -12,16 +12,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from altiplano.benchmarks.answers import Answer
-from altiplano.benchmarks.item import Choice, Item, Task
+from altiplano.benchmarks.item import Choice, Contamination, Item, Task
 from altiplano.evaluation.evaluate import FolderScores, Scores, ShardScores
-from altiplano.overfitting.contamination import contamination_tests, find_questions
+from altiplano.overfitting.contamination import contamination_tests
 from altiplano.overfitting.training_text import gap_tests, readings, repetition_test
 from altiplano.overfitting.trend import kendall_distribution, rises, trend, trend_test
 from altiplano.overfitting.verdict import judged
 from altiplano.records import HeldoutScores, TextScores, TrainGap
 from altiplano.tokens.loader import TrainingData
 from altiplano.tokens.shards import Shard, ShardWriter
-from altiplano.tokens.tokenizer import Tokenizer
 
 
 @pytest.mark.parametrize("n", [2, 5, 7])
@@ -140,49 +139,26 @@ def test_few_documents_have_no_gap(tmp_path: Path) -> None:
     assert test.verdict == "cannot be told" and "fewer than 10" in test.note
 
 
-def question(generator: random.Random) -> tuple[str, str]:
-    words = ["".join(generator.choices("bdfgklmnprst", k=2) + generator.choices("aeiou", k=3)) for _ in range(24)]
-    return "What follows when " + " ".join(words[:20]) + "?", " ".join(words[20:])
-
-
-def test_every_item_of_a_document_is_found() -> None:
-    """Not the first alone."""
-    generator = random.Random(3)
-    asked = [question(generator) for _ in range(120)]
-    long = "\n\n".join(f"{q} {a}" for q, a in asked[:70])
-    texts = ["Nothing of the kind is here.", long, "Before. " + " ".join(asked[100]) + " After."]
-    found = find_questions(asked, texts)
-    assert found.held == {*asked[:70], asked[100]}
-    assert found.sought == set(asked)
-    assert find_questions([("Why?", "so")], ["Why? so"]).sought == set()
-
-
-def test_contaminated_items_that_are_known_by_heart(tmp_path: Path) -> None:
+def test_contaminated_items_that_are_known_by_heart() -> None:
     generator = random.Random(4)
-    asked = [question(generator) for _ in range(80)]
-    tokenizer = Tokenizer.train([" ".join(map(" ".join, asked))], 600)
-    writer = ShardWriter(tmp_path / "web.en", np.uint16)
-    for q, a in asked[:40]:
-        text = f"{q} {a}"
-        writer.add([tokenizer.bos, *tokenizer.encode(text), tokenizer.eos], len(text.encode()))
-    text = writer.close("train", "web", "en")
-    items = tuple(Item(f"{n}", f"{n}", (Choice(q, " " + a), Choice(q, " no")), 0) for n, (q, a) in enumerate(asked))
+    items = tuple(Item(f"{n}", f"{n}", (Choice("?", " yes"), Choice("?", " no")), 0) for n in range(80))
     task = Task("plain", "accuracy", items)
+    held = Contamination(frozenset(str(n) for n in range(40)), frozenset({"79"}), 3, 3)
 
-    def judge(known: bool, most: int) -> tuple[str, str]:
+    def judge(known: bool, contamination: Contamination) -> tuple[str, str]:
         answers = [
             Answer("plain", item.id, item.id, "", ["", ""], 0, bytes=[20, 3], score=1.0,
                    logprobs=[-(2 if known and int(item.id) < 40 else 20) + generator.gauss(0, 1), -9.0])
             for item in items
         ]  # fmt: skip
-        (found,) = contamination_tests([task], [answers], [text], tokenizer, most, 0.05, ())
+        (found,) = contamination_tests([task], [answers], {"plain": contamination}, 0.05, ("old.jsonl",))
         return found.verdict, found.sample + found.note
 
-    verdict, said = judge(True, 10**9)
-    assert verdict == "shown" and "40 of 80 items" in said
-    assert judge(False, 10**9)[0] != "shown"
-    verdict, said = judge(True, text.bytes // 10)
-    assert verdict == "cannot be told" and f"of {text.bytes:,} bytes" in said
-    clean = Task("clean", "accuracy", tuple(Item(f"c{n}", "", (Choice(*question(generator)),), 0) for n in range(20)))
-    (none,) = contamination_tests([clean], [[]], [text], tokenizer, 10**9, 0.05, ("old.jsonl",))
-    assert none.verdict == "not shown" and "0 of 20 items" in none.sample and "old.jsonl" in none.note
+    verdict, said = judge(True, held)
+    assert verdict == "shown" and "40 of 79 items" in said and "1 items say too little" in said
+    assert judge(False, held)[0] != "shown"
+    none = Contamination(frozenset(), frozenset(), 3, 3)
+    verdict, said = judge(True, none)
+    assert verdict == "not shown" and "0 of 80 items" in said and "old.jsonl" in said
+    verdict, said = judge(True, Contamination(frozenset(), frozenset(), 1, 3))  # the rest was not searched
+    assert verdict == "cannot be told" and "searched 1 of 3 files" in said

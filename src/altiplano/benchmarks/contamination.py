@@ -4,7 +4,8 @@ They are looked for exactly as curation looks for ``corpus.benchmarks`` (``corpu
 """
 
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from altiplano.benchmarks.item import Contamination, Task
@@ -15,8 +16,38 @@ from altiplano.progress import track
 SEARCH = "the search for benchmark items in training text"
 
 
-def find_contamination(tasks: Sequence[Task], texts: Iterable[str]) -> dict[str, Contamination]:
-    """Which items stand in the texts, by task. One pass over the texts, at the speed of curation's own search.
+@dataclass(frozen=True)
+class TrainingText:
+    """Files of curated documents, all of them or some spread over them; training is on the documents of one split."""
+
+    files: Sequence[Path]
+    of_files: int
+
+    def texts(self) -> Iterator[str]:
+        """The documents that are training text; not the dropped and held-out ones, which are in the same files."""
+        from altiplano.execution import files
+
+        for file in track(self.files, "contamination", len(self.files)):
+            for batch in files.read_batches(file, ["text", "split"]):
+                rows = batch.to_pydict()
+                yield from (text for text, split in zip(rows["text"], rows["split"], strict=True) if split == "train")
+
+
+def training_text(curated: Path, most_bytes: int | None = None) -> TrainingText:
+    """Of a finished curate stage's folder (runs/NAME/curate), of at most about ``most_bytes`` of files.
+
+    Raises InputError when it has no documents.
+    """
+    files = sorted((curated / "documents").glob("part-*.parquet"))
+    if not files or not (curated / "audit.json").exists():
+        raise InputError(f"{curated} is no finished curate folder: name a run whose curate stage is finished")
+    size = sum(file.stat().st_size for file in files)
+    every = 1 if most_bytes is None else max(1, -(-size // most_bytes))
+    return TrainingText(files[::every], len(files))
+
+
+def find_contamination(tasks: Sequence[Task], text: TrainingText) -> dict[str, Contamination]:
+    """Which items stand in the text, by task. One pass over it, at the speed of curation's own search.
 
     Raises InputError without the packages of curation.
     """
@@ -29,37 +60,19 @@ def find_contamination(tasks: Sequence[Task], texts: Iterable[str]) -> dict[str,
     with tempfile.TemporaryDirectory() as folder:
         index = Path(folder)
         numbers = build_index(((item_of(item.row), number) for number, item in asked), index)
-        held = {hit.item for hits in found_in(index, texts) for hit in hits}
+        held = {hit.item for hits in found_in(index, text.texts()) for hit in hits}
         sought = load_index(index).items["sought"].tolist()
         load_index.cache_clear()  # its files go
     found: list[set[str]] = [set() for _ in tasks]
-    unsought: list[set[str]] = [set() for _ in tasks]
+    uninformative: list[set[str]] = [set() for _ in tasks]
     for (task, item), number in zip(asked, numbers, strict=True):
         if number in held:
             found[task].add(item.id)
         elif not sought[number]:
-            unsought[task].add(item.id)
+            uninformative[task].add(item.id)
     return {
-        task.name: Contamination(frozenset(found[number]), frozenset(unsought[number]))
+        task.name: Contamination(
+            frozenset(found[number]), frozenset(uninformative[number]), len(text.files), text.of_files
+        )
         for number, task in enumerate(tasks)
     }
-
-
-def training_texts(curated: Path) -> Iterator[str]:
-    """The documents that are training text; not the dropped and held-out ones, which are in the same files.
-    ``curated`` is the folder of a finished curate stage (runs/NAME/curate).
-
-    Raises InputError, before a text is asked for, when it has no documents.
-    """
-    parts = sorted((curated / "documents").glob("part-*.parquet"))
-    if not parts or not (curated / "audit.json").exists():
-        raise InputError(f"{curated} is no finished curate folder: name a run whose curate stage is finished")
-    return (text for part in track(parts, "contamination", len(parts)) for text in _training(part))
-
-
-def _training(part: Path) -> Iterator[str]:
-    from altiplano.execution import files
-
-    for batch in files.read_batches(part, ["text", "split"]):
-        rows = batch.to_pydict()
-        yield from (text for text, split in zip(rows["text"], rows["split"], strict=True) if split == "train")

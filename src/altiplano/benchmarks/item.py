@@ -103,5 +103,8 @@ class Contamination:
 
     found: frozenset[str]
     """They stand in at least one training document."""
-    unsought: frozenset[str]
+    uninformative: frozenset[str]
     """They say too little to be told from ordinary text, and were not looked for."""
+    files: int = 1
+    """Of curated documents that were searched."""
+    of_files: int = 1

@@ -1,13 +1,12 @@
 """A model on tasks: in portions, each published when it is done, so that an interrupted evaluation goes on."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from altiplano.benchmarks.answers import ANSWERS, RESULT, SETTINGS, Answer, read_answers, write_answers
 from altiplano.benchmarks.asking import answer_items
-from altiplano.benchmarks.contamination import find_contamination, training_texts
-from altiplano.benchmarks.item import Item, Task
+from altiplano.benchmarks.item import Contamination, Item, Task
 from altiplano.benchmarks.summary import group_scores, summarise
 from altiplano.errors import InputError
 from altiplano.inference.language_model import LanguageModel
@@ -28,15 +27,14 @@ def evaluate_tasks(
     fingerprint: str = "",
     limit: int | None = None,
     run_code: bool = False,
-    corpus: Path | None = None,
+    contamination: Mapping[str, Contamination] | None = None,
 ) -> Benchmarks:
     """Ask every item (or ``limit`` of each task) and write ``benchmarks.json`` and a row for each item to ``folder``.
-    ``corpus`` is the curate folder of the model's training text: how many of the items stand in it is counted.
+    ``contamination``, by task: how many of the items stand in the training text is counted.
 
     What was answered there before, by the same model to the same tasks, is not asked again. Raises InputError when the
-    folder has answers of another model or to other items, or ``corpus`` no documents.
+    folder has answers of another model or to other items.
     """
-    texts = training_texts(corpus) if corpus else None
     names = [task.name for task in tasks]
     if doubled := [name for name in names if names.count(name) > 1]:
         raise InputError(f"two tasks are called {doubled[0]}: leave one out, or give one another name")
@@ -45,9 +43,9 @@ def evaluate_tasks(
     for task, (file, items) in track(portions, "benchmarks", len(portions)):
         if not file.exists():
             write_answers(file, answer_items(served, task, items, run_code=run_code))
-    contamination = find_contamination(tasks, texts) if texts is not None else {}
+    held = contamination or {}
     scores = {
-        task.name: (task.groups, summarise(task, answers_in(folder, task, limit), contamination.get(task.name)))
+        task.name: (task.groups, summarise(task, answers_in(folder, task, limit), held.get(task.name)))
         for task in tasks
     }
     result = Benchmarks(

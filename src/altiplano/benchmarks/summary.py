@@ -36,7 +36,8 @@ def summarise(task: Task, answers: Sequence[Answer], contamination: Contaminatio
         few_shot=task.few_shot,
         cut=sum(answer.cut > 0 for answer in answers),
         contaminated=_within(answers, contamination.found) if contamination else None,
-        untraceable=_within(answers, contamination.unsought) if contamination else None,
+        uninformative=_within(answers, contamination.uninformative) if contamination else None,
+        searched=contamination.files / contamination.of_files if contamination else None,
         skipped=task.skipped,
     )
 

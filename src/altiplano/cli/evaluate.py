@@ -56,7 +56,7 @@ def add(sub: argparse.ArgumentParser) -> None:
     sub.add_argument(
         "--run-code",
         action="store_true",
-        help="run programs that the model writes, without network and with limits; best in a container",
+        help="run programs that the model writes: without network, writing nowhere else, with limits (Linux)",
     )
 
 
@@ -84,6 +84,7 @@ def run(options: argparse.Namespace) -> int:
     from rich.console import Console
 
     from altiplano.benchmarks.answers import RESULT
+    from altiplano.benchmarks.contamination import find_contamination, training_text
     from altiplano.benchmarks.readers.read import read_all
     from altiplano.benchmarks.run import answers_in, evaluate_tasks
     from altiplano.benchmarks.texts import RESULT as TEXTS
@@ -97,6 +98,7 @@ def run(options: argparse.Namespace) -> int:
     # the tasks and files first: their faults show at once
     tasks = read_all(options.tasks, permute=options.permute, layouts=options.prompt_layouts) if options.tasks else []
     files = text_files(options.texts)
+    text = training_text(options.corpus / "curate") if options.corpus else None
     model = Path(options.recipe)
     served = load_language_model(model).to(choose_device())
     fingerprint = model_fingerprint(model)
@@ -116,7 +118,7 @@ def run(options: argparse.Namespace) -> int:
             fingerprint=fingerprint,
             limit=options.limit,
             run_code=options.run_code,
-            corpus=options.corpus and options.corpus / "curate",
+            contamination=find_contamination(tasks, text) if text else None,
         )
         answers = {task.name: answers_in(folder, task, options.limit) for task in tasks}
         write_answers_page(result, answers, folder / PAGE)

@@ -1,10 +1,10 @@
 """All tests of a trained run, in one record."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from altiplano.benchmarks.answers import Answer
-from altiplano.benchmarks.item import Task
+from altiplano.benchmarks.item import Contamination, Task
 from altiplano.errors import InputError
 from altiplano.evaluation.evaluate import FolderScores
 from altiplano.overfitting.contamination import contamination_tests
@@ -25,37 +25,31 @@ def judge(
     scores: FolderScores,
     tasks: Sequence[Task],
     answers: Sequence[Sequence[Answer]],
+    contamination: Mapping[str, Contamination],
 ) -> Overfitting:
-    """``tokens`` and ``train`` are the folders of their stages; ``answers`` are those of each task."""
+    """``tokens`` and ``train`` are the folders of their stages; ``answers`` and ``contamination`` are those of each
+    task."""
     margin = recipe.evaluation.overfitting_margin
     heldout = HeldoutScores.read_lines(train / "heldout.jsonl")
     tests = [
         *gap_tests(evaluation.train_gap, scores, margin),
         *heldout_tests(heldout, margin),
-        *_contamination(recipe, tokens, scores, tasks, answers),
+        *_contamination(recipe, tasks, answers, contamination),
         repetition_test(scores, _order(recipe, tokens, scores), _samples(recipe), margin),
     ]
     return Overfitting(margin=margin, tests=tests, rises=rises(heldout))
 
 
 def _contamination(
-    recipe: Recipe, tokens: Path, scores: FolderScores, tasks: Sequence[Task], answers: Sequence[Sequence[Answer]]
+    recipe: Recipe,
+    tasks: Sequence[Task],
+    answers: Sequence[Sequence[Answer]],
+    contamination: Mapping[str, Contamination],
 ) -> list[OverfittingTest]:
     if not tasks:
         return [untold("contamination", "all", "", "no benchmarks: name some in evaluation.benchmarks")]
-    settings = recipe.evaluation
-    try:
-        return contamination_tests(
-            tasks,
-            answers,
-            read_shards(tokens, "train"),
-            scores.tokenizer,
-            settings.contamination_bytes,
-            settings.overfitting_margin,
-            recipe.corpus.benchmarks,
-        )
-    except InputError as error:  # the packages of curation are not there; all the rest can be told
-        return [untold("contamination", task.name, f"{len(task.items):,} items", str(error)) for task in tasks]
+    margin = recipe.evaluation.overfitting_margin
+    return contamination_tests(tasks, answers, contamination, margin, recipe.corpus.benchmarks)
 
 
 def _order(recipe: Recipe, tokens: Path, scores: FolderScores) -> TrainingData | None:

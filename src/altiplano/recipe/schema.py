@@ -261,7 +261,7 @@ class EvaluationConfig(Section):
         description="bits per byte by which training text may be predicted better than held-out text",
     )
     contamination_bytes: Bytes = Field(
-        2_000_000_000, gt=0, description="of training text that is searched for items of benchmarks at the end"
+        2_000_000_000, gt=0, description="of files of curated documents, searched for items of benchmarks at the end"
     )
 
 

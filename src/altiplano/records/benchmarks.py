@@ -31,9 +31,10 @@ class TaskScore(Record):
     contaminated: int | None = Field(
         default=None, description="Items that stand in the training text; null where it was not looked through"
     )
-    untraceable: int | None = Field(
+    uninformative: int | None = Field(
         default=None, description="Items that say too little to be told from ordinary text, and were not looked for"
     )
+    searched: float | None = Field(default=None, description="Share of the training text that was looked through")
     skipped: dict[str, int] = Field(default_factory=dict, description="Rows of the data that are no items, by reason")
 
     @property

@@ -3,6 +3,7 @@
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from altiplano.formatting import percent
 from altiplano.records import Benchmarks, TaskScore
 from altiplano.report.terminal import plain_table
 
@@ -63,7 +64,8 @@ def notes_of(score: TaskScore) -> list[str]:
     if score.cut:
         found.append(f"{score.cut:,} prompts lost their beginning, for they did not fit the context")
     if score.contaminated is not None:
-        found.append(f"{score.contaminated:,} of {score.items:,} items stand in the training text")
-    if score.untraceable:
-        found.append(f"{score.untraceable:,} items say too little to be looked for in it")
+        part = f" ({percent(score.searched)} of it was searched)" if (score.searched or 1) < 1 else ""
+        found.append(f"{score.contaminated:,} of {score.items:,} items stand in the training text{part}")
+    if score.uninformative:
+        found.append(f"{score.uninformative:,} items say too little to be looked for in it")
     return found

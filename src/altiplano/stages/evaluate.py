@@ -9,10 +9,12 @@ from altiplano.stages.stage import Context, Result, Stage
 from altiplano.storage import json_digest
 
 if TYPE_CHECKING:
-    from altiplano.benchmarks.item import Task
+    from altiplano.benchmarks.item import Contamination, Task
 
 
 def run(context: Context) -> Result:
+    import torch
+
     from altiplano.benchmarks.run import answers_in
     from altiplano.evaluation.document_scores import FILE, write_document_scores
     from altiplano.evaluation.evaluate import document_scores, score_folder, summarise_folder
@@ -27,13 +29,16 @@ def run(context: Context) -> Result:
     write_document_scores(context.folder / FILE, [*document_scores(scored)])
     counts = evaluation.total.model_dump(include={"documents", "tokens", "perplexity", "bits_per_byte"})
     tasks: Sequence[Task] = ()
+    contamination: dict[str, Contamination] = {}
     if settings.benchmarks:
+        from altiplano.benchmarks.contamination import find_contamination, training_text
         from altiplano.benchmarks.readers.read import read_all
         from altiplano.benchmarks.run import evaluate_tasks
         from altiplano.inference.language_model import load_language_model, model_fingerprint
 
-        served = load_language_model(weights, tokenizer=tokens / "tokenizer")
+        served = load_language_model(weights, tokenizer=tokens / "tokenizer").to(torch.device(device))
         tasks = read_all(settings.benchmarks)
+        contamination = find_contamination(tasks, training_text(context.inputs["curate"], settings.contamination_bytes))
         fingerprint = model_fingerprint(weights)
         found = evaluate_tasks(
             served,
@@ -41,11 +46,13 @@ def run(context: Context) -> Result:
             context.folder / IN_EVALUATE,
             name=context.recipe.name,
             fingerprint=fingerprint,
-            corpus=context.inputs["curate"],
+            contamination=contamination,
         )
         counts["benchmark_items"] = _items(found)
     answers = [answers_in(context.folder / IN_EVALUATE, task) for task in tasks]
-    overfitting = judge(context.recipe, tokens, context.inputs["train"], evaluation, scored, tasks, answers)
+    overfitting = judge(
+        context.recipe, tokens, context.inputs["train"], evaluation, scored, tasks, answers, contamination
+    )
     overfitting.write(context.folder / "overfitting.json")
     counts["overfitting_shown"] = sum(test.verdict == "shown" for test in overfitting.tests)
     return Result(counts)
