@@ -79,7 +79,7 @@ class AltiplanoLM(TemplateLM):  # type: ignore[misc]
             sampled = settings.get("do_sample", False)
             temperature = float(settings.get("temperature", 1.0)) if sampled else 0.0
             sampling = Sampling(most, temperature, stop=tuple([until] if isinstance(until, str) else until))
-            rows.append(Row(self.served.prompt(context)[-max(1, self.max_length - most) :], sampling))
+            rows.append(Row(self.served.prompt(context, max(1, self.max_length - most)), sampling))
         generate(self.served.model, self.served.tokenizer, rows, rows_at_once(self.served.model, rows))
         return [row.text for row in rows]
 

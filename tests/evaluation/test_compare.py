@@ -190,10 +190,10 @@ def test_what_cannot_be_compared(tmp_path: Path, capsys: pytest.CaptureFixture[s
         ([good, good], "named twice"),
         ([good, tmp_path / "empty"], "has no evaluation"),
         ([good, other], "nothing in common"),
-        ([good, lost], "no answers of one"),
+        ([good, lost], "has 0 answers to one"),
         ([good, broken], "evaluate again"),
         ([good, cut], "damaged"),
-        ([good, unread], "evaluate again"),
+        ([good, unread], "evaluate a model first"),
     ):
         assert run(["compare", *map(str, folders), "--output", str(tmp_path / "out")]) == 2, said
         error = capsys.readouterr().err

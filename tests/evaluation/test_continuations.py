@@ -139,6 +139,27 @@ def test_windows_are_shared_between_ranks(model: Llama, tokenizer: Tokenizer) ->
     assert torch.allclose(parts[0], parts[1] + parts[2], atol=1e-4)
 
 
+def test_requests_lie_apart_in_few_windows(tokenizer: Tokenizer) -> None:
+    """No request over another or over a window's end, and hardly more windows than their tokens fill."""
+    packed = pack_tasks([made_up_task(items=60)], tokenizer, 64, 60)
+    asked = [one for _, _, some in packed.tasks for one in some]
+    used = np.zeros(packed.windows.shape, dtype=int)
+    for one, place in zip(asked, packed.places, strict=True):
+        begin = place.first + 1 - len(one.context)
+        end = place.last + 1
+        assert packed.windows[place.window, begin:end].tolist() == [*one.context, *one.tokens]
+        used[place.window, begin:end] += 1
+    assert used.max() == 1 and used.sum() > 0.8 * used.size
+
+
+def test_a_long_prompt_keeps_its_begin_token(model: Llama, tokenizer: Tokenizer) -> None:
+    served = LanguageModel("tiny", model, tokenizer, context=64)
+    whole = served.prompt(TEXT)
+    assert served.prompt(TEXT, 5) == [tokenizer.bos, *whole[-4:]] and served.prompt(TEXT, 1000) == whole
+    without = LanguageModel("tiny", model, tokenizer, context=64, adds_bos=False)
+    assert without.prompt(TEXT, 5) == whole[-5:] and without.prompt("", 5) == [tokenizer.bos]
+
+
 def test_weights_that_are_no_numbers(model: Llama, tokenizer: Tokenizer) -> None:
     """Training goes on without these scores; a finished model is refused."""
     broken = Llama(model.shape)

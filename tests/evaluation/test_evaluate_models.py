@@ -78,6 +78,15 @@ def test_what_cannot_be_evaluated(model: Path, tmp_path: Path, capsys: pytest.Ca
     (tmp_path / "tokenizer.json").write_text("{}")
 
 
+def test_a_recipe_by_its_name_is_no_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from altiplano.cli.arguments import is_folder
+
+    monkeypatch.chdir(tmp_path)
+    for name in ("quickstart", "model"):
+        (tmp_path / name).mkdir()
+    assert is_folder("model") and not is_folder("quickstart") and is_folder("./quickstart")
+
+
 def test_killed_and_gone_on_with(model: Path, tmp_path: Path) -> None:
     """The answers of the portions that were done are taken as they are; the rest are those of an undisturbed run."""
     rows = [

@@ -83,6 +83,7 @@ def test_rows_that_are_no_items_are_counted(tmp_path: Path) -> None:
         ('prompt = "{{question}}"\nid = "page"\n', ROWS, "names several rows alike"),
         ('prompt = "{{question}}"\nanswer = "gold"\n', ROWS, "no column 'gold'"),
         ('prompt = "{{question}}"\n', [], "has no rows"),
+        ('prompt = "{{question}}"\n', [{"question": "?", "choices": ["a", " "], "answer": 0}], "a choice is empty"),
     ],
 )
 def test_task_files_that_cannot_be_used(tmp_path: Path, toml: str, rows: list[dict[str, Any]], message: str) -> None:

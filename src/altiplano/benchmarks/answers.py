@@ -1,5 +1,6 @@
 """What a model said to an item: one row of a Parquet file."""
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
@@ -45,7 +46,7 @@ class Answer:
     @property
     def gold_bits(self) -> float:
         """Information of the right answer, in bits: its length in the model's code."""
-        return -self.logprobs[self.gold] / 0.6931471805599453 if self.gold is not None and self.logprobs else 0.0
+        return -self.logprobs[self.gold] / math.log(2) if self.gold is not None and self.logprobs else 0.0
 
     @property
     def gold_bytes(self) -> int:

@@ -72,10 +72,9 @@ def _written(served: LanguageModel, task: Task, items: Sequence[Item], answers: 
     room = served.context - task.max_tokens
     if room < 1:
         raise InputError(f"{task.name}: max_tokens = {task.max_tokens} leaves no room for a prompt in {served.context}")
-    prompts = [served.prompt(item.prompt) for item in items]
-    rows = [Row(prompt[-room:], sampling) for prompt in prompts]
+    rows = [Row(served.prompt(item.prompt, room), sampling) for item in items]
     generate(served.model, served.tokenizer, rows, rows_at_once(served.model, rows))
     return [
-        replace(answer, written=row.text, cut=max(answer.cut, len(prompt) - room))
-        for answer, row, prompt in zip(answers, rows, prompts, strict=True)
+        replace(answer, written=row.text, cut=max(answer.cut, len(served.prompt(item.prompt)) - len(row.prompt)))
+        for answer, row, item in zip(answers, rows, items, strict=True)
     ]

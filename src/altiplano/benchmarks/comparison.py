@@ -14,13 +14,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from altiplano.benchmarks.answers import ANSWERS, RESULT, Answer, read_answers
+from altiplano.benchmarks.answers import RESULT, Answer
+from altiplano.benchmarks.evaluated import read_evaluation
 from altiplano.errors import InputError
 from altiplano.evaluation.document_scores import FILE, DocumentScore, by_group, read_document_scores
 from altiplano.evaluation.statistics import CONFIDENCE, Z_POWER, Mean, clustered_ratio, holm, p_value, sign_flip
-from altiplano.records import Benchmarks, ComparedScore, Comparison, Interval
+from altiplano.records import ComparedScore, Comparison, Interval
 from altiplano.records.run_records import read_records
-from altiplano.storage import Damaged
 
 LEVEL = 1 - CONFIDENCE
 FLIPPED = 200
@@ -76,7 +76,9 @@ def read_evaluated(folder: Path) -> Evaluated:
     answers: dict[str, dict[str, Answer]] = {}
     metrics: dict[str, str] = {}
     if (benchmarks / RESULT).exists():
-        metrics, answers = _answers(benchmarks)
+        result, found = read_evaluation(benchmarks)
+        metrics = {name: score.metric for name, score in result.tasks.items()}
+        answers = {name: {answer.item: answer for answer in some} for name, some in found.items()}
     documents = by_group(read_document_scores(base / FILE)) if (base / FILE).exists() else {}
     if run.exists() and not documents:
         notes.append(f"{folder}: evaluated by an earlier version, without {FILE}; its held-out text is not compared")
@@ -84,24 +86,6 @@ def read_evaluated(folder: Path) -> Evaluated:
         how = f"altiplano evaluate MODEL TASK --output {folder}"
         raise InputError(f"{folder} has no evaluation ({RESULT} with answers, or {FILE}): {how}")
     return Evaluated(str(folder), metrics, answers, documents, notes)
-
-
-def _answers(folder: Path) -> tuple[dict[str, str], dict[str, dict[str, Answer]]]:
-    try:
-        result = Benchmarks.read(folder / RESULT)
-    except (OSError, Damaged) as error:
-        raise InputError(f"{folder / RESULT} cannot be read ({error}): evaluate again") from error
-    files = sorted((folder / ANSWERS).glob("*/*.parquet"))
-    found: dict[str, dict[str, Answer]] = {}
-    try:
-        for answer in read_answers(files):
-            found.setdefault(answer.task, {}).setdefault(answer.item, answer)  # also of another --limit: the same
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        raise InputError(f"{folder / ANSWERS} has a damaged file: evaluate again ({error})") from error
-    missing = [name for name in result.tasks if name not in found]
-    if missing:
-        raise InputError(f"{folder} has no answers of {missing[0]}, which {RESULT} names: evaluate again")
-    return {name: score.metric for name, score in result.tasks.items()}, {name: found[name] for name in result.tasks}
 
 
 def compare(models: Sequence[Evaluated]) -> Comparison:

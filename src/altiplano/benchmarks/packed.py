@@ -5,6 +5,7 @@ byte of its right answers, which fall long before accuracies rise.
 """
 
 import math
+from bisect import bisect_left, insort
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -66,7 +67,8 @@ class PackedTasks:
 
 
 def pack_tasks(tasks: Sequence[Task], tokenizer: Tokenizer, sequence: int, limit: int) -> PackedTasks:
-    """``limit`` items of each task, in as few windows as the first that has room gives (longest request first)."""
+    """``limit`` items of each task, each request in the window whose room it fills best, the longest first. Items
+    without a given answer are asked at the end of training alone."""
     prepared: list[tuple[Task, Sequence[Item], Sequence[Continuation]]] = []
     for task in tasks:
         items = [item for item in task.first(limit) if item.choices]
@@ -76,18 +78,19 @@ def pack_tasks(tasks: Sequence[Task], tokenizer: Tokenizer, sequence: int, limit
     every = [one for _, _, asked in prepared for one in asked]
     rows: list[list[int]] = []
     places: list[Place] = [Place(0, 0, 0)] * len(every)
-    room: list[int] = []
+    open_windows: list[tuple[int, int]] = []
+    """Room that is left, and the window, the least room first."""
     for number in sorted(range(len(every)), key=lambda at: -len(every[at].context) - len(every[at].tokens)):
         one = every[number]
         size = len(one.context) + len(one.tokens)
-        window = next((at for at, left in enumerate(room) if left >= size), len(room))
-        if window == len(room):
+        at = bisect_left(open_windows, (size, 0))
+        left, window = open_windows.pop(at) if at < len(open_windows) else (sequence + 1, len(rows))
+        if window == len(rows):
             rows.append([])
-            room.append(sequence + 1)
         first = len(rows[window]) + len(one.context) - 1  # the loss at place i predicts token i + 1
         places[number] = Place(window, first, first + len(one.tokens))
         rows[window] += [*one.context, *one.tokens]
-        room[window] -= size
+        insort(open_windows, (left - size, window))
     windows = np.full((len(rows), sequence + 1), tokenizer.bos, dtype=np.int64)
     for at, row in enumerate(rows):
         windows[at, : len(row)] = row

@@ -113,6 +113,8 @@ def _item(file: TaskFile, place: int, row: Row, examples: Sequence[Row]) -> Item
         text = str(value(file.answer, row))
         return Item(name, cluster, (Choice(asked, file.delimiter + text, text),), 0, prompt=asked, row=row)
     offered, gold = _choices(file, row)
+    if not all(text.strip() for text in offered):
+        raise InputError("a choice is empty: nothing is likelier than saying nothing")
     said = [*LETTERS[: len(offered)]] if file.style == "lettered" else [offered[at] for at in order]
     choices = tuple(Choice(asked, file.delimiter + text, text) for text in said)
     return Item(name, cluster, choices, order.index(gold), file.unconditional, asked, row=row)

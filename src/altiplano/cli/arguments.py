@@ -3,11 +3,12 @@
 import argparse
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from altiplano.recipe.cluster import Cluster
 from altiplano.recipe.layout import SPELLING, Layout, check_layout, parse_layout
-from altiplano.recipe.load import load_cluster, load_recipe
+from altiplano.recipe.load import load_cluster, load_recipe, shipped
 from altiplano.recipe.schema import Recipe
 
 Commands = Any
@@ -43,6 +44,11 @@ def add_recipe(sub: argparse.ArgumentParser) -> None:
         dest="overrides",
         help="override a recipe value",
     )
+
+
+def is_folder(name: str) -> bool:
+    """Whether what stands in a recipe's place is a folder. A recipe's name is the recipe, whatever lies about."""
+    return Path(name).is_dir() and name not in {file.stem for file in shipped("recipes").glob("*.toml")}
 
 
 def add_cluster(sub: argparse.ArgumentParser) -> None:

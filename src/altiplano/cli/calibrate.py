@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from altiplano.cli.arguments import is_folder
 from altiplano.errors import InputError
 
 EXAMPLES = """
@@ -32,12 +33,12 @@ def add(sub: argparse.ArgumentParser) -> None:
 
 
 def is_evaluation(options: argparse.Namespace) -> bool:
-    """Whether the first argument is a folder, where a recipe is a TOML file or a name."""
+    """Whether the first argument is an evaluated model's folder, where a recipe is a TOML file or a name."""
     given = options.fit_on or options.normalisation or options.output
     folder = Path(options.recipe)
     if given and not folder.is_dir():
         raise InputError(f"{folder} is not a folder: --fit-on, --normalisation and --output are for evaluated models")
-    return folder.is_dir()
+    return is_folder(options.recipe)
 
 
 def run(options: argparse.Namespace) -> int:

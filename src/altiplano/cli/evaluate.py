@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from altiplano.cli.arguments import MODEL
+from altiplano.cli.arguments import MODEL, is_folder
 from altiplano.errors import InputError
 
 EXAMPLES = """
@@ -63,8 +63,9 @@ def add(sub: argparse.ArgumentParser) -> None:
 def is_model(options: argparse.Namespace) -> bool:
     """Whether the first argument is a model: a folder or a GGUF file, where a recipe is a TOML file or a name."""
     path = Path(options.recipe)
-    named = path.is_dir() or path.suffix == ".gguf"
-    if not named and (options.tasks or options.texts):
+    asked = options.tasks or options.texts
+    named = is_folder(options.recipe) or path.suffix == ".gguf"
+    if not named and asked:
         raise InputError(
             f"{options.recipe} is a recipe or no model: tasks are for {MODEL}, as texts are; a recipe names its own in "
             "evaluation.benchmarks"

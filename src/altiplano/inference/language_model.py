@@ -36,11 +36,15 @@ class LanguageModel:
         self.model.to(device)
         return self
 
-    def prompt(self, text: str) -> list[int]:
-        """Tokens of a prompt given as text: the beginning of a document."""
+    def prompt(self, text: str, room: int | None = None) -> list[int]:
+        """Tokens of a prompt given as text: the beginning of a document; of a long one the last ``room``, of which the
+        begin token stays the first."""
         tokens = self.tokenizer.encode(text)
-        # nothing to go on: whatever separated documents
-        return [self.tokenizer.bos, *tokens] if self.adds_bos or not tokens else tokens
+        begin = (
+            [self.tokenizer.bos] if self.adds_bos or not tokens else []
+        )  # nothing to go on: what separated documents
+        left = len(tokens) if room is None else max(0, room - len(begin))
+        return [*begin, *tokens[max(0, len(tokens) - left) :]]
 
 
 def load_language_model(path: Path, dtype: torch.dtype = torch.float32, tokenizer: Path | None = None) -> LanguageModel:

@@ -14,7 +14,7 @@ def model(served: LanguageModel, prompts: Sequence[str], tokens: int, seed: int)
     room = max(1, served.context - tokens)
     rows = [
         Row(
-            served.prompt(prompt)[-room:],
+            served.prompt(prompt, room),
             Sampling(max_tokens=tokens, temperature=served.temperature, seed=seed * 1_000_003 + place),
         )
         for place, prompt in enumerate(prompts)

@@ -80,6 +80,8 @@ def _item(number: Any, requests: list[Mapping[str, Any]], unconditional: list[Ma
     choices = []
     for at, row in enumerate(ordered):
         context, continuation = row["request"]["context"], row["request"]["continuation"]
+        if not continuation.strip():
+            raise ValueError("an empty continuation")
         answer = str(answers[at]) if len(answers) == len(ordered) else continuation.lstrip()
         choices.append(Choice(context, continuation, answer))
     if not isinstance(label, int) or len(choices) == 1:  # an answer's text: there is one continuation, and it is right
