@@ -4,8 +4,8 @@ import pytest
 from altiplano.errors import InputError
 from altiplano.inference.language_model import LanguageModel
 from altiplano.recipe.schema import RedteamConfig
-from altiplano.redteam.memorisation import memorisation
-from altiplano.redteam.verbatim import TrainingIndex, longest_common_run
+from altiplano.redteam.training_data.memorisation import memorisation
+from altiplano.redteam.training_data.verbatim import TrainingIndex, longest_common_run
 from altiplano.tokens.shards import read_shards
 
 SETTINGS = RedteamConfig(extraction_samples=40, extraction_prefix=20, extraction_suffix=20)

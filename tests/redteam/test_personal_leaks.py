@@ -1,7 +1,7 @@
 from functools import partial
 
-from altiplano.redteam.pii_leaks import _values, masked, personal_data, read_removed
 from altiplano.redteam.responders import blank, echo, model
+from altiplano.redteam.training_data.pii_leaks import _values, masked, personal_data, read_removed
 
 
 def test_what_was_removed_is_read_with_the_words_before_it(run):

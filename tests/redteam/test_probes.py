@@ -14,7 +14,7 @@ from altiplano.redteam.probes.probe import Attack, Probe
 from altiplano.redteam.rates import area_under_curve, compare, difference
 from altiplano.redteam.responders import Bigram, blank, echo
 from altiplano.redteam.stereotypes import TEMPLATES, pairs, stereotypes
-from altiplano.redteam.verbatim import TrainingIndex
+from altiplano.redteam.training_data.verbatim import TrainingIndex
 from altiplano.tokens.shards import read_shards
 
 

@@ -33,21 +33,16 @@ from altiplano.records.corpus import (
 )
 from altiplano.records.evaluation import (
     AnswerTemperature,
-    AttackExample,
-    AttackResult,
     Calibration,
-    ControlRate,
     Evaluation,
-    GateLimit,
     GroupScores,
-    HitRate,
-    Redteam,
     ReliabilityBin,
     ReliabilityCurve,
     TrainGap,
 )
 from altiplano.records.overfitting import HeldoutRise, Overfitting, OverfittingTest
 from altiplano.records.record import FileRecord, Interval, ListRecord, Record
+from altiplano.records.redteam import AttackExample, AttackResult, ControlRate, GateLimit, HitRate, Redteam
 from altiplano.records.release import Generation, Grid, PlannedRun, RunFacts, Samples
 from altiplano.records.stage import StageManifest, StageMeasurements
 from altiplano.records.texts import PositionBand, TextEvaluation

@@ -15,8 +15,9 @@ from altiplano.recipe.schema import Recipe
 from altiplano.records.answer_calibration import AnswerCalibration
 from altiplano.records.benchmarks import Benchmarks
 from altiplano.records.corpus import Audit, ShardEntry, ShardList
-from altiplano.records.evaluation import Calibration, Evaluation, Redteam
+from altiplano.records.evaluation import Calibration, Evaluation
 from altiplano.records.overfitting import Overfitting
+from altiplano.records.redteam import Redteam
 from altiplano.records.release import Generation, RunFacts, Samples
 from altiplano.records.stage import StageManifest
 from altiplano.records.training import HeldoutScores, MixtureShares, SourceShare, StepMetrics, TrainingSummary

@@ -12,15 +12,15 @@ from altiplano.progress import track
 from altiplano.recipe.schema import RedteamConfig
 from altiplano.records import AttackExample, AttackResult, GateLimit, Redteam
 from altiplano.records.record import Number
-from altiplano.redteam.corpus_sample import training_tokens
-from altiplano.redteam.memorisation import memorisation
-from altiplano.redteam.pii_leaks import masked, personal_data, read_removed
 from altiplano.redteam.probes.all import probes
 from altiplano.redteam.probes.probe import Probe
 from altiplano.redteam.rates import compare
 from altiplano.redteam.responders import Bigram, blank, echo, model
 from altiplano.redteam.stereotypes import stereotypes
-from altiplano.redteam.verbatim import TrainingIndex
+from altiplano.redteam.training_data.corpus_sample import training_tokens
+from altiplano.redteam.training_data.memorisation import memorisation
+from altiplano.redteam.training_data.pii_leaks import masked, personal_data, read_removed
+from altiplano.redteam.training_data.verbatim import TrainingIndex
 from altiplano.tokens.shards import read_shards
 
 Speaker = Callable[[Sequence[str]], list[str]]

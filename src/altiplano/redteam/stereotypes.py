@@ -12,7 +12,7 @@ from altiplano.evaluation.statistics import holm, sign_flip
 from altiplano.inference.language_model import LanguageModel
 from altiplano.inference.log_probabilities import score
 from altiplano.records import AttackResult
-from altiplano.records.evaluation import StereotypeCategory
+from altiplano.records.redteam import StereotypeCategory
 from altiplano.redteam.rates import compare
 
 # category: sentence with {}, the two words, and the things said of the first word and of the second by stereotype.

@@ -1,14 +1,12 @@
 """Calibration of answers: tables on the terminal, and one HTML page with diagrams."""
 
-from datetime import UTC, datetime
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
 from rich.console import Group, RenderableType
 from rich.text import Text
 
 from altiplano.records import AnswerCalibration
+from altiplano.report.frame import render_page
 from altiplano.report.sections.answer_sections import (
     TextTable,
     answer_figures,
@@ -24,9 +22,7 @@ from altiplano.report.sections.answer_sections import (
 )
 from altiplano.report.terminal import plain_table
 from altiplano.storage import write_text
-from altiplano.version import __version__
 
-HERE = Path(__file__).parent
 PAGE = "answer_calibration.html"
 WIDE = 8
 """A matrix of more tasks does not fit on a terminal."""
@@ -39,16 +35,12 @@ def write_answer_page(found: AnswerCalibration, folder: Path) -> Path:
 
 
 def render(found: AnswerCalibration) -> str:
-    environment = Environment(
-        loader=FileSystemLoader(HERE), undefined=StrictUndefined, autoescape=True, trim_blocks=True
-    )
-    return environment.get_template("answer_calibration.html.j2").render(
+    return render_page(
+        "answer_calibration.html.j2",
+        kind="answer calibration",
+        name=found.model,
+        subtitle=f"Answer temperature {headline(found)}",
         found=found,
-        style=Markup((HERE / "page.css").read_text(encoding="utf-8")),
-        script=Markup((HERE / "page.js").read_text(encoding="utf-8")),
-        made=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
-        version=__version__,
-        headline=headline(found),
         notes=notes(found),
         sections=[
             ("Tasks", answer_figures(found), [task_table(found)]),

@@ -5,17 +5,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
 
 from altiplano.benchmarks.answers import Answer
 from altiplano.benchmarks.scorers import comparable
 from altiplano.formatting import number
 from altiplano.records import Benchmarks
 from altiplano.report.benchmark_table import notes_of, score_cells
+from altiplano.report.frame import render_page
 from altiplano.storage import write_text
 
-HERE = Path(__file__).parent
 SHOWN = 100
 """Right and wrong answers of each task on the page; all are in the Parquet files."""
 PROMPT_END = 1200
@@ -51,16 +49,15 @@ class ShownAnswer:
 
 def write_answers_page(result: Benchmarks, answers: Mapping[str, Sequence[Answer]], path: Path) -> None:
     """``answers`` by the names of ``result``'s tasks."""
-    environment = Environment(
-        loader=FileSystemLoader(HERE), undefined=StrictUndefined, autoescape=True, trim_blocks=True
-    )
-    page = environment.get_template("answers.html.j2").render(
+    page = render_page(
+        "answers.html.j2",
+        kind="answers",
+        name=result.model,
+        subtitle="What the model said to the items of its benchmarks. All of them are in answers/TASK/*.parquet.",
         result=result,
         tasks=[(name, score, score_cells(score), notes_of(score)) for name, score in result.tasks.items()],
         shown={name: _chosen(found, result.tasks[name].metric) for name, found in answers.items()},
         counts={name: len(found) for name, found in answers.items()},
-        style=Markup((HERE / "page.css").read_text(encoding="utf-8")),
-        script=Markup((HERE / "page.js").read_text(encoding="utf-8")),
         number=number,
     )
     write_text(path, page)

@@ -1,10 +1,7 @@
 """Models beside one another: a table on the terminal, and one HTML page with an interval chart of the differences."""
 
-from datetime import UTC, datetime
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
 from rich.console import Group, RenderableType
 from rich.text import Text
 
@@ -12,11 +9,10 @@ from altiplano.records import ComparedScore, Comparison
 from altiplano.report.benchmark_table import SHORT
 from altiplano.report.charts.bars import IntervalBar, interval_chart
 from altiplano.report.charts.figure import Figure, figure
+from altiplano.report.frame import render_page
 from altiplano.report.terminal import plain_table
 from altiplano.storage import write_text
-from altiplano.version import __version__
 
-HERE = Path(__file__).parent
 PAGE, DATA = "compare.html", "compare.json"
 STYLES = {"better": "green", "worse": "bold red", "no difference told": "dim"}
 COLUMNS = ("task", "by", "items", "first", "other", "difference", "95 %", "p (Holm)", "told from", "80 %", "verdict")
@@ -85,15 +81,12 @@ def write_comparison(found: Comparison, folder: Path) -> Path:
 
 
 def render(found: Comparison) -> str:
-    environment = Environment(
-        loader=FileSystemLoader(HERE), undefined=StrictUndefined, autoescape=True, trim_blocks=True
-    )
-    return environment.get_template("compare.html.j2").render(
+    return render_page(
+        "compare.html.j2",
+        kind="comparison",
+        name=found.first,
+        subtitle="beside " + ", ".join(found.others),
         found=found,
-        style=Markup((HERE / "page.css").read_text(encoding="utf-8")),
-        script=Markup((HERE / "page.js").read_text(encoding="utf-8")),
-        made=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
-        version=__version__,
         columns=COLUMNS,
         sections=[
             (other, figures(scores), [row(one) for one in scores])

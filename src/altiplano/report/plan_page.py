@@ -1,11 +1,7 @@
 """From a plan to one HTML file that asks nothing of any other place."""
 
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
-
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
 
 from altiplano.formatting import energy, estimate, span
 from altiplano.planning.consistency.advice import advice
@@ -23,12 +19,10 @@ from altiplano.recipe.units import human, human_bytes
 from altiplano.report.charts.figure import Figure, figure
 from altiplano.report.charts.lines import Curve, line_chart
 from altiplano.report.charts.plan_charts import Part, Point, point_chart, stacked_chart, timeline_chart, waterfall_chart
-from altiplano.report.run_page import HERE as REPORT
+from altiplano.report.frame import render_page
 from altiplano.report.run_page import Headline
 from altiplano.storage import write_text
-from altiplano.version import __version__
 
-HERE = Path(__file__).parent
 COLOURS = {"weights": 0, "gradients": 1, "optimizer": 2, "gathered": 6, "norms": 3, "attention": 4, "mlp": 5}
 REST = "logits, buffers"
 
@@ -39,17 +33,12 @@ def write_page(plan: Plan, path: Path) -> None:
 
 
 def render(plan: Plan) -> str:
-    environment = Environment(
-        loader=FileSystemLoader([HERE, REPORT]), undefined=StrictUndefined, autoescape=True, trim_blocks=True
-    )
     found = contradictions(plan)
-    return environment.get_template("plan.html.j2").render(
+    return render_page(
+        "plan.html.j2",
+        kind="plan",
         name=plan.recipe.name,
         subtitle=f"{plan.devices:,} × {plan.chip.description}, {plan.stack.name}: {plan.stack.description}",
-        style=Markup((REPORT / "page.css").read_text(encoding="utf-8")),
-        script=Markup((REPORT / "page.js").read_text(encoding="utf-8")),
-        made=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
-        version=__version__,
         headlines=headlines(plan),
         found=found,
         edits=smallest_edits(plan),

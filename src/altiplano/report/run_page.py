@@ -2,12 +2,8 @@
 
 import math
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
 
 from altiplano.formatting import carbon, duration, energy, number, percent
 from altiplano.recipe.units import human, human_bytes
@@ -17,6 +13,7 @@ from altiplano.report.charts.bars import Bar, bar_chart
 from altiplano.report.charts.figure import Figure, figure
 from altiplano.report.fact_table import fact_rows
 from altiplano.report.facts import run_facts
+from altiplano.report.frame import render_page
 from altiplano.report.sections import audit_sections
 from altiplano.report.sections.answer_sections import answer_figures, answer_tables, headline
 from altiplano.report.sections.benchmark_sections import benchmark_figures, benchmark_rows
@@ -36,9 +33,6 @@ from altiplano.report.sections.result_sections import (
 )
 from altiplano.report.sections.training_sections import incident_rows, training_figures
 from altiplano.storage import write_text
-from altiplano.version import __version__
-
-HERE = Path(__file__).parent
 
 
 @dataclass(frozen=True)
@@ -64,17 +58,12 @@ def report(workspace: Path, compare: Path | None = None) -> Path:
 
 
 def render(records: Records, other: Records | None = None) -> str:
-    environment = Environment(
-        loader=FileSystemLoader(HERE), undefined=StrictUndefined, autoescape=True, trim_blocks=True
-    )
     facts = current_facts(records)
-    return environment.get_template("page.html.j2").render(
+    return render_page(
+        "page.html.j2",
+        kind="report",
         name=records.name,
-        title=facts.title,
-        style=Markup((HERE / "page.css").read_text(encoding="utf-8")),
-        script=Markup((HERE / "page.js").read_text(encoding="utf-8")),
-        made=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
-        version=__version__,
+        subtitle=facts.title,
         stages=[(stage, _state(records, stage)) for stage in STAGES],
         commands={stage: command(records, stage) for stage in STAGES},
         headlines=headlines(records, facts),

@@ -2,7 +2,7 @@
 
 from altiplano.redteam.probes import credentials, divergence, encoding, injection, instructions, malware, toxicity
 from altiplano.redteam.probes.probe import Probe
-from altiplano.redteam.verbatim import TrainingIndex
+from altiplano.redteam.training_data.verbatim import TrainingIndex
 from altiplano.tokens.tokenizer import Tokenizer
 
 

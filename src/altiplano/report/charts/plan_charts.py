@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from html import escape
 
 from altiplano.planning.case import Case
 from altiplano.report.charts.bars import ROW
@@ -33,7 +34,7 @@ def stacked_chart(title: str, rows: Sequence[tuple[str, Sequence[Part]]], limit:
         top, at = row * ROW + 4, 0.0
         drawn.append(text(left - 8, top + 15, name, text_anchor="end", class_="name"))
         for part in parts:
-            shown = tag("title", f"{name}, {part.name}: {part.value:.2f} {unit}")
+            shown = tag("title", escape(f"{name}, {part.name}: {part.value:.2f} {unit}"))
             wide = max(0.0, x(at + part.value) - x(at))
             drawn.append(tag("rect", shown, x=x(at), y=top, width=wide, height=ROW - 7, class_=f"bar c{part.colour}"))
             at += part.value
@@ -148,7 +149,7 @@ def point_chart(title: str, points: Sequence[Point], x_label: str) -> str:
     y = scale([point.y for point in points], 250, 14)
     drawn = [axes(x, y, x_label)]
     for point in points:
-        words = tag("title", f"{point.name}: {point.x:.1f}, {point.y:.2f}")
+        words = tag("title", escape(f"{point.name}: {point.x:.1f}, {point.y:.2f}"))
         drawn.append(
             tag(
                 "circle",

@@ -10,10 +10,10 @@ from altiplano.inference.language_model import LanguageModel
 from altiplano.inference.log_probabilities import score
 from altiplano.recipe.schema import RedteamConfig
 from altiplano.records import AttackResult, Interval
-from altiplano.records.evaluation import ExtractableShare, LongestRun, TrainAndHeldoutLoss, TrainAndHeldoutRuns
-from altiplano.redteam.corpus_sample import Excerpt, windows
+from altiplano.records.redteam import ExtractableShare, LongestRun, TrainAndHeldoutLoss, TrainAndHeldoutRuns
 from altiplano.redteam.rates import Example, area_interval, area_under_curve, compare
-from altiplano.redteam.verbatim import longest_common_run
+from altiplano.redteam.training_data.corpus_sample import Excerpt, windows
+from altiplano.redteam.training_data.verbatim import longest_common_run
 from altiplano.tokens.shards import Shard
 
 ATTEMPTS = (1, 100, 10_000)
