@@ -199,3 +199,11 @@ def test_what_cannot_be_compared(tmp_path: Path, capsys: pytest.CaptureFixture[s
         error = capsys.readouterr().err
         assert said in error and error.count("\n") == 1, error
     assert not (tmp_path / "out").exists()
+
+
+def test_documents_with_equal_texts_are_said_to_count_once(tmp_path: Path) -> None:
+    scores = [DocumentScore("web.en", name, 100.0 + at, 50, 200, 64, 64) for at, name in enumerate("aab")]
+    write_document_scores(tmp_path / "documents.parquet", scores)
+    found = read_evaluated(tmp_path)
+    assert len(found.documents["web.en"]) == 2
+    assert any("1 held-out documents have the text of another" in note for note in found.notes)

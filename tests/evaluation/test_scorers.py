@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 from altiplano.benchmarks.answers import Answer
 from altiplano.benchmarks.code_execution import passes
 from altiplano.benchmarks.item import Item, Task
-from altiplano.benchmarks.scorers import chrf, exact_match, extract, f1, mathematics, scored
+from altiplano.benchmarks.scorers import exact_match, extract, f1, mathematics, scored
 from altiplano.benchmarks.summary import group_scores, summarise
+from altiplano.benchmarks.translation import chrf, corpus_bleu, sentence_bleu
 from altiplano.errors import InputError
 from altiplano.evaluation.statistics import (
     Z,
@@ -220,3 +221,31 @@ def test_summary_beside_chance_and_majority() -> None:
     assert found.confidence == pytest.approx(1 / (1 + np.exp(-1) + np.exp(-2) + np.exp(-3)))
     bits = group_scores({"t": (task.groups, found), "u": (("g",), found)})["g"]
     assert (bits.score, bits.chance, bits.tasks) == (0.6, 0.25, ["t", "u"])
+
+
+def test_bleu_of_a_set_is_that_of_sacrebleu() -> None:
+    sacrebleu = pytest.importorskip("sacrebleu", reason="sacrebleu is not installed")
+    random = np.random.default_rng(3)
+    words = ["the", "a", "red", "old", "house", "tree", "stands", "near", "under", "river", "bank", "and", "but"]
+    references = [[" ".join(random.choice(words, 9)) + "." for _ in range(2)] for _ in range(40)]
+    texts = []
+    for first, _ in references:
+        said = first.split()
+        said[int(random.integers(8))] = "boat"
+        texts.append(" ".join(said))
+    found = corpus_bleu(texts, references, [str(at // 2) for at in range(40)])
+    expected = sacrebleu.corpus_bleu(texts, [[pair[0] for pair in references], [pair[1] for pair in references]])
+    assert found.value == pytest.approx(expected.score / 100, abs=1e-12)
+    assert found.low < found.value < found.high and (found.items, found.clusters) == (40, 20)
+    assert sentence_bleu(texts[0], references[0]) == pytest.approx(
+        sacrebleu.sentence_bleu(texts[0], references[0]).score / 100
+    )
+    # sentences twice over are no more evidence where both are of one cluster
+    twice = corpus_bleu([*texts, *texts], [*references, *references], [str(at // 2) for at in range(40)] * 2)
+    assert twice.high - twice.low == pytest.approx(found.high - found.low, rel=1e-6)
+
+
+def test_a_set_with_nothing_in_common_has_a_bleu_near_zero() -> None:
+    pytest.importorskip("sacrebleu", reason="sacrebleu is not installed")
+    found = corpus_bleu(["", "x"], [["the red house"], ["an old tree"]], ["0", "1"])
+    assert 0 <= found.low <= found.value <= found.high < 0.01

@@ -213,6 +213,45 @@ def test_the_harness_own_rendering(tmp_path: Path) -> None:
         assert item.gold == int(theirs.doc_to_target(document))
 
 
+@pytest.mark.parametrize("sampler", ["default", "first_n"])
+@pytest.mark.parametrize("split", ["test", "train"])
+def test_few_shot_examples_are_those_of_the_harness(tmp_path: Path, sampler: str, split: str) -> None:
+    """Whole prompts, examples included, drawn by the harness' default seed."""
+    tasks = pytest.importorskip("lm_eval.tasks", reason="lm-evaluation-harness is not installed")
+    for name, count in (("test", 12), ("train", 9)):
+        with (tmp_path / f"{name}.jsonl").open("w") as data:
+            for number in range(count):
+                row = {"q": f"{name} {number}?", "choices": [f"a{number}", f"b{number}"], "gold": number % 2}
+                data.write(json.dumps(row) + "\n")
+    (tmp_path / "shots.yaml").write_text(
+        f"task: shots\ndataset_path: json\ndataset_kwargs: {{data_files: {{test: {tmp_path}/test.jsonl, "
+        f"train: {tmp_path}/train.jsonl}}}}\noutput_type: multiple_choice\ntest_split: test\n"
+        f'description: "Answer the questions.\\n\\n"\nfewshot_split: {split}\nnum_fewshot: 3\n'
+        f"fewshot_config: {{sampler: {sampler}}}\n"
+        'doc_to_text: "Q: {{q}}\\nA:"\ndoc_to_choice: "{{choices}}"\ndoc_to_target: gold\n'
+        "metric_list: [{metric: acc}]\n"
+    )
+    theirs = tasks.get_task_dict(["shots"], tasks.TaskManager(include_path=str(tmp_path), include_defaults=False))[
+        "shots"
+    ]
+    theirs.set_fewshot_seed(1234)
+    (task,) = read_tasks(tmp_path / "shots.yaml")
+    for item, document in zip(task.items, theirs.test_docs(), strict=True):
+        assert item.prompt == theirs.fewshot_context(document, 3)
+
+
+def test_few_shot_settings_that_are_not_read_are_refused(tmp_path: Path) -> None:
+    write(tmp_path, "")
+    for more, named in (
+        ("num_fewshot: 2\nfewshot_config: {samples: [{q: a}]}\n", "samples"),
+        ("num_fewshot: 2\nfewshot_config: {sampler: balanced}\n", "balanced"),
+        ("gen_prefix: So,\n", "gen_prefix"),
+    ):
+        (tmp_path / "ours.yaml").write_text(HARNESS + more)
+        with pytest.raises(InputError, match=named):
+            read_tasks(tmp_path / "ours.yaml")
+
+
 def test_answers_by_place_letter_and_text() -> None:
     offered = ["2", "1", "0"]
     assert place_of(0, offered) == 0 and place_of("0", offered) == 2 and place_of("B", ["x", "y"]) == 1

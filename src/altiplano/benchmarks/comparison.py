@@ -26,7 +26,7 @@ LEVEL = 1 - CONFIDENCE
 FLIPPED = 200
 """Clusters with a difference up to which signs are flipped."""
 
-BITS = "bits_per_byte"
+BITS, BLEU = "bits_per_byte", "bleu"
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,10 @@ def read_evaluated(folder: Path) -> Evaluated:
         result, found = read_evaluation(benchmarks)
         metrics = {name: score.metric for name, score in result.tasks.items()}
         answers = {name: {answer.item: answer for answer in some} for name, some in found.items()}
-    documents = by_group(read_document_scores(base / FILE)) if (base / FILE).exists() else {}
+    scores = read_document_scores(base / FILE) if (base / FILE).exists() else []
+    documents = by_group(scores)
+    if equal := len(scores) - sum(map(len, documents.values())):
+        notes.append(f"{folder}: {equal:,} held-out documents have the text of another, and count once")
     if run.exists() and not documents:
         notes.append(f"{folder}: evaluated by an earlier version, without {FILE}; its held-out text is not compared")
     if not answers and not documents:
@@ -162,6 +165,8 @@ def _tasks(first: Evaluated, other: Evaluated, notes: list[str]) -> Iterable[Pai
                 f"{name}: scored by {metric} in {first.name}, by {other.metrics[name]} in {other.name}; compared by "
                 f"{metric}"
             )
+        if metric == BLEU:
+            notes.append(f"{name}: compared by the BLEU of single sentences, not by that of the set")
         ours, theirs = first.answers[name], other.answers[name]
         common = [item for item in ours if item in theirs]
         same = [item for item in common if _same_question(ours[item], theirs[item]) and metric in theirs[item].scores]

@@ -18,12 +18,13 @@ Metric = Literal[
     "f1",
     "mathematics",
     "chrf",
+    "bleu",
     "passes_tests",
     "bits_per_byte",
 ]
 """How an item is scored; ``scorers.py`` says what each is. Higher is better, but for bits per byte."""
 
-GENERATED = ("exact_match", "f1", "mathematics", "chrf", "passes_tests")
+GENERATED = ("exact_match", "f1", "mathematics", "chrf", "bleu", "passes_tests")
 """Metrics of a text that the model writes; the others are of log-likelihoods of given texts."""
 
 

@@ -1,10 +1,12 @@
 """Rows of a data file to items: templates, few-shot examples, letters, permuted choices."""
 
 import hashlib
+import random
 import re
 import string
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
+from itertools import islice
 from typing import Any
 
 import jinja2
@@ -74,10 +76,15 @@ def make_items(file: TaskFile, rows: Sequence[Row], examples: Sequence[Row]) -> 
 
     Raises InputError when no row will do.
     """
+    if file.few_shot and len(examples) <= file.few_shot:
+        raise InputError(
+            f"{file.name}: few_shot = {file.few_shot} needs more than {len(examples)} rows of examples: name a file as "
+            "few_shot_data"
+        )
     made, skipped, first_error = [], dict[str, int](), ""
-    for place, row in enumerate(rows):
+    for place, (row, shown) in enumerate(zip(rows, _examples(file, rows, examples), strict=True)):
         try:
-            made.append(_item(file, place, row, _examples(file, row, examples)))
+            made.append(_item(file, place, row, shown))
         except InputError as error:
             skipped["cannot be asked"] = skipped.get("cannot be asked", 0) + 1
             first_error = first_error or f"row {place + 1:,}: {error}"
@@ -86,16 +93,26 @@ def make_items(file: TaskFile, rows: Sequence[Row], examples: Sequence[Row]) -> 
     return made, skipped
 
 
-def _examples(file: TaskFile, row: Row, rows: Sequence[Row]) -> list[Row]:
-    """``few_shot`` rows by seed: the same for every item but those that they are, so that they are computed once."""
-    if not file.few_shot:
-        return []
-    if len(rows) <= file.few_shot:
-        raise InputError(
-            f"few_shot = {file.few_shot} needs more than {len(rows)} rows of examples: name a file as few_shot_data"
-        )
-    order = np.random.default_rng([file.seed, len(rows)]).permutation(len(rows))[: file.few_shot + 1]
-    return [rows[at] for at in order if rows[at] != row][: file.few_shot]
+def _examples(file: TaskFile, rows: Sequence[Row], pool: Sequence[Row]) -> Iterator[list[Row]]:
+    """For each row the ``few_shot`` examples of ``pool`` that stand before it, never the row itself."""
+    count, own = file.few_shot, file.few_shot_data is None
+    order = [*range(len(pool))]
+    if file.few_shot_sampler == "shared":
+        order = np.random.default_rng([file.seed, len(pool)]).permutation(len(pool)).tolist()
+    generator = random.Random(file.seed)
+    for row in rows:
+        if file.few_shot_sampler == "per_item" and count:
+            # ContextSampler.sample of lm-evaluation-harness: one more where the row itself may be among them, and
+            # drawn again where it stood in the pool several times
+            drawn = generator.sample(pool, count + own)
+            chosen = [one for one in drawn if one != row][:count] if own else drawn
+            others = [one for one in pool if one != row] if len(chosen) < count else ()
+            chosen = generator.sample(others, count) if len(others) >= count else chosen
+        else:
+            chosen = [*islice((pool[at] for at in order if pool[at] != row), count)]
+        if len(chosen) < count:
+            raise InputError(f"{file.name}: few_shot = {count} needs more rows of examples that differ from each item")
+        yield chosen
 
 
 def _item(file: TaskFile, place: int, row: Row, examples: Sequence[Row]) -> Item:

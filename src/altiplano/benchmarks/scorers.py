@@ -11,6 +11,7 @@ import numpy as np
 from altiplano.benchmarks.answers import Answer
 from altiplano.benchmarks.code_execution import passes
 from altiplano.benchmarks.item import Item, Task
+from altiplano.benchmarks.translation import chrf, sentence_bleu
 from altiplano.optional_imports import extra
 
 
@@ -25,6 +26,8 @@ def scored(task: Task, item: Item, answer: Answer, *, run_code: bool = False) ->
             scores["mathematics"] = float(mathematics(answer.written, item.references))
         elif task.metric == "chrf":
             scores["chrf"] = chrf(text, item.references)
+        elif task.metric == "bleu":
+            scores["bleu"] = sentence_bleu(text, item.references)
         elif task.metric == "passes_tests":
             scores["passes_tests"] = float(run_code and passes(item.prompt + answer.written, item.tests))
         else:
@@ -107,9 +110,3 @@ def mathematics(written: str, references: Sequence[str]) -> bool:
     return any(
         verify.verify(verify.parse(form), said) for reference in references for form in (reference, f"${reference}$")
     )
-
-
-def chrf(text: str, references: Sequence[str]) -> float:
-    """Character n-gram F-score of a translation, 0 to 1 (Popović 2015), by sacrebleu."""
-    sacrebleu = extra("sacrebleu", "evaluation", "translation")
-    return float(sacrebleu.sentence_chrf(text, list(references)).score) / 100

@@ -8,6 +8,8 @@ import numpy as np
 
 from altiplano.benchmarks.answers import Answer
 from altiplano.benchmarks.item import Contamination, Task
+from altiplano.benchmarks.scorers import extract
+from altiplano.benchmarks.translation import corpus_bleu
 from altiplano.evaluation.statistics import Mean, clustered_mean, clustered_ratio
 from altiplano.records import GroupScore, Interval, TaskScore
 
@@ -19,7 +21,13 @@ def summarise(task: Task, answers: Sequence[Answer], contamination: Contaminatio
     clusters = [answer.cluster for answer in answers]
     told = [answer for answer in answers if answer.gold_bytes]
     bits = clustered_ratio([a.gold_bits for a in told], [a.gold_bytes for a in told], [a.cluster for a in told])
-    mean = bits if task.metric == "bits_per_byte" else clustered_mean([a.score for a in answers], clusters)
+    if task.metric == "bits_per_byte":
+        mean = bits
+    elif task.metric == "bleu":
+        texts = [extract(answer.written, task.extract) for answer in answers]
+        mean = corpus_bleu(texts, [answer.references for answer in answers], clusters)
+    else:
+        mean = clustered_mean([a.score for a in answers], clusters)
     chosen = [answer for answer in answers if len(answer.choices) > 1]
     names = sorted({name for answer in answers for name in answer.scores} - {task.metric, "bits_per_byte"})
     return TaskScore(

@@ -41,6 +41,11 @@ class TaskFile(Section):
     between: str = Field("\n\n", description="between few-shot examples")
     few_shot: int = Field(0, ge=0, description="examples before each question")
     few_shot_data: Path | None = Field(None, description="where they come from; absent: from data, never the same row")
+    few_shot_sampler: Literal["shared", "first_n", "per_item"] = Field(
+        "shared",
+        description="shared: the same by seed for every item; first_n: the first ones; per_item: drawn anew for each, "
+        "by the generator of lm-evaluation-harness",
+    )
     seed: int = Field(1234, ge=0, description="which examples")
     permute: int = Field(0, ge=0, description="above 0: choices in an order by this seed")
     layout: int = Field(0, ge=0, le=4, description="lettered: 1 to 4, one of four usual ways to lay a question out")

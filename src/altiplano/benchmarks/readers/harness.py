@@ -22,8 +22,9 @@ METRICS: dict[str, Metric] = {
     "exact_match": "exact_match",
     "f1": "f1",
     "chrf": "chrf",
-    "bleu": "chrf",
+    "bleu": "bleu",
 }
+SAMPLERS = {"default": "per_item", "first_n": "first_n"}
 SPLITS = ("test_split", "validation_split", "training_split")
 
 
@@ -36,6 +37,8 @@ def read_harness_task(file: Path) -> TaskFile:
     for key in ("process_docs", "process_results", "doc_to_image", "doc_to_audio", "custom_dataset"):
         if values.get(key):
             raise InputError(f"{file}: {key} is Python code, which is not run: save what it makes as a data file")
+    if values.get("gen_prefix"):
+        raise InputError(f"{file}: gen_prefix is not read: write it at the end of doc_to_text")
     split = next((values[key] for key in SPLITS if values.get(key)), None)
     style = STYLES[kind]
     metrics = [METRICS[found] for one in _list(values.get("metric_list")) if (found := one.get("metric")) in METRICS]
@@ -56,9 +59,8 @@ def read_harness_task(file: Path) -> TaskFile:
     if style == "ranked":
         choices = values.get("doc_to_choice", "choices")
         kept["choices"] = tuple(map(str, choices)) if isinstance(choices, list) else str(choices)
-    few_shot_split = values.get("fewshot_split") or values.get("training_split")
-    if kept["few_shot"] and few_shot_split and few_shot_split != split:
-        kept["few_shot_data"] = _data(file, values, few_shot_split)
+    if kept["few_shot"]:
+        kept |= _few_shot(file, values, split)
     if style == "written":
         generation = values.get("generation_kwargs") or {}
         kept["stop"] = tuple(_list(generation.get("until", ["\n\n"])))
@@ -66,6 +68,20 @@ def read_harness_task(file: Path) -> TaskFile:
         kept["ignore"] = tuple(p for one in _list(values.get("metric_list")) for p in one.get("regexes_to_ignore", ()))
         kept["extract"] = _extract(values)
     return check(TaskFile, kept, str(file))
+
+
+def _few_shot(file: Path, values: dict[str, Any], split: str | None) -> dict[str, Any]:
+    """Where the examples come from, and how they are drawn."""
+    settings = dict(values.get("fewshot_config") or {})
+    sampler, named = settings.pop("sampler", "default"), settings.pop("split", None)
+    if sampler not in SAMPLERS or settings:
+        what = next(iter(settings), f"sampler = {sampler}")
+        raise InputError(f"{file}: fewshot_config: {what} is not read: only sampler (default, first_n) and split are")
+    from_split = named or values.get("fewshot_split") or values.get("training_split") or values.get("validation_split")
+    kept: dict[str, Any] = {"few_shot_sampler": SAMPLERS[sampler]}
+    if from_split and from_split != split:
+        kept["few_shot_data"] = _data(file, values, from_split)
+    return kept
 
 
 def _load(file: Path, above: tuple[Path, ...]) -> dict[str, Any]:
