@@ -157,9 +157,11 @@ def test_runs_are_hashed_as_everywhere(words, length):
 def test_the_bit_table_never_says_no_to_what_is_there():
     hashes = np.random.default_rng(0).integers(0, 2**64, 50_000, np.uint64)
     bits = index_module._bits(np.unique(hashes))
-    place = hashes & np.uint64(len(bits) * 8 - 1)
-    assert ((bits[(place >> np.uint64(3)).astype(np.int64)] >> (place & np.uint64(7)).astype(np.uint8)) & 1).all()
-    assert np.unpackbits(bits).mean() < 0.1
+    last = np.uint64(len(bits) - 1)
+    assert all(bits[value & last] & three == three for value in hashes for three in [index_module.three_bits(value)])
+    others = np.random.default_rng(1).integers(0, 2**64, 20_000, np.uint64)
+    known = [bits[value & last] & three == three for value in others for three in [index_module.three_bits(value)]]
+    assert np.mean(known) < 0.03
 
 
 FLOOR = {"question": "What covered the kitchen floor?", "choices": ["A grey carpet", "Johanna's rug"], "answer": 1}

@@ -4,6 +4,7 @@ import html
 import re
 from typing import NamedTuple
 
+import numba
 import numpy as np
 from numpy.typing import NDArray
 
@@ -45,17 +46,28 @@ class Text(NamedTuple):
         )
 
 
-def plain(text: str) -> str:
+def plain_characters(text: str) -> NDArray[np.uint32]:
     """Without tags and escapes of HTML, and with the characters that JSON writes as escapes. Items and documents are
     read alike, so that it does no harm where these are something else (LaTeX's \\times, a < b > c)."""
-    if "\\" in text:
-        for escape in ("\\n", "\\r", "\\t"):
-            text = text.replace(escape, " ")
-        if "\\u" in text:
-            text = UNICODE.sub(lambda found: chr(int(found[1], 16)), text)
+    if "\\u" in text:
+        text = UNICODE.sub(lambda found: chr(int(found[1], 16)), text)
     if "&" in text:
         text = html.unescape(text)
-    return TAG.sub(" ", text) if "<" in text else text
+    codes = characters(TAG.sub(" ", text) if "<" in text else text)
+    return _without_escapes(codes) if "\\" in text else codes
+
+
+@numba.njit(cache=True)
+def _without_escapes(codes):  # type: ignore[no-untyped-def]
+    """Spaces for \\n, \\r and \\t."""
+    out = codes.copy()
+    at = 0
+    while at < len(out) - 1:
+        if out[at] == 92 and (out[at + 1] == 110 or out[at + 1] == 114 or out[at + 1] == 116):
+            out[at] = out[at + 1] = 32
+            at += 1
+        at += 1
+    return out
 
 
 def read_text(text: str) -> list[Text]:
@@ -65,7 +77,7 @@ def read_text(text: str) -> list[Text]:
 
 
 def _words(text: str) -> Text:
-    codes = characters(plain(text))
+    codes = plain_characters(text)
     words = words_of(codes, matching_tables())
     sizes = words.end - words.start
     unspaced = (sizes == 1) & (codes[words.start] >= UNSPACED[0][0])
