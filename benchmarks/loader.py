@@ -62,7 +62,7 @@ def ours(folder: Path, sequence: int, rows: int, vocabulary: int) -> Reader:
 
     def read() -> int:
         nonlocal first
-        data.batch(first, rows)
+        data.batch(range(first, first + rows))
         first += rows
         return rows * sequence
 
@@ -151,7 +151,7 @@ def prefetch_wait(folder: Path, sequence: int, rows: int, vocabulary: int) -> tu
     data = TrainingData(read_shards(folder, "train"), sequence, vocabulary - 256, 0, MIXTURE)
     square = torch.randn(1024, 1024)
     waits, direct = [], []
-    with Prefetcher(data, ((step * rows, rows) for step in range(100))) as batches:
+    with Prefetcher(data, (range(step * rows, (step + 1) * rows) for step in range(100))) as batches:
         for step in range(60):
             begun = time.perf_counter()
             next(batches)
@@ -160,7 +160,7 @@ def prefetch_wait(folder: Path, sequence: int, rows: int, vocabulary: int) -> tu
                 square @ square  # the step: some tens of milliseconds of products
             if step < 20:
                 begun = time.perf_counter()
-                data.batch(step * rows, rows)
+                data.batch(range(step * rows, (step + 1) * rows))
                 direct.append(time.perf_counter() - begun)
     return statistics.median(waits[20:]), statistics.median(direct)
 

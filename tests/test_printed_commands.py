@@ -133,6 +133,7 @@ def prepared(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(checkout)
     monkeypatch.setattr("altiplano.stages.run.run_stage", run_stage)
     monkeypatch.setattr("altiplano.stages.run.check_device", lambda cluster: None)
+    monkeypatch.setattr("altiplano.stages.forget.prepare", begin)
     monkeypatch.setattr("altiplano.rehearsal.rehearse.run_rank", begin)
     monkeypatch.setattr("altiplano.training.accounting.hardware.hardware_file", begin)
     monkeypatch.setattr("altiplano.launch.submit.shutil", SimpleNamespace(which=str))
@@ -180,6 +181,8 @@ def filled_in(word: str, command: str) -> str:
         return next(one["reason"] for one in documents() if one["reason"])
     if command == "inspect" and re.fullmatch(r"[0-9a-f]{6,8}", word):
         return documents()[0]["id"][:8]
+    if word == "DOCUMENT":
+        return next(one["id"] for one in documents() if one["split"] == "train")
     if command == "inspect" and word.startswith("https://"):
         return next(one["url"] for one in documents() if one["url"])
     return word
@@ -193,7 +196,7 @@ def documents() -> list[dict[str, Any]]:
     from pyarrow import parquet
 
     rows: list[dict[str, Any]] = parquet.read_table(
-        "runs/quickstart/curate/documents", columns=["id", "url", "reason"]
+        "runs/quickstart/curate/documents", columns=["id", "url", "reason", "split"]
     ).to_pylist()
     return rows
 

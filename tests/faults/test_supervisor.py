@@ -12,7 +12,7 @@ from small import SMALL
 
 from altiplano.training.accounting import goodput, ledger
 from altiplano.training.resilience import incidents
-from altiplano.training.resilience.spikes import Skips
+from altiplano.training.skips import Skips
 from faults.soak import start
 
 RECIPE = [

@@ -99,7 +99,7 @@ def test_readings_are_those_of_the_samples(tmp_path: Path) -> None:
     data = TrainingData([text], 32, 1, 0)
     samples = int(2.4 * data.windows)
     counts = np.zeros(text.tokens)
-    for start in data.starts(0, samples):
+    for start in data.starts(range(samples)):
         counts[start + 1 : start + 33] += 1  # a window predicts the tokens after its first
     found = readings(text, range(60), data, samples)
     for number in range(60):

@@ -21,7 +21,7 @@ class Windows(grain.sources.RandomAccessDataSource):
 
     def __init__(self, data: TrainingData):
         self.stream = np.concatenate([shard.data for shard in data.shards])
-        self.places = [int(data.starts(sample, 1)[0]) for sample in range(SAMPLES)]
+        self.places = [int(data.starts(range(sample, sample + 1))[0]) for sample in range(SAMPLES)]
 
     def __len__(self) -> int:
         return SAMPLES
@@ -36,7 +36,7 @@ def data(request: pytest.FixtureRequest, tokenized: Path) -> TrainingData:
 
 
 def ours(data: TrainingData, batch: int) -> np.ndarray:
-    return data.batch(batch * ROWS, ROWS).tokens.numpy()
+    return data.batch(range(batch * ROWS, (batch + 1) * ROWS)).tokens.numpy()
 
 
 @pytest.mark.parametrize("ranks", [1, 2, 3, 4, 6, 12])

@@ -23,10 +23,10 @@ def threads() -> list[threading.Thread]:
 
 
 def test_batches_come_in_the_plans_order(data: TrainingData) -> None:
-    plan = [(0, 4), (4, 8), (40, 0), (12, 3)]
+    plan = [range(4), range(4, 12), range(0), range(12, 15)]
     with Prefetcher(data, plan) as batches:
         got = list(batches)
-    expected = [data.batch(*place) for place in plan]
+    expected = [data.batch(samples) for samples in plan]
     for ours, direct in zip(got, expected, strict=True):
         assert torch.equal(ours.tokens, direct.tokens) and torch.equal(ours.document, direct.document)
     assert not threads()
@@ -36,11 +36,11 @@ def test_no_more_than_asked_for_lies_ready() -> None:
     read: list[int] = []
 
     class Counting:
-        def batch(self, first_sample: int, rows: int) -> Batch:
-            read.append(first_sample)
-            return Batch(*[torch.zeros(rows, 1)] * 3)
+        def batch(self, samples: range) -> Batch:
+            read.append(samples.start)
+            return Batch(*[torch.zeros(len(samples), 1)] * 3)
 
-    with Prefetcher(Counting(), ((i, 1) for i in range(10**9)), ahead=3) as batches:
+    with Prefetcher(Counting(), (range(i, i + 1) for i in range(10**9)), ahead=3) as batches:
         deadline = time.monotonic() + 10
         while len(read) < 4 and time.monotonic() < deadline:
             time.sleep(0.01)
@@ -53,14 +53,14 @@ def test_no_more_than_asked_for_lies_ready() -> None:
 
 def test_an_error_is_raised_in_the_step_that_needs_the_batch(data: TrainingData) -> None:
     class Failing:
-        def batch(self, first_sample: int, rows: int) -> Batch:
-            if first_sample == 8:
+        def batch(self, samples: range) -> Batch:
+            if samples.start == 8:
                 raise InputError("web.en.bin cannot be read (Input/output error); tokenize again")
-            return data.batch(first_sample, rows)
+            return data.batch(samples)
 
-    batches = Prefetcher(Failing(), [(0, 4), (4, 4), (8, 4), (12, 4)])
-    assert torch.equal(next(batches).tokens, data.batch(0, 4).tokens)
-    assert torch.equal(next(batches).tokens, data.batch(4, 4).tokens)
+    batches = Prefetcher(Failing(), [range(4), range(4, 8), range(8, 12), range(12, 16)])
+    assert torch.equal(next(batches).tokens, data.batch(range(4)).tokens)
+    assert torch.equal(next(batches).tokens, data.batch(range(4, 8)).tokens)
     for _ in range(2):  # and again, rather than waiting for a thread that has ended
         with pytest.raises(InputError, match=r"web\.en\.bin cannot be read"):
             next(batches)
@@ -69,8 +69,8 @@ def test_an_error_is_raised_in_the_step_that_needs_the_batch(data: TrainingData)
 
 
 def test_a_broken_plan_is_an_error_too(data: TrainingData) -> None:
-    def plan() -> Iterator[tuple[int, int]]:
-        yield 0, 4
+    def plan() -> Iterator[range]:
+        yield range(4)
         raise KeyError("no such step")
 
     batches = Prefetcher(data, plan())
@@ -82,7 +82,7 @@ def test_a_broken_plan_is_an_error_too(data: TrainingData) -> None:
 
 def test_it_can_be_closed_at_any_time_and_a_new_one_starts_elsewhere(data: TrainingData) -> None:
     for taken in range(4):
-        batches = Prefetcher(data, ((i * 4, 4) for i in range(10**9)))
+        batches = Prefetcher(data, (range(i * 4, i * 4 + 4) for i in range(10**9)))
         for _ in range(taken):
             next(batches)
         batches.close()
@@ -90,8 +90,8 @@ def test_it_can_be_closed_at_any_time_and_a_new_one_starts_elsewhere(data: Train
         assert not threads()
         with pytest.raises(ValueError, match="closed"):
             next(batches)
-    with Prefetcher(data, [(400, 4)]) as batches:
-        assert torch.equal(next(batches).tokens, data.batch(400, 4).tokens)
+    with Prefetcher(data, [range(400, 404)]) as batches:
+        assert torch.equal(next(batches).tokens, data.batch(range(400, 404)).tokens)
 
 
 def test_batches_for_a_gpu_are_pinned_on_that_gpu(data: TrainingData, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -99,9 +99,9 @@ def test_batches_for_a_gpu_are_pinned_on_that_gpu(data: TrainingData, monkeypatc
     chosen, pinned = [], []
     monkeypatch.setattr(torch.cuda, "set_device", chosen.append)
     monkeypatch.setattr(Batch, "pinned", lambda batch: pinned.append(threading.current_thread().name) or batch)
-    with Prefetcher(data, [(0, 4), (4, 4)], device=torch.device("cuda", 3)) as batches:
+    with Prefetcher(data, [range(4), range(4, 8)], device=torch.device("cuda", 3)) as batches:
         assert len(list(batches)) == 2
     assert chosen == [torch.device("cuda", 3)] and pinned == ["prefetch", "prefetch"]
-    with Prefetcher(data, [(0, 4)], device=torch.device("cpu")) as batches:
+    with Prefetcher(data, [range(4)], device=torch.device("cpu")) as batches:
         assert len(list(batches)) == 1
     assert len(chosen) == 1 and len(pinned) == 2

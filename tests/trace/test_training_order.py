@@ -18,7 +18,7 @@ from altiplano.tokens.shards import read_shards
 from altiplano.tokens.tokenizer import Tokenizer
 from altiplano.trace.index import Place
 from altiplano.trace.training_order import Steps, TrainingOrder
-from altiplano.training.resilience.spikes import Skips
+from altiplano.training.skips import Skips
 
 MIXED = ['mixture=[{weights={"web.en"=0.8, "code.code"=0.2}}, {from_tokens=640, weights={"web.en"=1.0}}]']
 RAMP = ["batch.ramp=[{until=320, tokens=32}]"]
@@ -42,8 +42,7 @@ def training(run: Path, skips: Skips = Skips()) -> dict[tuple[int, int], set[int
     data = TrainingData(shards, recipe.batch.sequence_length, bos, recipe.seed, recipe.mixture)
     read = defaultdict(set)
     for step in range(recipe.batch.steps):
-        samples = skips.shift(recipe.batch.samples(step))
-        for start in data.starts(samples.start, len(samples)).tolist():
+        for start in data.starts(skips.kept(recipe.batch.samples(step))).tolist():
             for token in range(start + 1, start + recipe.batch.sequence_length + 1):
                 shard = next(number for number, end in enumerate(data.ends) if token < end)
                 read[shard, token - int(data.begins[shard])].add(step + 1)

@@ -273,6 +273,24 @@ class CheckpointConfig(Section):
     rolling_steps: int = Field(0, ge=0, description="a rolling one every so many steps; 0: by time alone")
     rolling_minutes: float = Field(10.0, ge=0, description="a rolling one after so many minutes; 0: by steps alone")
     keep_rolling: int = Field(2, gt=0)
+    retain_steps: int = Field(
+        0,
+        ge=0,
+        description="permanent ones at multiples of so many steps stay for good, for audits and to forget documents "
+        "without training from the beginning; 0: only the last stays",
+    )
+
+    @model_validator(mode="after")
+    def _retained_ones_are_permanent(self) -> Self:
+        if self.retain_steps % self.interval_steps:
+            raise ValueError(
+                f"retain_steps = {self.retain_steps:,} is not a multiple of interval_steps = {self.interval_steps:,}"
+            )
+        return self
+
+    def retains(self, step: int) -> bool:
+        """Whether the permanent checkpoint of a step stays for good."""
+        return self.retain_steps > 0 and step % self.retain_steps == 0
 
 
 class GuardsConfig(Section):
@@ -380,6 +398,9 @@ class Recipe(Section):
     calibration: CalibrationConfig = CalibrationConfig()
     redteam: RedteamConfig = RedteamConfig()
     disclosure: DisclosureConfig = DisclosureConfig()
+    forget: tuple[str, ...] = Field(
+        (), description="training documents, SHARD:NUMBER:HASH, that training leaves out; altiplano forget names them"
+    )
 
     @model_validator(mode="after")
     def _mixture_is_in_order(self) -> Self:

@@ -56,6 +56,8 @@ def run_until(
         check_device(cluster)
     outcomes: list[Outcome] = []
     with locked(workspace) as lock:
+        if last not in ("curate", "tokenize"):
+            train.refuse_to_remember(recipe, workspace)
         write_text(workspace / "recipe.toml", recipe_toml(recipe))
         for stage in STAGES:
             context = Context(

@@ -115,7 +115,7 @@ def run_stage(stage: Stage, context: Context, *, force: bool = False, begin_agai
     begin.
     """
     workspace = context.workspace
-    wanted = _wanted(stage, context, force=force)
+    wanted = wanted_of(stage, context, force=force)
     fingerprint = json_digest(wanted)
     # Computed again it is moved aside, so only then does it not matter what it was.
     published = None if force else up_to_date(stage, context)
@@ -132,7 +132,7 @@ def run_stage(stage: Stage, context: Context, *, force: bool = False, begin_agai
             f"{stage.name} is not up to date, and torchrun is for training: "
             f"first run altiplano {stage.name} RECIPE without torchrun"
         )
-    folder = workspace / ".work" / f"{stage.name}-{fingerprint[:12]}"
+    folder = work_folder(stage, workspace, wanted)
     if stage.protect_partial_work and is_publisher():
         begin(stage.name, folder, wanted, context.allow, begin_again=force or begin_again)
     elif stage.protect_partial_work:
@@ -157,10 +157,15 @@ def run_stage(stage: Stage, context: Context, *, force: bool = False, begin_agai
     return Outcome(stage.name, False, result, manifest)
 
 
+def work_folder(stage: Stage, workspace: Path, wanted: dict[str, Any]) -> Path:
+    """Where the stage does its unfinished work on what ``wanted`` determines."""
+    return workspace / ".work" / f"{stage.name}-{json_digest(wanted)[:12]}"
+
+
 def up_to_date(stage: Stage, context: Context) -> StageManifest | None:
     """The manifest of the published result, if that is what the stage would compute."""
     published = _manifest_of(context.workspace, stage.name)
-    wanted = published and json_digest(_wanted(stage, context))
+    wanted = published and json_digest(wanted_of(stage, context))
     return published if published and published.fingerprint == wanted else None
 
 
@@ -202,7 +207,7 @@ def _functions(stage: Stage, context: Context) -> str:
     return stage.functions(context) if stage.functions is not None else ""
 
 
-def _wanted(stage: Stage, context: Context, force: bool = False) -> dict[str, Any]:
+def wanted_of(stage: Stage, context: Context, force: bool = False) -> dict[str, Any]:
     """All that determines the stage's result. Raises InputError when an earlier stage has not been run.
 
     A result that was made with a library user's functions is not out of date because a command does not have them.

@@ -11,10 +11,10 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from altiplano.errors import StageFailed
+from altiplano.errors import InputError, StageFailed
 from altiplano.recipe.schema import Recipe
 from altiplano.records import MixtureShares, TrainingSummary
-from altiplano.stages.stage import Context, Result, Stage, is_publisher
+from altiplano.stages.stage import Context, Result, Stage, is_publisher, read_manifest
 from altiplano.storage import write_text
 from altiplano.tokens.shards import read_shards, verify_shards
 from altiplano.training.callbacks import Custom
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from altiplano.training.job import Job
 
 # How often it is evaluated or saved does not change what is trained.
-READS = ("seed", "model", "mixture", "batch", "optimizer", "precision", "guards")
+READS = ("seed", "model", "mixture", "batch", "optimizer", "precision", "guards", "forget")
 # What is measured, or tells of what happened, and so differs between runs that compute the same weights.
 RECORDS = (
     "metrics.jsonl",
@@ -91,6 +91,17 @@ def run(context: Context) -> Result:
     return Result(counts, records=RECORDS, unlisted=UNLISTED)
 
 
+def refuse_to_remember(recipe: Recipe, workspace: Path) -> None:
+    """Raise InputError when the model that is there has forgotten documents and the recipe would train on them."""
+    published = read_manifest(workspace / "train")
+    forgotten = published.recipe.get("forget", ()) if published else ()
+    if missing := [one for one in forgotten if one not in recipe.forget]:
+        raise InputError(
+            f"{workspace / 'train'} has forgotten {len(missing)} documents that this recipe would train on again: go "
+            f"on with {workspace / 'recipe.toml'}, copy its forget = [...], or choose another --workspace"
+        )
+
+
 def _train_in_this_process(job: "Job", custom: Custom) -> None:
     """As the one rank. The caller's program goes on afterwards: it gets its signal handlers back, and no process group
     or thread stays. Raises KeyboardInterrupt when a signal ended training, which has saved a checkpoint."""
@@ -154,7 +165,8 @@ def _drop_older_checkpoints(context: Context) -> None:
     folder = context.folder / "checkpoints"
     if checkpoint.of_step(folder, context.recipe.batch.steps).exists():
         for old in checkpoint.saved(folder):
-            if checkpoint.step_of(old) < context.recipe.batch.steps:
+            step = checkpoint.step_of(old)
+            if step < context.recipe.batch.steps and not context.recipe.checkpoint.retains(step):
                 shutil.rmtree(old)
 
 

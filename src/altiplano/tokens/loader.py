@@ -110,19 +110,21 @@ class TrainingData:
         """Changes when any sample could: other tokens, sequence length, seed or mixture."""
         self._chunk = (-1, np.empty(0, np.int64))
 
-    def batch(self, first_sample: int, rows: int) -> Batch:
-        """Samples first_sample … first_sample + rows - 1 of the run's one global order; rows may be 0."""
-        return make_batch(self.read(self.starts(first_sample, rows)), self.bos)
+    def batch(self, samples: np.ndarray | range) -> Batch:
+        """These places [rows] of the run's one global order of samples; rows may be 0."""
+        return make_batch(self.read(self.starts(samples)), self.bos)
 
-    def starts(self, first_sample: int, rows: int) -> np.ndarray:
-        """Where these samples begin in the stream of all training tokens (int64 [rows])."""
+    def starts(self, samples: np.ndarray | range) -> np.ndarray:
+        """Where samples [rows], ascending, begin in the stream of all training tokens (int64 [rows])."""
+        wanted = np.asarray(samples, np.int64)
         parts = [np.empty(0, np.int64)]
-        for number in range(first_sample // CHUNK, -(-(first_sample + rows) // CHUNK)):
+        chunks, first = np.unique(wanted // CHUNK, return_index=True)
+        for number, inside in zip(chunks.tolist(), np.split(wanted, first[1:]), strict=False):
             kept, chunk = self._chunk
             if kept != number:
                 chunk = self._places(number * CHUNK, CHUNK)
                 self._chunk = (number, chunk)
-            parts.append(chunk[max(0, first_sample - number * CHUNK) : first_sample + rows - number * CHUNK])
+            parts.append(chunk[inside - number * CHUNK])
         return np.concatenate(parts)
 
     def _places(self, first: int, count: int) -> np.ndarray:
@@ -252,17 +254,19 @@ def _sources(shards: Sequence[Shard], sequence: int) -> dict[str, tuple[np.ndarr
 
 
 class Data(Protocol):
-    def batch(self, first_sample: int, rows: int) -> Batch: ...
+    def batch(self, samples: np.ndarray | range) -> Batch: ...
 
 
 class Prefetcher:
-    """The batches of ``plan``, pairs of (first sample, rows), in its order; up to ``ahead`` of them lie ready.
+    """The batches of ``plan``, each the samples [rows] of one, in its order; up to ``ahead`` of them lie ready.
 
     To go on elsewhere, after a rollback, close it and make a new one. An error while reading is raised by the ``next``
     that asks for the batch that failed, as itself. The thread ends with ``close``, after an error, or with the plan.
     """
 
-    def __init__(self, data: Data, plan: Iterable[tuple[int, int]], ahead: int = 2, device: torch.device | None = None):
+    def __init__(
+        self, data: Data, plan: Iterable[np.ndarray | range], ahead: int = 2, device: torch.device | None = None
+    ):
         """``device``: where the batches will go; those for a GPU lie in pinned memory."""
         self._gpu = device if device is not None and device.type == "cuda" else None
         self._ready: queue.Queue[Batch | BaseException] = queue.Queue(ahead)
@@ -301,14 +305,14 @@ class Prefetcher:
     ) -> None:
         self.close()
 
-    def _fill(self, data: Data, plan: Iterable[tuple[int, int]]) -> None:
+    def _fill(self, data: Data, plan: Iterable[np.ndarray | range]) -> None:
         try:
             if self._gpu is not None:
                 torch.cuda.set_device(self._gpu)  # a new thread begins at the first GPU, and would take memory there
-            for first_sample, rows in plan:
+            for samples in plan:
                 if self._stop.is_set():
                     return
-                batch = data.batch(first_sample, rows)
+                batch = data.batch(samples)
                 self._ready.put(batch if self._gpu is None else batch.pinned())
             self._ready.put(StopIteration())
         except BaseException as error:  # for the training step to raise: a thread has nobody to tell

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from altiplano.errors import InputError
 from altiplano.recipe.batch import BatchConfig, MixturePhase
 from altiplano.recipe.load import load_recipe
@@ -17,7 +19,7 @@ from altiplano.tokens.loader import TrainingData
 from altiplano.tokens.shards import read_shards
 from altiplano.tokens.tokenizer import Tokenizer
 from altiplano.trace.index import Place
-from altiplano.training.resilience.spikes import Skips
+from altiplano.training.skips import Skips
 
 TAIL = 1 << 16
 """Bytes at the end of ``metrics.jsonl`` that are read for its last line."""
@@ -59,7 +61,7 @@ class TrainingOrder:
             mixture = [MixturePhase.model_validate(phase) for phase in settings.values["mixture"]]
             bos = Tokenizer.load(run / "tokenize" / "tokenizer").bos
             shards = read_shards(run / "tokenize", "train")
-            self._data = TrainingData(shards, self._batch.sequence_length, bos, int(settings.values["seed"]), mixture)
+            self.data = TrainingData(shards, self._batch.sequence_length, bos, int(settings.values["seed"]), mixture)
             self._skips = Skips.read(settings.folder) if settings.folder else Skips()
         except (InputError, KeyError, ValueError) as error:
             self.note = " ".join(str(error).split())
@@ -68,11 +70,11 @@ class TrainingOrder:
 
     def steps_of(self, places: Sequence[Place]) -> Steps:
         """The steps that predict a token of any of the places, each once."""
-        samples = self._skips.shift(self._batch.samples(self.total - 1)).stop if self.total else 0
+        samples = int(self._samples(self.total - 1)[-1]) + 1 if self.total else 0
         found = set[int]()
         for place in places:
-            begin = self._data.shards[place.shard].begin(place.document)
-            found.update(self._data.samples_of(place.shard, begin + place.first, begin + place.last, samples))
+            begin = self.data.shards[place.shard].begin(place.document)
+            found.update(self.data.samples_of(place.shard, begin + place.first, begin + place.last, samples))
         steps = [self._step_of(sample) for sample in found]
         taken = sorted({step for step in steps if step is not None})
         return Steps(
@@ -84,12 +86,11 @@ class TrainingOrder:
 
     def _step_of(self, sample: int) -> int | None:
         """The step, from 0, that takes a sample; None for one that is left out."""
+        step = bisect_right(range(self.total), sample, key=lambda step: int(self._samples(step)[0])) - 1
+        return step if step >= 0 and sample in self._samples(step) else None
 
-        def samples(step: int) -> range:
-            return self._skips.shift(self._batch.samples(step))
-
-        step = bisect_right(range(self.total), sample, key=lambda step: samples(step).start) - 1
-        return step if step >= 0 and sample in samples(step) else None
+    def _samples(self, step: int) -> np.ndarray:
+        return self._skips.kept(self._batch.samples(step))
 
 
 def _settings(run: Path) -> _Settings:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 import torch.distributed as dist
 from torch import Tensor
@@ -27,7 +28,7 @@ from altiplano.training.loss import token_losses
 from altiplano.training.optimizer import LearningRateSchedule, clip_gradient, learning_rate, make_optimizer
 from altiplano.training.resilience import incidents
 from altiplano.training.resilience.corruption import CorruptionSearch
-from altiplano.training.resilience.spikes import Skips
+from altiplano.training.skips import Skips, leave_out_documents
 
 
 @dataclass
@@ -55,9 +56,14 @@ class Trainer:
     schedule: LearningRateSchedule = learning_rate
     benchmarks: PackedTasks | None = None
 
-    def samples(self, step: int) -> range:
-        """Places in the order of samples that step number ``step`` (from 0) takes."""
-        return self.skips.shift(self.job.recipe.batch.samples(step))
+    def samples(self, step: int) -> np.ndarray:
+        """Places in the order of samples [rows] that step number ``step`` (from 0) takes."""
+        return self.skips.kept(self.job.recipe.batch.samples(step))
+
+    def leave_out(self, *ranges: tuple[int, int]) -> None:
+        """Never take these samples, nor those of forgotten documents, of which later epochs have more."""
+        self.skips.skip_samples(*ranges)
+        leave_out_documents(self.skips, self.data, self.job.recipe.forget, self.job.recipe.batch)
 
     def batch(self) -> Batch:
         """This data-parallel rank's share of the next step's samples, on the CPU, read while the step before
@@ -66,11 +72,10 @@ class Trainer:
             self.ready = Prefetcher(self.data, self._plan(), device=self.mesh.device)
         return next(self.ready)
 
-    def _plan(self) -> Iterator[tuple[int, int]]:
-        """First sample and number of samples of every step to come, for this data-parallel rank."""
+    def _plan(self) -> Iterator[np.ndarray]:
+        """The samples of every step to come that this data-parallel rank takes."""
         for step in range(self.done, self.job.recipe.batch.steps):
-            mine = self.job.layout.share(self.samples(step), self.mesh.rank("dp"))
-            yield mine.start, len(mine)
+            yield self.skips.kept(self.job.layout.share(self.job.recipe.batch.samples(step), self.mesh.rank("dp")))
 
     def close(self) -> None:
         """Stop reading ahead."""
@@ -149,12 +154,16 @@ class Trainer:
         """What a checkpoint's manifest says beside its tensors: all of the run's state that is not a tensor."""
         batch = self.job.recipe.batch
         return {
-            "samples": self.samples(self.done).start,
+            "samples": self._taken(),
             "tokens": batch.tokens_after(self.done),
             "updates": self.updates,
             "layout": str(self.job.layout),
             "data": self.data.fingerprint,
         }
+
+    def _taken(self) -> int:
+        """The place in the order of samples after the last that was taken."""
+        return int(self.samples(self.done - 1)[-1]) + 1 if self.done else 0
 
     def load(self, no_later_than: int | None = None) -> None:
         """Go to the newest sound checkpoint, or to the initial weights when there never was one.
@@ -187,8 +196,9 @@ class Trainer:
 
     def _check_order(self, found: CheckpointManifest) -> None:
         """Raise InputError when this recipe would go on with other samples than the checkpoint's would have."""
-        here, there = self.samples(self.done).start, found.samples
-        if there is not None and here != there:
+        here, there = self._taken(), found.samples
+        # Earlier versions wrote the place of the next sample, which is another where samples are skipped just then.
+        if there is not None and there not in (here, int(self.samples(self.done)[0])):
             raise InputError(
                 f"the checkpoint of step {self.done:,} has taken {there:,} samples, this recipe's batches would have "
                 f"taken {here:,}: change batch.tokens back, or say from when on with [[batch.ramp]]"
@@ -243,6 +253,10 @@ def prepare(
         schedule=schedule,
         benchmarks=_benchmarks(job),
     )
+    if recipe.forget:
+        trainer.leave_out()
+        if dist.get_rank() == 0:
+            trainer.skips.write(job.folder)
     trainer.load()
     return trainer
 

@@ -260,6 +260,8 @@ def prune(folder: Path, newest: Path, settings: CheckpointConfig, verified: set[
         except (OSError, Damaged, InputError) as error:
             skipped[checkpoint] = str(error)
             continue
+        if tier == PERMANENT and settings.retains(step_of(checkpoint)):
+            continue
         if later[tier] >= keep[tier]:
             remove(checkpoint)
         elif step_of(checkpoint) in verified:

@@ -47,8 +47,8 @@ def roll_back(run: TrainingRun) -> None:
             f"the loss spiked again at step {run.step} after {run.rollbacks - 1} rollbacks; see "
             f"{job.folder / 'incidents.jsonl'}; lower optimizer.learning_rate or set guards.spike_zscore = 0"
         )
-    start, stop, seen = trainer.samples(first).start, trainer.samples(run.step - 1).stop, run.step
-    trainer.skips.skip_samples(start, stop)
+    start, stop, seen = int(trainer.samples(first)[0]), int(trainer.samples(run.step - 1)[-1]) + 1, run.step
+    trainer.leave_out((start, stop))
     aside: list[Path] = []
     if run.is_writer:
         trainer.skips.write(job.folder)

@@ -1,0 +1,84 @@
+"""``altiplano forget``: a model that never saw some documents, from the last checkpoint before it did."""
+
+import argparse
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+from altiplano.cli.arguments import GO_ON, Commands, add_cluster, add_command, complain
+from altiplano.errors import INTERRUPTED, InputError
+
+EXAMPLES = """examples:
+  altiplano forget runs/quickstart DOCUMENT
+  altiplano forget runs/quickstart DOCUMENT DOCUMENT --yes
+
+DOCUMENT is a curated document's id, as altiplano inspect and altiplano trace show it. Without --yes only the price is
+named. Training goes back to the newest checkpoint before the first step that read one of the documents, and takes all
+steps after it again without their samples: the weights are bit for bit those of a training from step 0 that never took
+them. checkpoint.retain_steps in the recipe keeps checkpoints to go back to.
+Ctrl-C is safe at any time: the same command goes on where it stopped."""
+
+
+def add(commands: Commands) -> None:
+    forget = add_command(
+        commands, "forget", "train without some documents, from before they were read; the price first", run, EXAMPLES
+    )
+    forget.add_argument("run", type=Path, metavar="RUN", help="a run's folder")
+    forget.add_argument(
+        "documents", nargs="+", metavar="DOCUMENT", help="ids of curated documents, or beginnings of them"
+    )
+    forget.add_argument("--yes", action="store_true", help="do it: train again, and every stage after it")
+    forget.add_argument("--json", action="store_true", help="print the price as JSON")
+    add_cluster(forget)
+
+
+def run(options: argparse.Namespace) -> int:
+    from rich.console import Console
+
+    from altiplano.formatting import duration, number
+    from altiplano.recipe.layout import check_layout, parse_layout
+    from altiplano.recipe.load import load_cluster
+    from altiplano.stages.forget import find_documents, prepare, price
+    from altiplano.stages.run import locked, run_until
+
+    if not (options.run / "recipe.toml").exists():
+        raise InputError(f"{options.run} is no run: it has no recipe.toml")
+    cluster = load_cluster(options.cluster)
+    layout = parse_layout(options.layout) if options.layout else cluster.layout
+    found = price(options.run, find_documents(options.run, options.documents), cluster)
+    if options.json:
+        print(json.dumps(asdict(found) | {"device_hours": found.device_hours}, indent=1))
+    else:
+        first = f"step {found.first_step:,}" if found.first_step else "not read so far"
+        back = f"step {found.checkpoint:,}" if found.checkpoint else "the beginning: no checkpoint before it is left"
+        rows = {
+            "documents": f"{len(found.documents):,}, {found.document_tokens:,} tokens",
+            "left out": f"{found.samples:,} samples of {found.sample_tokens:,} tokens, other documents' among them",
+            "first read": first,
+            "goes back to": back if found.steps else "nowhere",
+            "steps to take again": f"{found.steps:,} of {found.of_steps:,}",
+            "training": f"{duration(found.seconds)}, {number(found.device_hours)} device hours",
+            "stages after it": duration(found.later_seconds),
+        }
+        width = max(map(len, rows))
+        Console(highlight=False).print("\n".join(f"{name:<{width}}  {text}" for name, text in rows.items()))
+    if not options.yes:
+        if not options.json:
+            print("to do it: the same command with --yes")
+        return 0
+    with locked(options.run):
+        recipe = prepare(options.run, found, cluster, layout)
+    check_layout(layout, recipe, cluster.device)
+    outcomes = run_until("release", recipe, cluster, layout, options.run)
+    if not outcomes[-1].result.finished:
+        return complain(GO_ON, INTERRUPTED)
+    _say_what_is_left(options.run)
+    failed = [outcome for outcome in outcomes if not outcome.result.passed]
+    return complain(failed[0].result.message, 1) if failed else 0
+
+
+def _say_what_is_left(run: Path) -> None:
+    """Copies that only a person may remove."""
+    print(f"forgotten; {run / 'recipe.toml'} says so: go on with it")
+    model = f", the old model in {run / '.superseded'}" if (run / ".superseded").exists() else ""
+    print(f"the text is still in {run / 'curate'} and {run / 'tokenize'}{model}: remove what must not stay")
