@@ -57,5 +57,5 @@ STAGE = Stage(
     reads=("seed", "model", "calibration"),
     inputs=("tokenize", "train", "evaluate"),
     run=run,
-    code=("benchmarks", "calibration", "inference", "model", "recipe", "tokens"),
+    code=("benchmarks", "calibration", "evaluation", "inference", "model", "recipe", "tokens"),
 )
