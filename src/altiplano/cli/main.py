@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 from altiplano.cli import (
+    audit,
     checkpoint,
     compare,
     doctor,
@@ -30,6 +31,7 @@ COMMANDS = (
     recipe,
     checkpoint,
     forget,
+    audit,
     plan,
     rehearse,
     launch,

@@ -32,7 +32,7 @@ from altiplano.tokens.tokenizer import Tokenizer
 from altiplano.training.accounting import ledger
 from altiplano.training.checkpoints import checkpoint
 from altiplano.training.resilience import incidents
-from altiplano.training.skips import Skips, address, leave_out_documents, place_of, samples_holding
+from altiplano.training.skips import Skips, address, leave_out_documents, place_in, samples_holding
 
 KEPT = ("metrics.jsonl", "heldout.jsonl", incidents.FILE, "changes.jsonl", "ledger.jsonl")
 """What goes along: training drops the lines of later steps by itself."""
@@ -125,7 +125,7 @@ def price(run: Path, documents: Sequence[str], cluster: Cluster) -> Price:
     bos = Tokenizer.load(run / "tokenize" / "tokenizer").bos
     shards = read_shards(run / "tokenize", "train")
     data = TrainingData(shards, batch.sequence_length, bos, recipe.seed, recipe.mixture)
-    places = [place_of(data, document) for document in documents]
+    places = [place_in(data.shards, document) for document in documents]
     taken = [int(trained.skips.kept(batch.samples(step))[-1]) for step in range(trained.done)]
     held = {s for place in places for s in samples_holding(data, *place, taken[-1] + 1 if taken else 0)}
     steps = sorted({int(np.searchsorted(taken, sample)) for sample in held if not trained.skips.has(sample)})
@@ -170,7 +170,7 @@ def prepare(run: Path, found: Price, cluster: Cluster, layout: Layout) -> Recipe
             shutil.copyfile(trained.folder / name, unfinished / name)
     for saved in checkpoint.saved(trained.folder / "checkpoints"):
         if checkpoint.step_of(saved) <= found.checkpoint:
-            shutil.copytree(saved, unfinished / "checkpoints" / saved.name, copy_function=_link)
+            shutil.copytree(saved, unfinished / "checkpoints" / saved.name, copy_function=link)
     trained.skips.before(found.checkpoint, recipe.batch).write(unfinished)
     ledger.note(unfinished / "ledger.jsonl", "rollback", step=found.checkpoint)
     incidents.record(
@@ -185,7 +185,7 @@ def prepare(run: Path, found: Price, cluster: Cluster, layout: Layout) -> Recipe
     return recipe
 
 
-def _link(source: str, target: str) -> None:
+def link(source: str, target: str) -> None:
     """A checkpoint's files never change: a second name for each, where the disk has such."""
     try:
         os.link(source, target)

@@ -79,7 +79,7 @@ def leave_out_documents(skips: Skips, data: TrainingData, documents: Sequence[st
 
     Raises InputError for an address that is none of the training shards'.
     """
-    places = [place_of(data, document) for document in documents]
+    places = [place_in(data.shards, document) for document in documents]
     until = 0
     # What is left out is replaced by samples of later epochs, in which the documents stand again.
     while places and (needed := int(skips.kept(batch.samples(batch.steps - 1))[-1]) + 1) > until:
@@ -93,10 +93,10 @@ def address(shard: Shard, number: int) -> str:
     return f"{shard.path.name}:{number}:{hashlib.sha256(shard.document(number).tobytes()).hexdigest()[:12]}"
 
 
-def place_of(data: TrainingData, document: str) -> tuple[int, int]:
+def place_in(shards: Sequence[Shard], document: str) -> tuple[int, int]:
     """Number of the shard, and of the document in it."""
     name, number, _ = [*document.split(":"), "", ""][:3]
-    for place, shard in enumerate(data.shards):
+    for place, shard in enumerate(shards):
         if shard.path.name == name and number.isdigit() and int(number) < len(shard):
             if address(shard, int(number)) != document:
                 raise InputError(

@@ -1,0 +1,322 @@
+"""Challenges to a run: parts of it computed again, drawn at random after it was published, and compared.
+
+Whoever made a run cannot know which parts an auditor will draw, so a run of which a share ``f`` is not what its recipe
+gives is caught by ``n`` challenges of that kind with a chance of 1 - (1 - f)^n. Files against manifests and the last
+steps against the final weights are looked at in any case.
+"""
+
+import math
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from altiplano.errors import InputError
+from altiplano.execution import files
+from altiplano.optional_imports import extra
+from altiplano.recipe.cluster import Cluster
+from altiplano.recipe.layout import parse_layout
+from altiplano.recipe.load import load_recipe
+from altiplano.recipe.schema import Recipe
+from altiplano.records import StageManifest, StepMetrics
+from altiplano.records.benchmarks import IN_EVALUATE
+from altiplano.stages import train
+from altiplano.stages.forget import find_documents, link
+from altiplano.stages.run import STAGES
+from altiplano.stages.stage import Context, read_manifest
+from altiplano.storage import Damaged, digest, json_digest
+from altiplano.tokens.shards import read_shards
+from altiplano.tokens.tokenizer import Tokenizer
+from altiplano.training.checkpoints import checkpoint
+from altiplano.training.skips import Skips, place_in
+
+CLOSE = 1e-4
+"""Nats: two machines sum in another order. Training is compared bit for bit, on the same kind of machine."""
+
+
+@dataclass(frozen=True)
+class Challenge:
+    """A part of a run that was computed again."""
+
+    kind: str
+    """files, curation, tokens, training or scores"""
+    what: str
+    passed: bool
+    problem: str = ""
+
+
+Outcome = tuple[str, str]
+"""What was computed again, and how it differs: empty when it does not."""
+
+
+class Auditor:
+    """Draws and takes challenges; the same ``seed`` draws the same ones."""
+
+    def __init__(self, run: Path, cluster: Cluster, corpus: Path | None, seed: int, steps: int):
+        """``corpus``: the folder with the raw files; None: curation is not challenged. ``steps``: that a training
+        challenge takes again. Raises InputError when ``run`` is no finished training."""
+        self.run, self.cluster, self.steps = run, cluster, steps
+        if not (run / "recipe.toml").exists() or not (run / "train" / "manifest.json").exists():
+            raise InputError(f"{run} is no run with a finished training")
+        self.recipe: Recipe = load_recipe(str(run / "recipe.toml"))
+        if corpus is not None:
+            self.recipe = self.recipe.model_copy(
+                update={"corpus": self.recipe.corpus.model_copy(update={"root": corpus})}
+            )
+        self.random = np.random.default_rng(seed)
+        self.kinds: dict[str, Callable[[], Outcome]] = {"tokens": self.tokens, "training": self.training}
+        if corpus is not None:
+            self.kinds["curation"] = self.curation
+        if (run / "evaluate" / "manifest.json").exists():
+            self.kinds["scores"] = self.scores
+
+    def take(self, count: int) -> Iterator[Challenge]:
+        """Files and the last steps, then ``count`` challenges of kinds drawn at random."""
+        for kind, challenge in (("files", self.files), ("training", self.last_steps)):
+            yield self._judged(kind, challenge)
+        for _ in range(count):
+            kind = [*self.kinds][int(self.random.integers(len(self.kinds)))]
+            yield self._judged(kind, self.kinds[kind])
+
+    def _judged(self, kind: str, challenge: Callable[[], Outcome]) -> Challenge:
+        try:
+            what, problem = challenge()
+        except (InputError, Damaged, OSError, ValueError, KeyError) as error:
+            what, problem = "could not be computed again", " ".join(str(error).split())
+        return Challenge(kind, what, not problem, problem)
+
+    def files(self) -> Outcome:
+        """Every file of every stage against its manifest, and each manifest against those that it was made from."""
+        hashes, count = dict[str, str](), 0
+        for stage in STAGES:
+            folder = self.run / stage.name
+            manifest = read_manifest(folder)
+            if manifest is None:
+                continue
+            if (stated := json_digest(_determined(manifest))) != manifest.hash:
+                return "manifests", f"{stage.name}: its hash is {manifest.hash[:12]}, that of its values {stated[:12]}"
+            for name, hashed in manifest.inputs.items():
+                if name in hashes and hashes[name] != hashed:
+                    return "manifests", f"{stage.name} was made from another {name}"
+            for name, written in (manifest.outputs | manifest.records).items():
+                count += 1
+                if not (folder / name).exists() or digest(folder / name) != written:
+                    return f"{count:,} files", f"{stage.name}/{name} is not what was written"
+            hashes[stage.name] = manifest.hash
+        return f"{count:,} files of {len(hashes)} stages", ""
+
+    @cached_property
+    def _rows(self) -> list[dict[str, Any]]:
+        parquet = extra("pyarrow.parquet")
+        return [
+            row
+            for file in sorted((self.run / "curate" / "documents").glob("*.parquet"))
+            for row in parquet.read_table(file, columns=["id", "split"]).to_pylist()
+            if row["split"] == "train"
+        ]
+
+    def tokens(self) -> Outcome:
+        """A training document, encoded again."""
+        row = self._rows[int(self.random.integers(len(self._rows)))]
+        (address,) = find_documents(self.run, [row["id"]])
+        shards = read_shards(self.run / "tokenize", "train")
+        shard, number = place_in(shards, address)
+        tokenizer = Tokenizer.load(self.run / "tokenize" / "tokenizer")
+        text = self._text(row["id"])
+        tokens = [tokenizer.bos, *tokenizer.encode(text), tokenizer.eos]
+        same = shards[shard].document(number).tolist() == tokens
+        return f"document {row['id'][:12]}, {len(tokens):,} tokens", "" if same else "its tokens are others"
+
+    def _text(self, document: str) -> str:
+        parquet = extra("pyarrow.parquet")
+        folder = self.run / "curate" / "documents"
+        for file in sorted(folder.glob("*.parquet")):
+            found = parquet.read_table(file, columns=["text"], filters=[("id", "=", document)])
+            if found.num_rows:
+                return str(found["text"][0])
+        raise InputError(f"{folder} has no document {document}")
+
+    def curation(self) -> Outcome:
+        """One shard of raw files, read, extracted and annotated again: the same documents with the same texts, but for
+        repeated text that only the whole corpus shows."""
+        from altiplano.corpus.annotate import annotate_shard, shard_path
+        from altiplano.corpus.extensions import Extensions
+        from altiplano.corpus.pii.detect import salt_of
+        from altiplano.corpus.readers.listing import plan
+
+        corpus = self.recipe.corpus
+        if any(source.robots for source in corpus.sources):
+            raise InputError("with robots.txt a shard depends on all others: curate the whole corpus and compare")
+        tasks = plan(corpus)
+        task = tasks[int(self.random.integers(len(tasks)))]
+        with tempfile.TemporaryDirectory() as folder:
+            annotate_shard(task, corpus, salt_of(self.recipe.seed), Path(folder), Extensions())
+            again = _texts(shard_path(Path(folder), task.number))
+        published = _texts(self.run / "curate" / "documents" / f"part-{task.number:05d}.parquet")
+        what = f"shard {task.number:,} of {task.source.name}, {len(again):,} documents"
+        if again.keys() != published.keys():
+            return what, f"{len(again.keys() ^ published.keys()):,} documents are in one and not in the other"
+        settings = corpus.deduplication
+        may_be_shorter = bool(settings.max_line_repeats or settings.min_repeat_bytes)
+        changed = [
+            one
+            for one, text in again.items()
+            if text != published[one] and not (may_be_shorter and _is_part_of(published[one], text))
+        ]
+        return what, f"document {changed[0]} has another text" if changed else ""
+
+    def training(self) -> Outcome:
+        """Some steps after a kept checkpoint, drawn at random."""
+        kept = [0, *sorted(map(checkpoint.step_of, checkpoint.saved(self._checkpoints)))]
+        starts = [step for step in kept if step < self.recipe.batch.steps]
+        return self._replay(starts[int(self.random.integers(len(starts)))], self.steps)
+
+    def last_steps(self) -> Outcome:
+        """From the newest kept checkpoint before the end to the final weights, where there is one."""
+        kept = map(checkpoint.step_of, checkpoint.saved(self._checkpoints))
+        earlier = [step for step in kept if step < self.recipe.batch.steps]
+        if not earlier:
+            return "the last steps: no checkpoint before the end is kept (checkpoint.retain_steps)", ""
+        return self._replay(max(earlier), self.recipe.batch.steps)
+
+    @property
+    def _checkpoints(self) -> Path:
+        return self.run / "train" / "checkpoints"
+
+    def _replay(self, first: int, count: int) -> Outcome:
+        """Steps ``first`` + 1 … as they were taken, by the layout that took them: losses and gradient norms, and the
+        weights where a checkpoint of the last of them is kept."""
+        last = min(first + count, self.recipe.batch.steps)
+        ends = sorted(map(checkpoint.step_of, checkpoint.saved(self._checkpoints)))
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
+            (folder / "checkpoints").mkdir()
+            layout = self.cluster.layout
+            if first:
+                source = checkpoint.of_step(self._checkpoints, first)
+                shutil.copytree(source, folder / "checkpoints" / source.name, copy_function=link)
+            if (stated := self._layout(ends)) is not None:
+                layout = parse_layout(stated)
+            Skips.read(self.run / "train").before(last, self.recipe.batch).write(folder)
+            recipe = self.recipe.model_copy(
+                update={"evaluation": self.recipe.evaluation.model_copy(update={"interval_steps": 10**9})}
+            )
+            context = Context(recipe, self.cluster, layout, self.run, folder, {"tokenize": self.run / "tokenize"})
+            train.run(replace(context, stop_after=last))
+            what = f"steps {first + 1:,} to {last:,}"
+            if problem := self._compare_steps(folder, first, last):
+                return what, problem
+            if last in ends:
+                here, there = (checkpoint.of_step(path, last) for path in (folder / "checkpoints", self._checkpoints))
+                if different := checkpoint.different(here, there):
+                    return what, f"{different} of the checkpoint of step {last:,} is another"
+                what += ", and the checkpoint after them"
+            final = "weights/model.safetensors"
+            if last == self.recipe.batch.steps and digest(folder / final) != digest(self.run / "train" / final):
+                return what, "the final weights are others"
+        return what, ""
+
+    def _layout(self, steps: list[int]) -> str | None:
+        """Of the newest checkpoint: training computes the same under every layout, but not the same bits."""
+        return checkpoint.read_manifest(checkpoint.of_step(self._checkpoints, steps[-1])).layout if steps else None
+
+    def _compare_steps(self, folder: Path, first: int, last: int) -> str:
+        theirs = {one.step: one for one in StepMetrics.read_lines(self.run / "train" / "metrics.jsonl")}
+        for one in StepMetrics.read_lines(folder / "metrics.jsonl"):
+            if not first < one.step <= last:
+                continue
+            other = theirs.get(one.step)
+            if other is None:
+                return f"step {one.step:,} is not in metrics.jsonl"
+            for name in ("loss", "gradient_norm", "learning_rate", "tokens"):
+                here, there = getattr(one, name), getattr(other, name)
+                if here != there and not (math.isnan(here) and math.isnan(there)):
+                    return f"step {one.step:,}: {name} is {here!r}, {there!r} is stated"
+        return ""
+
+    def scores(self) -> Outcome:
+        """A held-out document or a benchmark's item, scored again by the trained weights."""
+        tasks = self._tasks
+        number = int(self.random.integers(len(tasks) + 1))
+        return self._benchmark(tasks[number]) if number < len(tasks) else self._heldout()
+
+    @cached_property
+    def _tasks(self) -> list[Any]:
+        from altiplano.benchmarks.readers.read import read_all
+
+        settings = self.recipe.evaluation
+        return read_all(settings.benchmarks) if settings.benchmarks else []
+
+    @cached_property
+    def _served(self) -> Any:
+        from altiplano.inference.language_model import load_language_model
+
+        tokenizer = self.run / "tokenize" / "tokenizer"
+        return load_language_model(self.run / "train" / "weights", tokenizer=tokenizer).to(
+            torch.device(self.cluster.device)
+        )
+
+    def _benchmark(self, task: Any) -> Outcome:
+        from altiplano.benchmarks.asking import answer_items
+        from altiplano.benchmarks.run import answers_in
+
+        stated = {answer.item: answer for answer in answers_in(self.run / "evaluate" / IN_EVALUATE, task)}
+        item = task.items[int(self.random.integers(len(task.items)))]
+        (again,) = answer_items(self._served, task, [item])
+        what = f"{task.name}, item {item.id}"
+        if item.id not in stated:
+            return what, "it has no answer"
+        apart = np.abs(np.array(again.logprobs) - np.array(stated[item.id].logprobs)).max(initial=0.0)
+        if apart > CLOSE * max(1, *again.tokens):
+            return what, f"log-likelihoods are {apart:.2g} nats apart"
+        return what, "" if again.written == stated[item.id].written else "what the model writes is another"
+
+    def _heldout(self) -> Outcome:
+        from altiplano.evaluation.document_scores import FILE, read_document_scores
+
+        stated = {(one.group, one.document): one for one in read_document_scores(self.run / "evaluate" / FILE)}
+        keys = [*self._again]
+        key = keys[int(self.random.integers(len(keys)))]
+        what = f"held-out document {key[1][:12]} of {key[0]}"
+        if key not in stated:
+            return what, "it has no score"
+        here, there = self._again[key], stated[key]
+        close = abs(here.nll - there.nll) <= CLOSE * max(1, here.tokens)
+        return what, "" if close else f"its loss is {here.nll:.4f} nats, {there.nll:.4f} is stated"
+
+    @cached_property
+    def _again(self) -> dict[tuple[str, str], Any]:
+        from altiplano.evaluation.evaluate import document_scores, score_folder
+
+        recipe = self.recipe
+        scored = score_folder(
+            self.run / "train" / "weights",
+            self.run / "tokenize",
+            sequence=recipe.batch.sequence_length,
+            seed=recipe.seed,
+            device=self.cluster.device,
+        )
+        return {(one.group, one.document): one for one in document_scores(scored)}
+
+
+def _determined(manifest: StageManifest) -> dict[str, Any]:
+    """What a manifest's hash is of."""
+    names = ("stage", "version", "recipe", "inputs", "outputs", "counts", "passed")
+    return {name: getattr(manifest, name) for name in names}
+
+
+def _texts(file: Path) -> dict[str, str]:
+    table = files.read_table(file, ["id", "text"])
+    return dict(zip(table["id"].to_pylist(), table["text"].to_pylist(), strict=True))
+
+
+def _is_part_of(published: str, text: str) -> bool:
+    """Whether the published text is some of the characters, in their order."""
+    left = iter(text)
+    return all(character in left for character in published)
