@@ -73,3 +73,25 @@ def test_what_is_not_there_is_one_line(finished: Path, tmp_path: Path, capsys: p
         error = capsys.readouterr().err
         assert complaint in error
         assert error.count("\n") == 1
+
+
+def test_a_checkpoint_speaks_like_the_model_that_it_is_converted_to(
+    finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    earlier = finished / "train" / "checkpoints" / "step-00000005"
+    said = []
+    for model in (earlier, tmp_path / "converted"):
+        if model != earlier:
+            assert altiplano(["checkpoint", "convert", str(earlier), str(model)]) == 0
+            capsys.readouterr()
+        assert altiplano(["generate", str(model), "abc", "--tokens", "8", "--device", "cpu"]) == 0
+        said.append(capsys.readouterr().out)
+    assert said[0] == said[1]
+    (tmp_path / "t.jsonl").write_text('{"question": "a", "choices": ["b", "c"], "answer": 0}\n')
+    output = ["--output", str(tmp_path / "evaluated")]
+    assert altiplano(["evaluate", str(earlier), str(tmp_path / "t.jsonl"), *output]) == 0
+    stray = tmp_path / "step-00000005"
+    stray.mkdir()
+    (stray / "manifest.json").write_text("{}")
+    assert altiplano(["generate", str(stray), "abc"]) == 2
+    assert "is not in a run's folder" in capsys.readouterr().err

@@ -15,7 +15,7 @@ Commands = Any
 """What ``add_subparsers`` returns; argparse does not name its type."""
 
 
-MODEL = "a run's folder, a released model's, any Hugging Face folder of a Llama model, or a GGUF file"
+MODEL = "a run's folder, one of its checkpoints, any Hugging Face folder of a Llama model, or a GGUF file"
 GO_ON = "interrupted; the same command goes on where this one stopped"
 
 

@@ -92,6 +92,7 @@ def run(options: argparse.Namespace) -> int:
     from altiplano.benchmarks.texts import evaluate_texts, text_files
     from altiplano.inference.device import choose_device
     from altiplano.inference.language_model import load_language_model, model_fingerprint
+    from altiplano.release.convert import as_model_folder
     from altiplano.report.answers_page import write_answers_page
     from altiplano.report.benchmark_table import benchmark_table
     from altiplano.report.text_table import text_table
@@ -100,9 +101,9 @@ def run(options: argparse.Namespace) -> int:
     tasks = read_all(options.tasks, permute=options.permute, layouts=options.prompt_layouts) if options.tasks else []
     files = text_files(options.texts)
     text = training_text(options.corpus / "curate") if options.corpus else None
-    model = Path(options.recipe)
-    served = load_language_model(model).to(choose_device())
-    fingerprint = model_fingerprint(model)
+    with as_model_folder(Path(options.recipe)) as model:
+        served = load_language_model(model).to(choose_device())
+        fingerprint = model_fingerprint(model)
     folder = options.output or Path("evaluations") / served.name
     console = Console()
     if files:

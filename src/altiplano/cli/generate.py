@@ -38,6 +38,7 @@ def run(options: argparse.Namespace) -> int:
     from altiplano.inference.device import choose_device
     from altiplano.inference.generate import Row, Sampling, stream
     from altiplano.inference.language_model import load_language_model
+    from altiplano.release.convert import as_model_folder
 
     prompt = sys.stdin.read() if options.prompt is None else options.prompt
     if options.tokens < 1:
@@ -49,7 +50,8 @@ def run(options: argparse.Namespace) -> int:
     if options.top_k < 0:
         raise InputError(f"--top-k {options.top_k}: give a number of tokens, or 0 for all")
     device, dtype = choose_device(options.device), getattr(torch, options.precision)
-    served = load_language_model(options.model, dtype).to(device)
+    with as_model_folder(options.model) as model:
+        served = load_language_model(model, dtype).to(device)
     tokens = served.prompt(prompt)
     if len(tokens) + options.tokens > served.context:
         raise InputError(

@@ -26,7 +26,9 @@ def run(options: argparse.Namespace) -> int:
 
     from altiplano.inference.device import choose_device
     from altiplano.inference.server import serve
+    from altiplano.release.convert import as_model_folder
 
     device, dtype = choose_device(options.device), getattr(torch, options.precision)
-    serve(options.model, options.host, options.port, device, dtype)
+    with as_model_folder(options.model) as model:
+        serve(model, options.host, options.port, device, dtype)
     return 0

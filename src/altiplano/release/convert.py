@@ -1,5 +1,8 @@
 """A checkpoint of a run, at work or finished, as a Hugging Face folder: without calibration, red-teaming or a card."""
 
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from altiplano.errors import InputError
@@ -9,6 +12,21 @@ from altiplano.tokens.tokenizer import Tokenizer
 from altiplano.training.checkpoints import checkpoint
 from altiplano.training.checkpoints.final_weights import export_weights
 from altiplano.training.checkpoints.inspection import find
+
+
+@contextmanager
+def as_model_folder(place: Path) -> Iterator[Path]:
+    """``place``; where that is a checkpoint of a run, the model folder that it would be converted to, for so long.
+
+    It is written to the folder for temporary files, and read by this process alone.
+    """
+    if not (checkpoint.NAME.fullmatch(place.name) and (place / checkpoint.MANIFEST).exists()):
+        yield place
+        return
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary) / f"{run_of(place).name}-{place.name}"
+        convert(place, folder)
+        yield folder
 
 
 def run_of(folder: Path) -> Path:
