@@ -1,5 +1,6 @@
 import json
 import shutil
+import time
 from dataclasses import replace
 
 import pytest
@@ -155,7 +156,7 @@ def test_what_cannot_be_done_is_refused_by_name(client, body, status, param):
 
 
 def test_a_million_spaces_are_too_long_and_nothing_worse(client):
-    for prompt in (" " * 1_200_000, "a" * 1_200_000, ["x", "\t" * 1_200_000]):
+    for prompt in (" " * 1_200_000, "a" * 1_200_000, ["x", "\t" * 900_000]):
         answer = client.post("/v1/completions", json={"prompt": prompt})
         assert answer.status_code == 400 and answer.json()["error"]["param"] == "prompt", answer.text[:200]
     complete(client, prompt="a")
@@ -289,3 +290,67 @@ def test_the_self_test_refuses_broken_numbers(tokenizer, served: LanguageModel):
         model.norm.weight[0] = float("nan")
     with pytest.raises(InputError, match="self-test failed"):
         selftest.check(LanguageModel("broken", model, tokenizer, 256))
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "named"),
+    [
+        ({"prompt": [1.5] * 400_000}, 400, "prompt"),
+        ({"prompt": ["a"] * 300_000}, 400, "300,000 prompts are over 256"),
+        ({"prompt": [[1]] * 300_000}, 400, "300,000 prompts are over 256"),
+        ({"prompt": [1] * 600_000}, 400, "context"),
+        ({"prompt": "a " * 900_000}, 400, "context"),
+        ({"prompt": [True, 1]}, 400, "prompt"),
+        ({"prompt": ["a", 1]}, 400, "prompt"),
+        ({"prompt": "a", "stop": ["x"] * 17}, 400, "stop"),
+        ({"prompt": "a", "stop": "x" * 1001}, 400, "stop"),
+        ({"prompt": "a", "temperature": 1e-38}, 400, "temperature"),
+        ({"prompt": "a", "temperature": "0.5"}, 400, "temperature"),
+        ({"prompt": "a", "temperature": True}, 400, "temperature"),
+        ({"prompt": "a", "top_k": 2**63}, 400, "top_k"),
+        ({"prompt": "a", "seed": 2**64}, 400, "seed"),
+        ({"prompt": "a", "n": 10**9}, 400, "n"),
+        ({"prompt": "a" * 3_000_000}, 413, "larger than"),
+    ],
+    ids=lambda value: str(value)[:40],
+)
+def test_bodies_that_would_cost_much_are_refused(client, body: dict, status: int, named: str):
+    """In less time than many good requests take, whatever the machine; nobody else waits for them."""
+    text = json.dumps(body)
+    began = time.process_time()
+    answer = client.post("/v1/completions", content=text)
+    seconds = time.process_time() - began
+    assert answer.status_code == status and named in answer.text, answer.text[:300]
+    began = time.process_time()
+    for _ in range(20):
+        json.loads(json.dumps({"prompt": [1] * 100_000}))
+    assert seconds < 20 * (time.process_time() - began)
+
+
+@pytest.mark.parametrize("where", ["prompt", "stop", "user", "model", "list"])
+def test_half_of_a_surrogate_pair_is_refused(client, where: str):
+    bad = r"\ud800"
+    parts = {"prompt": '"a"', **({} if where == "list" else {where: f'"{bad}"'})}
+    if where == "list":
+        parts["prompt"] = f'["{bad}"]'
+    answer = client.post("/v1/completions", content="{" + ", ".join(f'"{k}": {v}' for k, v in parts.items()) + "}")
+    assert answer.status_code == 400 and "surrogate" in answer.text
+
+
+def test_deep_json_is_refused(client):
+    answer = client.post("/v1/completions", content="[" * 200_000 + "]" * 200_000)
+    assert answer.status_code == 400 and "nested too deeply" in answer.text
+
+
+def test_a_key_and_a_name(served: LanguageModel):
+    from altiplano.inference.service import application
+
+    with testclient.TestClient(application(served, "s3cret", ["localhost"]), base_url="http://localhost") as client:
+        body = {"prompt": "a", "max_tokens": 1}
+        assert client.post("/v1/completions", json=body).status_code == 401
+        wrong = {"Authorization": "Bearer other"}
+        assert client.get("/metrics", headers=wrong).status_code == 401
+        assert client.get("/health").status_code == 200
+        right = {"Authorization": "Bearer s3cret"}
+        assert client.post("/v1/completions", json=body, headers=right).status_code == 200
+        assert client.get("/health", headers={"Host": "evil.example"}).status_code == 400

@@ -7,13 +7,59 @@ import secrets
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    Strict,
+    StrictBool,
+    StrictInt,
+    StrictStr,
+    ValidationError,
+)
 
 from altiplano.inference.generate import Row, Sampling
 from altiplano.inference.language_model import LanguageModel
 
 MAX_CHOICES = 256
-TokenIds = list[Annotated[StrictInt, Field(ge=0)]]
+MAX_STOPS, STOP_CHARACTERS = 16, 1000
+LEAST_TEMPERATURE = 1e-4
+"""Above 0: logits that are divided by less are no numbers any more."""
+LARGEST = 2**63 - 1
+Number = Annotated[float, Strict()]
+
+
+def _prompt(value: Any) -> Any:
+    """One of the four forms, by a look at each element's type: pydantic would describe every wrong element of each
+    form, a million times over."""
+    if isinstance(value, str) or (isinstance(value, list) and _are_tokens(value)):
+        return value
+    if isinstance(value, list) and len(value) > MAX_CHOICES:
+        raise ValueError(f"{len(value):,} prompts are over {MAX_CHOICES}")
+    if isinstance(value, list) and (
+        all(isinstance(one, str) for one in value) or all(isinstance(one, list) and _are_tokens(one) for one in value)
+    ):
+        return value
+    raise ValueError("a text, a list of texts, a list of token numbers, or a list of such lists")
+
+
+def _are_tokens(values: list[Any]) -> bool:
+    return all(type(value) is int and value >= 0 for value in values)
+
+
+def _is_text(value: str) -> str:
+    """JSON may escape half of a surrogate pair, which is no character."""
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        raise ValueError("half of a surrogate pair is no text") from error
+    return value
+
+
+Text = Annotated[StrictStr, AfterValidator(_is_text)]
+Stop = Annotated[Text, Field(max_length=STOP_CHARACTERS)]
 
 
 class RequestError(Exception):
@@ -40,20 +86,20 @@ class CompletionRequest(BaseModel):
     """OpenAI's parameters, and vLLM's ``top_k``. Those after ``user`` are accepted at their neutral value only."""
 
     model_config = ConfigDict(extra="forbid")
-    model: StrictStr | None = None
-    prompt: StrictStr | TokenIds | list[StrictStr] | list[TokenIds] = "<|begin_of_text|>"
+    model: Text | None = None
+    prompt: Annotated[Any, PlainValidator(_prompt)] = "<|begin_of_text|>"
     max_tokens: StrictInt | None = Field(None, ge=0)
-    temperature: float | None = Field(None, ge=0, le=100)
-    top_p: float | None = Field(None, gt=0, le=1)
-    top_k: StrictInt | None = Field(None, ge=-1)
-    n: StrictInt | None = Field(None, ge=1)
-    stop: StrictStr | list[StrictStr] | None = None
-    seed: StrictInt | None = None
+    temperature: Number | None = Field(None, ge=0, le=100)
+    top_p: Number | None = Field(None, gt=0, le=1)
+    top_k: StrictInt | None = Field(None, ge=-1, le=LARGEST)
+    n: StrictInt | None = Field(None, ge=1, le=MAX_CHOICES)
+    stop: Stop | Annotated[list[Stop], Field(max_length=MAX_STOPS)] | None = None
+    seed: StrictInt | None = Field(None, ge=-LARGEST, le=LARGEST - MAX_CHOICES)
     logprobs: Annotated[StrictInt, Field(ge=0, le=20)] | None = None
     echo: StrictBool | None = None
     stream: StrictBool | None = None
     stream_options: StreamOptions | None = None
-    user: StrictStr | None = None
+    user: Text | None = None
     best_of: StrictInt | None = None
     frequency_penalty: float | None = Field(None, ge=0, le=0)
     presence_penalty: float | None = Field(None, ge=0, le=0)
@@ -101,6 +147,9 @@ def parse(served: LanguageModel, body: Any) -> Completion:
                 f"{max_tokens}: shorten one of them"
             )
             raise RequestError(400, message, "prompt", "context_length_exceeded")
+    if asked.temperature is not None and 0 < asked.temperature < LEAST_TEMPERATURE:
+        message = f"a temperature is 0, for the likeliest token, or at least {LEAST_TEMPERATURE:g}"
+        raise RequestError(400, message, "temperature")
     stops = [asked.stop] if isinstance(asked.stop, str) else asked.stop or []
     if "" in stops:
         raise RequestError(400, "a stop string must not be empty", "stop")
@@ -152,6 +201,13 @@ def _prompts(served: LanguageModel, prompt: Any) -> tuple[list[list[int]], list[
     for one in prompt:
         if isinstance(one, str):
             text = one.removeprefix("<|begin_of_text|>")
+            try:
+                size = len(text.encode())
+            except UnicodeEncodeError as error:
+                raise RequestError(400, "prompt: half of a surrogate pair is no text", "prompt") from error
+            if size > served.context * served.tokenizer.longest:  # too long however it is tokenized
+                message = f"this model's context is {served.context} tokens; a prompt of {size:,} bytes has more"
+                raise RequestError(400, message, "prompt", "context_length_exceeded")
             tokens.append(served.prompt(text))
             shown.append(tokens[-1] if text != one else tokens[-1][1:])
             continue

@@ -10,13 +10,15 @@ import json
 import logging
 import time
 import uuid
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from typing import Any
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
@@ -24,15 +26,22 @@ from starlette.routing import Route
 from altiplano.inference import answers
 from altiplano.inference.generate import stream
 from altiplano.inference.language_model import LanguageModel
+from altiplano.inference.limits import RequireKey, read_json_body
 from altiplano.inference.log_probabilities import TokenScores
 from altiplano.inference.requests import Completion, RequestError, check_name, parse
 
 log = logging.getLogger(__name__)
 
 
-def application(served: LanguageModel) -> Starlette:
+def application(served: LanguageModel, key: str = "", hosts: Sequence[str] = ("*",)) -> Starlette:
+    """``key``: that requests must bring; empty: none. ``hosts``: names that they may call this server by, so that a
+    page in somebody's browser cannot reach it under a name of its own (DNS rebinding)."""
     service = Service(served)
+    guards = [Middleware(TrustedHostMiddleware, allowed_hosts=[*hosts], www_redirect=False)]
+    if key:
+        guards.append(Middleware(RequireKey, key=key))
     return Starlette(
+        middleware=guards,
         routes=[
             Route("/v1/completions", service.completions, methods=["POST"]),
             Route("/v1/chat/completions", service.chat, methods=["POST"]),
@@ -53,11 +62,8 @@ class Service:
         self.started = int(time.time())
 
     async def completions(self, request: Request) -> Response:
-        try:
-            body = await request.json()
-        except ValueError as error:
-            raise RequestError(400, f"the body is not JSON: {error}") from error
-        completion = parse(self.served, body)
+        body = await read_json_body(request)
+        completion = await run_in_threadpool(parse, self.served, body)
         self.counters.prompt_tokens += completion.prompt_tokens
         async with self.lock:
             scores = await run_in_threadpool(answers.echo_scores, self.served, completion)

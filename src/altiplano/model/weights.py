@@ -2,6 +2,7 @@
 
 import hashlib
 import math
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
@@ -24,6 +25,7 @@ FLOATS = ("F64", "F32", "F16", "BF16")
 # Size and element type of parameters by their names in ``Llama``, and a function from some names to their values.
 LlamaShape = Mapping[str, tuple[Sequence[int], torch.dtype]]
 Load = Callable[[list[str]], Mapping[str, Tensor]]
+LAYER = re.compile(r"layers\.(\d{1,9})\.")
 COMPUTED = "rotary_emb.inv_freq"
 """Old transformers saved it in every layer; it follows from the configuration, and everyone ignores it."""
 
@@ -180,16 +182,20 @@ def _files_to_read(folder: Path) -> list[Path]:
     if not index.exists():
         # Meta's own files lie beside it in some folders
         found = [folder / ONE_FILE] if (folder / ONE_FILE).exists() else sorted(folder.glob("*.safetensors"))
+        if pipes := [file for file in found if not file.is_file()]:
+            raise InputError(f"{pipes[0]} is no file; restore it or release the model again")
         if not found:
             raise InputError(f"{folder} has no *.safetensors files; other kinds of weights are not read")
         return found
     try:
-        names = sorted(set(read_json(index)["weight_map"].values()))
+        names = sorted(set(read_json(index)["weight_map"].values()), key=str)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{index} is damaged; restore the file or release the model again") from error
-    missing = [name for name in names if not (folder / name).exists()]
-    if missing:
-        raise InputError(f"{folder / missing[0]} is missing, one of {len(names)} that {INDEX} names; restore the file")
+    for name in names:
+        if not isinstance(name, str) or name != Path(name).name:
+            raise InputError(f"{index} names {name!r}, which is no file beside it: do not trust this folder")
+        if not (folder / name).is_file():  # a pipe or a device would be waited for
+            raise InputError(f"{folder / name} is missing, one of {len(names)} that {INDEX} names; restore the file")
     return [folder / name for name in names]
 
 
@@ -232,6 +238,13 @@ class WeightFiles:
                         self.sizes[name] = tuple(values.get_shape())
             except (SafetensorError, OSError) as error:
                 raise InputError(f"{file} is damaged ({error}); restore the file or release the model again") from error
+        layers = {int(found[1]) for name in self.sizes if (found := LAYER.match(name))}
+        if (there := max(layers, default=-1) + 1) != self.shape.num_hidden_layers:
+            # before a model of so many is made, of which a million would take hours
+            raise InputError(
+                f"the weights in {folder} do not fit its config.json: {there:,} layers, not "
+                f"{self.shape.num_hidden_layers:,}"
+            )
         if self.shape.tie_word_embeddings and "embed_tokens.weight" in self._stored:
             self._stored.setdefault("lm_head.weight", self._stored["embed_tokens.weight"])
             self.sizes.setdefault("lm_head.weight", self.sizes["embed_tokens.weight"])

@@ -187,6 +187,11 @@ class Tokenizer:
         return name.replace("\u2581", " ").encode()
 
     @cached_property
+    def longest(self) -> int:
+        """Bytes of the longest token."""
+        return max(len(self._bytes(token)) for token in range(self.vocab_size))
+
+    @cached_property
     def _byte_of(self) -> dict[str, int]:
         return {character: byte for byte, character in byte_characters().items()}
 
