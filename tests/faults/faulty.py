@@ -15,6 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch.distributed.tensor import DTensor
 
@@ -122,10 +123,10 @@ def in_the_data(faults: Faults) -> None:
     """Samples whose every target is one rare token: whoever learns from them diverges."""
     original = TrainingData.batch
 
-    def batch(self: TrainingData, first_sample: int, rows: int) -> Batch:
-        clean = original(self, first_sample, rows)
+    def batch(self: TrainingData, samples: np.ndarray) -> Batch:
+        clean = original(self, samples)
         for fault in faults.faults:
-            if fault["kind"] == "poison" and fault["samples"][0] <= first_sample < fault["samples"][1]:
+            if fault["kind"] == "poison" and len(samples) and fault["samples"][0] <= samples[0] < fault["samples"][1]:
                 if int(os.environ["RANK"]) == 0:
                     faults.due("poison", step=fault["step"])  # read ahead, so before its step
                 clean.targets.fill_(POISON)

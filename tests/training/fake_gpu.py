@@ -144,8 +144,8 @@ def detours() -> None:
         checkpoint_id.mkdir()
         (checkpoint_id / ".metadata").write_text(" ".join(tensors))
 
-    def load(tensors: dict[str, Tensor], checkpoint_id: Path) -> None:
-        assert (checkpoint_id / ".metadata").read_text().split() == list(tensors)
+    def load(tensors: dict[str, Tensor], storage_reader: Any) -> None:
+        assert (Path(storage_reader.path) / ".metadata").read_text().split() == list(tensors)
         for tensor in tensors.values():
             tensor.copy_(torch.zeros_like(tensor, device="cpu"))
 

@@ -1,7 +1,12 @@
 """``altiplano checkpoint`` on the folder of a run that two ranks trained."""
 
+import dataclasses
 import json
+import os
+import pickle
+import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -11,8 +16,10 @@ from small import SMALL
 
 from altiplano.cli import run as altiplano
 from altiplano.recipe.load import load_recipe
+from altiplano.records import CheckpointManifest
 from altiplano.release.validate import check
 from altiplano.stages.run import recipe_toml
+from altiplano.storage import digest
 
 
 @pytest.fixture(scope="module")
@@ -95,3 +102,39 @@ def test_a_checkpoint_speaks_like_the_model_that_it_is_converted_to(
     (stray / "manifest.json").write_text("{}")
     assert altiplano(["generate", str(stray), "abc"]) == 2
     assert "is not in a run's folder" in capsys.readouterr().err
+
+
+class Planted:
+    """What unpickling runs: a command."""
+
+    def __init__(self, proof: Path):
+        self.proof = proof
+
+    def __reduce__(self) -> Any:
+        return os.system, (f"touch {self.proof}",)
+
+
+@pytest.mark.parametrize("kind", ["command", "path", "noise", "other"])
+def test_a_checkpoint_of_a_stranger_runs_nothing(
+    finished: Path, tmp_path: Path, kind: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its index is a pickle; whoever makes one can give it a manifest that fits."""
+    run, proof = tmp_path / "run", tmp_path / "it-ran"
+    shutil.copytree(finished, run, symlinks=True)
+    folder = run / "train" / "checkpoints" / "step-00000010"
+    index = folder / ".metadata"
+    if kind == "path":
+        metadata = pickle.loads(index.read_bytes())
+        first, info = next(iter(metadata.storage_data.items()))
+        metadata.storage_data[first] = dataclasses.replace(info, relative_path="../../../outside.distcp")
+        index.write_bytes(pickle.dumps(metadata))
+    else:
+        planted = {"command": pickle.dumps(Planted(proof)), "noise": b"\x80\x04abc", "other": pickle.dumps({"a": 1})}
+        index.write_bytes(planted[kind])
+    manifest = CheckpointManifest.read(folder / "manifest.json")
+    files = manifest.files | {".metadata": digest(index)}
+    manifest.model_copy(update={"files": files}).write(folder / "manifest.json")
+    assert altiplano(["checkpoint", "convert", str(folder), str(tmp_path / "model")]) == 2
+    told = capsys.readouterr().err
+    assert ("do not trust this checkpoint" if kind in ("command", "path") else "no checkpoint's index") in told
+    assert not proof.exists()

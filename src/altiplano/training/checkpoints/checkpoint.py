@@ -24,6 +24,7 @@ from torch import Tensor, nn
 from altiplano.errors import InputError
 from altiplano.records import CheckpointManifest
 from altiplano.storage import Damaged, digest, sync
+from altiplano.training.checkpoints.reader import CheckpointReader
 
 MOMENTS = ("exp_avg", "exp_avg_sq")
 MANIFEST = "manifest.json"
@@ -181,7 +182,7 @@ def load_newest(
     if choice is None:
         return None
     check_shapes(choice, {name: tensor.shape for name, tensor in tensors.items()})
-    dcp.load(tensors, checkpoint_id=choice)
+    dcp.load(tensors, storage_reader=CheckpointReader(choice))
     return read_manifest(choice)
 
 
@@ -221,7 +222,7 @@ def size(checkpoints: Iterable[Path]) -> int:
 
 def check_shapes(checkpoint: Path, wanted: dict[str, torch.Size]) -> None:
     """Raise InputError unless every wanted tensor is in the checkpoint with its shape."""
-    there = dcp.FileSystemReader(checkpoint).read_metadata().state_dict_metadata
+    there = CheckpointReader(checkpoint).read_metadata().state_dict_metadata
     for name, size in wanted.items():
         entry = there.get(name)
         stored = getattr(entry, "size", None)
@@ -233,7 +234,7 @@ def check_shapes(checkpoint: Path, wanted: dict[str, torch.Size]) -> None:
 
 def different(one: Path, other: Path) -> str:
     """Name of the first tensor in which two checkpoints differ in any bit, read by this process alone; empty: none."""
-    shapes = [dcp.FileSystemReader(path).read_metadata().state_dict_metadata for path in (one, other)]
+    shapes = [CheckpointReader(path).read_metadata().state_dict_metadata for path in (one, other)]
     if missing := sorted(shapes[0].keys() ^ shapes[1].keys()):
         return missing[0]
     for name in sorted(shapes[0]):
@@ -244,7 +245,7 @@ def different(one: Path, other: Path) -> str:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="torch.distributed is disabled")  # as asked for
             for path, value in zip((one, other), values, strict=True):
-                dcp.load({name: value}, checkpoint_id=path, no_dist=True)
+                dcp.load({name: value}, storage_reader=CheckpointReader(path), no_dist=True)
         if not torch.equal(*values):
             return name
     return ""
@@ -252,8 +253,9 @@ def different(one: Path, other: Path) -> str:
 
 def load_weights(checkpoint: Path, shapes: dict[str, torch.Size], dtype: torch.dtype) -> dict[str, Tensor]:
     """Whole weights by name, read by this process alone."""
+    CheckpointReader(checkpoint).read_metadata()  # what is wrong with it as it is: dcp.load wraps it
     weights = {f"model.{name}": torch.empty(size, dtype=dtype) for name, size in shapes.items()}
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="torch.distributed is disabled")  # as asked for
-        dcp.load(dict(weights), checkpoint_id=checkpoint, no_dist=True)
+        dcp.load(dict(weights), storage_reader=CheckpointReader(checkpoint), no_dist=True)
     return {name.removeprefix("model."): value for name, value in weights.items()}
