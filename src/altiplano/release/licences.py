@@ -1,0 +1,27 @@
+"""Names of licences: the Hugging Face Hub's for the card, SPDX's for the bill of materials and the data card."""
+
+import re
+from pathlib import Path
+
+NAMES = Path(__file__).parent
+HUB = frozenset((NAMES / "hub_licences.txt").read_text(encoding="utf-8").split())
+"""Identifiers that a card's metadata may have (hub documentation, repositories-licenses)."""
+SPDX = {name.lower(): name for name in (NAMES / "spdx_licences.txt").read_text(encoding="utf-8").split()}
+"""Identifiers of SPDX's list that are common for software and data, by their lower-case spelling."""
+URL = "https://spdx.org/licenses/{}.html"
+
+
+def hub_licence(name: str) -> str:
+    """The Hugging Face Hub's identifier: a licence that it does not know is "other", and named beside it."""
+    return name.lower() if not name or name.lower() in HUB else "other"
+
+
+def spdx_licence(name: str) -> str:
+    """The SPDX identifier as SPDX spells it; empty for what is not one (an expression, a licence of one's own)."""
+    return SPDX.get(name.strip().lower(), "")
+
+
+def is_spdx_expression(name: str) -> bool:
+    """Whether ``name`` joins SPDX identifiers with AND, OR and parentheses, such as "MIT OR Apache-2.0"."""
+    words = [word for word in re.split(r"\s+AND\s+|\s+OR\s+|[()\s]+", name.strip()) if word]
+    return bool(words) and name.count("(") == name.count(")") and all(spdx_licence(word) for word in words)
