@@ -5,19 +5,19 @@ from pathlib import Path
 from typing import Any
 
 from altiplano.recipe.schema import Recipe
-from altiplano.records import EvidenceIndex, Export, Notice, Notices, RunFacts
-from altiplano.records.run_records import Records
+from altiplano.records import EvidenceIndex, Export, Notice, Notices, RunFacts, StageManifest
+from altiplano.records.run_records import STAGES, Records
 from altiplano.release.bill_of_materials import bill_of_materials
 from altiplano.release.card import render_card
 from altiplano.release.croissant import croissant
 from altiplano.release.data_statistics import DOMAINS, SHARDS, SOURCES, read_table, shards_table
-from altiplano.release.evidence import FOLDER, INDEX, read_evidence
+from altiplano.release.evidence import FOLDER, INDEX, read_cluster, read_evidence
 from altiplano.release.eu_summary import render_summary
 from altiplano.report.facts import run_facts
 from altiplano.storage import json_text, read_json, write_text
 
 CARD, BOM, DATA_CARD, SUMMARY = "README.md", "bom.json", "croissant.json", "training-content-summary.md"
-FACTS, EXPORT, NOTICES, SIGNATURE, WITHDRAWN = "facts.json", "export.json", "notices.json", "model.sig", "withdrawn"
+FACTS, EXPORT, NOTICES = "facts.json", "export.json", "notices.json"
 OWN_WORDS = "<!-- What stands below is the publisher's own words: no figure in it is recomputed. -->\n"
 """What follows this line of the card may be edited by hand; ``verify`` recomputes what stands before it."""
 
@@ -27,6 +27,8 @@ class Bundle:
     """All that the documents of a release are rendered from."""
 
     records: Records
+    manifests: dict[str, StageManifest]
+    """Of the stages, also of those that were made from others than are here, which ``records`` leaves out."""
     recipe: Recipe
     facts: RunFacts
     export: Export
@@ -40,7 +42,7 @@ class Bundle:
 
     @property
     def withdrawn(self) -> Notice | None:
-        return next((one for one in self.notices if one.kind == WITHDRAWN), None)
+        return next((one for one in self.notices if one.kind == "withdrawn"), None)
 
 
 def read_bundle(folder: Path) -> Bundle:
@@ -52,6 +54,11 @@ def read_bundle(folder: Path) -> Bundle:
     hashes = {one.path: one.sha256 for one in index.files}
     return Bundle(
         records=records,
+        manifests={
+            stage: StageManifest.read(evidence / stage / "manifest.json")
+            for stage in STAGES
+            if (evidence / stage / "manifest.json").exists()
+        },
         recipe=records.recipe,
         facts=RunFacts.read(folder / FACTS),
         export=Export.read(folder / EXPORT),
@@ -100,6 +107,4 @@ def own_words(card: Path) -> str:
 
 def recomputed_facts(folder: Path) -> dict[str, Any]:
     """The facts as the evidence gives them, as plain values."""
-    from altiplano.release.evidence import read_cluster
-
     return run_facts(read_evidence(folder), read_cluster(folder / FOLDER)).as_json()

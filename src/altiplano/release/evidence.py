@@ -29,7 +29,7 @@ LARGEST = 1 << 30
 LIBRARIES = ("jinja2", "numpy", "pydantic", "safetensors", "tiktoken", "tokenizers", "torch")
 
 WHOLE = {
-    "tokenize": ("shards.json",),
+    "tokenize": ("shards.json", "tokenizer/*.json"),
     "train": ("metrics.jsonl", "heldout.jsonl", "mixture.json", "ledger.jsonl", "skips.json", "changes.jsonl"),
     "evaluate": ("perplexity.json", "overfitting.json", "documents.parquet", "benchmarks/benchmarks.json"),
     "calibrate": ("calibration.json", "answer_calibration.json"),
@@ -43,7 +43,6 @@ WHY = {
     "curate/counts.json": "names of raw files; its sums are in curate/audit.json",
     "tokenize/train": "the text itself; sha256 of each shard is in tokenize/shards.json",
     "tokenize/heldout": "the text itself; sha256 of each shard is in tokenize/shards.json",
-    "tokenize/tokenizer": "tokenizer.json of the release",
     "train/weights": "the weights of the release; sha256 of the trained ones is in train/manifest.json",
     "train/checkpoints": "states of training",
 }
@@ -83,9 +82,9 @@ def write_evidence(inputs: Mapping[str, Path], recipe: Recipe, cluster: Cluster,
             origin = f"{stage}/{path.relative_to(source)}"
             files.append(EvidenceFile(path=name, source=origin, sha256=made, removed=removed))
         left_out += _rest(stage, source, taken)
-    write_text(folder / "recipe.toml", tomli_w.dumps(_without_paths(recipe.model_dump(mode="json", exclude_none=True))))
+    write_text(folder / "recipe.toml", tomli_w.dumps(without_paths(recipe.model_dump(mode="json", exclude_none=True))))
     write_json(
-        folder / "cluster.json", _without_paths(cluster.model_dump(mode="json", exclude={"launch", "layout"}))
+        folder / "cluster.json", without_paths(cluster.model_dump(mode="json", exclude={"launch", "layout"}))
     )
     write_json(folder / "environment.json", environment())
     made_here = ["recipe.toml", "cluster.json", "environment.json"]
@@ -204,15 +203,15 @@ def _write_manifest(source: Path, target: Path) -> None:
     """Without paths of the machine; where there are none, the very hash can be computed anew."""
     manifest = StageManifest.read(source)
     records = {name: value for name, value in manifest.records.items() if not name.startswith(".")}
-    manifest.model_copy(update={"recipe": _without_paths(manifest.recipe), "records": records}).write(target)
+    manifest.model_copy(update={"recipe": without_paths(manifest.recipe), "records": records}).write(target)
 
 
-def _without_paths(value: Any) -> Any:
+def without_paths(value: Any) -> Any:
     """The same plain values, of absolute paths the last name alone."""
     if isinstance(value, dict):
-        return {key: _without_paths(inner) for key, inner in value.items()}
+        return {key: without_paths(inner) for key, inner in value.items()}
     if isinstance(value, list):
-        return [_without_paths(inner) for inner in value]
+        return [without_paths(inner) for inner in value]
     if isinstance(value, str) and value.startswith("/") and Path(value).name:
         return Path(value).name
     return value

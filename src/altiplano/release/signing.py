@@ -52,7 +52,7 @@ def sign(folder: Path, private: Path) -> int:
     outside(private, folder)
     signing, hashing = extra("model_signing.signing", "release", "signing"), _hashing()
     known = _signed_before(folder, private)
-    config = hashing.Config().set_ignored_paths(paths=[folder / name for name in IGNORED], ignore_git_paths=True)
+    config = hashing.Config().set_ignored_paths(paths=IGNORED, ignore_git_paths=True)
     files = listed(folder)
     fresh = [path for path in files if path.suffix not in KEPT or _name(path, folder) not in known]
     if len(fresh) < len(files):

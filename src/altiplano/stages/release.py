@@ -8,6 +8,7 @@ from altiplano.records import Export, Samples
 from altiplano.records.run_records import Records, read_records
 from altiplano.release.bundle import BOM, CARD, DATA_CARD, EXPORT, FACTS, SUMMARY, write_documents
 from altiplano.release.evidence import FOLDER, read_cluster, read_evidence, write_evidence
+from altiplano.release.gate import failed_gates
 from altiplano.release.generations import write_samples
 from altiplano.release.model_folder import export
 from altiplano.release.weight_files import describe_export
@@ -21,7 +22,7 @@ def run(context: Context) -> Result:
     """Publish nothing when the gate failed; otherwise write the folder."""
     inputs, folder = context.inputs, context.folder
     records = read_records(context.workspace, folders=inputs, recipe=context.recipe)
-    failed = failed_gates(records)
+    failed = failed_gates(records.redteam)
     if failed:
         message = f"not released: {'; '.join(failed)}"
         return Result(counts={"failed_gates": failed}, passed=False, message=message)
@@ -52,17 +53,6 @@ def check_trained(records: Records, rounding: Export) -> None:
     for name, found in rounding.trained.items():
         if published.get(f"weights/{name}", found) != found:
             raise InputError(f"train/weights/{name} has changed since it was trained; restore it or train again")
-
-
-def failed_gates(records: Records) -> list[str]:
-    """One line per gate that the model did not pass; a red team that left no verdict is a failed gate."""
-    if records.redteam is None:
-        return ["redteam: redteam.json is missing, so nothing vouches for this model"]
-    failed = [gate for gate in records.redteam.gate if not gate.passed]
-    lines = [f"redteam gate {gate.name}: {gate.value:.4g} is above {gate.limit:.4g}" for gate in failed]
-    if not lines and not records.redteam.passed:
-        return ["redteam: not passed"]
-    return lines
 
 
 def hardware(context: Context) -> str:
