@@ -1,4 +1,4 @@
-"""``altiplano release ACTION FOLDER``: sign, verify, correct, withdraw and push. Of a recipe it is a stage like others."""
+"""``altiplano release ACTION FOLDER``: sign, verify, correct, withdraw, push. Of a recipe it is a stage like others."""
 
 import argparse
 from pathlib import Path
@@ -64,9 +64,7 @@ def run(options: argparse.Namespace) -> int:
     elif action == "push":
         from altiplano.release.push import push
 
-        print(
-            push(folder, options.to, public=_public(options), endpoint=options.endpoint, private=options.private)
-        )
+        print(push(folder, options.to, public=_public(options), endpoint=options.endpoint, private=options.private))
     elif action == "key":
         from altiplano.release.signing import make_key
 

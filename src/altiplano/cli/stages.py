@@ -15,7 +15,7 @@ STAGES = {
     "evaluate": "held-out perplexity and bits per byte, per domain and language, with confidence intervals",
     "calibrate": "temperatures of tokens (on held-out text) and of answers (on benchmarks); errors before and after",
     "redteam": "memorisation, personal data and prompt probes against controls; fails when the gate does",
-    "release": "a Hugging Face folder with its evidence and documents, behind a gate; signed, verified, withdrawn, pushed",
+    "release": "a Hugging Face folder with its evidence and documents, behind a gate; then signed, verified, pushed",
 }
 RUN_EXAMPLES = """examples:
   altiplano {command} recipes/quickstart.toml

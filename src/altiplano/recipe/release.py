@@ -42,7 +42,7 @@ class ReleaseConfig(Section):
     code_of_practice: bool | None = Field(
         None, description="the provider has signed the Code of Practice for general-purpose models"
     )
-    rights_reservation: str = Field("", description="how reservations of rights from text and data mining are respected")
+    rights_reservation: str = Field("", description="how reservations of rights from data mining are respected")
     crawlers: str = Field("", description="names of the crawlers and how they behave")
     illegal_content: str = Field("", description="how illegal content was removed, beside what the audit counts")
     cybersecurity: str = Field("", description="how weights and infrastructure are protected")

@@ -18,7 +18,7 @@ MODEL = "model"
 NAMESPACE = uuid.UUID("6f1d6f0e-3a0b-5c0a-9a5e-0d6c3c1f7a11")
 """Of serial numbers: a version 5 UUID of what was trained, so that the same model has the same one."""
 LIMITS = (
-    "It continues text, with the errors, biases and tone of its training data, and states false things with confidence.",
+    "It continues text with the errors, biases and tone of its training data, and states false things with confidence.",
     "It was tested in the domains and languages of its evaluation and in no others.",
 )
 

@@ -11,8 +11,8 @@ from altiplano.release.bill_of_materials import bill_of_materials
 from altiplano.release.card import render_card
 from altiplano.release.croissant import croissant
 from altiplano.release.data_statistics import DOMAINS, SHARDS, SOURCES, read_table, shards_table
-from altiplano.release.evidence import FOLDER, INDEX, read_cluster, read_evidence
 from altiplano.release.eu_summary import render_summary
+from altiplano.release.evidence import FOLDER, INDEX, read_cluster, read_evidence
 from altiplano.report.facts import run_facts
 from altiplano.storage import json_text, read_json, write_text
 

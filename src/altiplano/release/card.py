@@ -17,6 +17,7 @@ from altiplano.release.licences import hub_licence
 from altiplano.report.fact_table import fact_rows
 from altiplano.report.sections.benchmark_sections import benchmark_rows
 
+
 def render_card(
     records: Records,
     facts: RunFacts,

@@ -83,9 +83,7 @@ def write_evidence(inputs: Mapping[str, Path], recipe: Recipe, cluster: Cluster,
             files.append(EvidenceFile(path=name, source=origin, sha256=made, removed=removed))
         left_out += _rest(stage, source, taken)
     write_text(folder / "recipe.toml", tomli_w.dumps(without_paths(recipe.model_dump(mode="json", exclude_none=True))))
-    write_json(
-        folder / "cluster.json", without_paths(cluster.model_dump(mode="json", exclude={"launch", "layout"}))
-    )
+    write_json(folder / "cluster.json", without_paths(cluster.model_dump(mode="json", exclude={"launch", "layout"})))
     write_json(folder / "environment.json", environment())
     made_here = ["recipe.toml", "cluster.json", "environment.json"]
     made_here += write_statistics(inputs, recipe, folder / "data")

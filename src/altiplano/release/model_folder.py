@@ -16,9 +16,7 @@ from altiplano.tokens.tokenizer import Tokenizer
 PAD = "<|finetune_right_pad_id|>"
 
 
-def export(
-    weights: Path, tokenizer: Path, calibration: Path, folder: Path, dtype: str = AS_TRAINED
-) -> list[str]:
+def export(weights: Path, tokenizer: Path, calibration: Path, folder: Path, dtype: str = AS_TRAINED) -> list[str]:
     """Write the model folder; return its file names, sorted.
 
     ``weights`` is the train stage's folder (safetensors + config.json), ``tokenizer`` the folder of tokenizer.json,

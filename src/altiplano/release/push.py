@@ -9,7 +9,9 @@ from altiplano.release.signing import SIGNATURE
 from altiplano.release.verify import verify
 
 
-def push(folder: Path, repository: str, *, public: Path | None, endpoint: str | None = None, private: bool = False) -> str:
+def push(
+    folder: Path, repository: str, *, public: Path | None, endpoint: str | None = None, private: bool = False
+) -> str:
     """Upload the release's files in one commit; return its address.
 
     ``public``: the key to verify with before anything leaves; None: everything but the signature is verified. Of a

@@ -63,7 +63,9 @@ def verify(folder: Path, public: Path | None) -> list[str]:
     except (InputError, Damaged, OSError, ValueError, KeyError) as error:
         return [unreadable(error)]
     if (written := bundle.facts.versions.get("altiplano", "")) != __version__:
-        return [f"{FACTS}: written by Altiplano {written or 'of no version'}; this is {__version__}: verify with that one"]
+        return [
+            f"{FACTS}: written by Altiplano {written or 'of no version'}; this is {__version__}: verify with that one"
+        ]
     return [*checked(folder, bundle, signed)]
 
 
