@@ -46,6 +46,8 @@ WHY = {
     "train/weights": "the weights of the release; sha256 of the trained ones is in train/manifest.json",
     "train/checkpoints": "states of training",
 }
+PATHS = "folders of paths in the recipe"
+"""Taken out of a manifest: its hash can then not be computed anew."""
 ANSWER_TEXTS = ("prompt", "choices", "written", "references")
 """What of an answer is a benchmark's text, which must not end up in training data."""
 
@@ -130,7 +132,7 @@ def _reduced(stage: str, source: Path) -> Iterator[tuple[Path, str, Reduced]]:
     """Files of a stage that cannot be published as they are: where, as what, how."""
     made = source / "manifest.json"
     if made.exists():
-        yield made, "manifest.json", Reduced("folders of paths, hidden files of records", _write_manifest)
+        yield made, "manifest.json", Reduced(_removed_of_manifest(made), _write_manifest)
     known = {
         "curate/audit.json": Reduced("text and places of examples, the salt of hashes", _write_audit),
         "train/run.json": Reduced("tracebacks", _write_run),
@@ -202,6 +204,13 @@ def _write_manifest(source: Path, target: Path) -> None:
     manifest = StageManifest.read(source)
     records = {name: value for name, value in manifest.records.items() if not name.startswith(".")}
     manifest.model_copy(update={"recipe": without_paths(manifest.recipe), "records": records}).write(target)
+
+
+def _removed_of_manifest(source: Path) -> str:
+    manifest = StageManifest.read(source)
+    paths = PATHS if without_paths(manifest.recipe) != manifest.recipe else ""
+    hidden = "hidden files of records" if any(name.startswith(".") for name in manifest.records) else ""
+    return ", ".join(part for part in (paths, hidden) if part)
 
 
 def without_paths(value: Any) -> Any:

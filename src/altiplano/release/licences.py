@@ -23,5 +23,7 @@ def spdx_licence(name: str) -> str:
 
 def is_spdx_expression(name: str) -> bool:
     """Whether ``name`` joins SPDX identifiers with AND, OR and parentheses, such as "MIT OR Apache-2.0"."""
-    words = [word for word in re.split(r"\s+AND\s+|\s+OR\s+|[()\s]+", name.strip()) if word]
-    return bool(words) and name.count("(") == name.count(")") and all(spdx_licence(word) for word in words)
+    if name.count("(") != name.count(")"):
+        return False
+    parts = re.split(r"\b(?:AND|OR)\b", re.sub(r"[()]", " ", name))
+    return all(spdx_licence(part) for part in parts)

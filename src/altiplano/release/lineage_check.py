@@ -15,7 +15,7 @@ from altiplano.recipe.schema import Recipe
 from altiplano.records import EvidenceIndex, StageManifest
 from altiplano.records.run_records import STAGES
 from altiplano.release.bundle import CARD, EXPORT, FACTS, NOTICES, Bundle
-from altiplano.release.evidence import FOLDER, INDEX, WHOLE, without_paths
+from altiplano.release.evidence import FOLDER, INDEX, PATHS, WHOLE, without_paths
 from altiplano.release.model_folder import generation_config, write_tokenizer
 from altiplano.release.signing import SIGNATURE
 from altiplano.release.validate import weight_problems
@@ -65,7 +65,7 @@ def source_problems(index: EvidenceIndex, manifests: dict[str, StageManifest]) -
 
 def chain_problems(recipe: Recipe, index: EvidenceIndex, manifests: dict[str, StageManifest]) -> Iterator[str]:
     """Is each stage made from the stages that are here, by the recipe that is here?"""
-    whole = {one.path for one in index.files if not one.removed or "paths" not in one.removed}
+    whole = {one.path for one in index.files if PATHS not in one.removed}
     values = recipe.model_dump(mode="json")
     values["corpus"].pop("root")
     for stage in JUDGED:

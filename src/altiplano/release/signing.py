@@ -1,7 +1,7 @@
 """Signatures over a release's folder: OpenSSF Model Signing v1.0 with an elliptic-curve key, offline.
 
-``model.sig`` is a Sigstore bundle with the digest of every file in the folder; the ``model_signing`` command verifies it,
-too. A signature proves that whoever has the private key signed these bytes, and nothing about how they came to be.
+``model.sig`` is a Sigstore bundle with the digest of every file in the folder; the ``model_signing`` command verifies
+it, too. A signature proves that whoever has the private key signed these bytes, and nothing about how they came to be.
 """
 
 from collections.abc import Mapping

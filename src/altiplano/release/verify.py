@@ -62,10 +62,8 @@ def verify(folder: Path, public: Path | None) -> list[str]:
         bundle = read_bundle(folder)
     except (InputError, Damaged, OSError, ValueError, KeyError) as error:
         return [unreadable(error)]
-    if (written := bundle.facts.versions.get("altiplano", "")) != __version__:
-        return [
-            f"{FACTS}: written by Altiplano {written or 'of no version'}; this is {__version__}: verify with that one"
-        ]
+    if (written := bundle.facts.versions.get("altiplano") or "of no version") != __version__:
+        return [f"{FACTS}: written by Altiplano {written}, this is {__version__}: verify with the one that wrote it"]
     return [*checked(folder, bundle, signed)]
 
 
