@@ -1,6 +1,7 @@
 """``altiplano release ACTION FOLDER``: sign, verify, correct, withdraw, push. Of a recipe it is a stage like others."""
 
 import argparse
+import sys
 from pathlib import Path
 
 from altiplano.cli.arguments import complain
@@ -77,6 +78,12 @@ def run(options: argparse.Namespace) -> int:
         read = sign(folder, options.key)
         print(f"{folder / SIGNATURE}: signed; {read} files were read")
     return 0
+
+
+def remind(folder: Path) -> None:
+    """Say that a new release is not signed: the key is not the run's business."""
+    if not (folder / "model.sig").exists():
+        print(f"{folder} is not signed: altiplano release sign {folder} --key KEY", file=sys.stderr)
 
 
 def _verify(options: argparse.Namespace) -> int:

@@ -134,6 +134,8 @@ def run(options: argparse.Namespace) -> int:
 
         report(workspace)
         print_summary(workspace)
+    if options.last == "release" and is_publisher and not failed:
+        release.remind(workspace / "release")
     if failed:
         return complain(failed[0].result.message or f"the gate of {failed[0].stage} failed", 1)
     return 0

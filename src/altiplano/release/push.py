@@ -21,7 +21,8 @@ def push(
     hub = extra("huggingface_hub", "release", "push")
     if repository.count("/") != 1 or not all(repository.split("/")):
         raise InputError(f"--to {repository}: give ORGANISATION/NAME")
-    withdrawn = read_bundle(folder).withdrawn is not None
+    bundle = read_bundle(folder)
+    withdrawn = bundle.withdrawn is not None
     problems = [line for line in verify(folder, public) if not (withdrawn and line.startswith(f"{NOTICES}: withdrawn"))]
     if problems:
         raise InputError(f"{folder} does not verify, so nothing was sent: {problems[0]}")
@@ -34,10 +35,10 @@ def push(
         made = api.upload_folder(
             repo_id=repository,
             folder_path=folder,
-            commit_message=f"{message} {folder.resolve().parent.name}",
+            commit_message=f"{message} {bundle.facts.name}",
             ignore_patterns=[".cache/**"],
             delete_patterns=["*.safetensors*"] if withdrawn else None,
         )
-    except (hub.errors.HfHubHTTPError, OSError, ValueError) as error:
-        raise InputError(f"{repository}: the hub refused: {' '.join(str(error).split())[:300]}") from error
+    except Exception as error:  # of the client, of whichever HTTP library it has, of the system
+        raise InputError(f"{repository}: not pushed: {' '.join(str(error).split())[:300]}") from error
     return str(made.commit_url)
