@@ -151,6 +151,8 @@ def test_a_printed_command_works(text: str, prepared: Path, monkeypatch: pytest.
         return
     if len(words) == 1 or (words[0] == "altiplano" and words[1:] in [[name] for name in subcommands()]):
         return  # the name alone: a mention
+    if words[:2] == ["altiplano", "release"] and len(words) == 3 and words[2] in ACTIONS:
+        return  # so, too
     RUN[words[0]](words, monkeypatch)
 
 

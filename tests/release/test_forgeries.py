@@ -548,6 +548,23 @@ def test_the_librarys_own_command_accepts_it(first_release: Released) -> None:
     assert done.returncode == 0, done.stderr
 
 
+def test_with_the_run_at_hand(first_release: Released, tmp_path: Path) -> None:
+    """Weights with a manifest, an export record and a signature of their own are still not those of the run."""
+    run = first_release.workspace
+    assert verify(first_release.folder, first_release.public, run) == []
+    copy = first_release.copy(tmp_path)
+    swap(copy.folder)
+    values("export.json", put("released", "model.safetensors", digest(copy.folder / "model.safetensors")))(copy.folder)
+    line(METRICS, 4, put("loss", 1.0))(copy.folder)
+    write_documents(copy.folder)
+    reseal(copy)
+    assert verify(copy.folder, copy.public) == []  # nothing in the folder contradicts it
+    problems = verify(copy.folder, copy.public, run)
+    assert len(problems) == 2 and any("is not what was trained" in one for one in problems), problems
+    assert any("metrics.jsonl is not" in one for one in problems)
+    assert verify(copy.folder, copy.public, tmp_path / "nowhere")
+
+
 def test_a_withdrawn_release_says_so_and_has_no_weights(released: Released) -> None:
     add_notice(released.folder, "withdrawn", "It repeats an address.")
     sign(released.folder, released.private)
@@ -557,6 +574,18 @@ def test_a_withdrawn_release_says_so_and_has_no_weights(released: Released) -> N
     assert "> **Withdrawn, " in (released.folder / "README.md").read_text()
     with pytest.raises(InputError, match="was withdrawn on"):
         add_notice(released.folder, "erratum", "More.")
+
+
+def test_rows_that_are_too_large_are_left_out_and_listed(
+    first_release: Released, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = first_release.copy(tmp_path, whole=True)
+    monkeypatch.setattr("altiplano.release.evidence.LARGEST", 100)
+    whole.release()
+    listed = {one.path: one.why for one in EvidenceIndex.read(whole.folder / "evidence" / "index.json").left_out}
+    for name in ("train/metrics.jsonl", "evaluate/documents.parquet", "train/ledger.jsonl"):
+        assert listed[name] == "larger than 100 bytes" and not (whole.folder / "evidence" / name).exists()
+    assert verify(whole.folder, whole.public) == []
 
 
 def test_a_notice_needs_a_reason(released: Released) -> None:

@@ -33,6 +33,7 @@ def add(sub: argparse.ArgumentParser) -> None:
     sub.add_argument(
         "--unsigned", action="store_true", help="verify, push: everything but the signature, without a key"
     )
+    sub.add_argument("--run", type=Path, metavar="RUN", help="verify: compare with the run's own folder, too")
     sub.add_argument("--text", default="", metavar="TEXT", help="correct, withdraw: what readers of the card must know")
     sub.add_argument("--to", default="", metavar="ORG/NAME", help="push: the repository on the hub")
     sub.add_argument("--endpoint", metavar="URL", help="push: another hub than Hugging Face's (default: HF_ENDPOINT)")
@@ -90,7 +91,9 @@ def _verify(options: argparse.Namespace) -> int:
     from altiplano.release.verify import verify
 
     public = _public(options)
-    problems = verify(options.folder, public)
+    if options.run is not None and not (options.run / "train" / "weights").is_dir():
+        raise InputError(f"{options.run} is no finished run: give the folder with its stages, such as runs/NAME")
+    problems = verify(options.folder, public, options.run)
     for problem in problems:
         print(f"✗ {problem}")
     if problems:

@@ -41,6 +41,11 @@ class Bundle:
     notices: list[Notice]
 
     @property
+    def left_out(self) -> frozenset[str]:
+        """Files of the run that are not in the evidence, such as ``train/metrics.jsonl``."""
+        return frozenset(one.path for one in self.index.left_out)
+
+    @property
     def withdrawn(self) -> Notice | None:
         return next((one for one in self.notices if one.kind == "withdrawn"), None)
 

@@ -18,6 +18,7 @@ import tomli_w
 from altiplano.optional_imports import extra
 from altiplano.recipe.cluster import Cluster
 from altiplano.recipe.schema import Recipe
+from altiplano.recipe.units import human_bytes
 from altiplano.records import Audit, EvidenceFile, EvidenceIndex, Incident, LeftOut, StageManifest, TrainingSummary
 from altiplano.records.run_records import Records, read_records
 from altiplano.release.data_statistics import write_statistics
@@ -25,7 +26,8 @@ from altiplano.storage import digest, read_json, read_lines, rewrite_lines, writ
 
 FOLDER, INDEX = "evidence", "index.json"
 LARGEST = 1 << 30
-"""Files above this many bytes are left out, and listed."""
+"""Files of rows above this many bytes are left out, and listed; their figures are then not recomputed."""
+ROWS = (".jsonl", ".parquet")
 LIBRARIES = ("jinja2", "numpy", "pydantic", "safetensors", "tiktoken", "tokenizers", "torch")
 
 WHOLE = {
@@ -69,8 +71,8 @@ def write_evidence(inputs: Mapping[str, Path], recipe: Recipe, cluster: Cluster,
         for path in _matching(source, WHOLE.get(stage, ())):
             name = f"{stage}/{path.relative_to(source)}"
             taken.add(path)
-            if path.stat().st_size > LARGEST:
-                left_out.append(LeftOut(path=name, why=f"larger than {LARGEST >> 30} GiB"))
+            if path.suffix in ROWS and path.stat().st_size > LARGEST:
+                left_out.append(LeftOut(path=name, why=f"larger than {human_bytes(LARGEST)}"))
                 continue
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, folder / name)

@@ -19,7 +19,7 @@ from altiplano.release.evidence import FOLDER, INDEX, PATHS, WHOLE, without_path
 from altiplano.release.model_folder import generation_config, write_tokenizer
 from altiplano.release.signing import SIGNATURE
 from altiplano.release.validate import weight_problems
-from altiplano.release.weight_files import AS_TRAINED, weight_dtype
+from altiplano.release.weight_files import AS_TRAINED, verify_copy, weight_dtype
 from altiplano.storage import json_digest, read_json, write_json
 from altiplano.tokens.tokenizer import Tokenizer
 
@@ -177,6 +177,25 @@ def _weight_problems(folder: Path, bundle: Bundle, sha256: Sha256) -> Iterator[s
         yield from weight_problems(folder, read_json(folder / "config.json"))
     except InputError as error:
         yield str(error)
+
+
+def run_problems(folder: Path, bundle: Bundle, run: Path, sha256: Sha256) -> Iterator[str]:
+    """With the run at hand: is the evidence the run's, and are the released weights the trained ones, rounded?"""
+    for one in bundle.index.files:
+        if one.source and not (run / one.source).exists():
+            yield f"{FOLDER}/{one.path}: {run / one.source} is missing"
+        elif one.source and not one.removed and sha256(run / one.source) != one.sha256:
+            yield f"{FOLDER}/{one.path} is not {run / one.source}"
+    for stage, manifest in bundle.manifests.items():
+        path = run / stage / "manifest.json"
+        if path.exists() and StageManifest.read(path).hash != manifest.hash:
+            yield f"{FOLDER}/{stage}/manifest.json is of another result than {path}"
+    if bundle.withdrawn is not None:
+        return
+    try:
+        verify_copy(run / "train" / "weights", folder)
+    except InputError as error:
+        yield str(error).partition(";")[0]
 
 
 def _differing(folder: Path, made: Path) -> str:

@@ -27,6 +27,7 @@ from altiplano.release.lineage_check import (
     index_problems,
     manifest_problems,
     model_problems,
+    run_problems,
     source_problems,
 )
 from altiplano.release.recompute import (
@@ -45,8 +46,10 @@ STATED_FACTS = ("code", "versions")
 """Facts that no file of the run has: what computed the release says them."""
 
 
-def verify(folder: Path, public: Path | None) -> list[str]:
+def verify(folder: Path, public: Path | None, run: Path | None = None) -> list[str]:
     """What is wrong, one line each; empty when all holds. Without a key the signature is not looked at.
+
+    ``run``: the folder of the run, if it is at hand, to compare the evidence and the weights with.
 
     Raises InputError when ``folder`` is no release or ``public`` no key from outside of it.
     """
@@ -64,10 +67,10 @@ def verify(folder: Path, public: Path | None) -> list[str]:
         return [unreadable(error)]
     if (written := bundle.facts.versions.get("altiplano") or "of no version") != __version__:
         return [f"{FACTS}: written by Altiplano {written}, this is {__version__}: verify with the one that wrote it"]
-    return [*checked(folder, bundle, signed)]
+    return [*checked(folder, bundle, signed, run)]
 
 
-def checked(folder: Path, bundle: Bundle, signed: Mapping[str, str]) -> Iterator[str]:
+def checked(folder: Path, bundle: Bundle, signed: Mapping[str, str], run: Path | None) -> Iterator[str]:
     """All checks behind the signature, which gave the digests ``signed``.
 
     A check that cannot read what it needs is a problem, not an error.
@@ -86,7 +89,7 @@ def checked(folder: Path, bundle: Bundle, signed: Mapping[str, str]) -> Iterator
         lambda: source_problems(index, bundle.manifests),
         lambda: model_problems(folder, bundle, sha256),
         lambda: training_problems(bundle),
-        lambda: evaluation_problems(folder, records),
+        lambda: evaluation_problems(folder, bundle),
         lambda: benchmark_problems(folder, records),
         lambda: calibration_problems(bundle),
         lambda: redteam_problems(records),
@@ -96,6 +99,7 @@ def checked(folder: Path, bundle: Bundle, signed: Mapping[str, str]) -> Iterator
         lambda: fact_problems(folder, bundle.facts),
         lambda: document_problems(folder, bundle),
         lambda: manifest_problems(folder, bundle, sha256),
+        lambda: run_problems(folder, bundle, run, sha256) if run is not None else [],
         lambda: notice_problems(bundle),
     ]
     for check in checks:
