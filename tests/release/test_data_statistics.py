@@ -1,4 +1,4 @@
-"""What a release counts of the documents: only what was kept, web sites of training text alone, without reading text."""
+"""What a release counts of the documents: only what was kept, and web sites of training text alone."""
 
 from pathlib import Path
 

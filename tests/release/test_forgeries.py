@@ -24,7 +24,7 @@ from altiplano.release.evidence import PATHS
 from altiplano.release.lineage_check import hash_of
 from altiplano.release.notices import add_notice
 from altiplano.release.signing import make_key, sign
-from altiplano.release.verify import verify
+from altiplano.release.verify import not_recomputed, verify
 from altiplano.storage import digest, json_digest
 
 Change = Callable[[Path], None]
@@ -584,8 +584,9 @@ def test_rows_that_are_too_large_are_left_out_and_listed(
     whole.release()
     listed = {one.path: one.why for one in EvidenceIndex.read(whole.folder / "evidence" / "index.json").left_out}
     for name in ("train/metrics.jsonl", "evaluate/documents.parquet", "train/ledger.jsonl"):
-        assert listed[name] == "larger than 100 bytes" and not (whole.folder / "evidence" / name).exists()
+        assert listed[name] == "larger than 100 B" and not (whole.folder / "evidence" / name).exists()
     assert verify(whole.folder, whole.public) == []
+    assert len(not_recomputed(whole.folder)) >= 3
 
 
 def test_a_notice_needs_a_reason(released: Released) -> None:

@@ -88,7 +88,7 @@ def remind(folder: Path) -> None:
 
 
 def _verify(options: argparse.Namespace) -> int:
-    from altiplano.release.verify import verify
+    from altiplano.release.verify import not_recomputed, verify
 
     public = _public(options)
     if options.run is not None and not (options.run / "train" / "weights").is_dir():
@@ -98,6 +98,8 @@ def _verify(options: argparse.Namespace) -> int:
         print(f"✗ {problem}")
     if problems:
         return complain(f"{options.folder} does not verify", 1)
+    for line in not_recomputed(options.folder):
+        print(f"· {line}")
     signed = f"signed by the key of {public.name}" if public else "its signature was not looked at"
     print(f"✓ {options.folder}: {signed}; every figure follows from its evidence")
     return 0

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from altiplano.errors import InputError
-from altiplano.records import RunFacts, Samples
+from altiplano.records import EvidenceIndex, RunFacts, Samples
 from altiplano.release.bundle import (
     CARD,
     FACTS,
@@ -20,7 +20,7 @@ from altiplano.release.bundle import (
     read_bundle,
     recomputed_facts,
 )
-from altiplano.release.evidence import FOLDER
+from altiplano.release.evidence import FOLDER, INDEX, ROWS, WHOLE
 from altiplano.release.gate import failed_gates
 from altiplano.release.lineage_check import (
     chain_problems,
@@ -107,6 +107,14 @@ def checked(folder: Path, bundle: Bundle, signed: Mapping[str, str], run: Path |
             yield from check()
         except (InputError, Damaged, OSError, ValueError, KeyError, TypeError) as error:
             yield unreadable(error)
+
+
+def not_recomputed(folder: Path) -> list[str]:
+    """Rows that the publisher left out, so that nobody can compute their figures: a reader must know."""
+    index = EvidenceIndex.read(folder / FOLDER / INDEX)
+    wanted = {f"{stage}/{name}" for stage, names in WHOLE.items() for name in names}
+    left = [one for one in index.left_out if one.path in wanted or one.path.endswith(ROWS)]
+    return [f"{one.path} was left out ({one.why}): its figures were not recomputed" for one in left]
 
 
 def fact_problems(folder: Path, facts: RunFacts) -> Iterator[str]:
