@@ -61,7 +61,7 @@ def sign(folder: Path, private: Path) -> int:
         signing.Config().use_elliptic_key_signer(private_key=private).set_hashing_config(config).sign(
             folder, folder / SIGNATURE
         )
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, AttributeError) as error:
         raise InputError(f"{private} cannot sign: {_line(error)}; altiplano release key makes a key") from error
     (folder / SIGNATURE).chmod(0o644)
     return len(fresh)
