@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from altiplano.formatting import settings
 from altiplano.recipe.schema import Recipe
 from altiplano.records import Export, RunFacts
 from altiplano.records.run_records import Records
@@ -17,6 +18,8 @@ Json = dict[str, Any]
 MODEL = "model"
 NAMESPACE = uuid.UUID("6f1d6f0e-3a0b-5c0a-9a5e-0d6c3c1f7a11")
 """Of serial numbers: a version 5 UUID of what was trained, so that the same model has the same one."""
+DETERMINING = {"model", "mixture", "batch", "optimizer", "precision"}
+"""Sections of the recipe whose settings are the model's hyperparameters."""
 LIMITS = (
     "It continues text with the errors, biases and tone of its training data, and states false things with confidence.",
     "It was tested in the domains and languages of its evaluation and in no others.",
@@ -60,7 +63,7 @@ def bill_of_materials(
         "compositions": [
             # libraries that those libraries need are not listed
             {"aggregate": "complete", "assemblies": [one["bom-ref"] for one in [*data, *files]]},
-            {"aggregate": "incomplete_first_party_only", "assemblies": [MODEL]},
+            {"aggregate": "incomplete", "assemblies": [MODEL]},
         ],
     }
 
@@ -101,8 +104,21 @@ def _model(recipe: Recipe, records: Records, facts: RunFacts, export: Export, da
             _property("weights_dtype", export.dtype),
             _property("recipe_sha256", facts.recipe_hash),
             _property("code", facts.code),
+            _property("data_preprocessing", _steps(records)),
+            _property("personal_data_replaced", _personal_data(records)),
+            *(_property(key, value) for key, value in settings(recipe.model_dump(mode="json", include=DETERMINING))),
         ],
     }
+
+
+def _steps(records: Records) -> str:
+    """The steps of curation with the documents that were left after each."""
+    return ", ".join(f"{step.step} {step.documents}" for step in records.audit.funnel) if records.audit else ""
+
+
+def _personal_data(records: Records) -> str:
+    found = sorted(records.audit.personal_data.items()) if records.audit else []
+    return ", ".join(f"{kind} {count}" for kind, count in found)
 
 
 def compute(facts: RunFacts) -> float | None:
