@@ -42,6 +42,11 @@ def test_from_key_to_withdrawal(here: Path, capsys: pytest.CaptureFixture[str]) 
     assert "✗ notices.json: withdrawn on" in shown.out and "does not verify" in shown.err
 
 
+def test_the_folder_of_the_run_will_do(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["release", "verify", "run", "--unsigned"]) == 0
+    assert f"✓ {FOLDER}: " in capsys.readouterr().out
+
+
 def test_unsigned(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (here / FOLDER / "model.sig").unlink()
     assert run(["release", "verify", FOLDER, "--unsigned"]) == 0

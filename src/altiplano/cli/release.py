@@ -54,6 +54,8 @@ def run(options: argparse.Namespace) -> int:
     if folder is None:
         what = "the file to write, such as release.key" if action == "key" else "the release's folder"
         raise InputError(f"altiplano release {action}: name {what}")
+    if action != "key" and (folder / "release" / "config.json").exists():  # the run's own folder
+        folder = options.folder = folder / "release"
     if action != "key" and not (folder / "config.json").exists():
         raise InputError(f"{folder} is no release: give the folder that altiplano release RECIPE wrote")
     if action == "verify":

@@ -18,7 +18,7 @@ from altiplano.storage import json_text, read_json, write_text
 
 CARD, BOM, DATA_CARD, SUMMARY = "README.md", "bom.json", "croissant.json", "training-content-summary.md"
 FACTS, EXPORT, NOTICES = "facts.json", "export.json", "notices.json"
-OWN_WORDS = "<!-- What stands below is the publisher's own words: no figure in it is recomputed. -->\n"
+OWN_WORDS = "*Below this line are the publisher's own words: no figure in them is recomputed.*\n"
 """What follows this line of the card may be edited by hand; ``verify`` recomputes what stands before it."""
 
 

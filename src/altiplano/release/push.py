@@ -1,5 +1,6 @@
 """A release to a hub, with Hugging Face's own client. Nothing is sent that does not verify."""
 
+import warnings
 from pathlib import Path
 
 from altiplano.errors import InputError
@@ -30,6 +31,7 @@ def push(
         raise InputError(f"{folder} is not signed: altiplano release sign {folder} --key KEY")
     api = hub.HfApi(endpoint=endpoint)
     message = "Withdraw" if withdrawn else "Release"
+    warnings.filterwarnings("ignore", message=".*commit a data file", category=UserWarning)  # the evidence's rows
     try:
         api.create_repo(repository, private=private, exist_ok=True)
         made = api.upload_folder(

@@ -21,7 +21,8 @@ DTYPES = {"F64": "float64", "F32": "float32", "BF16": "bfloat16", "F16": "float1
 """safetensors' names of element types → torch's."""
 LOGIT_CHECK_BYTES = 16 * 10**9
 """Above this many bytes of weights two models would not fit in memory: what needs both at once is left out."""
-COMPARED_TOKENS = 8192
+COMPARED_TOKENS, LEAST_TOKENS, COMPARED_FLOP = 8192, 512, 2e13
+"""Held-out tokens on which both are compared, fewer of large models: 2 operations per parameter and token, twice."""
 
 
 def copy_weights(weights: Path, folder: Path, dtype: str = AS_TRAINED) -> list[str]:
@@ -103,7 +104,9 @@ def _compare(weights: Path, folder: Path, tokenize: Path) -> dict[str, float]:
     trained, released = load_model(weights), load_model(folder)
     context = int(read_json(folder / "config.json")["max_position_embeddings"])
     tokens, losses, largest = 0, [0.0, 0.0], 0.0
-    for document in _heldout(tokenize, context):
+    parameters = sum(value.numel() for value in trained.parameters())
+    wanted = min(COMPARED_TOKENS, max(LEAST_TOKENS, int(COMPARED_FLOP / (4 * parameters))))
+    for document in _heldout(tokenize, context, wanted):
         logits = [model(document[None, :-1])[0] for model in (trained, released)]
         for place, one in enumerate(logits):
             losses[place] += float(torch.nn.functional.cross_entropy(one.double(), document[1:], reduction="sum"))
@@ -119,9 +122,9 @@ def _compare(weights: Path, folder: Path, tokenize: Path) -> dict[str, float]:
     }
 
 
-def _heldout(tokenize: Path, context: int) -> Iterator[Tensor]:
+def _heldout(tokenize: Path, context: int, wanted: int) -> Iterator[Tensor]:
     """Beginnings of held-out documents, taking turns between the shards, until there are enough tokens."""
-    shards, left = read_shards(tokenize, "heldout"), COMPARED_TOKENS
+    shards, left = read_shards(tokenize, "heldout"), wanted
     for number in range(max((len(shard) for shard in shards), default=0)):
         for shard in (shard for shard in shards if number < len(shard)):
             if left <= 0:
