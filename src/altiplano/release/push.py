@@ -31,16 +31,17 @@ def push(
         raise InputError(f"{folder} is not signed: altiplano release sign {folder} --key KEY")
     api = hub.HfApi(endpoint=endpoint)
     message = "Withdraw" if withdrawn else "Release"
-    warnings.filterwarnings("ignore", message=".*commit a data file", category=UserWarning)  # the evidence's rows
     try:
-        api.create_repo(repository, private=private, exist_ok=True)
-        made = api.upload_folder(
-            repo_id=repository,
-            folder_path=folder,
-            commit_message=f"{message} {bundle.facts.name}",
-            ignore_patterns=[".cache/**"],
-            delete_patterns=["*.safetensors*"] if withdrawn else None,
-        )
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=".*commit a data file")  # the evidence's rows are meant
+            api.create_repo(repository, private=private, exist_ok=True)
+            made = api.upload_folder(
+                repo_id=repository,
+                folder_path=folder,
+                commit_message=f"{message} {bundle.facts.name}",
+                ignore_patterns=[".cache/**"],
+                delete_patterns=["*.safetensors*"] if withdrawn else None,
+            )
     except Exception as error:  # of the client, of whichever HTTP library it has, of the system
         raise InputError(f"{repository}: not pushed: {' '.join(str(error).split())[:300]}") from error
     return str(made.commit_url)
