@@ -28,7 +28,7 @@ def subcommands() -> dict[str, argparse.ArgumentParser]:
     return dict(choices)
 
 
-ACTIONS = ("list", "verify", "convert", "show", "validate")
+ACTIONS = ("list", "verify", "convert", "show", "validate", "key", "sign", "correct", "withdraw", "push")
 ARGUMENT = re.compile(rf"{'|'.join(ACTIONS)}|[A-Z]{{3,}}|\{{\w+\}}\S*|\"[^\"]*\"|[\w.:-]*/[\w./{{}}-]+|[\w-]+\.toml")
 MENTION = re.compile(rf"\baltiplano (?:{'|'.join(subcommands())})\b")
 

@@ -68,9 +68,14 @@ def write_text(path: Path, text: str) -> None:
     publish(path, lambda temporary: temporary.write_text(text, encoding="utf-8", errors="backslashreplace"))
 
 
+def json_text(value: Any, *, indent: int = 1, ensure_ascii: bool = True) -> str:
+    """``value`` as JSON with sorted keys: equal values give equal text."""
+    return json.dumps(value, indent=indent, sort_keys=True, ensure_ascii=ensure_ascii) + "\n"
+
+
 def write_json(path: Path, value: Any, *, indent: int = 1, ensure_ascii: bool = True) -> None:
     """Publish ``value`` as JSON with sorted keys: equal values give equal bytes."""
-    write_text(path, json.dumps(value, indent=indent, sort_keys=True, ensure_ascii=ensure_ascii) + "\n")
+    write_text(path, json_text(value, indent=indent, ensure_ascii=ensure_ascii))
 
 
 def read_json(path: Path) -> Any:

@@ -50,7 +50,7 @@ def test_the_release_loads_in_transformers_with_our_logits(undisturbed: Path, mo
     from altiplano.model.weights import load_model
 
     folder = undisturbed / "release"
-    theirs, ours = transformers.AutoModelForCausalLM.from_pretrained(folder), load_model(folder)
+    theirs, ours = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32), load_model(folder)
     tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
     tokens = tokenizer("The bees return when the linden trees", return_tensors="pt").input_ids
     assert (theirs(tokens).logits - ours(tokens)).abs().max() < 1e-4

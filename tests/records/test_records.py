@@ -27,6 +27,9 @@ from altiplano.records import (
     CurationCounts,
     DroppedGroup,
     Evaluation,
+    EvidenceFile,
+    EvidenceIndex,
+    Export,
     FileRecord,
     FunnelStep,
     GateLimit,
@@ -43,9 +46,12 @@ from altiplano.records import (
     JudgedAnswers,
     KeptGroup,
     LedgerEvent,
+    LeftOut,
     ListRecord,
     MixtureShares,
     NormalisationScores,
+    Notice,
+    Notices,
     Overfitting,
     OverfittingTest,
     PlannedRun,
@@ -272,6 +278,14 @@ WRITTEN: dict[str, Record | ListRecord[Any]] = {
         grid=Grid(country="FRA", name="France", grams_per_kwh=56.0, year=2023, source="a table"),
         stated={"year": 2024},
     ),
+    "release/export.json": Export(
+        trained_dtype="float32", dtype="bfloat16", trained={"model.safetensors": "ab"}, released={}, tokens=3
+    ),
+    "release/evidence/index.json": EvidenceIndex(
+        files=[EvidenceFile(path="train/run.json", source="train/run.json", sha256="ab", removed="tracebacks")],
+        left_out=[LeftOut(path="curate/documents", why="the text itself")],
+    ),
+    "release/notices.json": Notices([Notice(kind="withdrawn", date="2026-01-01", text="It says too much.")]),
     "trace/SPLIT/index.json": TraceIndex(
         split="train", key="ab", parts=[(0, 3)], files=[CuratedFile(name="part-00000.parquet", documents={"web.de": 3})]
     ),

@@ -20,6 +20,10 @@ def context(workspace: Path, cluster: Cluster) -> Context:
     return Context(load_recipe(str(workspace / "recipe.toml")), cluster, Layout(), workspace, folder, inputs)
 
 
+def contents(folder: Path) -> dict[Path, bytes]:
+    return {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
 def test_release_is_sound_and_its_samples_are_repeatable(make_run: Callable[..., Path], cluster: Cluster) -> None:
     run = context(make_run(), cluster)
     result = STAGE.run(run)
@@ -28,10 +32,12 @@ def test_release_is_sound_and_its_samples_are_repeatable(make_run: Callable[...,
     samples = json.loads((run.folder / "samples.json").read_text())
     assert {sample["group"] for sample in samples} == {"web.en", "web.de", "academic.en", "reference.en", "code.code"}
     assert all(sample["temperature"] == 1.137 and sample["prompt"] for sample in samples)
-    first = {path.name: path.read_bytes() for path in run.folder.iterdir()}
+    first = {path.relative_to(run.folder): path.read_bytes() for path in run.folder.rglob("*") if path.is_file()}
     STAGE.run(run)  # again in the same folder, as after an interruption
-    assert {path.name: path.read_bytes() for path in run.folder.iterdir()} == first
-    assert set(result.records) <= first.keys()
+    assert {
+        path.relative_to(run.folder): path.read_bytes() for path in run.folder.rglob("*") if path.is_file()
+    } == first
+    assert {Path(name) for name in result.records if not name.endswith("/")} <= first.keys()
     assert load_language_model(run.folder).temperature == 1.137
 
 

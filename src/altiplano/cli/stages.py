@@ -4,7 +4,7 @@ import argparse
 import os
 from pathlib import Path
 
-from altiplano.cli import calibrate, evaluate
+from altiplano.cli import calibrate, evaluate, release
 from altiplano.cli.arguments import GO_ON, Commands, add_cluster, add_command, add_recipe, complain, read_inputs
 from altiplano.errors import INTERRUPTED, InputError
 
@@ -15,7 +15,7 @@ STAGES = {
     "evaluate": "held-out perplexity and bits per byte, per domain and language, with confidence intervals",
     "calibrate": "temperatures of tokens (on held-out text) and of answers (on benchmarks); errors before and after",
     "redteam": "memorisation, personal data and prompt probes against controls; fails when the gate does",
-    "release": "a Hugging Face folder, its model card, and the gate before it",
+    "release": "a Hugging Face folder with its evidence and documents, behind a gate; then signed, verified, pushed",
 }
 RUN_EXAMPLES = """examples:
   altiplano {command} recipes/quickstart.toml
@@ -50,6 +50,8 @@ def add(commands: Commands) -> None:
             evaluate.add(sub)
         if name == "calibrate":
             calibrate.add(sub)
+        if name == "release":
+            release.add(sub)
         if name in ("run", "curate", "tokenize"):
             sub.add_argument(
                 "--engine",
@@ -89,6 +91,8 @@ def run(options: argparse.Namespace) -> int:
         return evaluate.run(options)
     if options.last == "calibrate" and calibrate.is_evaluation(options):
         return calibrate.run(options)
+    if options.last == "release" and not options.whole and release.is_action(options):
+        return release.run(options)
     recipe, cluster, layout = read_inputs(options)
     from altiplano.stages.run import first_to_do, run_until
 
@@ -130,6 +134,8 @@ def run(options: argparse.Namespace) -> int:
 
         report(workspace)
         print_summary(workspace)
+    if options.last == "release" and is_publisher and not failed:
+        release.remind(workspace / "release")
     if failed:
         return complain(failed[0].result.message or f"the gate of {failed[0].stage} failed", 1)
     return 0

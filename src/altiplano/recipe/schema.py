@@ -12,6 +12,7 @@ from pydantic import Field, model_validator
 
 from altiplano.recipe.batch import BatchConfig, MixturePhase
 from altiplano.recipe.quality import QualityConfig
+from altiplano.recipe.release import ReleaseConfig
 from altiplano.recipe.units import Bytes, Count, Section
 
 Domain = Literal["web", "academic", "reference", "code"]
@@ -401,6 +402,17 @@ class Recipe(Section):
     forget: tuple[str, ...] = Field(
         (), description="training documents, SHARD:NUMBER:HASH, that training leaves out; altiplano forget names them"
     )
+    release: ReleaseConfig = ReleaseConfig()
+
+    @model_validator(mode="after")
+    def _release_names_sources(self) -> Self:
+        known = [source.name for source in self.corpus.sources]
+        stated = [source.name for source in self.release.sources]
+        if unknown := sorted(set(stated) - set(known)):
+            raise ValueError(f"release.sources names {unknown[0]!r}, which is no source: {', '.join(sorted(known))}")
+        if len(set(stated)) < len(stated):
+            raise ValueError(f"release.sources names a source twice: {', '.join(sorted(stated))}")
+        return self
 
     @model_validator(mode="after")
     def _mixture_is_in_order(self) -> Self:

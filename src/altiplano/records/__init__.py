@@ -43,7 +43,19 @@ from altiplano.records.evaluation import (
 from altiplano.records.overfitting import HeldoutRise, Overfitting, OverfittingTest
 from altiplano.records.record import FileRecord, Interval, ListRecord, Record
 from altiplano.records.redteam import AttackExample, AttackResult, ControlRate, GateLimit, HitRate, Redteam
-from altiplano.records.release import Generation, Grid, PlannedRun, RunFacts, Samples
+from altiplano.records.release import (
+    EvidenceFile,
+    EvidenceIndex,
+    Export,
+    Generation,
+    Grid,
+    LeftOut,
+    Notice,
+    Notices,
+    PlannedRun,
+    RunFacts,
+    Samples,
+)
 from altiplano.records.stage import StageManifest, StageMeasurements
 from altiplano.records.texts import PositionBand, TextEvaluation
 from altiplano.records.trace import CuratedFile, TraceIndex
@@ -84,6 +96,9 @@ SCHEMAS: dict[str, type[BaseModel]] = {
     "redteam/redteam.json": Redteam,
     "release/facts.json": RunFacts,
     "release/samples.json": Samples,
+    "release/export.json": Export,
+    "release/evidence/index.json": EvidenceIndex,
+    "release/notices.json": Notices,
     "trace/SPLIT/index.json": TraceIndex,
     "compare.json": Comparison,
     "texts.json": TextEvaluation,
@@ -115,6 +130,9 @@ __all__ = [
     "CurationCounts",
     "DroppedGroup",
     "Evaluation",
+    "EvidenceFile",
+    "EvidenceIndex",
+    "Export",
     "FaultFormula",
     "FileRecord",
     "FunnelStep",
@@ -132,9 +150,12 @@ __all__ = [
     "JudgedAnswers",
     "KeptGroup",
     "LedgerEvent",
+    "LeftOut",
     "ListRecord",
     "MixtureShares",
     "NormalisationScores",
+    "Notice",
+    "Notices",
     "Overfitting",
     "OverfittingTest",
     "PlannedRun",

@@ -1,6 +1,6 @@
-"""What a release says of its run: ``facts.json`` and ``samples.json``."""
+"""What a release says of its run, what its evidence is, and what was found out after it: its JSON files."""
 
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -104,3 +104,51 @@ class Generation(Record):
 
 class Samples(ListRecord[Generation]):
     """``samples.json``: what the released model says."""
+
+
+class Export(FileRecord):
+    """``export.json``: the released weights beside the trained ones. null: not measured."""
+
+    trained_dtype: str = Field(description="Element type of the trained weights")
+    dtype: str = Field(description="Element type of the released weights, rounded to nearest, ties to even")
+    trained: dict[str, str] = Field(description="sha256 of each file of trained weights")
+    released: dict[str, str] = Field(description="sha256 of each file of released weights")
+    tokens: int | None = Field(default=None, description="Held-out tokens on which both were compared")
+    trained_loss: float | None = Field(default=None, description="Of the trained weights on them, nats per token")
+    released_loss: float | None = Field(default=None, description="Of the released weights on them, nats per token")
+    largest_logit_difference: float | None = Field(default=None, description="Between the two, over those tokens")
+
+
+class EvidenceFile(Record):
+    """One file under ``evidence/``."""
+
+    path: str = Field(description="In evidence/")
+    source: str = Field(default="", description="In the run's folder; empty: written by the release")
+    sha256: str = Field(description="Of the file here")
+    removed: str = Field(default="", description="What was taken out; empty: nothing, it is the run's own file")
+
+
+class LeftOut(Record):
+    """Files of the run that are no part of the release."""
+
+    path: str = Field(description="File or folder in the run's folder")
+    why: str = Field(description="Why")
+
+
+class EvidenceIndex(FileRecord):
+    """``evidence/index.json``: what the release's figures are computed from, and what was left out."""
+
+    files: list[EvidenceFile] = Field(description="By path")
+    left_out: list[LeftOut] = Field(default_factory=list, description="By path")
+
+
+class Notice(Record):
+    """Something found out after the release."""
+
+    kind: Literal["withdrawn", "erratum"] = Field(description="What it means for the release")
+    date: str = Field(description="ISO 8601")
+    text: str = Field(description="For readers of the card")
+
+
+class Notices(ListRecord[Notice]):
+    """``notices.json``: errata and withdrawal, the newest last."""

@@ -2,28 +2,30 @@
 
 import math
 import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from altiplano.formatting import number, percent, settings
-from altiplano.records import RunFacts, ShardEntry
+from altiplano.recipe.release import ReleaseConfig
+from altiplano.records import Export, Notice, RunFacts, ShardEntry
 from altiplano.records.run_records import Records, dropped_by_reason
+from altiplano.release.eu_summary import list_sources
+from altiplano.release.licences import hub_licence
 from altiplano.report.fact_table import fact_rows
 from altiplano.report.sections.benchmark_sections import benchmark_rows
-from altiplano.storage import write_text
-
-HUB_LICENCES = frozenset(Path(__file__).with_name("hub_licences.txt").read_text(encoding="utf-8").split())
-"""Identifiers that a card's metadata may have (hub documentation, repositories-licenses)."""
 
 
-def write_card(records: Records, facts: RunFacts, path: Path) -> None:
-    write_text(path, render_card(records, facts))
-
-
-def render_card(records: Records, facts: RunFacts) -> str:
-    """The card's Markdown; what no record holds says "not stated"."""
+def render_card(
+    records: Records,
+    facts: RunFacts,
+    export: Export | None = None,
+    sources: Sequence[Mapping[str, str]] = (),
+    notices: Sequence[Notice] = (),
+) -> str:
+    """The card's Markdown; what no record holds says "not stated". ``sources``: rows of the table of sources."""
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         undefined=StrictUndefined,
@@ -51,15 +53,14 @@ def render_card(records: Records, facts: RunFacts) -> str:
         answers=records.answer_calibration,
         redteam=records.redteam,
         lineage=lineage(records),
+        export=export,
+        stated=records.recipe.release if records.recipe else ReleaseConfig(),
+        sources=list_sources(records.recipe, sources) if records.recipe and sources else [],
+        notices=notices,
         number=number,
         percent=percent,
         between=_between,
     )
-
-
-def hub_licence(name: str) -> str:
-    """The Hugging Face Hub's identifier: a licence that it does not know is "other", and named beside it."""
-    return name.lower() if not name or name.lower() in HUB_LICENCES else "other"
 
 
 def training_data(records: Records) -> list[ShardEntry]:
@@ -85,7 +86,7 @@ def _settings(records: Records) -> list[tuple[str, str]]:
     """Every setting that determines the result; the list of sources has the data table's place."""
     if records.recipe is None:
         return []
-    elsewhere: dict[str, Any] = {"name": True, "disclosure": True, "corpus": {"root", "sources"}}
+    elsewhere: dict[str, Any] = {"name": True, "disclosure": True, "release": True, "corpus": {"root", "sources"}}
     return settings(records.recipe.model_dump(mode="json", exclude=elsewhere))
 
 

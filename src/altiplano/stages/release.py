@@ -1,52 +1,58 @@
-"""Release: the model folder, its card and its samples, unless the red-team gate failed."""
+"""Release: the model folder, its evidence and its documents, unless the red-team gate failed."""
 
 import hashlib
+import shutil
 
-from altiplano.records import Samples
+from altiplano.errors import InputError
+from altiplano.records import Export, Samples
 from altiplano.records.run_records import Records, read_records
-from altiplano.release.card import write_card
+from altiplano.release.bundle import BOM, CARD, DATA_CARD, EXPORT, FACTS, SUMMARY, write_documents
+from altiplano.release.evidence import FOLDER, read_cluster, read_evidence, write_evidence
+from altiplano.release.gate import failed_gates
 from altiplano.release.generations import write_samples
 from altiplano.release.model_folder import export
+from altiplano.release.weight_files import describe_export
 from altiplano.report.facts import run_facts
 from altiplano.stages.stage import Context, Result, Stage
+
+SAMPLES = "samples.json"
 
 
 def run(context: Context) -> Result:
     """Publish nothing when the gate failed; otherwise write the folder."""
-    inputs = context.inputs
+    inputs, folder = context.inputs, context.folder
     records = read_records(context.workspace, folders=inputs, recipe=context.recipe)
-    failed = failed_gates(records)
+    failed = failed_gates(records.redteam)
     if failed:
         message = f"not released: {'; '.join(failed)}"
         return Result(counts={"failed_gates": failed}, passed=False, message=message)
 
-    files = export(
-        inputs["train"] / "weights",
-        inputs["tokenize"] / "tokenizer",
-        inputs["calibrate"] / "calibration.json",
-        context.folder,
-    )
-    samples = write_samples(context.folder, inputs["tokenize"], context.recipe.seed)
-    Samples(samples).write(context.folder / "samples.json")
-    facts = run_facts(records, context.cluster)
-    facts.write(context.folder / "facts.json")
-    write_card(records, facts, context.folder / "README.md")
-    size = sum((context.folder / name).stat().st_size for name in files)
-    return Result(
-        counts={"files": len(files), "bytes": size, "samples": len(samples), "parameters": facts.parameters},
-        records=("README.md", "facts.json", "samples.json"),
-    )
+    trained = inputs["train"] / "weights"
+    tokenizer, calibration = inputs["tokenize"] / "tokenizer", inputs["calibrate"] / "calibration.json"
+    files = export(trained, tokenizer, calibration, folder, context.recipe.release.dtype)
+    rounding = describe_export(trained, folder, inputs["tokenize"])
+    check_trained(records, rounding)
+    rounding.write(folder / EXPORT)
+    samples = write_samples(folder, inputs["tokenize"], context.recipe.seed)
+    Samples(samples).write(folder / SAMPLES)
+    shutil.rmtree(folder / FOLDER, ignore_errors=True)  # of an interrupted release
+    write_evidence(inputs, context.recipe, context.cluster, folder / FOLDER)
+    facts = run_facts(read_evidence(folder), read_cluster(folder / FOLDER))
+    facts.write(folder / FACTS)
+    write_documents(folder)
+    size = sum((folder / name).stat().st_size for name in files)
+    counts = {"files": len(files), "bytes": size, "samples": len(samples), "parameters": facts.parameters}
+    # Measured values are in these: two runs that compute the same weights differ in them.
+    measured = (CARD, BOM, DATA_CARD, SUMMARY, FACTS, EXPORT, SAMPLES, f"{FOLDER}/")
+    return Result(counts, records=measured)
 
 
-def failed_gates(records: Records) -> list[str]:
-    """One line per gate that the model did not pass; a red team that left no verdict is a failed gate."""
-    if records.redteam is None:
-        return ["redteam: redteam.json is missing, so nothing vouches for this model"]
-    failed = [gate for gate in records.redteam.gate if not gate.passed]
-    lines = [f"redteam gate {gate.name}: {gate.value:.4g} is above {gate.limit:.4g}" for gate in failed]
-    if not lines and not records.redteam.passed:
-        return ["redteam: not passed"]
-    return lines
+def check_trained(records: Records, rounding: Export) -> None:
+    """Raises InputError when the trained weights are no longer what training published."""
+    published = records.manifests["train"].outputs if "train" in records.manifests else {}
+    for name, found in rounding.trained.items():
+        if published.get(f"weights/{name}", found) != found:
+            raise InputError(f"train/weights/{name} has changed since it was trained; restore it or train again")
 
 
 def hardware(context: Context) -> str:
@@ -57,7 +63,7 @@ def hardware(context: Context) -> str:
 
 STAGE = Stage(
     name="release",
-    reads=("name", "seed", "disclosure", "model", "batch"),
+    reads=("name", "seed", "disclosure", "release", "model", "batch"),
     inputs=("curate", "tokenize", "train", "evaluate", "calibrate", "redteam"),
     run=run,
     code=("inference", "model", "planning", "recipe", "release", "report", "tokens"),
