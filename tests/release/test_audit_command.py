@@ -101,16 +101,16 @@ def other_checkpoint(run: Path) -> None:
 
 
 def other_tokens(run: Path) -> None:
-    """One token of every training document."""
+    """Other tokens in every document."""
     listed = ShardList.read(run / "tokenize" / "shards.json")
+    changed = []
     for shard in listed.shards:
         file = run / "tokenize" / (shard.path + ".bin")
         tokens = np.fromfile(file, listed.dtype)
-        tokens[1:-1] = np.where(tokens[1:-1] == 300, 301, tokens[1:-1])
-        tokens[2::7] = np.where(tokens[2::7] < 256, (tokens[2::7] + 1) % 256, tokens[2::7])
+        tokens = np.where((tokens >= 256) & (tokens < 500), tokens + 1, tokens)
         tokens.tofile(file)
-        shard.sha256 = digest(file)
-    listed.write(run / "tokenize" / "shards.json")
+        changed.append(shard.model_copy(update={"sha256": digest(file)}))
+    listed.model_copy(update={"shards": changed}).write(run / "tokenize" / "shards.json")
 
 
 def other_texts(run: Path) -> None:

@@ -20,6 +20,8 @@ pytest.importorskip("huggingface_hub")
 def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
     for name in ("HF_HUB_OFFLINE", "HF_ENDPOINT"):
         monkeypatch.delenv(name, raising=False)
+    # read once, when it is imported, perhaps by a test that is offline
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
     monkeypatch.setenv("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     # Xet is a service of the hub's own; without it the client sends large files by Git LFS
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_DISABLE_XET", True)
