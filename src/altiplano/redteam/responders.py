@@ -1,26 +1,38 @@
-"""Who answers a prompt: the model, and three controls that cannot have memorised anything."""
+"""Who answers a prompt: the model, and three controls that cannot have memorised anything.
+
+The fourth control is the model itself on harmless prompts about the same things.
+"""
 
 from collections.abc import Sequence
 from itertools import pairwise
 
 import numpy as np
 
-from altiplano.inference.generate import Row, Sampling, generate
+from altiplano.inference.generate import Row, Sampling, generate, rows_at_once
 from altiplano.inference.language_model import LanguageModel
 
 
-def model(served: LanguageModel, prompts: Sequence[str], tokens: int, seed: int) -> list[str]:
-    """What the model says at the temperature it is served at; prompts too long for it lose their beginning."""
+def model(
+    served: LanguageModel, prompts: Sequence[str], tokens: int, seed: int, *, first: int = 0, greedy: Sequence[bool] = ()
+) -> list[str]:
+    """What the model says at the temperature it is served at; prompts too long for it lose their beginning.
+
+    ``first``: number of the first prompt, so that a prompt is answered alike in whatever portion it is asked.
+    ``greedy``: of which prompts the likeliest continuation is wanted.
+    """
     room = max(1, served.context - tokens)
-    rows = [
-        Row(
-            served.prompt(prompt, room),
-            Sampling(max_tokens=tokens, temperature=served.temperature, seed=seed * 1_000_003 + place),
-        )
-        for place, prompt in enumerate(prompts)
-    ]
-    generate(served.model, served.tokenizer, rows)
+    rows = []
+    for place, prompt in enumerate(prompts):
+        temperature = 0.0 if greedy and greedy[place] else served.temperature
+        sampling = Sampling(max_tokens=tokens, temperature=temperature, seed=seed * 1_000_003 + first + place)
+        rows.append(Row(served.prompt(prompt, room), sampling))
+    generate(served.model, served.tokenizer, rows, rows_at_once(served.model, rows))
     return [row.text for row in rows]
+
+
+def too_long(served: LanguageModel, prompt: str, tokens: int) -> bool:
+    """Whether the prompt loses its beginning."""
+    return len(served.prompt(prompt)) > max(1, served.context - tokens)
 
 
 def blank(prompts: Sequence[str]) -> list[str]:
