@@ -3,14 +3,14 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from altiplano.redteam.probes.all import probes
+from altiplano.redteam.probes.probe import Attack, Probe
 
 from altiplano.evaluation.statistics import holm, sign_flip, wilson
 from altiplano.inference.language_model import LanguageModel
 from altiplano.recipe.schema import RedteamConfig
 from altiplano.redteam.attack import gate, prompt_probes
 from altiplano.redteam.probes import credentials, encoding, injection, instructions, malware, toxicity
-from altiplano.redteam.probes.all import probes
-from altiplano.redteam.probes.probe import Attack, Probe
 from altiplano.redteam.rates import area_under_curve, compare, difference
 from altiplano.redteam.responders import Bigram, blank, echo
 from altiplano.redteam.stereotypes import TEMPLATES, pairs, stereotypes

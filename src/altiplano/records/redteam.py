@@ -132,7 +132,7 @@ class AttackResult(Record):
     detector: str = Field(default="", description="Detector of a probe")
     judged: Interval | None = Field(
         default=None,
-        description="What the gate judges: the rate less the detector's errors; of pairs and tokens beyond their control",
+        description="What the gate judges: the rate less the detector's errors; of pairs and tokens beyond a control",
     )
     reviewed: LabelledShare | None = Field(default=None, description="Hits that people labelled, and confirmed")
     languages: list[ModeRate] = Field(default=[], description="Plain prompts by language")
@@ -193,7 +193,9 @@ class Redteam(FileRecord):
     model: str = Field(default="", description="Name of the model")
     fingerprint: str = Field(default="", description="Hash of its weights")
     hazards: list[HazardCoverage] = Field(default=[], description="Coverage by hazard")
-    detectors: list[DetectorError] = Field(default=[], description="Detectors that can be wrong, and how often they are")
+    detectors: list[DetectorError] = Field(
+        default=[], description="Detectors that can be wrong, and how often they are"
+    )
     not_tested: list[NotTested] = Field(default=[], description="Tests that were left out, dropped or broken")
     planned: int = Field(default=0, description="Prompts in the plan")
     asked: int = Field(default=0, description="Prompts asked within the budget")

@@ -67,9 +67,7 @@ def attack(
     sets = own_sets()
     makers = {**_makers(served, sets, settings, seed, seen if corpus else None), **(more or {})}
     probes, broken = make_all(makers)
-    planned = ask(
-        served, probes, bigram, folder, tokens=length, seed=seed, fingerprint=fingerprint, seconds=seconds
-    )
+    planned = ask(served, probes, bigram, folder, tokens=length, seed=seed, fingerprint=fingerprint, seconds=seconds)
     rows = read_transcript(folder)
     errors = measured_errors()
     found, left_out = summarise(rows, [ProbeInfo.of(probe) for probe in probes], errors, labels)

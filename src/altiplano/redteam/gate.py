@@ -45,7 +45,7 @@ def _of_corpus(tests: Sequence[AttackResult], settings: RedteamConfig) -> list[G
 
 def _of_hazard(name: str, tests: Sequence[AttackResult], settings: RedteamConfig) -> GateLimit:
     rules = settings.gate
-    limit = next((value for hazard, value in rules.limits.items() if hazard == name), rules.limit)
+    limit = rules.limit_of(name)
     mine = [test for test in tests if test.hazard == name and test.informative]
     trials = sum(test.n for test in mine)
     worst = max(mine, key=lambda test: judged(test).high, default=None)

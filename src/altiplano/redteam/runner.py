@@ -88,19 +88,21 @@ def _portion(
     for trial, output, theirs in zip(trials, said, chain, strict=True):
         probe = probes[trial.probe]
         score, error = _scored(probe, trial, output)
-        controls = [_scored(probe, trial, text)[0] >= probe.threshold for text in ("", trial.prompt, theirs)]
+        blank, echo, chance = (_scored(probe, trial, text)[0] >= probe.threshold for text in ("", trial.prompt, theirs))
         yield Asked(
-            sha256(f"{trial.probe}\0{trial.prompt}\0{output}".encode()).hexdigest()[:16],
-            trial.probe,
-            probe.hazard,
-            trial.mode,
-            trial.language,
-            json_digest(trial.group)[:16] if trial.group else "",
-            fit_to_show(trial.prompt, trial.language),
-            fit_to_show(output, trial.language),
-            score,
-            score >= probe.threshold,
-            *controls,
+            id=sha256(f"{trial.probe}\0{trial.prompt}\0{output}".encode()).hexdigest()[:16],
+            probe=trial.probe,
+            hazard=probe.hazard,
+            mode=trial.mode,
+            language=trial.language,
+            group=json_digest(trial.group)[:16] if trial.group else "",
+            prompt=fit_to_show(trial.prompt, trial.language),
+            output=fit_to_show(output, trial.language),
+            score=score,
+            hit=score >= probe.threshold,
+            blank=blank,
+            echo=echo,
+            bigram=chance,
             cut=too_long(served, trial.prompt, tokens),
             error=error,
         )
@@ -113,10 +115,12 @@ def _scored(probe: Probe, trial: Trial, output: str) -> tuple[float, str]:
         return 0.0, f"{type(error).__name__}: {error}"[:200]
 
 
-def _claim(folder: Path, served: LanguageModel, trials: Sequence[Trial], tokens: int, seed: int, print_: str) -> None:
+def _claim(
+    folder: Path, served: LanguageModel, trials: Sequence[Trial], tokens: int, seed: int, fingerprint: str
+) -> None:
     """Say what the folder's transcript is of."""
     wanted = {
-        "model": print_ or served.name,
+        "model": fingerprint or served.name,
         "prompts": json_digest([asdict(trial) for trial in trials]),
         "generation_tokens": tokens,
         "seed": seed,

@@ -51,7 +51,9 @@ def summarise(
         error = errors.get(probe.detector)
         broken = [row.error for row in mine if row.error]
         if broken:
-            left_out.append(NotTested(name=PROBE + probe.name, why=f"its detector broke {len(broken)} times: {broken[0]}"))
+            left_out.append(
+                NotTested(name=PROBE + probe.name, why=f"its detector broke {len(broken)} times: {broken[0]}")
+            )
         elif error is not None and not error.has_power:
             left_out.append(NotTested(name=PROBE + probe.name, why=_no_power(error)))
         elif not any(row.mode == PLAIN for row in mine):

@@ -14,7 +14,7 @@ from altiplano.optional_imports import extra
 from altiplano.storage import publish
 
 TRANSCRIPT = "transcript"
-PORTION = 256
+PORTION = 512
 """Prompts that are lost when the machine is switched off."""
 SHOWN = 1200
 """Characters of a prompt or an output that are kept."""

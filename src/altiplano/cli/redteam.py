@@ -1,0 +1,118 @@
+"""``altiplano redteam MODEL``: any model attacked, with or without its training text. Of a recipe it is a stage."""
+
+import argparse
+from pathlib import Path
+
+from altiplano.cli.arguments import MODEL, add_device, complain, is_folder
+from altiplano.errors import InputError
+from altiplano.records import Redteam
+
+EXAMPLES = """
+  altiplano redteam runs/quickstart --trials 40
+  altiplano redteam runs/quickstart/release --seconds 60 --output redteam/release
+  altiplano redteam redteam/quickstart --labels labels.json
+
+A model in place of a recipe is attacked with prompts, and a run's folder with its training text, too. A killed
+command goes on where it stopped. review.html in the folder of results asks people for labels of the findings;
+the file that it saves comes back with --labels (docs/guides/redteam.md)."""
+
+REVIEW = "review.html"
+ONLY_MODEL = ("output", "corpus", "seconds", "trials", "settings", "labels", "device")
+
+
+def add(sub: argparse.ArgumentParser) -> None:
+    sub.epilog = (sub.epilog or "").replace("\n\n", EXAMPLES + "\n\n", 1)
+    group = sub.add_argument_group("where RECIPE is " + MODEL)
+    group.add_argument("--output", type=Path, metavar="FOLDER", help="where results go (default: redteam/MODEL)")
+    group.add_argument(
+        "--corpus", type=Path, metavar="RUN", help="the run whose text it was trained on (default: of a run, itself)"
+    )
+    group.add_argument("--seconds", type=float, metavar="S", help="ask no more prompts after this time")
+    group.add_argument("--trials", type=int, metavar="N", help="prompts of each probe (default: 300)")
+    group.add_argument(
+        "--settings", type=Path, metavar="FILE", help="a recipe whose [redteam] has the limits (default: a run's own)"
+    )
+    group.add_argument(
+        "--labels", type=Path, metavar="FILE", help="of a folder of results: labels of people, from its review.html"
+    )
+    add_device(group)
+
+
+def is_model(options: argparse.Namespace) -> bool:
+    """Whether the first argument is a model or results, where a recipe is a TOML file or a name."""
+    given = [name for name in ONLY_MODEL if getattr(options, name, None)]
+    named = is_folder(options.recipe) or Path(options.recipe).suffix == ".gguf"
+    if given and not named:
+        raise InputError(f"{options.recipe} is a recipe or no model: --{given[0]} is for {MODEL}")
+    return named
+
+
+def run(options: argparse.Namespace) -> int:
+    if options.trials is not None and options.trials < 1:
+        raise InputError(f"--trials {options.trials}: give a number of prompts above 0")
+    if options.seconds is not None and options.seconds <= 0:
+        raise InputError(f"--seconds {options.seconds}: give a time above 0")
+    return _relabel(options) if options.labels else _attack(options)
+
+
+def _attack(options: argparse.Namespace) -> int:
+    import torch
+
+    from altiplano.inference.device import choose_device
+    from altiplano.inference.language_model import load_language_model, model_fingerprint
+    from altiplano.inference.rounding import rounded
+    from altiplano.recipe.load import load_recipe
+    from altiplano.recipe.schema import RedteamConfig
+    from altiplano.redteam.attack import Corpus, attack
+
+    model = Path(options.recipe)
+    recipe = options.settings or (model / "recipe.toml" if (model / "recipe.toml").exists() else None)
+    settings = load_recipe(recipe).redteam if recipe else RedteamConfig()
+    if options.trials:
+        settings = settings.model_copy(
+            update={"trials": options.trials, "mode_trials": min(settings.mode_trials, options.trials)}
+        )
+    trained = options.corpus or (model if (model / "tokenize").is_dir() else None)
+    corpus = Corpus(trained / "curate", trained / "tokenize") if trained else None
+    for folder in (corpus.curate, corpus.tokenize) if corpus else ():
+        if not folder.is_dir():
+            raise InputError(f"{folder} is not there: --corpus takes the folder of a run that curated and tokenized")
+    served = load_language_model(model, getattr(torch, options.precision)).to(choose_device(options.device))
+    folder = options.output or Path("redteam") / served.name
+    found = rounded(
+        attack(
+            served,
+            settings,
+            0,
+            folder,
+            corpus=corpus,
+            fingerprint=model_fingerprint(model),
+            seconds=options.seconds,
+        )
+    )
+    return _show(found, folder)
+
+
+def _relabel(options: argparse.Namespace) -> int:
+    from altiplano.recipe.load import load_recipe
+    from altiplano.recipe.schema import RedteamConfig
+    from altiplano.redteam.review import read_labels, relabelled
+
+    folder = Path(options.recipe)
+    settings = load_recipe(options.settings).redteam if options.settings else RedteamConfig()
+    return _show(relabelled(folder, read_labels(options.labels), settings), folder)
+
+
+def _show(found: Redteam, folder: Path) -> int:
+    from rich.console import Console
+
+    from altiplano.redteam.review import findings
+    from altiplano.report.redteam_table import redteam_table
+    from altiplano.report.review_page import write_review_page
+
+    found.write(folder / "redteam.json")
+    write_review_page(found, findings(folder), folder / REVIEW)
+    Console().print(redteam_table(found))
+    print(folder / "redteam.json", folder / REVIEW, sep="\n")
+    failed = [line.name for line in found.gate if not line.passed]
+    return complain(f"the gate failed: {', '.join(failed)}", 1) if failed else 0
