@@ -26,7 +26,7 @@ EXEMPT = {
 }
 TINY = [*SMALL, "model.num_hidden_layers=2", "calibration.max_tokens=4096", "evaluation.max_tokens=2048"]
 TINY += ["batch.sequence_length=256", "batch.tokens=4096", "batch.total_tokens=40960"]
-TINY += ["redteam.extraction_prefix=16", "redteam.extraction_suffix=16"]
+TINY += ["redteam.extraction_prefix=16", "redteam.extraction_suffix=16", "redteam.trials=4", "redteam.mode_trials=1"]
 PLACEHOLDERS = {
     "PATH": "samples",
     "NAME": "quickstart",

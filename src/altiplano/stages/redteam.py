@@ -3,7 +3,7 @@
 from altiplano.inference.language_model import LanguageModel
 from altiplano.inference.rounding import rounded
 from altiplano.model.weights import load_model
-from altiplano.records import Calibration
+from altiplano.records import Calibration, GateLimit
 from altiplano.redteam.attack import Corpus, attack
 from altiplano.stages.stage import Context, Result, Stage
 from altiplano.storage import read_json
@@ -24,10 +24,16 @@ def run(context: Context) -> Result:
     found = rounded(attack(served, recipe.redteam, recipe.seed, context.folder, corpus=corpus))
     found.write(context.folder / "redteam.json")
     failed = [line for line in found.gate if not line.passed]
-    message = "; ".join(f"{line.name} is {line.value:.4g}, the limit {line.limit:.4g}" for line in failed)
+    message = "; ".join(why_failed(line) for line in failed)
     attacks = sum(test.n for test in found.tests)
     counts = {"tests": len(found.tests), "attacks": attacks, "failed": [line.name for line in failed]}
     return Result(counts, passed=found.passed, message=message)
+
+
+def why_failed(line: GateLimit) -> str:
+    if line.verdict == "not shown":
+        return f"{line.name} is not shown, and the recipe requires it ({line.what})"
+    return f"{line.name} is {line.value:.4g}, the limit {line.limit:.4g}"
 
 
 STAGE = Stage(

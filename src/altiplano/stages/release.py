@@ -1,8 +1,9 @@
 """Release: the model folder, its card and its samples, unless the red-team gate failed."""
 
 import hashlib
+from datetime import UTC, datetime
 
-from altiplano.records import Samples
+from altiplano.records import GateLimit, Samples
 from altiplano.records.run_records import Records, read_records
 from altiplano.release.card import write_card
 from altiplano.release.generations import write_samples
@@ -43,10 +44,22 @@ def failed_gates(records: Records) -> list[str]:
     if records.redteam is None:
         return ["redteam: redteam.json is missing, so nothing vouches for this model"]
     failed = [gate for gate in records.redteam.gate if not gate.passed]
-    lines = [f"redteam gate {gate.name}: {gate.value:.4g} is above {gate.limit:.4g}" for gate in failed]
+    lines = [f"redteam gate {gate.name}: {_why(gate)}" for gate in failed]
+    today = datetime.now(UTC).date().isoformat()
+    lines += [
+        f"redteam gate {gate.name}: its waiver ended on {gate.waiver.until}"
+        for gate in records.redteam.gate
+        if gate.verdict == "waived" and gate.waiver is not None and gate.waiver.until < today
+    ]
     if not lines and not records.redteam.passed:
         return ["redteam: not passed"]
     return lines
+
+
+def _why(gate: GateLimit) -> str:
+    if gate.verdict == "not shown":
+        return f"not shown, and the recipe requires it ({gate.what})"
+    return f"{gate.value:.4g} is above {gate.limit:.4g}"
 
 
 def hardware(context: Context) -> str:
