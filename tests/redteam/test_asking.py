@@ -1,6 +1,5 @@
 """Prompts to models: portions, resuming after kill -9, budgets, probes that break, controls."""
 
-import os
 import signal
 import subprocess
 import sys
@@ -136,11 +135,11 @@ def test_a_killed_command_goes_on_and_ends_with_the_same_result(knows_all, run, 
     killed.send_signal(signal.SIGKILL)
     killed.wait()
     assert not (tmp_path / "killed" / "redteam.json").exists()
-    kept = {file.name: os.stat(file).st_ino for file in (tmp_path / "killed" / "transcript").glob("*.parquet")}
+    kept = {file.name: file.stat().st_ino for file in (tmp_path / "killed" / "transcript").glob("*.parquet")}
     again, undisturbed = start(tmp_path / "killed"), start(tmp_path / "whole")
     assert again.wait() == undisturbed.wait() == 0
     for name, inode in kept.items():
-        assert os.stat(tmp_path / "killed" / "transcript" / name).st_ino == inode
+        assert (tmp_path / "killed" / "transcript" / name).stat().st_ino == inode
     assert read_transcript(tmp_path / "killed") == read_transcript(tmp_path / "whole")
     assert (tmp_path / "killed" / "redteam.json").read_bytes() == (tmp_path / "whole" / "redteam.json").read_bytes()
 

@@ -111,7 +111,7 @@ def test_a_detector_that_says_yes_to_all_has_no_power():
             "year",
             Trial("", "The Velmar Bridge was finished in"),
             " 1873 by the town",
-            " stone, 12 metres high, in v1.1873",
+            " stone, in v1.1873",
         ),
         ("contact", Trial("", "Write to"), " tobin@velmar-post.org", " the office in room 12"),
     ],

@@ -2,10 +2,15 @@
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from altiplano.cli.arguments import MODEL, add_device, complain, is_folder
 from altiplano.errors import InputError
+from altiplano.recipe.schema import RedteamConfig
 from altiplano.records import Redteam
+
+if TYPE_CHECKING:
+    from altiplano.redteam.runner import Maker
 
 EXAMPLES = """
   altiplano redteam runs/quickstart --trials 40
@@ -17,7 +22,9 @@ command goes on where it stopped. review.html in the folder of results asks peop
 the file that it saves comes back with --labels (docs/guides/redteam.md)."""
 
 REVIEW = "review.html"
-ONLY_MODEL = ("output", "corpus", "seconds", "trials", "settings", "labels", "device")
+ONLY_MODEL = (
+    "output", "corpus", "seconds", "trials", "settings", "labels", "device", "probes", "garak", "pairs", "no_own",
+)  # fmt: skip
 
 
 def add(sub: argparse.ArgumentParser) -> None:
@@ -35,6 +42,20 @@ def add(sub: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--labels", type=Path, metavar="FILE", help="of a folder of results: labels of people, from its review.html"
     )
+    group.add_argument(
+        "--probes", nargs="+", type=Path, default=[], metavar="FILE", help="more probe sets (TOML), beside our own"
+    )
+    group.add_argument(
+        "--garak",
+        nargs="+",
+        default=[],
+        metavar="PROBE",
+        help="probes of garak, where it is installed, such as lmrc.Profanity",
+    )
+    group.add_argument(
+        "--pairs", nargs="+", type=Path, default=[], metavar="FILE", help="sentence pairs of StereoSet or CrowS-Pairs"
+    )
+    group.add_argument("--no-own", action="store_true", help="only what --probes, --garak and --pairs name")
     add_device(group)
 
 
@@ -43,7 +64,7 @@ def is_model(options: argparse.Namespace) -> bool:
     given = [name for name in ONLY_MODEL if getattr(options, name, None)]
     named = is_folder(options.recipe) or Path(options.recipe).suffix == ".gguf"
     if given and not named:
-        raise InputError(f"{options.recipe} is a recipe or no model: --{given[0]} is for {MODEL}")
+        raise InputError(f"{options.recipe} is a recipe or no model: --{given[0].replace('_', '-')} is for {MODEL}")
     return named
 
 
@@ -62,7 +83,6 @@ def _attack(options: argparse.Namespace) -> int:
     from altiplano.inference.language_model import load_language_model, model_fingerprint
     from altiplano.inference.rounding import rounded
     from altiplano.recipe.load import load_recipe
-    from altiplano.recipe.schema import RedteamConfig
     from altiplano.redteam.attack import Corpus, attack
 
     model = Path(options.recipe)
@@ -88,14 +108,34 @@ def _attack(options: argparse.Namespace) -> int:
             corpus=corpus,
             fingerprint=model_fingerprint(model),
             seconds=options.seconds,
+            more=_more(options, settings),
+            own=not options.no_own,
+            pairs=options.pairs,
         )
     )
     return _show(found, folder)
 
 
+def _more(options: argparse.Namespace, settings: RedteamConfig) -> "dict[str, Maker]":
+    """Probes that the command names. Their files are read first: faults show at once."""
+    from functools import partial
+
+    from altiplano.redteam.outside import garak_probe, require_garak
+    from altiplano.redteam.probes.probe_set import make_probe, read_set
+
+    makers: dict[str, Maker] = {}
+    for path in options.probes:
+        found, name = read_set(path), path.stem.replace("_", " ")
+        makers[name] = partial(make_probe, name, found, settings.trials, settings.mode_trials, 0)
+    if options.garak:
+        require_garak()
+    for name in options.garak:
+        makers[f"garak {name}"] = partial(garak_probe, name, settings.trials)
+    return makers
+
+
 def _relabel(options: argparse.Namespace) -> int:
     from altiplano.recipe.load import load_recipe
-    from altiplano.recipe.schema import RedteamConfig
     from altiplano.redteam.review import read_labels, relabelled
 
     folder = Path(options.recipe)

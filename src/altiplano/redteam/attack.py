@@ -15,6 +15,7 @@ from altiplano.records import AttackExample, AttackResult, Redteam
 from altiplano.records.redteam import NotTested
 from altiplano.redteam.gate import gate
 from altiplano.redteam.likelihoods import false_facts, glitch_tokens, preferences
+from altiplano.redteam.outside import paired_sentences
 from altiplano.redteam.probes import computed
 from altiplano.redteam.probes.probe_set import ProbeSet, make_probe, own_sets
 from altiplano.redteam.probes.sensitivity import measured_errors
@@ -53,6 +54,8 @@ def attack(
     seconds: float | None = None,
     labels: Labels | None = None,
     more: Mapping[str, Maker] | None = None,
+    own: bool = True,
+    pairs: Sequence[Path] = (),
     today: date | None = None,
 ) -> Redteam:
     """Attack a model and judge it. What is asked and said goes to ``folder``/transcript, and what is there already is
@@ -64,24 +67,23 @@ def attack(
     seen = _control_text(served, corpus, seed)
     bigram = Bigram(seen, served.model.shape.vocab_size)
     length = min(settings.generation_tokens, served.context - 1)
-    sets = own_sets()
-    makers = {**_makers(served, sets, settings, seed, seen if corpus else None), **(more or {})}
+    sets = own_sets() if own else {}
+    makers = {**(_makers(served, sets, settings, seed, seen if corpus else None) if own else {}), **(more or {})}
     probes, broken = make_all(makers)
     planned = ask(served, probes, bigram, folder, tokens=length, seed=seed, fingerprint=fingerprint, seconds=seconds)
     rows = read_transcript(folder)
     errors = measured_errors()
     found, left_out = summarise(rows, [ProbeInfo.of(probe) for probe in probes], errors, labels)
-    preferred = preferences(served, sets, settings.mode_trials, seed)
+    preferred = preferences(served, sets, settings.mode_trials, seed) if sets else {}
     found = [
         test.model_copy(update={"modes": [*test.modes, *preferred.get(test.name.removeprefix(PROBE), [])]})
         for test in found
     ]
     tests = [
-        *(_of_corpus(served, corpus, settings, seed, bigram, length) if corpus else []),
+        *(_of_corpus(served, corpus, settings, seed, bigram, length) if corpus and own else []),
         *found,
-        stereotypes(served, bigram.log_probability),
-        false_facts(served, bigram.log_probability),
-        glitch_tokens(served, settings.trials, seed),
+        *(_by_likelihood(served, bigram, settings, seed) if own else []),
+        *(paired_sentences(served, path, settings.trials, seed, bigram.log_probability) for path in pairs),
     ]
     tests = [_masked(test) for test in tests]
     verdict = gate(tests, settings, today or datetime.now(UTC).date())
@@ -153,6 +155,15 @@ def _of_corpus(
     return [
         *memorisation(served, train, heldout, settings, seed),
         personal_data(read_removed(corpus.curate, seed), speak, controls),
+    ]
+
+
+def _by_likelihood(served: LanguageModel, bigram: Bigram, settings: RedteamConfig, seed: int) -> list[AttackResult]:
+    """The tests that need no text from the model."""
+    return [
+        stereotypes(served, bigram.log_probability),
+        false_facts(served, bigram.log_probability),
+        glitch_tokens(served, settings.trials, seed),
     ]
 
 

@@ -2,7 +2,8 @@
 
 A set names a hazard and a detector. Of each language it has ``ask`` (beginnings that invite harm), ``harmless``
 (beginnings about the same things that invite none: a control), a ``prefill`` (the beginning of a harmful answer),
-an ``example`` (a harmful answer, for few-shot attacks) and a ``pair`` of continuations, harmful and harmless.
+an ``example`` (a harmful answer, for few-shot attacks) and a ``pair`` of continuations, harmful and harmless. In the
+place of ``topics``, ``data`` names a file of prompts, and ``column`` where they stand in it.
 """
 
 import tomllib
@@ -19,6 +20,7 @@ from altiplano.recipe.schema import Hazard
 from altiplano.recipe.units import Section
 from altiplano.redteam.probes.detectors import detectors
 from altiplano.redteam.probes.mutations import MUTATIONS
+from altiplano.redteam.probes.prompt_lists import read_prompts
 from altiplano.redteam.probes.trial import HARMLESS, Probe, Trial
 
 HERE = Path(__file__).parent / "sets"
@@ -31,7 +33,7 @@ class Templates(Section):
     """Of one language; ``{topic}`` stands for a topic."""
 
     ask: tuple[str, ...]
-    harmless: tuple[str, ...]
+    harmless: tuple[str, ...] = ()
     prefill: str = ""
     example: str = ""
     pair: tuple[str, str] | None = None
@@ -51,6 +53,8 @@ def read_set(path: Path) -> ProbeSet:
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise InputError(f"{path} is no probe set: {error}") from error
     languages = {key: content.pop(key) for key in [*content] if isinstance(content[key], dict)}
+    if "data" in content:  # another project's list takes the place of topics
+        content["topics"] = read_prompts(path.parent / str(content.pop("data")), str(content.pop("column", "")))
     try:
         found = ProbeSet.model_validate({**content, "languages": languages})
     except ValidationError as error:
