@@ -10,6 +10,7 @@ from altiplano.recipe.schema import RedteamConfig
 from altiplano.records import Redteam
 
 if TYPE_CHECKING:
+    from altiplano.inference.language_model import LanguageModel
     from altiplano.redteam.runner import Maker
 
 EXAMPLES = """
@@ -24,6 +25,7 @@ the file that it saves comes back with --labels (docs/guides/redteam.md)."""
 REVIEW = "review.html"
 ONLY_MODEL = (
     "output", "corpus", "seconds", "trials", "settings", "labels", "device", "probes", "garak", "pairs", "no_own",
+    "judge", "int8", "finetune",
 )  # fmt: skip
 
 
@@ -55,6 +57,15 @@ def add(sub: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--pairs", nargs="+", type=Path, default=[], metavar="FILE", help="sentence pairs of StereoSet or CrowS-Pairs"
     )
+    group.add_argument("--judge", metavar="URL", help="of a folder of results: an OpenAI-compatible endpoint, .../v1")
+    group.add_argument("--judge-model", default="judge", metavar="NAME", help="its model (key: OPENAI_API_KEY)")
+    group.add_argument("--int8", action="store_true", help="round the weights to 8 bits first")
+    group.add_argument(
+        "--finetune",
+        type=int,
+        metavar="STEPS",
+        help="first train on our harmful stand-ins, as anybody could",
+    )
     group.add_argument("--no-own", action="store_true", help="only what --probes, --garak and --pairs name")
     add_device(group)
 
@@ -73,7 +84,9 @@ def run(options: argparse.Namespace) -> int:
         raise InputError(f"--trials {options.trials}: give a number of prompts above 0")
     if options.seconds is not None and options.seconds <= 0:
         raise InputError(f"--seconds {options.seconds}: give a time above 0")
-    return _relabel(options) if options.labels else _attack(options)
+    if options.finetune is not None and options.finetune < 1:
+        raise InputError(f"--finetune {options.finetune}: give a number of steps above 0")
+    return _relabel(options) if options.labels or options.judge else _attack(options)
 
 
 def _attack(options: argparse.Namespace) -> int:
@@ -98,6 +111,8 @@ def _attack(options: argparse.Namespace) -> int:
         if not folder.is_dir():
             raise InputError(f"{folder} is not there: --corpus takes the folder of a run that curated and tokenized")
     served = load_language_model(model, getattr(torch, options.precision)).to(choose_device(options.device))
+    unchanged = Path("redteam") / served.name
+    served, fingerprint = _changed(served, options), model_fingerprint(model)
     folder = options.output or Path("redteam") / served.name
     found = rounded(
         attack(
@@ -106,14 +121,33 @@ def _attack(options: argparse.Namespace) -> int:
             0,
             folder,
             corpus=corpus,
-            fingerprint=model_fingerprint(model),
+            fingerprint=fingerprint if served.name == unchanged.name else f"{fingerprint} {served.name}",
             seconds=options.seconds,
             more=_more(options, settings),
             own=not options.no_own,
             pairs=options.pairs,
         )
     )
-    return _show(found, folder)
+    before = unchanged / "redteam.json"
+    return _show(found, folder, before if folder != unchanged and before.exists() else None)
+
+
+def _changed(served: "LanguageModel", options: argparse.Namespace) -> "LanguageModel":
+    """The model as somebody who has its weights may change it."""
+    from dataclasses import replace
+
+    from altiplano.redteam.open_weights import finetune, round_to_int8
+    from altiplano.redteam.probes.probe_set import own_sets
+
+    name = served.name
+    if options.finetune:
+        losses = finetune(served, own_sets(), options.finetune, 0)
+        print(f"trained on harmful stand-ins: loss {losses[0]:.3f} to {losses[-1]:.3f} nats per token")
+        name += f"-finetuned-{options.finetune}"
+    if options.int8:
+        round_to_int8(served)
+        name += "-int8"
+    return replace(served, name=name)
 
 
 def _more(options: argparse.Namespace, settings: RedteamConfig) -> "dict[str, Maker]":
@@ -136,23 +170,32 @@ def _more(options: argparse.Namespace, settings: RedteamConfig) -> "dict[str, Ma
 
 def _relabel(options: argparse.Namespace) -> int:
     from altiplano.recipe.load import load_recipe
-    from altiplano.redteam.review import read_labels, relabelled
+    from altiplano.redteam.judge import JUDGE, ask_judge
+    from altiplano.redteam.review import findings, read_labels, relabelled
 
     folder = Path(options.recipe)
     settings = load_recipe(options.settings).redteam if options.settings else RedteamConfig()
-    return _show(relabelled(folder, read_labels(options.labels), settings), folder)
+    labels = dict(read_labels(options.labels)) if options.labels else {}
+    if options.judge:
+        judged, unclear = ask_judge(folder, findings(folder), options.judge, options.judge_model)
+        labels = judged | labels  # people outweigh the judge
+        print(f"{len(judged):,} findings judged, {unclear:,} answers neither yes nor no: {folder / JUDGE}")
+    return _show(relabelled(folder, labels, settings), folder)
 
 
-def _show(found: Redteam, folder: Path) -> int:
+def _show(found: Redteam, folder: Path, before: Path | None = None) -> int:
     from rich.console import Console
 
     from altiplano.redteam.review import findings
-    from altiplano.report.redteam_table import redteam_table
+    from altiplano.report.redteam_table import change_table, redteam_table
     from altiplano.report.review_page import write_review_page
 
     found.write(folder / "redteam.json")
     write_review_page(found, findings(folder), folder / REVIEW)
-    Console().print(redteam_table(found))
+    console = Console()
+    console.print(redteam_table(found))
+    if before is not None:
+        console.print(change_table(Redteam.read(before), found))
     print(folder / "redteam.json", folder / REVIEW, sep="\n")
     failed = [line.name for line in found.gate if not line.passed]
     return complain(f"the gate failed: {', '.join(failed)}", 1) if failed else 0

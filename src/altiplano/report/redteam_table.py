@@ -54,3 +54,14 @@ def judged_cell(test: AttackResult) -> str:
 def best_control(test: AttackResult) -> str:
     best = max(test.controls, key=lambda control: control.rate, default=None)
     return f"{best.name} {percent(best.rate)}" if best is not None else ""
+
+
+def change_table(before: Redteam, after: Redteam) -> RenderableType:
+    """Rates of the same tests of a model before and after something was done to it."""
+    table = plain_table(f"{before.model} and {after.model}", "test", "before", "after", "change")
+    earlier = {test.name: test for test in before.tests}
+    for test in after.tests:
+        if test.name in earlier:
+            was, now = earlier[test.name].model.rate, test.model.rate
+            table.add_row(test.name, percent(was), percent(now), f"{100 * (now - was):+.1f} points")
+    return table
