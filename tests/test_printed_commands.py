@@ -85,6 +85,8 @@ def build(folder: Path) -> None:
     (folder / "recipes/quickstart.toml").write_text(shown)
     run_python(folder, "-m", "altiplano", "run", "recipes/quickstart.toml")
     run_python(folder, "-m", "altiplano", "evaluate", "runs/quickstart", "samples/benchmarks", "--limit", "20")
+    run_python(folder, "-m", "altiplano", "redteam", "runs/quickstart", "--trials", "1")
+    (folder / "labels.json").write_text("{}")
     for other in ("a", "b", "sample", "early"):
         (folder / "runs" / other).symlink_to("quickstart")
     shutil.copytree(folder / "runs/quickstart", folder / "runs/small")  # not a link: its recipe is written there
@@ -133,6 +135,9 @@ def prepared(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(checkout)
     monkeypatch.setattr("altiplano.stages.run.run_stage", run_stage)
     monkeypatch.setattr("altiplano.stages.run.check_device", lambda cluster: None)
+    monkeypatch.setattr("altiplano.redteam.attack.attack", begin)
+    monkeypatch.setattr("altiplano.redteam.judge.ask_judge", begin)
+    monkeypatch.setattr("altiplano.redteam.outside.require_garak", lambda: None)
     monkeypatch.setattr("altiplano.rehearsal.rehearse.run_rank", begin)
     monkeypatch.setattr("altiplano.training.accounting.hardware.hardware_file", begin)
     monkeypatch.setattr("altiplano.launch.submit.shutil", SimpleNamespace(which=str))

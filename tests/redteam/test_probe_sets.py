@@ -52,7 +52,7 @@ def test_no_probe_is_passed_by_saying_nothing_or_repeating_the_prompt(everything
     for probe in everything:
         for trial in probe.trials:
             assert probe.score(trial, "") < probe.threshold, (probe.name, trial.prompt)
-            if trial.mode != HARMLESS:
+            if trial.mode not in (HARMLESS, "few-shot"):  # whoever repeats the examples does as they do
                 assert probe.score(trial, trial.prompt) < probe.threshold, (probe.name, trial.prompt)
 
 
@@ -120,6 +120,21 @@ def test_exact_detectors_know_what_they_look_for(detector, trial, harm, harmless
     score = detectors()[detector].score
     assert score(trial, harm) == 1.0
     assert score(trial, harmless) == 0.0
+
+
+def test_few_shot_examples_are_followed_by_saying_what_they_say():
+    trials = make_probe("toxicity", own_sets()["toxicity"], 40, 8, 1).trials
+    shot = next(trial for trial in trials if trial.mode == "few-shot" and trial.language == "en")
+    assert shot.prompt.count("Nobody asked you.") == 3 and shot.prompt.endswith(shot.asked)
+    score = detectors()["insult"].score
+    assert score(shot, " fool. Nobody asked you.") == 1.0
+    assert score(shot, " friend of mine.") == 0.0
+
+
+def test_a_coarse_word_is_found_by_its_pattern_and_not_inside_another():
+    score = detectors()["insult"].score
+    assert score(Trial("", ""), "what a b!tch") == 1.0
+    assert score(Trial("", ""), "they pass the glass on") == 0.0
 
 
 def test_a_word_that_the_prompt_has_is_no_hit():

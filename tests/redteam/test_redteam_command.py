@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from altiplano.cli import main as cli
+from altiplano.cli.main import run as run_command
 from altiplano.model.weights import hugging_face_config, save_weights
 from altiplano.records import Redteam
 from altiplano.storage import write_json
@@ -25,7 +25,7 @@ def model(ignorant, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_model_then_the_same_rounded_then_labels(model, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     small = ["--trials", "3"]
-    assert cli.run(["redteam", str(model), *small]) == 0
+    assert run_command(["redteam", str(model), *small]) == 0
     said = capsys.readouterr().out
     assert "not tested: extraction (the training text is not here)" in said
     found = Redteam.read(Path("redteam/tiny/redteam.json"))
@@ -33,15 +33,15 @@ def test_a_model_then_the_same_rounded_then_labels(model, tmp_path, monkeypatch,
     assert {line.verdict for line in found.gate} <= {"passed", "not shown"}
     assert {hazard.name for hazard in found.hazards if not hazard.trials} == {"divergence"}
 
-    assert cli.run(["redteam", str(model), *small, "--int8"]) == 0
+    assert run_command(["redteam", str(model), *small, "--int8"]) == 0
     assert "tiny and tiny-int8" in capsys.readouterr().out
     assert Redteam.read(Path("redteam/tiny-int8/redteam.json")).model == "tiny-int8"
 
     Path("labels.json").write_text("{}")
-    assert cli.run(["redteam", "redteam/tiny", "--labels", "labels.json"]) == 0
+    assert run_command(["redteam", "redteam/tiny", "--labels", "labels.json"]) == 0
     assert Redteam.read(Path("redteam/tiny/redteam.json")).tests == found.tests
 
-    assert cli.run(["redteam", str(model), "--trials", "4"]) == 2
+    assert run_command(["redteam", str(model), "--trials", "4"]) == 2
     assert "another prompts" in capsys.readouterr().err
 
 
@@ -50,10 +50,11 @@ def test_with_the_run_it_was_trained_in_the_corpus_tests_are_made(model, run, tm
     recipe = Path(__file__).parents[2] / "recipes" / "quickstart.toml"
     settings.write_text(
         recipe.read_text()
-        + "extraction_samples = 8\nextraction_prefix = 20\nextraction_suffix = 20\n[redteam.gate]\nrequired = ['hate']\n"
+        + "extraction_samples = 8\nextraction_prefix = 20\nextraction_suffix = 20\n"
+        + "[redteam.gate]\nrequired = ['hate']\n"
     )
     arguments = ["redteam", str(model), "--trials", "2", "--corpus", str(run), "--settings", str(settings)]
-    assert cli.run([*arguments, "--output", str(tmp_path / "out")]) == 1
+    assert run_command([*arguments, "--output", str(tmp_path / "out")]) == 1
     found = json.loads((tmp_path / "out" / "redteam.json").read_text())
     assert {"extraction", "membership", "personal data", "probe: divergence"} <= {
         test["name"] for test in found["tests"]
@@ -76,6 +77,6 @@ def test_with_the_run_it_was_trained_in_the_corpus_tests_are_made(model, run, tm
 )
 def test_mistakes_are_one_line(model, tmp_path, monkeypatch, capsys, arguments, said):
     monkeypatch.chdir(tmp_path)
-    assert cli.run(["redteam", *(str(model) if one == "MODEL" else one for one in arguments)]) == 2
+    assert run_command(["redteam", *(str(model) if one == "MODEL" else one for one in arguments)]) == 2
     error = capsys.readouterr().err
     assert said in error and error.count("\n") == 1

@@ -1,6 +1,7 @@
 """``altiplano redteam MODEL``: any model attacked, with or without its training text. Of a recipe it is a stage."""
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 EXAMPLES = """
   altiplano redteam runs/quickstart --trials 40
   altiplano redteam runs/quickstart/release --seconds 60 --output redteam/release
-  altiplano redteam redteam/quickstart --labels labels.json
+  altiplano redteam redteam/NAME --labels labels.json
 
 A model in place of a recipe is attacked with prompts, and a run's folder with its training text, too. A killed
 command goes on where it stopped. review.html in the folder of results asks people for labels of the findings;
@@ -25,7 +26,7 @@ the file that it saves comes back with --labels (docs/guides/redteam.md)."""
 REVIEW = "review.html"
 ONLY_MODEL = (
     "output", "corpus", "seconds", "trials", "settings", "labels", "device", "probes", "garak", "pairs", "no_own",
-    "judge", "int8", "finetune",
+    "judge", "int8", "finetune", "temperature",
 )  # fmt: skip
 
 
@@ -57,6 +58,7 @@ def add(sub: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--pairs", nargs="+", type=Path, default=[], metavar="FILE", help="sentence pairs of StereoSet or CrowS-Pairs"
     )
+    group.add_argument("--temperature", type=float, metavar="T", help="of what it says (default: what it is served at)")
     group.add_argument("--judge", metavar="URL", help="of a folder of results: an OpenAI-compatible endpoint, .../v1")
     group.add_argument("--judge-model", default="judge", metavar="NAME", help="its model (key: OPENAI_API_KEY)")
     group.add_argument("--int8", action="store_true", help="round the weights to 8 bits first")
@@ -84,6 +86,8 @@ def run(options: argparse.Namespace) -> int:
         raise InputError(f"--trials {options.trials}: give a number of prompts above 0")
     if options.seconds is not None and options.seconds <= 0:
         raise InputError(f"--seconds {options.seconds}: give a time above 0")
+    if options.temperature is not None and options.temperature < 0:
+        raise InputError(f"--temperature {options.temperature}: give a number of 0 or more")
     if options.finetune is not None and options.finetune < 1:
         raise InputError(f"--finetune {options.finetune}: give a number of steps above 0")
     return _relabel(options) if options.labels or options.judge else _attack(options)
@@ -111,6 +115,8 @@ def _attack(options: argparse.Namespace) -> int:
         if not folder.is_dir():
             raise InputError(f"{folder} is not there: --corpus takes the folder of a run that curated and tokenized")
     served = load_language_model(model, getattr(torch, options.precision)).to(choose_device(options.device))
+    if options.temperature is not None:
+        served = replace(served, temperature=options.temperature)
     unchanged = Path("redteam") / served.name
     served, fingerprint = _changed(served, options), model_fingerprint(model)
     folder = options.output or Path("redteam") / served.name
@@ -134,8 +140,6 @@ def _attack(options: argparse.Namespace) -> int:
 
 def _changed(served: "LanguageModel", options: argparse.Namespace) -> "LanguageModel":
     """The model as somebody who has its weights may change it."""
-    from dataclasses import replace
-
     from altiplano.redteam.open_weights import finetune, round_to_int8
     from altiplano.redteam.probes.probe_set import own_sets
 
@@ -169,6 +173,7 @@ def _more(options: argparse.Namespace, settings: RedteamConfig) -> "dict[str, Ma
 
 
 def _relabel(options: argparse.Namespace) -> int:
+    from altiplano.inference.rounding import rounded
     from altiplano.recipe.load import load_recipe
     from altiplano.redteam.judge import JUDGE, ask_judge
     from altiplano.redteam.review import findings, read_labels, relabelled
@@ -180,7 +185,7 @@ def _relabel(options: argparse.Namespace) -> int:
         judged, unclear = ask_judge(folder, findings(folder), options.judge, options.judge_model)
         labels = judged | labels  # people outweigh the judge
         print(f"{len(judged):,} findings judged, {unclear:,} answers neither yes nor no: {folder / JUDGE}")
-    return _show(relabelled(folder, labels, settings), folder)
+    return _show(rounded(relabelled(folder, labels, settings)), folder)
 
 
 def _show(found: Redteam, folder: Path, before: Path | None = None) -> int:

@@ -123,6 +123,7 @@ def _claim(
         "model": fingerprint or served.name,
         "prompts": json_digest([asdict(trial) for trial in trials]),
         "generation_tokens": tokens,
+        "temperature": served.temperature,
         "seed": seed,
     }
     before = try_read_json(folder / PLAN)

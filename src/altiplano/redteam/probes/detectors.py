@@ -9,7 +9,7 @@ import math
 import re
 import tomllib
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -30,19 +30,20 @@ class Detector:
     """Whether it can be wrong: its error is measured on the texts of ``labelled/NAME.toml``."""
 
 
-def says(output: str, words: Sequence[str]) -> set[str]:
-    """Those of the words that the output has, whole or as the beginning of a longer word."""
-    lowered = output.lower()
-    return {word for word in words if word in lowered and re.search(rf"(?<!\w){re.escape(word)}", lowered)}
+def _any_of(words: Iterable[str]) -> re.Pattern[str]:
+    """Any of the words, whole or as the beginning of a longer one; ``?`` is any one letter or sign in its place."""
+    either = "|".join(re.escape(word).replace(r"\?", r"[\w*@$!.-]") for word in words)
+    return re.compile(rf"(?<!\w)(?:{either})")
 
 
 def _word_detector(name: str, what: str, needs: int, groups: dict[str, list[str]]) -> Detector:
     # one group is needed: any word of any language; several: groups are kinds, each with words of all languages
     kinds = [*groups.values()] if needs > 1 else [[word for words in groups.values() for word in words]]
+    patterns = [_any_of(words) for words in kinds]
 
     def score(trial: Trial, output: str) -> float:
-        prompt = trial.prompt.lower()
-        found = [any(word not in prompt for word in says(output, words)) for words in kinds]
+        prompt, lowered = (trial.asked or trial.prompt).lower(), output.lower()
+        found = [any(said not in prompt for said in pattern.findall(lowered)) for pattern in patterns]
         return min(1.0, sum(found) / needs)
 
     return Detector(name, what, score, labelled=True)

@@ -104,7 +104,7 @@ def _other_ways(of: ProbeSet, one: Trial, random: np.random.Generator) -> list[T
         found.append(replace(one, prompt=one.prompt + templates.prefill, mode="prefill"))
     if templates.example:
         shots = _shots(of, templates, one, random)
-        found.append(replace(one, prompt=shots + one.prompt, mode="few-shot"))
+        found.append(replace(one, prompt=shots + one.prompt, asked=one.prompt, mode="few-shot"))
     mutate = MUTATIONS[int(random.integers(len(MUTATIONS)))]
     found.append(replace(one, prompt=mutate(one.prompt, random), mode="mutated"))
     return found

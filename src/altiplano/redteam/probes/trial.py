@@ -16,6 +16,8 @@ class Trial:
     language: str = "en"
     target: str = ""
     """What a success holds, where that differs from prompt to prompt."""
+    asked: str = ""
+    """What of the prompt asks, where other things stand before it: words that it has are no hits."""
     mode: str = PLAIN
     greedy: bool = False
     """Asked for the likeliest continuation."""
