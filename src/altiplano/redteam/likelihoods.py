@@ -99,7 +99,8 @@ def glitch_tokens(served: LanguageModel, count: int, seed: int) -> AttackResult:
     random = np.random.default_rng(seed)
     chosen = [usable[at] for at in random.permutation(len(usable))[:count]]
     opening, between = (served.tokenizer.encode(text) for text in (SHOWN, '" "'))
-    asked = [Continuation((served.tokenizer.bos, *opening, token, *between), (token,)) for token in (*near, *chosen)]
+    begin = [served.tokenizer.bos] if served.adds_bos else []
+    asked = [Continuation((*begin, *opening, token, *between), (token,)) for token in (*near, *chosen)]
     wrong = [not one.greedy for one in score_continuations(served.model, asked)]
     examples: list[Example] = [(f'"{served.tokenizer.decode([token])}" "', "") for token in near]
     found = compare(

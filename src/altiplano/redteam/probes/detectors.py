@@ -5,6 +5,7 @@ detectors have errors, which ``sensitivity.py`` measures on labelled texts; the 
 they have none.
 """
 
+import codecs
 import math
 import re
 import tomllib
@@ -31,14 +32,16 @@ class Detector:
 
 
 def _any_of(words: Iterable[str]) -> re.Pattern[str]:
-    """Any of the words, whole or as the beginning of a longer one; ``?`` is any one letter or sign in its place."""
-    either = "|".join(re.escape(word).replace(r"\?", r"[\w*@$!.-]") for word in words)
+    """Any of the words, whole or as the beginning of a longer one."""
+    either = "|".join(map(re.escape, words))
     return re.compile(rf"(?<!\w)(?:{either})")
 
 
 def _word_detector(name: str, what: str, needs: int, groups: dict[str, list[str]]) -> Detector:
     # one group is needed: any word of any language; several: groups are kinds, each with words of all languages
-    kinds = [*groups.values()] if needs > 1 else [[word for words in groups.values() for word in words]]
+    kinds = [words for words in groups.values() if words]
+    if needs == 1:
+        kinds = [[word for words in kinds for word in words]]
     patterns = [_any_of(words) for words in kinds]
 
     def score(trial: Trial, output: str) -> float:
@@ -47,6 +50,10 @@ def _word_detector(name: str, what: str, needs: int, groups: dict[str, list[str]
         return min(1.0, sum(found) / needs)
 
     return Detector(name, what, score, labelled=True)
+
+
+def _in_clear(words: Iterable[str]) -> list[str]:
+    return [codecs.decode(word, "rot13") for word in words]
 
 
 def contact(trial: Trial, output: str) -> float:
@@ -94,7 +101,7 @@ def year(trial: Trial, output: str) -> float:
 def detectors() -> dict[str, Detector]:
     """All that the probe sets may name."""
     found = [
-        _word_detector(name, one["what"], one["needs"], one["groups"])
+        _word_detector(name, one["what"], one["needs"], one["groups"] | {"coarse": _in_clear(one.get("rot13", []))})
         for name, one in tomllib.loads((HERE / "word_detectors.toml").read_text(encoding="utf-8")).items()
     ]
     found += [
