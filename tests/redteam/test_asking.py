@@ -1,12 +1,7 @@
 """Prompts to models: portions, resuming after kill -9, budgets, probes that break, controls."""
 
-import signal
-import subprocess
-import sys
-import time
 from collections import Counter
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -107,41 +102,6 @@ def test_a_folder_with_a_transcript_of_something_else_is_refused(ignorant, bigra
         ask(ignorant, [probe("one")], bigram, tmp_path, tokens=4, seed=1, fingerprint="bb")
     with pytest.raises(InputError, match="another prompts"):
         ask(ignorant, [probe("two")], bigram, tmp_path, tokens=4, seed=1, fingerprint="aa")
-
-
-def test_a_killed_command_goes_on_and_ends_with_the_same_result(knows_all, run, tmp_path):
-    from altiplano.model.weights import hugging_face_config, save_weights
-    from altiplano.storage import write_json
-
-    model = tmp_path / "model"
-    model.mkdir()
-    save_weights(knows_all.model.named_parameters(), model)
-    knows_all.tokenizer.save(model)
-    config = hugging_face_config(knows_all.model.shape, 128, knows_all.tokenizer.bos, knows_all.tokenizer.eos)
-    write_json(model / "config.json", config)
-    program = (
-        "from altiplano.redteam import runner; runner.PORTION = 40\n"
-        "from altiplano.cli import main; import sys; main(sys.argv[1:])"
-    )
-
-    def start(output: Path) -> subprocess.Popen:
-        command = [sys.executable, "-c", program, "redteam", str(model), "--trials", "12", "--output", str(output)]
-        return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-
-    killed = start(tmp_path / "killed")
-    ends = time.monotonic() + 120
-    while len(list((tmp_path / "killed").glob("transcript/*.parquet"))) < 2 and time.monotonic() < ends:
-        time.sleep(0.02)
-    killed.send_signal(signal.SIGKILL)
-    killed.wait()
-    assert not (tmp_path / "killed" / "redteam.json").exists()
-    kept = {file.name: file.stat().st_ino for file in (tmp_path / "killed" / "transcript").glob("*.parquet")}
-    again, undisturbed = start(tmp_path / "killed"), start(tmp_path / "whole")
-    assert again.wait() == undisturbed.wait() == 0
-    for name, inode in kept.items():
-        assert (tmp_path / "killed" / "transcript" / name).stat().st_ino == inode
-    assert read_transcript(tmp_path / "killed") == read_transcript(tmp_path / "whole")
-    assert (tmp_path / "killed" / "redteam.json").read_bytes() == (tmp_path / "whole" / "redteam.json").read_bytes()
 
 
 def test_the_bigram_control_speaks_in_pairs_of_the_training_text(stream, bigram, ignorant: LanguageModel, tokenizer):
