@@ -19,7 +19,7 @@ from altiplano.tokens.tokenizer import Tokenizer
 def test_a_killed_red_team_goes_on_and_ends_with_the_same_result(tmp_path: Path) -> None:
     model = tmp_path / "model"
     model.mkdir()
-    tokenizer = Tokenizer.train(["the river sings under the old mountain road in summer and in winter " * 40], 600)
+    tokenizer = Tokenizer.train(["the river sings under the old mountain road in summer and in winter " * 40], 544)
     shape = ModelConfig(
         num_hidden_layers=2,
         hidden_size=64,
