@@ -38,7 +38,7 @@ def test_a_killed_red_team_goes_on_and_ends_with_the_same_result(tmp_path: Path)
     )
 
     def start(output: Path) -> subprocess.Popen[bytes]:
-        command = [sys.executable, "-c", program, "redteam", str(model), "--trials", "12", "--output", str(output)]
+        command = [sys.executable, "-c", program, "redteam", str(model), "--trials", "4", "--output", str(output)]
         return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
     killed = start(tmp_path / "killed")
