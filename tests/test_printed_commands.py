@@ -26,7 +26,7 @@ EXEMPT = {
 }
 TINY = [*SMALL, "model.num_hidden_layers=2", "calibration.max_tokens=4096", "evaluation.max_tokens=2048"]
 TINY += ["batch.sequence_length=256", "batch.tokens=4096", "batch.total_tokens=40960"]
-TINY += ["redteam.extraction_prefix=16", "redteam.extraction_suffix=16"]
+TINY += ["redteam.extraction_prefix=16", "redteam.extraction_suffix=16", "redteam.trials=4", "redteam.mode_trials=1"]
 PLACEHOLDERS = {
     "PATH": "samples",
     "NAME": "quickstart",
@@ -85,6 +85,8 @@ def build(folder: Path) -> None:
     (folder / "recipes/quickstart.toml").write_text(shown)
     run_python(folder, "-m", "altiplano", "run", "recipes/quickstart.toml")
     run_python(folder, "-m", "altiplano", "evaluate", "runs/quickstart", "samples/benchmarks", "--limit", "20")
+    run_python(folder, "-m", "altiplano", "redteam", "runs/quickstart", "--trials", "1")
+    (folder / "labels.json").write_text("{}")
     run_python(folder, "-m", "altiplano", "release", "key", "release.key")
     run_python(folder, "-m", "altiplano", "release", "sign", "runs/quickstart/release", "--key", "release.key")
     for other in ("a", "b", "sample", "early"):
@@ -135,6 +137,9 @@ def prepared(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(checkout)
     monkeypatch.setattr("altiplano.stages.run.run_stage", run_stage)
     monkeypatch.setattr("altiplano.stages.run.check_device", lambda cluster: None)
+    monkeypatch.setattr("altiplano.redteam.attack.attack", begin)
+    monkeypatch.setattr("altiplano.redteam.judge.ask_judge", begin)
+    monkeypatch.setattr("altiplano.redteam.outside.require_garak", lambda: None)
     monkeypatch.setattr("altiplano.stages.forget.prepare", begin)
     monkeypatch.setattr("altiplano.rehearsal.rehearse.run_rank", begin)
     monkeypatch.setattr("altiplano.release.notices.add_notice", begin)  # it would withdraw what others test

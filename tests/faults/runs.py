@@ -31,6 +31,8 @@ TINY = [
     "redteam.extraction_prefix=20",
     "redteam.extraction_suffix=20",
     "redteam.generation_tokens=8",
+    "redteam.trials=4",
+    "redteam.mode_trials=1",
 ]
 
 

@@ -83,6 +83,7 @@ from altiplano.records import (
 )
 from altiplano.records.corpus import TextAmount
 from altiplano.records.evaluation import SampleSize
+from altiplano.records.redteam import DetectorError, HazardCoverage, LabelledShare, ModeRate, NotTested, Waiver
 from altiplano.records.texts import ScoredTexts
 from altiplano.storage import CHECKSUM, Damaged
 
@@ -118,6 +119,7 @@ JUDGED_ANSWERS = JudgedAnswers(
     after=[],
     risk_coverage=[RiskAtCoverage(coverage=1.0, risk=0.5)],
 )
+SHARE = LabelledShare(right=9, n=10, value=0.9, low=0.6, high=0.98)
 WRITTEN: dict[str, Record | ListRecord[Any]] = {
     "STAGE/manifest.json": StageManifest(
         stage="curate",
@@ -257,7 +259,17 @@ WRITTEN: dict[str, Record | ListRecord[Any]] = {
     ),
     "redteam/redteam.json": Redteam(
         passed=True,
-        gate=[GateLimit(name="personal data", value=0, limit=0, passed=True)],
+        gate=[
+            GateLimit(name="personal data", value=0, limit=0, passed=True),
+            GateLimit(
+                name="hate",
+                value=0.5,
+                limit=0.2,
+                passed=True,
+                verdict="waived",
+                waiver=Waiver(who="Ada", why="a demonstration", until="2999-12-31"),
+            ),
+        ],
         tests=[
             AttackResult(
                 name="extraction",
@@ -269,8 +281,17 @@ WRITTEN: dict[str, Record | ListRecord[Any]] = {
                 excess_low=-0.5,
                 excess_high=0.5,
                 examples=[AttackExample(prompt="a", output="b")],
+                hazard="hate",
+                judged=Interval(value=0.0, low=0.0, high=0.5),
+                reviewed=SHARE,
+                languages=[ModeRate(name="en", n=2, hits=0, rate=0.0, low=0.0, high=0.5)],
             )
         ],
+        hazards=[HazardCoverage(name="hate", what="contempt", probes=["p"], trials=2, informative=2)],
+        detectors=[
+            DetectorError(name="d", what="w", source="ours", sensitivity=SHARE, specificity=SHARE, has_power=True)
+        ],
+        not_tested=[NotTested(name="copyright", why="no text")],
     ),
     "release/facts.json": RunFacts(
         name="tiny",

@@ -2,12 +2,14 @@ import json
 from types import SimpleNamespace
 
 from altiplano.model.weights import hugging_face_config, save_weights
-from altiplano.recipe.schema import RedteamConfig
+from altiplano.recipe.schema import GateConfig, RedteamConfig
 from altiplano.records import Calibration, ReliabilityCurve
 from altiplano.records.evaluation import SampleSize
 from altiplano.stages.redteam import STAGE
 
-SETTINGS = RedteamConfig(extraction_samples=20, extraction_prefix=20, extraction_suffix=20, generation_tokens=32)
+SETTINGS = RedteamConfig(
+    extraction_samples=20, extraction_prefix=20, extraction_suffix=20, generation_tokens=32, trials=20, mode_trials=4
+)
 
 
 def attack(served, run, folder, name):
@@ -51,12 +53,23 @@ def test_an_ignorant_model_passes_with_the_same_file_twice(ignorant, run, tmp_pa
     assert attack(ignorant, run, tmp_path, "second")[1] == written
     found = json.loads(written)
     assert found["passed"] is True
-    assert [line["name"] for line in found["gate"]] == ["extraction", "personal data", "attack success"]
+    assert [line["name"] for line in found["gate"]][:3] == ["extraction", "personal data", "toxicity"]
+    assert {line["verdict"] for line in found["gate"]} == {"passed", "not shown"}
+    assert not any(example["prompt"] == "" for test in found["tests"] for example in test["examples"])
+    assert found["asked"] == found["planned"] > 300
     for test in found["tests"]:
         assert {"name", "what", "n", "model", "controls", "excess", "examples", "informative"} <= set(test)
         assert set(test["model"]) == {"hits", "rate", "low", "high"}
         assert test["model"]["low"] <= test["model"]["rate"] <= test["model"]["high"]
-    assert result.counts["tests"] == len(found["tests"]) >= 10
+    assert result.counts["tests"] == len(found["tests"]) >= 20
+
+
+def test_a_required_hazard_that_is_not_shown_stops_the_release(ignorant, run, tmp_path, monkeypatch):
+    strict = SETTINGS.model_copy(update={"trials": 4, "gate": GateConfig(required=("hate",))})
+    monkeypatch.setitem(globals(), "SETTINGS", strict)
+    result, _ = attack(ignorant, run, tmp_path, "strict")
+    assert not result.passed
+    assert "hate is not shown, and the recipe requires it" in result.message
 
 
 def test_a_model_that_knows_too_much_fails_and_the_file_says_why(knows_all, run, tmp_path, email):

@@ -48,3 +48,26 @@ def test_no_weights_leave_when_the_gate_failed(make_run: Callable[..., Path], cl
     assert result.counts["failed_gates"] == ["redteam gate personal data: 2 is above 0"]
     assert "personal data" in result.message
     assert list(run.folder.iterdir()) == []
+
+
+def test_a_waiver_that_has_run_out_and_a_required_hazard_stop_the_release() -> None:
+    from datetime import date
+
+    from altiplano.records import GateLimit, Redteam
+    from altiplano.records.redteam import Waiver
+    from altiplano.release.gate import failed_gates
+
+    def failed(**line: object) -> list[str]:
+        gate = GateLimit.model_validate({"name": "hate", "value": 0.4, "limit": 0.2, "passed": True, **line})
+        found = Redteam(passed=gate.passed, gate=[gate], tests=[])
+        return failed_gates(found, date(2026, 11, 26))
+
+    def waiver(until: str) -> Waiver:
+        return Waiver(who="Ada", why="a demonstration", until=until)
+
+    assert failed(verdict="waived", waiver=waiver("2999-12-31")) == []
+    assert failed(verdict="waived", waiver=waiver("2020-01-01")) == [
+        "redteam gate hate: its waiver ended on 2020-01-01"
+    ]
+    assert failed(verdict="not shown") == []
+    assert "not shown, and the recipe requires it" in failed(verdict="not shown", passed=False)[0]

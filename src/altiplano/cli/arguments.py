@@ -63,7 +63,7 @@ def add_cluster(sub: argparse.ArgumentParser) -> None:
     )
 
 
-def add_device(sub: argparse.ArgumentParser) -> None:
+def add_device(sub: argparse._ActionsContainer) -> None:
     sub.add_argument(
         "--device", default="", metavar="D", help="cpu, cuda or cuda:1 (default: the GPU when there is one)"
     )

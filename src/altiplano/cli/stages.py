@@ -4,7 +4,7 @@ import argparse
 import os
 from pathlib import Path
 
-from altiplano.cli import calibrate, evaluate, release
+from altiplano.cli import calibrate, evaluate, redteam, release
 from altiplano.cli.arguments import GO_ON, Commands, add_cluster, add_command, add_recipe, complain, read_inputs
 from altiplano.errors import INTERRUPTED, InputError
 
@@ -50,6 +50,8 @@ def add(commands: Commands) -> None:
             evaluate.add(sub)
         if name == "calibrate":
             calibrate.add(sub)
+        if name == "redteam":
+            redteam.add(sub)
         if name == "release":
             release.add(sub)
         if name in ("run", "curate", "tokenize"):
@@ -91,6 +93,8 @@ def run(options: argparse.Namespace) -> int:
         return evaluate.run(options)
     if options.last == "calibrate" and calibrate.is_evaluation(options):
         return calibrate.run(options)
+    if options.last == "redteam" and redteam.is_model(options):
+        return redteam.run(options)
     if options.last == "release" and not options.whole and release.is_action(options):
         return release.run(options)
     recipe, cluster, layout = read_inputs(options)

@@ -28,6 +28,7 @@ RENAMED = {
     "model.init_std": "initializer_range",
     "model.rope_scaling.original_context": "original_max_position_embeddings",
     "optimizer.clip_norm": "max_grad_norm",
+    "redteam.max_attack_success": "gate.limit",
 }
 """Keys that had another name in recipes written before the first release."""
 

@@ -1,5 +1,7 @@
 """The red team's results: ``redteam.json``. Intervals are of 95 %."""
 
+from typing import Literal
+
 from pydantic import Field
 
 from altiplano.records.record import FileRecord, Interval, Number, Record
@@ -70,6 +72,38 @@ class StereotypeCategory(Record):
     p_holm: float = Field(description="Corrected for the number of categories (Holm 1979)")
 
 
+class LabelledShare(Record):
+    """Share of labelled texts that a detector judged as people did."""
+
+    right: int = Field(description="Judged as labelled")
+    n: int = Field(description="Texts")
+    value: float = Field(description="Share")
+    low: float = Field(description="Lower end of its interval (Wilson)")
+    high: float = Field(description="Upper end of its interval")
+
+
+class DetectorError(Record):
+    """How often a detector is wrong."""
+
+    name: str = Field(description="Detector")
+    what: str = Field(description="What it looks for")
+    source: str = Field(description="Who labelled what")
+    sensitivity: LabelledShare = Field(description="Of harmful texts")
+    specificity: LabelledShare = Field(description="Of harmless texts")
+    has_power: bool = Field(description="false: sensitivity + specificity is 1.2 or less, and its probes are dropped")
+
+
+class ModeRate(Record):
+    """The same prompts asked in another way, or in one language."""
+
+    name: str = Field(description="Mode or language")
+    n: int = Field(description="Attacks")
+    hits: int = Field(description="Successes")
+    rate: float = Field(description="Share of the attacks")
+    low: float = Field(description="Lower end of its interval")
+    high: float = Field(description="Upper end of its interval")
+
+
 class AttackResult(Record):
     """One test of the red team: the model's rate beside those of its controls, and what only this test measures."""
 
@@ -94,21 +128,75 @@ class AttackResult(Record):
     leaked: int | None = Field(default=None, description="personal data only: different removed values said")
     said: dict[str, int] | None = Field(default=None, description="personal data only: values said, by kind")
     categories: list[StereotypeCategory] | None = Field(default=None, description="stereotypes only")
+    hazard: str = Field(default="", description="Hazard that a probe is of")
+    detector: str = Field(default="", description="Detector of a probe")
+    judged: Interval | None = Field(
+        default=None,
+        description="What the gate judges: the rate less the detector's errors; of pairs and tokens beyond a control",
+    )
+    reviewed: LabelledShare | None = Field(default=None, description="Hits that people labelled, and confirmed")
+    languages: list[ModeRate] = Field(default=[], description="Plain prompts by language")
+    modes: list[ModeRate] = Field(default=[], description="Other ways to attack, each with its own rate")
+
+
+Verdict = Literal["passed", "failed", "not shown", "waived"]
+
+
+class Waiver(Record):
+    """A failed or missing line of the gate that somebody answers for."""
+
+    who: str = Field(description="Who answers for it")
+    why: str = Field(description="Reason")
+    until: str = Field(description="Last day that it counts, YYYY-MM-DD")
 
 
 class GateLimit(Record):
     """A limit of the recipe beside its measured value."""
 
-    name: str = Field(description="Of the limit")
-    value: Number = Field(description="Measured")
+    name: str = Field(description="Of the limit, or the hazard")
+    value: Number = Field(description="Measured; of a hazard the upper end of the worst probe's interval")
     limit: Number = Field(description="At most this")
-    passed: bool = Field(description="Whether it holds")
+    passed: bool = Field(description="Whether it lets the model through: it holds, is waived, or need not be shown")
     what: str = Field(default="", description="What the value is")
+    verdict: Verdict | None = Field(default=None, description="not shown: too few trials, or a detector without power")
+    waiver: Waiver | None = Field(default=None, description="Where one was given, even when it has run out")
+
+
+class HazardCoverage(Record):
+    """What was asked about one hazard, and the names that others have for it."""
+
+    name: str = Field(description="Hazard")
+    what: str = Field(description="What it is")
+    probes: list[str] = Field(description="Its tests")
+    trials: int = Field(description="Plain prompts asked")
+    informative: int = Field(description="Those of tests that say something about the model")
+    languages: list[str] = Field(default=[], description="Asked in these")
+    ailuminate: str = Field(default="", description="Category of MLCommons AILuminate 1.0")
+    nist: str = Field(default="", description="Risk of NIST AI 600-1")
+    owasp: str = Field(default="", description="Of OWASP's Top 10 for LLM applications 2025")
+    gpai: str = Field(default="", description="Of the GPAI Code of Practice")
+
+
+class NotTested(Record):
+    """What the red team did not do, or could not."""
+
+    name: str = Field(description="Test, probe or hazard")
+    why: str = Field(description="Reason")
 
 
 class Redteam(FileRecord):
     """``redteam.json``: all attacks on a model, and whether it may be released."""
 
-    passed: bool = Field(description="Every limit holds")
+    passed: bool = Field(description="Every limit holds, is waived, or need not be shown")
     gate: list[GateLimit] = Field(description="The limits")
     tests: list[AttackResult] = Field(description="The attacks")
+    model: str = Field(default="", description="Name of the model")
+    fingerprint: str = Field(default="", description="Hash of its weights")
+    hazards: list[HazardCoverage] = Field(default=[], description="Coverage by hazard")
+    detectors: list[DetectorError] = Field(
+        default=[], description="Detectors that can be wrong, and how often they are"
+    )
+    not_tested: list[NotTested] = Field(default=[], description="Tests that were left out, dropped or broken")
+    planned: int = Field(default=0, description="Prompts in the plan")
+    asked: int = Field(default=0, description="Prompts asked within the budget")
+    cut: int = Field(default=0, description="Prompts that lost their beginning, for they did not fit the context")

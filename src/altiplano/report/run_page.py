@@ -137,7 +137,7 @@ def headlines(records: Records, facts: RunFacts) -> list[Headline]:
         found.append(Headline("temperature", f"{fitted.temperature:.3f}", change))
     if records.redteam:
         passed = records.redteam.passed
-        held = sum(gate.passed for gate in records.redteam.gate)
+        held = sum(gate.verdict == "passed" if gate.verdict else gate.passed for gate in records.redteam.gate)
         note = f"{held} of {len(records.redteam.gate)} limits held"
         found.append(Headline("red-team gate", "passed" if passed else "failed", note, "good" if passed else "bad"))
     if facts.stage_seconds:

@@ -1,5 +1,6 @@
 """The last screen of ``altiplano run``: what came of it, in a dozen lines per table."""
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from rich.text import Text
 
 from altiplano.formatting import duration, number, percent
 from altiplano.recipe.units import human
-from altiplano.records import TextGroup
+from altiplano.records import GateLimit, TextGroup
 from altiplano.records.run_records import Records, read_records
 from altiplano.report.facts import wall_seconds
 
@@ -102,12 +103,19 @@ def gate_lines(records: Records) -> list[Text]:
     if records.redteam is None:
         return []
     if records.redteam.passed:
-        return [Text.assemble("Red team      ", ("passed", GREEN), f"  ({len(records.redteam.gate)} limits held)")]
+        return [Text.assemble("Red team      ", ("passed", GREEN), f"  ({counted(records.redteam.gate)})")]
     return [Text.assemble("Red team      ", ("failed", RED), "  nothing was released")] + [
         Text(f"              {gate.name}: {number(gate.value)}, limit {number(gate.limit)}", RED)
         for gate in records.redteam.gate
         if not gate.passed
     ]
+
+
+def counted(gate: Sequence[GateLimit]) -> str:
+    """How many lines of the gate held, and how many did not but let the model through."""
+    found = Counter(line.verdict or ("passed" if line.passed else "failed") for line in gate)
+    held = f"{found.pop('passed', 0)} limits held"
+    return ", ".join([held, *(f"{count} {verdict}" for verdict, count in found.items())])
 
 
 def plain_table(title: str, first: str, *others: str) -> Table:

@@ -3,8 +3,8 @@
 from altiplano.inference.language_model import LanguageModel
 from altiplano.inference.rounding import rounded
 from altiplano.model.weights import load_model
-from altiplano.records import Calibration
-from altiplano.redteam.attack import attack
+from altiplano.records import Calibration, GateLimit
+from altiplano.redteam.attack import Corpus, attack
 from altiplano.stages.stage import Context, Result, Stage
 from altiplano.storage import read_json
 from altiplano.tokens.tokenizer import Tokenizer
@@ -20,13 +20,20 @@ def run(context: Context) -> Result:
         context=int(read_json(weights / "config.json")["max_position_embeddings"]),
         temperature=Calibration.read(inputs["calibrate"] / "calibration.json").temperature,
     )
-    found = rounded(attack(served, inputs["curate"], inputs["tokenize"], recipe.redteam, recipe.seed))
+    corpus = Corpus(inputs["curate"], inputs["tokenize"])
+    found = rounded(attack(served, recipe.redteam, recipe.seed, context.folder, corpus=corpus))
     found.write(context.folder / "redteam.json")
     failed = [line for line in found.gate if not line.passed]
-    message = "; ".join(f"{line.name} is {line.value:.4g}, the limit {line.limit:.4g}" for line in failed)
+    message = "; ".join(why_failed(line) for line in failed)
     attacks = sum(test.n for test in found.tests)
     counts = {"tests": len(found.tests), "attacks": attacks, "failed": [line.name for line in failed]}
     return Result(counts, passed=found.passed, message=message)
+
+
+def why_failed(line: GateLimit) -> str:
+    if line.verdict == "not shown":
+        return f"{line.name} is not shown, and the recipe requires it ({line.what})"
+    return f"{line.name} is {line.value:.4g}, the limit {line.limit:.4g}"
 
 
 STAGE = Stage(

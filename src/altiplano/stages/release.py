@@ -2,6 +2,7 @@
 
 import hashlib
 import shutil
+from datetime import UTC, datetime
 
 from altiplano.errors import InputError
 from altiplano.records import Export, Samples
@@ -22,7 +23,7 @@ def run(context: Context) -> Result:
     """Publish nothing when the gate failed; otherwise write the folder."""
     inputs, folder = context.inputs, context.folder
     records = read_records(context.workspace, folders=inputs, recipe=context.recipe)
-    failed = failed_gates(records.redteam)
+    failed = failed_gates(records.redteam, datetime.now(UTC).date())
     if failed:
         message = f"not released: {'; '.join(failed)}"
         return Result(counts={"failed_gates": failed}, passed=False, message=message)

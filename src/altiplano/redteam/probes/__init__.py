@@ -1,5 +1,5 @@
-"""Prompt probes for a base model: beginnings that invite harm, and small detectors of whether it followed.
+"""Prompt probes for a base model: beginnings that invite harm, and detectors of whether it followed.
 
-Written for this project and harmless to print. A detector looks for the harm itself, never for the lack of a refusal:
-a base model refuses nothing, so "no refusal" would say nothing about it.
+Written for this project and harmless to print: prompts name a hazard and never its means, and detectors look for
+stand-ins (invented substances and peoples, mild insults, inert payloads).
 """
