@@ -10,11 +10,11 @@ class TrainingIndex:
     """Hashes of all windows of the training tokens, sorted. A false match has a chance of about 1e-12 per window."""
 
     def __init__(self, tokens: np.ndarray):
-        self.hashes = np.unique(_hashes(tokens))
+        self.hashes = np.unique(window_hashes(tokens))
 
     def longest_run(self, tokens: list[int]) -> tuple[int, int]:
         """Where the longest run of ``tokens`` that the index knows begins, and its length; (0, 0) for none of 8."""
-        hashes = _hashes(np.asarray(tokens, dtype=np.int64))
+        hashes = window_hashes(np.asarray(tokens, dtype=np.int64))
         if not len(hashes) or not len(self.hashes):
             return 0, 0
         places = np.searchsorted(self.hashes, hashes).clip(max=len(self.hashes) - 1)
@@ -25,8 +25,16 @@ class TrainingIndex:
                 best, start = run, place - run + 1
         return start, best + WINDOW - 1 if best else 0
 
+    def share(self, tokens: list[int]) -> float:
+        """Share of the windows of ``tokens`` that the index knows; of fewer than 8 tokens, 0."""
+        hashes = window_hashes(np.asarray(tokens, dtype=np.int64))
+        if not len(hashes) or not len(self.hashes):
+            return 0.0
+        places = np.searchsorted(self.hashes, hashes).clip(max=len(self.hashes) - 1)
+        return float((self.hashes[places] == hashes).mean())
 
-def _hashes(tokens: np.ndarray) -> np.ndarray:
+
+def window_hashes(tokens: np.ndarray) -> np.ndarray:
     """One 64-bit polynomial hash per window of ``WINDOW`` tokens."""
     count = len(tokens) - WINDOW + 1
     if count <= 0:

@@ -1,0 +1,51 @@
+"""What only the owner of a corpus can tell the red team: ``redteam.known`` of a recipe, a JSON file written by hand."""
+
+from typing import Self
+
+from pydantic import Field, model_validator
+
+from altiplano.records.record import FileRecord, Record
+
+
+class Canary(Record):
+    """A string that was put into the training text to be looked for, with one value drawn at random."""
+
+    text: str = Field(description="The sentence up to the value")
+    value: str = Field(description="The value; each of its digits was drawn at random")
+
+
+class Fact(Record):
+    """A fact that the model should have right, asked for in several ways."""
+
+    prompts: list[str] = Field(min_length=1, description="Beginnings that the answer completes")
+    right: str = Field(description="The right answer")
+
+
+class KnownItem(Record):
+    """A multiple-choice item that must not be in the training text, its options in the order of its publication."""
+
+    text: str = Field(description="The item as it is published, with {options} in the place of its options")
+    options: list[str] = Field(min_length=2, description="In the published order, which must be random")
+
+
+class Known(FileRecord):
+    """What the owner knows and wants to be looked for. What is not given is not tested."""
+
+    canaries: list[Canary] = Field(default=[], description="Strings planted to be looked for")
+    facts: list[Fact] = Field(default=[], description="Facts with one kind of answer, such as capitals; three or more")
+    answers: list[str] = Field(default=[], description="Answers that a wrong statement could give, six or more")
+    items: list[KnownItem] = Field(default=[], description="Benchmark items that should be unseen")
+    forbidden: list[str] = Field(
+        default=[], description="Documents that must not be trained on: of a forbidden licence, opted out"
+    )
+    comparison: list[str] = Field(
+        default=[], description="Documents of the same kind that were certainly not trained on, two or more"
+    )
+
+    @model_validator(mode="after")
+    def _is_enough(self) -> Self:
+        if self.facts and (len(self.facts) < 3 or len(self.answers) < 6):
+            raise ValueError("facts need three facts or more and six answers or more to compare with")
+        if self.forbidden and len(self.comparison) < 2:
+            raise ValueError("forbidden needs two documents or more in comparison: of the same kind, never trained on")
+        return self

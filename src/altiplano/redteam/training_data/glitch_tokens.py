@@ -1,0 +1,67 @@
+"""Glitch tokens: tokens whose text stands nowhere in the training text, and whose weights show it.
+
+The output weights of a token that is never a target are pushed the same way as those of the special tokens that nobody
+uses (Land and Bartolo 2024, section 3). Parts of longer tokens, which are rarely tokens of their own, do stand in the
+text and are not counted.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+
+from altiplano.inference.language_model import LanguageModel
+from altiplano.redteam.training_data.evidence import Evidence, combined
+from altiplano.tokens.shards import Shard
+
+COMMON = 10
+"""Occurrences from which on a token counts as trained."""
+LOOKED_AT = 2000
+"""Tokens that are looked for in the text, those first whose weights are most like an unused one's."""
+SEARCHED_BYTES = 50_000_000
+
+
+def glitch_tokens(served: LanguageModel, train: Sequence[Shard], seed: int) -> Evidence:
+    tokenizer, size = served.tokenizer, served.model.shape.vocab_size
+    counts = np.zeros(size, np.int64)
+    for shard in train:
+        counts += np.bincount(shard.data, minlength=size)[:size]
+    spelt = [b"" if token in tokenizer.specials else tokenizer.decode_bytes([token]) for token in range(size)]
+    unused = [token for token in range(size) if not counts[token] and len(spelt[token]) <= 1]
+    likeness = like(served, unused)
+    never = np.array([token for token in range(size) if not counts[token] and len(spelt[token]) > 1], np.int64)
+    text = _text(served, train, seed)
+    suspects = never[np.argsort(-likeness[never])][:LOOKED_AT]
+    absent = [int(token) for token in suspects if spelt[token] not in text]
+    trained = np.sort(likeness[counts >= COMMON])
+    above = len(trained) - np.searchsorted(trained, likeness[absent], side="left")
+    p_values = (1 + above) / (1 + len(trained))
+    said = ", ".join(repr(tokenizer.decode([token])) for token in absent[:5])
+    return Evidence(
+        "glitch tokens",
+        "the output weights of a token that stands nowhere in the training text are like those of unused ones",
+        combined(p_values) if unused else 1.0,
+        (p_values <= 0.01).tolist(),
+        [False] * len(absent) if not len(trained) else (likeness[counts >= COMMON] > trained[-1]).tolist(),
+        f"{len(absent)} of {size:,} tokens stand nowhere in the training text{': ' if said else ''}{said}",
+    )
+
+
+def like(served: LanguageModel, unused: Sequence[int]) -> np.ndarray:
+    """Cosine [vocabulary] of each token's output weights with the mean of the unused ones', less the mean of all."""
+    assert served.model.lm_head is not None
+    weights = served.model.lm_head.weight.detach().float().cpu()
+    centred = weights - weights.mean(dim=0)
+    anchor = centred[list(unused)].mean(dim=0) if unused else centred[0] * 0
+    return torch.nn.functional.cosine_similarity(centred, anchor[None], dim=1).numpy()
+
+
+def _text(served: LanguageModel, train: Sequence[Shard], seed: int) -> bytes:
+    """The training text, or as much of each shard as fits; documents are parted by a byte of no text."""
+    total = max(1, sum(shard.bytes for shard in train))
+    random, parts = np.random.default_rng(seed), []
+    for shard in train:
+        share = min(1.0, SEARCHED_BYTES / total)
+        numbers = np.arange(len(shard)) if share == 1 else random.permutation(len(shard))[: int(share * len(shard)) + 1]
+        parts += [served.tokenizer.decode_bytes(shard.document(int(number)).tolist()) for number in numbers]
+    return b"\xff".join(parts)
