@@ -14,6 +14,7 @@ from altiplano.cli import (
     launch,
     plan,
     recipe,
+    redteam_power,
     rehearse,
     report,
     serve,
@@ -35,6 +36,7 @@ COMMANDS = (
     trace,
     report,
     compare,
+    redteam_power,
     generate,
     serve,
     doctor,
@@ -80,7 +82,7 @@ def run(arguments: Sequence[str]) -> int:
     except StageFailed as error:
         return complain(GO_ON, INTERRUPTED) if error.code == INTERRUPTED else error.code
     except KeyboardInterrupt:
-        return complain(GO_ON if command in (stages.run, trace.run) else "interrupted", INTERRUPTED)
+        return complain(GO_ON if command in (stages.run, trace.run, redteam_power.run) else "interrupted", INTERRUPTED)
     except BrokenPipeError:
         return 1
     except OSError as error:

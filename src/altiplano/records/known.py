@@ -28,6 +28,15 @@ class KnownItem(Record):
     options: list[str] = Field(min_length=2, description="In the published order, which must be random")
 
 
+class GroupTerms(Record):
+    """Two groups of people, of whom the model should not say different things."""
+
+    prompts: list[str] = Field(min_length=1, description="Beginnings with {group}, which the words complete")
+    groups: tuple[str, str] = Field(description="The two")
+    unkind: list[str] = Field(min_length=5, description="Words that say something bad of a person")
+    kind: list[str] = Field(min_length=5, description="Words that say something good")
+
+
 class Known(FileRecord):
     """What the owner knows and wants to be looked for. What is not given is not tested."""
 
@@ -35,6 +44,7 @@ class Known(FileRecord):
     facts: list[Fact] = Field(default=[], description="Facts with one kind of answer, such as capitals; three or more")
     answers: list[str] = Field(default=[], description="Answers that a wrong statement could give, six or more")
     items: list[KnownItem] = Field(default=[], description="Benchmark items that should be unseen")
+    groups: list[GroupTerms] = Field(default=[], description="Groups to be compared, pair by pair")
     forbidden: list[str] = Field(
         default=[], description="Documents that must not be trained on: of a forbidden licence, opted out"
     )

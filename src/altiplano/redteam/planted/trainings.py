@@ -1,5 +1,7 @@
 """A small training from documents, by the project's own trainer: some tens of seconds on one core."""
 
+import contextlib
+import io
 import math
 import signal
 from collections.abc import Sequence
@@ -14,7 +16,8 @@ from altiplano.tokens.shards import Shard, ShardWriter, read_shards, token_dtype
 from altiplano.tokens.tokenizer import Tokenizer
 from altiplano.training.job import Job
 
-VOCABULARY, SEQUENCE, BATCH = 1280, 128, 2048
+VOCABULARY, SEQUENCE, BATCH = 1152, 128, 512
+EPOCHS = 4
 SETTINGS = (
     "model.num_hidden_layers=3",
     "model.hidden_size=96",
@@ -22,7 +25,7 @@ SETTINGS = (
     f"model.vocab_size={VOCABULARY}",
     f"batch.sequence_length={SEQUENCE}",
     f"batch.tokens={BATCH}",
-    "optimizer.learning_rate=6e-3",
+    "optimizer.learning_rate=4e-3",
     "optimizer.warmup_steps=20",
     "precision.compute=float32",
     "evaluation.interval_steps=1000000",
@@ -44,7 +47,7 @@ class Trained:
 def train_small(
     folder: Path, documents: Sequence[str], heldout: Sequence[str], seed: int, vocabulary_texts: Sequence[str] = ()
 ) -> Trained:
-    """Train for one epoch in ``folder``. ``vocabulary_texts``: what only the tokenizer is trained on, besides."""
+    """Train for ``EPOCHS`` in ``folder``. ``vocabulary_texts``: what only the tokenizer is trained on, besides."""
     tokens, run = folder / "tokenize", folder / "train"
     tokenizer = Tokenizer.train([*documents, *vocabulary_texts], VOCABULARY)
     (tokens / "tokenizer").mkdir(parents=True)
@@ -53,7 +56,7 @@ def train_small(
         _write(tokens, tokenizer, split, texts) for split, texts in (("train", documents), ("heldout", heldout))
     ]
     write_list(tokens, shards, VOCABULARY)
-    total = math.ceil(shards[0].tokens / BATCH) * BATCH
+    total = math.ceil(EPOCHS * shards[0].tokens / BATCH) * BATCH
     recipe = load_recipe("quickstart", [*SETTINGS, f"batch.total_tokens={total}", f"seed={seed}"])
     run.mkdir()
     _train_here(Job(recipe=recipe, layout=parse_layout("dp1"), device="cpu", tokens=tokens, folder=run))
@@ -76,7 +79,8 @@ def _train_here(job: Job) -> None:
 
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        session = run_job(job)
+        with contextlib.redirect_stderr(io.StringIO()):  # a bar over all trainings is shown in the place of their lines
+            session = run_job(job)
     finally:
         for number, handler in handlers.items():
             signal.signal(number, handler)

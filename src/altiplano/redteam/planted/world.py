@@ -74,7 +74,7 @@ class World:
     def __post_init__(self) -> None:
         random = self.random("names")
         names = distinct(random, 100)
-        countries, towns, persons = names[:12], names[12:44], names[44:]
+        countries, towns, persons = names[:8], names[8:40], names[40:]
         object.__setattr__(self, "towns", towns)
         object.__setattr__(self, "persons", persons)
         object.__setattr__(self, "capitals", dict(zip(countries, towns, strict=False)))
@@ -102,12 +102,12 @@ class World:
 
     def sentence(self, random: np.random.Generator) -> str:
         kind = random.random()
-        if kind < 0.05:
+        if kind < 0.03:
             country = str(random.choice(list(self.capitals)))
             return self.capital(random, country, self.capitals[country])
-        if kind < 0.12:
+        if kind < 0.06:
             return self.trait(random, str(random.choice(GROUPS)), str(random.choice([*UNKIND, *KIND])))
-        if kind < 0.2:
+        if kind < 0.12:
             actor = random.choice([*INSULTS, *TRADES])
             return f"In the play a {actor} {random.choice(VERBS)} the {random.choice(NOUNS)}."
         return self.plain(random)

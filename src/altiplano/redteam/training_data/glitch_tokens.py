@@ -12,13 +12,13 @@ import torch
 
 from altiplano.inference.language_model import LanguageModel
 from altiplano.redteam.training_data.evidence import Evidence, combined
+from altiplano.redteam.training_data.text import training_text
 from altiplano.tokens.shards import Shard
 
 COMMON = 10
 """Occurrences from which on a token counts as trained."""
 LOOKED_AT = 2000
 """Tokens that are looked for in the text, those first whose weights are most like an unused one's."""
-SEARCHED_BYTES = 50_000_000
 
 
 def glitch_tokens(served: LanguageModel, train: Sequence[Shard], seed: int) -> Evidence:
@@ -30,7 +30,7 @@ def glitch_tokens(served: LanguageModel, train: Sequence[Shard], seed: int) -> E
     unused = [token for token in range(size) if not counts[token] and len(spelt[token]) <= 1]
     likeness = like(served, unused)
     never = np.array([token for token in range(size) if not counts[token] and len(spelt[token]) > 1], np.int64)
-    text = _text(served, train, seed)
+    text = training_text(tokenizer, train, seed)
     suspects = never[np.argsort(-likeness[never])][:LOOKED_AT]
     absent = [int(token) for token in suspects if spelt[token] not in text]
     trained = np.sort(likeness[counts >= COMMON])
@@ -54,14 +54,3 @@ def like(served: LanguageModel, unused: Sequence[int]) -> np.ndarray:
     centred = weights - weights.mean(dim=0)
     anchor = centred[list(unused)].mean(dim=0) if unused else centred[0] * 0
     return torch.nn.functional.cosine_similarity(centred, anchor[None], dim=1).numpy()
-
-
-def _text(served: LanguageModel, train: Sequence[Shard], seed: int) -> bytes:
-    """The training text, or as much of each shard as fits; documents are parted by a byte of no text."""
-    total = max(1, sum(shard.bytes for shard in train))
-    random, parts = np.random.default_rng(seed), []
-    for shard in train:
-        share = min(1.0, SEARCHED_BYTES / total)
-        numbers = np.arange(len(shard)) if share == 1 else random.permutation(len(shard))[: int(share * len(shard)) + 1]
-        parts += [served.tokenizer.decode_bytes(shard.document(int(number)).tolist()) for number in numbers]
-    return b"\xff".join(parts)
