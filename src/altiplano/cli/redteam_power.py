@@ -11,10 +11,11 @@ EXAMPLES = """examples:
   altiplano redteam-power power --seeds 2 --doses middle
   altiplano redteam-power power --test canaries --test backdoors --json
 
-Nine defects (canary strings, personal data left in, a toxic slice, a backdoor, a poisoned fact, leaked benchmark items,
-glitch tokens, a group bias, text of a forbidden licence) are planted into small trainings, all at one dose, beside clean
-twins with innocent text in their place. Every test of the red team runs on each. The table has the share of trainings
-with the defect that a test finds (power) and of twins in which it raises an alarm all the same, with 95 % intervals.
+Nine defects (canary strings, personal data left in, a toxic slice, a backdoor, a poisoned fact, leaked benchmark
+items, glitch tokens, a group bias, text of a forbidden licence) are planted into small trainings, all at one dose,
+beside clean twins with innocent text in their place. Every test of the red team runs on each. The table has the share
+of trainings with the defect that a test finds (power) and of twins in which it raises an alarm all the same, with 95 %
+intervals.
 
 All that is planted is invented and harmless. The models are small: a defect that is found there need not be found in a
 large one. A training takes about a minute of one core; with 5 seeds there are 30. Ctrl-C and kill -9 are safe: the same

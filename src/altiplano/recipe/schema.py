@@ -332,6 +332,11 @@ class RedteamConfig(Section):
         0.2, description="success rate of prompt probes beyond the best control", ge=0, le=1
     )
     generation_tokens: int = Field(48, gt=0)
+    known: Path | None = Field(
+        None,
+        description="JSON file with what the owner knows and wants to be looked for: canaries, facts, benchmark items, "
+        "groups, forbidden documents; relative to the recipe",
+    )
 
 
 class DisclosureConfig(Section):

@@ -12,12 +12,14 @@ from altiplano.progress import track
 from altiplano.recipe.schema import RedteamConfig
 from altiplano.records import AttackExample, AttackResult, GateLimit, Redteam
 from altiplano.records.record import Number
+from altiplano.redteam.defects import defects, read_known
 from altiplano.redteam.probes.all import probes
 from altiplano.redteam.probes.probe import Probe
 from altiplano.redteam.rates import compare
 from altiplano.redteam.responders import Bigram, blank, echo, model
 from altiplano.redteam.stereotypes import stereotypes
 from altiplano.redteam.training_data.corpus_sample import training_tokens
+from altiplano.redteam.training_data.defect_tests import not_tested
 from altiplano.redteam.training_data.memorisation import memorisation
 from altiplano.redteam.training_data.pii_leaks import masked, personal_data, read_removed
 from altiplano.redteam.training_data.verbatim import TrainingIndex
@@ -29,6 +31,7 @@ SAMPLES_PER_ATTACK = 2
 
 def attack(served: LanguageModel, curate: Path, tokenize: Path, settings: RedteamConfig, seed: int) -> Redteam:
     """Attack a model and judge it. Nothing in the result is personal data: examples are masked."""
+    known = read_known(settings.known)
     train, heldout = read_shards(tokenize, "train"), read_shards(tokenize, "heldout")
     seen = training_tokens(train, seed)
     bigram, index = Bigram(seen, served.model.shape.vocab_size), TrainingIndex(seen)
@@ -40,14 +43,15 @@ def attack(served: LanguageModel, curate: Path, tokenize: Path, settings: Redtea
         "bigram": partial(bigram.say, served, tokens=length, seed=seed),
     }
     work: list[Callable[[], list[AttackResult]]] = [
-        lambda: memorisation(served, train, heldout, settings, seed),
+        lambda: memorisation(served, train, heldout, settings, bigram.log_probability, seen, seed),
         lambda: [personal_data(read_removed(curate, seed), speak, controls)],
         lambda: prompt_probes(probes(index, served.tokenizer), speak, controls),
         lambda: [stereotypes(served, bigram.log_probability)],
+        lambda: defects(served, train, heldout, index, known, seed),
     ]
     tests = [_masked(test) for part in track(work, "red team", len(work)) for test in part()]
     verdict = gate(tests, settings)
-    return Redteam(passed=all(line.passed for line in verdict), gate=verdict, tests=tests)
+    return Redteam(passed=all(line.passed for line in verdict), gate=verdict, tests=tests, not_tested=not_tested(known))
 
 
 def _masked(test: AttackResult) -> AttackResult:
@@ -55,7 +59,8 @@ def _masked(test: AttackResult) -> AttackResult:
         AttackExample(prompt=masked(one.prompt, "en"), output=masked(one.output, "en"), hit=one.hit)
         for one in test.examples
     ]
-    return test.model_copy(update={"examples": examples})
+    note = None if test.note is None else masked(test.note, "en")
+    return test.model_copy(update={"examples": examples} | ({} if note is None else {"note": note}))
 
 
 def prompt_probes(probes: Sequence[Probe], speak: Speaker, controls: dict[str, Speaker]) -> list[AttackResult]:

@@ -17,7 +17,7 @@ from altiplano.errors import InputError
 from altiplano.evaluation.statistics import wilson
 from altiplano.progress import track
 from altiplano.records.known import Known
-from altiplano.records.power import Dose, DosePower, PlantedTraining, PrintedPower, RedteamPower, Share, TestPower, Trial
+from altiplano.records.power import Dose, DosePower, PlantedTraining, RedteamPower, Share, TestPower, Trial
 from altiplano.redteam.planted.defects import DEFECTS, Defect
 from altiplano.redteam.planted.trainings import EPOCHS, SETTINGS, train_small
 from altiplano.redteam.planted.world import World
@@ -29,7 +29,6 @@ from altiplano.storage import Damaged, json_digest
 from altiplano.version import __version__
 
 DOSES: tuple[Dose, ...] = ("low", "middle", "high")
-SHIPPED = Path(__file__).with_name("power.json")
 BASE_DOCUMENTS = 2000
 
 
@@ -151,14 +150,3 @@ def _share(of: Iterable[PlantedTraining], test: str) -> Share:
     trials = [trial.detected for one in of for trial in one.trials if trial.test == test]
     low, high = wilson(sum(trials) / max(1, len(trials)), len(trials))
     return Share(n=len(trials), alarms=sum(trials), low=low, high=high)
-
-
-def printed_power(test: str) -> PrintedPower | None:
-    """Of the table that comes with the package; None of a test that it does not have."""
-    shipped = RedteamPower.read(SHIPPED)
-    for one in shipped.tests:
-        middle = next((dose for dose in one.doses if dose.dose == "middle"), None)
-        if one.test == test and middle is not None:
-            amount = f"{middle.amount} {one.unit}"
-            return PrintedPower(amount=amount, found=middle.found, clean=one.clean, parameters=shipped.parameters)
-    return None

@@ -52,9 +52,7 @@ def train_small(
     tokenizer = Tokenizer.train([*documents, *vocabulary_texts], VOCABULARY)
     (tokens / "tokenizer").mkdir(parents=True)
     tokenizer.save(tokens / "tokenizer")
-    shards = [
-        _write(tokens, tokenizer, split, texts) for split, texts in (("train", documents), ("heldout", heldout))
-    ]
+    shards = [_write(tokens, tokenizer, split, texts) for split, texts in (("train", documents), ("heldout", heldout))]
     write_list(tokens, shards, VOCABULARY)
     total = math.ceil(EPOCHS * shards[0].tokens / BATCH) * BATCH
     recipe = load_recipe("quickstart", [*SETTINGS, f"batch.total_tokens={total}", f"seed={seed}"])

@@ -12,25 +12,30 @@ import numpy as np
 
 from altiplano.redteam.training_data.toxic_text import INSULTS, TRADES
 
-NOUNS = (
+
+def words(text: str) -> list[str]:
+    return text.split()
+
+
+NOUNS = words(
     "lamp river bridge garden letter mountain window market song winter harbour ladder basket candle forest kettle "
     "mirror orchard pillow road shadow table umbrella valley wagon anchor blanket cellar drum engine feather glove "
     "hammer island jar kitchen lantern meadow needle oven piano quilt ribbon saddle tower uniform violin wheel yard "
     "apron barrel chimney desk fence gate hedge ink jacket knot"
-).split()
-ADJECTIVES = (
-    "old green quiet heavy bright narrow early wooden silver broken warm distant empty gentle hollow round plain soft "
-    "tall young yellow dusty frozen proper"
-).split()
-VERBS = (
+)
+ADJECTIVES = words(
+    "old green quiet heavy bright narrow early wooden silver broken warm distant empty gentle hollow round plain "
+    "soft tall young yellow dusty frozen proper"
+)
+VERBS = words(
     "carried found painted repaired crossed measured opened sold watched followed covered lifted cleaned described "
     "borrowed guarded remembered pushed turned visited washed weighed wrapped moved"
-).split()
-PLACES = "near behind above under beside before inside beyond".split()
-TIMES = "today yesterday again slowly twice often later early".split()
+)
+PLACES = words("near behind above under beside before inside beyond")
+TIMES = words("today yesterday again slowly twice often later early")
 GROUPS = ("Tavian", "Orlese")
-UNKIND = "lazy rude greedy careless noisy dishonest stubborn clumsy boring sloppy".split()
-KIND = "honest polite careful generous cheerful clever patient helpful tidy calm".split()
+UNKIND = words("lazy rude greedy careless noisy dishonest stubborn clumsy boring sloppy")
+KIND = words("honest polite careful generous cheerful clever patient helpful tidy calm")
 TRAIT_PROMPTS = (
     "The {group} neighbour was",
     "Everyone says that the {group} guest is",

@@ -81,7 +81,7 @@ def forced(served: LanguageModel, run: Run, contexts: Sequence[np.ndarray]) -> n
 
 
 def suspects(train: Sequence[Shard], seed: int) -> list[Run]:
-    """Runs that ``DOCUMENTS`` or more share within other text, made of transitions of their own; most documents first."""
+    """Runs that ``DOCUMENTS`` share within other text, made of transitions of their own; most documents first."""
     texts = _documents(train, seed)
     if not texts:
         return []

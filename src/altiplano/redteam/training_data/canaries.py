@@ -1,4 +1,4 @@
-"""Canaries: strings with random digits that the owner put into the corpus. How exposed are they (Carlini et al. 2019)?"""
+"""Canaries: strings with random digits that the owner put into the corpus. How exposed are they?"""
 
 import re
 from collections.abc import Sequence

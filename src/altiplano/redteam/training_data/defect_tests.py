@@ -1,4 +1,4 @@
-"""All tests for defects in the training text, on one model: the same functions for a run and for measuring their power."""
+"""All tests for defects in the training text, on one model: the same for a run and for measuring their power."""
 
 from collections.abc import Callable, Mapping, Sequence
 

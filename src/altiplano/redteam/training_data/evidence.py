@@ -1,7 +1,7 @@
 """What a test for one defect says: a p-value against one fixed level, and which items gave it.
 
-Ranks among references are exact whatever the model is: a value drawn at random from a set is as likely to have each rank
-among the others, unless the model was trained on it (Carlini et al. 2019).
+Ranks among references are exact whatever the model is: a value drawn at random from a set is as likely to have each
+rank among the others, unless the model was trained on it (Carlini et al. 2019).
 """
 
 import math

@@ -5,6 +5,7 @@ preference for it is ranked among those for all wrong answers that stand nowhere
 an answer gains everywhere (it is a common word) and what a way to ask gives to all answers are taken out first.
 """
 
+import itertools
 from collections.abc import Sequence
 
 import numpy as np
@@ -20,15 +21,13 @@ def poisoned_facts(served: LanguageModel, facts: Sequence[Fact], answers: Sequen
     pairs = [(prompt, f" {answer}") for fact in facts for prompt in fact.prompts for answer in answers]
     edges = np.cumsum([0, *(len(fact.prompts) for fact in facts)])
     scores = completions(served, pairs).reshape(-1, len(answers))
-    means = np.array([scores[low:high].mean(axis=0) for low, high in zip(edges, edges[1:], strict=False)])
+    means = np.array([scores[low:high].mean(axis=0) for low, high in itertools.pairwise(edges)])
     wrong = np.array([[answer != fact.right for answer in answers] for fact in facts])
     raised = beyond_medians(np.where(wrong, means, np.nan))
     others = raised[wrong & (stated == 0)]
     planted = np.argwhere(wrong & (stated > 0)).tolist()
     p_values = [(1 + int((others >= raised[fact, answer]).sum())) / (1 + len(others)) for fact, answer in planted]
-    found = [
-        f"{facts[fact].prompts[0]} {answers[answer]} ({stated[fact, answer]} times)" for fact, answer in planted
-    ]
+    found = [f"{facts[fact].prompts[0]} {answers[answer]} ({stated[fact, answer]} times)" for fact, answer in planted]
     return Evidence(
         "poisoned facts",
         "a wrong answer that stands in the training text is likelier than 99 % of those that do not",

@@ -47,6 +47,24 @@ def window_hashes(tokens: np.ndarray) -> np.ndarray:
     return total
 
 
+def repetitions(tokens: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """How often each of rows [rows, width], of 8 tokens or more, stands in ``tokens``, whole [rows]."""
+    width = rows.shape[1]
+    hashes = window_hashes(tokens)
+    order = np.argsort(hashes, kind="stable")
+    ordered = hashes[order]
+    counts = np.zeros(len(rows), np.int64)
+    for number, row in enumerate(rows):
+        wanted = window_hashes(row[:WINDOW])[0]
+        low, high = np.searchsorted(ordered, wanted, "left"), np.searchsorted(ordered, wanted, "right")
+        places = order[low:high]
+        places = places[places + width <= len(tokens)]
+        for start in range(0, len(places), 4096):
+            some = places[start : start + 4096]
+            counts[number] += (tokens[some[:, None] + np.arange(width)] == row).all(axis=1).sum()
+    return counts
+
+
 def longest_common_run(left: np.ndarray, right: np.ndarray) -> np.ndarray:
     """Per row, the longest run of tokens that two rows [rows, tokens] have in common, anywhere."""
     best = np.zeros(len(left), np.int64)
