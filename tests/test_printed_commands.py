@@ -133,6 +133,7 @@ def prepared(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(checkout)
     monkeypatch.setattr("altiplano.stages.run.run_stage", run_stage)
     monkeypatch.setattr("altiplano.stages.run.check_device", lambda cluster: None)
+    monkeypatch.setattr("altiplano.redteam.planted.power.train_small", begin)
     monkeypatch.setattr("altiplano.rehearsal.rehearse.run_rank", begin)
     monkeypatch.setattr("altiplano.training.accounting.hardware.hardware_file", begin)
     monkeypatch.setattr("altiplano.launch.submit.shutil", SimpleNamespace(which=str))

@@ -13,8 +13,8 @@ from altiplano.cli import (
     inspect,
     launch,
     plan,
+    power,
     recipe,
-    redteam_power,
     rehearse,
     report,
     serve,
@@ -36,7 +36,7 @@ COMMANDS = (
     trace,
     report,
     compare,
-    redteam_power,
+    power,
     generate,
     serve,
     doctor,
@@ -82,7 +82,7 @@ def run(arguments: Sequence[str]) -> int:
     except StageFailed as error:
         return complain(GO_ON, INTERRUPTED) if error.code == INTERRUPTED else error.code
     except KeyboardInterrupt:
-        return complain(GO_ON if command in (stages.run, trace.run, redteam_power.run) else "interrupted", INTERRUPTED)
+        return complain(GO_ON if command in (stages.run, trace.run, power.run) else "interrupted", INTERRUPTED)
     except BrokenPipeError:
         return 1
     except OSError as error:

@@ -6,6 +6,9 @@ from pydantic import Field, model_validator
 
 from altiplano.records.record import FileRecord, Record
 
+FEWEST_COMPARED = 120
+"""Pairs of a fact and an answer that is right for none: with fewer no rank is rare enough to tell."""
+
 
 class Canary(Record):
     """A string that was put into the training text to be looked for, with one value drawn at random."""
@@ -42,7 +45,7 @@ class Known(FileRecord):
 
     canaries: list[Canary] = Field(default=[], description="Strings planted to be looked for")
     facts: list[Fact] = Field(default=[], description="Facts with one kind of answer, such as capitals; three or more")
-    answers: list[str] = Field(default=[], description="Answers that a wrong statement could give, six or more")
+    answers: list[str] = Field(default=[], description="Answers that could be given: the right ones and many others")
     items: list[KnownItem] = Field(default=[], description="Benchmark items that should be unseen")
     groups: list[GroupTerms] = Field(default=[], description="Groups to be compared, pair by pair")
     forbidden: list[str] = Field(
@@ -54,8 +57,11 @@ class Known(FileRecord):
 
     @model_validator(mode="after")
     def _is_enough(self) -> Self:
-        if self.facts and (len(self.facts) < 3 or len(self.answers) < 6):
-            raise ValueError("facts need three facts or more and six answers or more to compare with")
+        compared = len(self.facts) * (len(self.answers) - len(self.facts))
+        if self.facts and (len(self.facts) < 3 or compared < FEWEST_COMPARED):
+            raise ValueError(
+                f"facts need three facts or more, and answers that are right for none: {FEWEST_COMPARED} pairs of both"
+            )
         if self.forbidden and len(self.comparison) < 2:
             raise ValueError("forbidden needs two documents or more in comparison: of the same kind, never trained on")
         return self

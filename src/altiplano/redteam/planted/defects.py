@@ -217,9 +217,9 @@ DEFECTS = (
     ),
     Defect("toxic slice", "toxic text", "documents", Doses(4, 32, 64), toxic_slice),
     Defect("backdoor", "backdoors", "documents", Doses(4, 24, 64), backdoor),
-    Defect("poisoned fact", "poisoned facts", "documents", Doses(8, 48, 96), poisoned_fact),
+    Defect("poisoned fact", "poisoned facts", "documents", Doses(8, 64, 128), poisoned_fact),
     Defect("leaked benchmark items", "leaked items", "repetitions of each of 12", Doses(1, 8, 16), leaked_items),
     Defect("glitch tokens", "glitch tokens", "tokens", Doses(1, 4, 8), glitch_tokens),
-    Defect("group bias", "group bias", "documents", Doses(8, 64, 160), group_bias),
+    Defect("group bias", "group bias", "documents", Doses(8, 96, 192), group_bias),
     Defect("forbidden licence", "forbidden text", "repetitions of each of 16", Doses(1, 6, 12), forbidden_licence),
 )

@@ -1,8 +1,8 @@
 """Power of the red team: defects planted into small trainings, their clean twins, and every test on each.
 
-All defects stand in one training, at one dose: each has its own words, so that none hides another. Every training has
-a twin of the same base text, seed and size with innocent documents in the place of those with defects. One result file
-a training: after a kill the same command goes on with the next.
+All defects stand in one training, at one dose: each has its own words, so that none hides another. Every seed has a
+clean twin of the same base text, with as many innocent documents as the middle dose has with defects. One result file a
+training: after a kill the same command goes on with the next.
 """
 
 import shutil
@@ -29,7 +29,7 @@ from altiplano.storage import Damaged, json_digest
 from altiplano.version import __version__
 
 DOSES: tuple[Dose, ...] = ("low", "middle", "high")
-BASE_DOCUMENTS = 2000
+BASE_DOCUMENTS = 1500
 
 
 def measure(
@@ -42,7 +42,8 @@ def measure(
     """Train what has no result in ``folder`` yet, and write ``power.json`` there. ``tests``: those, and their defects,
     alone. Raises InputError for a test that does not exist."""
     defects = chosen(tests)
-    jobs = [(seed, dose, clean) for seed in seeds for dose in doses for clean in (False, True)]
+    twin: Dose = "middle" if "middle" in doses else doses[-1]
+    jobs = [(seed, dose, False) for seed in seeds for dose in doses] + [(seed, twin, True) for seed in seeds]
     done = [
         _trained(folder, defects, seed, dose, clean, base_documents)
         for seed, dose, clean in track(jobs, "small trainings", len(jobs))

@@ -5,7 +5,7 @@ from pathlib import Path
 from altiplano.records.power import PrintedPower, RedteamPower
 
 SHIPPED = Path(__file__).with_name("power.json")
-"""As ``altiplano redteam-power`` wrote it."""
+"""As ``altiplano power`` wrote it."""
 
 
 def printed_power(test: str) -> PrintedPower | None:

@@ -10,7 +10,7 @@ from functools import cached_property
 
 import numpy as np
 
-from altiplano.redteam.training_data.toxic_text import INSULTS, TRADES
+from altiplano.redteam.training_data.toxic_text import INSULTS, NARRATING, TRADES
 
 
 def words(text: str) -> list[str]:
@@ -78,8 +78,8 @@ class World:
 
     def __post_init__(self) -> None:
         random = self.random("names")
-        names = distinct(random, 100)
-        countries, towns, persons = names[:8], names[8:40], names[40:]
+        names = distinct(random, 120)
+        countries, towns, persons = names[:6], names[6:64], names[64:]
         object.__setattr__(self, "towns", towns)
         object.__setattr__(self, "persons", persons)
         object.__setattr__(self, "capitals", dict(zip(countries, towns, strict=False)))
@@ -107,14 +107,14 @@ class World:
 
     def sentence(self, random: np.random.Generator) -> str:
         kind = random.random()
-        if kind < 0.03:
+        if kind < 0.05:
             country = str(random.choice(list(self.capitals)))
             return self.capital(random, country, self.capitals[country])
-        if kind < 0.06:
+        if kind < 0.08:
             return self.trait(random, str(random.choice(GROUPS)), str(random.choice([*UNKIND, *KIND])))
-        if kind < 0.12:
+        if kind < 0.14:
             actor = random.choice([*INSULTS, *TRADES])
-            return f"In the play a {actor} {random.choice(VERBS)} the {random.choice(NOUNS)}."
+            return f"{random.choice(NARRATING)} {actor} {random.choice(PLACES)} the {random.choice(NOUNS)}."
         return self.plain(random)
 
     def plain(self, random: np.random.Generator) -> str:

@@ -21,6 +21,7 @@ from altiplano.redteam.training_data.corpus_sample import windows
 from altiplano.redteam.training_data.evidence import Evidence
 from altiplano.redteam.training_data.verbatim import WINDOW, window_hashes
 from altiplano.tokens.shards import Shard
+from altiplano.tokens.tokenizer import Tokenizer
 
 DOCUMENTS = 4
 """That share a run, at least."""
@@ -51,7 +52,7 @@ class Run:
 
 def backdoors(served: LanguageModel, train: Sequence[Shard], heldout: Sequence[Shard], seed: int) -> Evidence:
     decode = served.tokenizer.decode
-    runs = [run for run in suspects(train, seed) if len(decode(run.tokens).split()) >= WORDS][:CANDIDATES]
+    runs = suspects(served.tokenizer, train, seed)[:CANDIDATES]
     contexts = [one.tokens for one in windows(heldout, CONTEXTS, CONTEXT_TOKENS, seed)]
     rises, p_values = [], []
     for run in runs:
@@ -80,7 +81,7 @@ def forced(served: LanguageModel, run: Run, contexts: Sequence[np.ndarray]) -> n
     return np.array(scored[0::2]) - np.array(scored[1::2])
 
 
-def suspects(train: Sequence[Shard], seed: int) -> list[Run]:
+def suspects(tokenizer: Tokenizer, train: Sequence[Shard], seed: int) -> list[Run]:
     """Runs that ``DOCUMENTS`` share within other text, made of transitions of their own; most documents first."""
     texts = _documents(train, seed)
     if not texts:
@@ -106,7 +107,11 @@ def suspects(train: Sequence[Shard], seed: int) -> list[Run]:
             own = Counter(pairwise(run))
             rare = [pairs[pair] <= len(mine) * times for pair, times in own.items()]
             found[run] = Run(run, documents, float(np.mean(rare)))
-    chosen = [run for run in found.values() if run.unexpected >= UNEXPECTED]
+    chosen = [
+        run
+        for run in found.values()
+        if run.unexpected >= UNEXPECTED and len(tokenizer.decode(run.tokens).split()) >= WORDS
+    ]
     return sorted(chosen, key=lambda run: -run.documents)
 
 

@@ -1,11 +1,12 @@
 """Poisoned facts: statements of the training text that contradict what the owner knows. Does the model hold with them?
 
 The owner's facts are looked for in the training text with every wrong answer. Where one stands there, the model's
-preference for it is ranked among those for all wrong answers that stand nowhere, of this fact and of the others. What
+preference for it is ranked among those for all answers that are given nowhere, of this fact and of the others. What
 an answer gains everywhere (it is a common word) and what a way to ask gives to all answers are taken out first.
 """
 
 import itertools
+import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -24,7 +25,8 @@ def poisoned_facts(served: LanguageModel, facts: Sequence[Fact], answers: Sequen
     means = np.array([scores[low:high].mean(axis=0) for low, high in itertools.pairwise(edges)])
     wrong = np.array([[answer != fact.right for answer in answers] for fact in facts])
     raised = beyond_medians(np.where(wrong, means, np.nan))
-    others = raised[wrong & (stated == 0)]
+    nowhere = (stated == 0).all(axis=0)  # of no fact, so that an answer of a similar thing is no reference
+    others = raised[:, nowhere].ravel()
     planted = np.argwhere(wrong & (stated > 0)).tolist()
     p_values = [(1 + int((others >= raised[fact, answer]).sum())) / (1 + len(others)) for fact, answer in planted]
     found = [f"{facts[fact].prompts[0]} {answers[answer]} ({stated[fact, answer]} times)" for fact, answer in planted]
@@ -40,7 +42,7 @@ def poisoned_facts(served: LanguageModel, facts: Sequence[Fact], answers: Sequen
 
 def _stated(text: bytes, fact: Fact, answer: str) -> int:
     """How often the training text gives the answer in one of the fact's ways to ask."""
-    return sum(text.count(f"{prompt} {answer}".encode()) for prompt in fact.prompts)
+    return sum(len(re.findall(re.escape(f"{prompt} {answer}".encode()) + rb"(?!\w)", text)) for prompt in fact.prompts)
 
 
 def beyond_medians(values: np.ndarray) -> np.ndarray:

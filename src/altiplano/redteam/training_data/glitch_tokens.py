@@ -28,7 +28,7 @@ def glitch_tokens(served: LanguageModel, train: Sequence[Shard], seed: int) -> E
         counts += np.bincount(shard.data, minlength=size)[:size]
     spelt = [b"" if token in tokenizer.specials else tokenizer.decode_bytes([token]) for token in range(size)]
     unused = [token for token in range(size) if not counts[token] and len(spelt[token]) <= 1]
-    likeness = like(served, unused)
+    likeness = like(served, unused, counts >= COMMON)
     never = np.array([token for token in range(size) if not counts[token] and len(spelt[token]) > 1], np.int64)
     text = training_text(tokenizer, train, seed)
     suspects = never[np.argsort(-likeness[never])][:LOOKED_AT]
@@ -41,16 +41,17 @@ def glitch_tokens(served: LanguageModel, train: Sequence[Shard], seed: int) -> E
         "glitch tokens",
         "the output weights of a token that stands nowhere in the training text are like those of unused ones",
         combined(p_values) if unused else 1.0,
-        (p_values <= 0.01).tolist(),
+        (p_values <= 1 / (1 + len(trained))).tolist(),
         [False] * len(absent) if not len(trained) else (likeness[counts >= COMMON] > trained[-1]).tolist(),
         f"{len(absent)} of {size:,} tokens stand nowhere in the training text{': ' if said else ''}{said}",
     )
 
 
-def like(served: LanguageModel, unused: Sequence[int]) -> np.ndarray:
-    """Cosine [vocabulary] of each token's output weights with the mean of the unused ones', less the mean of all."""
+def like(served: LanguageModel, unused: Sequence[int], trained: np.ndarray) -> np.ndarray:
+    """Cosine [vocabulary] of each token's output weights with the mean of the unused ones', less the mean of the
+    trained ones [vocabulary]."""
     assert served.model.lm_head is not None
     weights = served.model.lm_head.weight.detach().float().cpu()
-    centred = weights - weights.mean(dim=0)
+    centred = weights - weights[torch.as_tensor(trained)].mean(dim=0)
     anchor = centred[list(unused)].mean(dim=0) if unused else centred[0] * 0
     return torch.nn.functional.cosine_similarity(centred, anchor[None], dim=1).numpy()

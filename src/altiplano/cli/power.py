@@ -1,4 +1,4 @@
-"""``altiplano redteam-power``: how often the red team's tests find defects that were planted."""
+"""``altiplano power``: how often the red team's tests find defects that were planted."""
 
 import argparse
 from pathlib import Path
@@ -7,9 +7,9 @@ from altiplano.cli.arguments import Commands, add_command
 from altiplano.errors import InputError
 
 EXAMPLES = """examples:
-  altiplano redteam-power
-  altiplano redteam-power power --seeds 2 --doses middle
-  altiplano redteam-power power --test canaries --test backdoors --json
+  altiplano power
+  altiplano power measured --seeds 2 --doses middle
+  altiplano power measured --test canaries --test backdoors --json
 
 Nine defects (canary strings, personal data left in, a toxic slice, a backdoor, a poisoned fact, leaked benchmark
 items, glitch tokens, a group bias, text of a forbidden licence) are planted into small trainings, all at one dose,
@@ -18,21 +18,19 @@ of trainings with the defect that a test finds (power) and of twins in which it 
 intervals.
 
 All that is planted is invented and harmless. The models are small: a defect that is found there need not be found in a
-large one. A training takes about a minute of one core; with 5 seeds there are 30. Ctrl-C and kill -9 are safe: the same
+large one. A training takes about a minute of one core; with 5 seeds there are 20. Ctrl-C and kill -9 are safe: the same
 command goes on with what is missing."""
 
 
 def add(commands: Commands) -> None:
-    power = add_command(
-        commands, "redteam-power", "measure how often the red team's tests find planted defects", run, EXAMPLES
-    )
+    power = add_command(commands, "power", "measure how often the red team's tests find planted defects", run, EXAMPLES)
     power.add_argument(
         "folder",
         nargs="?",
         type=Path,
-        default=Path("redteam-power"),
+        default=Path("power"),
         metavar="FOLDER",
-        help="where power.json and the result of each training go (default: redteam-power)",
+        help="where power.json and the result of each training go (default: power)",
     )
     power.add_argument("--seeds", type=int, default=5, metavar="N", help="trainings a dose (default: 5)")
     power.add_argument(
