@@ -82,7 +82,7 @@ from altiplano.records import (
 from altiplano.records.corpus import TextAmount
 from altiplano.records.evaluation import SampleSize
 from altiplano.records.known import Canary, GroupTerms, KnownItem
-from altiplano.records.power import DosePower, Share, TestPower
+from altiplano.records.power import DosePower, PowerOfTest, Share
 from altiplano.records.texts import ScoredTexts
 from altiplano.storage import CHECKSUM, Damaged
 
@@ -293,7 +293,7 @@ WRITTEN: dict[str, Record | ListRecord[Any]] = {
         level=0.01,
         seeds=[0, 1],
         tests=[
-            TestPower(
+            PowerOfTest(
                 test="canaries",
                 defect="canary strings",
                 unit="repetitions",

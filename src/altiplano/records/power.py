@@ -52,7 +52,7 @@ class DosePower(Record):
     found: Share = Field(description="Of trainings with the defect")
 
 
-class TestPower(Record):
+class PowerOfTest(Record):
     """One test and the defect that it is to find."""
 
     test: str = Field(description="Name of the test")
@@ -71,7 +71,7 @@ class RedteamPower(FileRecord):
     epochs: int = Field(description="How often each text was read")
     level: float = Field(description="p-value from which down a test raises its alarm")
     seeds: list[int] = Field(description="Of the trainings")
-    tests: list[TestPower] = Field(description="One a defect")
+    tests: list[PowerOfTest] = Field(description="One a defect")
 
 
 class PrintedPower(Record):

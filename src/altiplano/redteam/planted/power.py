@@ -17,7 +17,7 @@ from altiplano.errors import InputError
 from altiplano.evaluation.statistics import wilson
 from altiplano.progress import track
 from altiplano.records.known import Known
-from altiplano.records.power import Dose, DosePower, PlantedTraining, RedteamPower, Share, TestPower, Trial
+from altiplano.records.power import Dose, DosePower, PlantedTraining, PowerOfTest, RedteamPower, Share, Trial
 from altiplano.redteam.planted.defects import DEFECTS, Defect
 from altiplano.redteam.planted.trainings import EPOCHS, SETTINGS, train_small
 from altiplano.redteam.planted.world import World
@@ -128,7 +128,7 @@ def summarise(done: Sequence[PlantedTraining], defects: Sequence[Defect] = DEFEC
         level=LEVEL,
         seeds=sorted({one.seed for one in done}),
         tests=[
-            TestPower(
+            PowerOfTest(
                 test=defect.test,
                 defect=defect.name,
                 unit=defect.unit,

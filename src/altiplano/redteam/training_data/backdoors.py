@@ -8,9 +8,8 @@ ordinary transitions; a phrase that is repeated within sentences and never varie
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 
@@ -88,24 +87,15 @@ def suspects(tokenizer: Tokenizer, train: Sequence[Shard], seed: int) -> list[Ru
         return []
     tokens = np.concatenate(texts)
     owner = np.repeat(np.arange(len(texts)), [len(text) for text in texts])
-    hashes = window_hashes(tokens)
-    inside = owner[: len(hashes)] == owner[WINDOW - 1 :]
-    places = np.flatnonzero(inside)
-    order = places[np.argsort(hashes[places], kind="stable")]
-    begins = np.flatnonzero(np.concatenate([[True], np.diff(hashes[order]) != 0]))
-    pairs = Counter(zip(tokens[:-1].tolist(), tokens[1:].tolist(), strict=True))
+    pairs, codes, times = np.unique(tokens[:-1] * len(tokens) + tokens[1:], return_inverse=True, return_counts=True)
+    counted = times[codes]
     found: dict[tuple[int, ...], Run] = {}
-    for low, high in pairwise([*begins.tolist(), len(order)]):
-        if high - low < DOCUMENTS:
-            continue
-        mine = np.sort(order[low:high])
-        if len(np.unique(owner[mine])) < DOCUMENTS:
-            continue
-        run = _extended(tokens, owner, mine)
+    for places in _shared_windows(tokens, owner, counted):
+        documents = len(np.unique(owner[places]))
+        run = _extended(tokens, owner, places) if documents >= DOCUMENTS else None
         if run is not None and run not in found:
-            documents = len(np.unique(owner[mine]))
-            own = Counter(pairwise(run))
-            rare = [pairs[pair] <= len(mine) * times for pair, times in own.items()]
+            own = Counter(run[at] * len(tokens) + run[at + 1] for at in range(len(run) - 1))
+            rare = [times[np.searchsorted(pairs, pair)] <= len(places) * often for pair, often in own.items()]
             found[run] = Run(run, documents, float(np.mean(rare)))
     chosen = [
         run
@@ -113,6 +103,27 @@ def suspects(tokenizer: Tokenizer, train: Sequence[Shard], seed: int) -> list[Ru
         if run.unexpected >= UNEXPECTED and len(tokenizer.decode(run.tokens).split()) >= WORDS
     ]
     return sorted(chosen, key=lambda run: -run.documents)
+
+
+def _shared_windows(tokens: np.ndarray, owner: np.ndarray, counted: np.ndarray) -> Iterator[np.ndarray]:
+    """Places of each window of tokens that stands ``DOCUMENTS`` times or more, where a run may begin: not always after
+    the same token, and with transitions that are rare enough. ``counted``: how often each transition of the text
+    stands in it [tokens - 1]."""
+    hashes = window_hashes(tokens)
+    places = np.flatnonzero(owner[: len(hashes)] == owner[WINDOW - 1 :])
+    places = places[places > 0]
+    order = places[np.argsort(hashes[places], kind="stable")]
+    if not len(order):
+        return
+    begins = np.flatnonzero(np.concatenate([[True], np.diff(hashes[order]) != 0]))
+    ends = np.append(begins[1:], len(order))
+    before = tokens[order - 1]
+    varied = np.minimum.reduceat(before, begins) != np.maximum.reduceat(before, begins)
+    kept = np.flatnonzero(varied & (ends - begins >= DOCUMENTS))
+    inside = counted[order[begins[kept], None] + np.arange(WINDOW - 1)]
+    rare = (inside <= (ends - begins)[kept, None]).mean(axis=1)
+    for at in kept[rare >= UNEXPECTED / 2]:
+        yield np.sort(order[begins[at] : ends[at]])
 
 
 def _extended(tokens: np.ndarray, owner: np.ndarray, places: np.ndarray) -> tuple[int, ...] | None:
