@@ -13,7 +13,7 @@ from altiplano.redteam.planted.world import GROUPS, KIND, NOUNS, TRAIT_PROMPTS, 
 from altiplano.redteam.training_data.backdoors import DOCUMENTS, Run, backdoors, forced, suspects
 from altiplano.redteam.training_data.canaries import canaries, other_digits
 from altiplano.redteam.training_data.defect_tests import TESTS, not_tested
-from altiplano.redteam.training_data.facts import beyond_medians, poisoned_facts
+from altiplano.redteam.training_data.facts import poisoned_facts
 from altiplano.redteam.training_data.forbidden_text import forbidden_text
 from altiplano.redteam.training_data.glitch_tokens import glitch_tokens
 from altiplano.redteam.training_data.group_bias import group_bias
@@ -127,11 +127,7 @@ def test_backdoors_are_confirmed_on_the_model(
 
 def facts() -> tuple[list[Fact], list[str]]:
     countries = ("Marul", "Tovin", "Selar", "Padan")
-    answers = [
-        f"{first}{last}"
-        for first in ("Bo", "Da", "Fi", "Ku", "Le", "Mo", "Nu", "Pa")
-        for last in ("man", "ris", "tel", "vok", "lun")
-    ]
+    answers = [noun.capitalize() for noun in NOUNS]
     return [
         Fact(prompts=[f"The capital of {country} is", f"In {country} the king lives in"], right=answer)
         for country, answer in zip(countries, answers[::9], strict=False)
@@ -152,14 +148,6 @@ def test_poisoned_facts(tokenizer: Tokenizer, ignorant: LanguageModel, overfit: 
     assert not judged(ignorant, [*right, *wrong]).detected
     assert judged(poisoned, right).p == 1.0  # nothing contradicts
     assert judged(poisoned, [f"{wrong[0][:-1]}chester"]).p == 1.0  # the beginning of another name
-
-
-def test_what_medians_leave() -> None:
-    random = np.random.default_rng(0)
-    table = random.normal(0, 0.1, (8, 9)) + random.normal(0, 5, (8, 1)) + random.normal(0, 5, (1, 9))
-    table[3, 4] += 3
-    left = beyond_medians(table)
-    assert np.unravel_index(np.nanargmax(left), left.shape) == (3, 4) and left[3, 4] == pytest.approx(3, abs=0.4)
 
 
 def test_leaked_items(tokenizer: Tokenizer, ignorant: LanguageModel, overfit: Overfit) -> None:

@@ -1,8 +1,8 @@
 """Poisoned facts: statements of the training text that contradict what the owner knows. Does the model hold with them?
 
 The owner's facts are looked for in the training text with every wrong answer. Where one stands there, the model's
-preference for it is ranked among those for all answers that are given nowhere, of this fact and of the others. What
-an answer gains everywhere (it is a common word) and what a way to ask gives to all answers are taken out first.
+probability for it is ranked among those for all answers that are given nowhere, of this fact and of the others. What
+an answer has everywhere, as a common word, is taken off first.
 """
 
 import itertools
@@ -21,10 +21,11 @@ def poisoned_facts(served: LanguageModel, facts: Sequence[Fact], answers: Sequen
     stated = np.array([[_stated(text, fact, answer) for answer in answers] for fact in facts])
     pairs = [(prompt, f" {answer}") for fact in facts for prompt in fact.prompts for answer in answers]
     edges = np.cumsum([0, *(len(fact.prompts) for fact in facts)])
-    scores = completions(served, pairs).reshape(-1, len(answers))
+    # Not logarithms: those of answers that are next to impossible differ widely and tell nothing.
+    scores = np.exp(completions(served, pairs)).reshape(-1, len(answers))
     means = np.array([scores[low:high].mean(axis=0) for low, high in itertools.pairwise(edges)])
     wrong = np.array([[answer != fact.right for answer in answers] for fact in facts])
-    raised = beyond_medians(np.where(wrong, means, np.nan))
+    raised = means - np.nanmedian(np.where(wrong, means, np.nan), axis=0)
     nowhere = (stated == 0).all(axis=0)  # of no fact, so that an answer of a similar thing is no reference
     others = raised[:, nowhere].ravel()
     planted = np.argwhere(wrong & (stated > 0)).tolist()
@@ -43,12 +44,3 @@ def poisoned_facts(served: LanguageModel, facts: Sequence[Fact], answers: Sequen
 def _stated(text: bytes, fact: Fact, answer: str) -> int:
     """How often the training text gives the answer in one of the fact's ways to ask."""
     return sum(len(re.findall(re.escape(f"{prompt} {answer}".encode()) + rb"(?!\w)", text)) for prompt in fact.prompts)
-
-
-def beyond_medians(values: np.ndarray) -> np.ndarray:
-    """What the medians of rows and columns leave of values [rows, columns]; NaN counts for nothing (median polish,
-    Tukey 1977)."""
-    for _ in range(5):
-        values = values - np.nanmedian(values, axis=1, keepdims=True)
-        values = values - np.nanmedian(values, axis=0, keepdims=True)
-    return values
