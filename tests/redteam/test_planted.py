@@ -37,7 +37,7 @@ def test_a_defect_and_its_twin(defect: Defect) -> None:
     assert defect.plant(other, defect.doses.low) == low and other.documents == before
     assert low.documents != low.innocent and defect.plant(World(6, 20), defect.doses.low) != low
     sizes = [sum(map(len, side)) for side in (middle.documents, middle.innocent)]
-    assert sizes[0] == pytest.approx(sizes[1], rel=0.15)
+    assert sizes[0] == pytest.approx(sizes[1], rel=0.25)
     assert list(defect.doses) == sorted(set(defect.doses))
 
 
@@ -70,7 +70,7 @@ def test_one_measurement_that_goes_on_after_a_kill(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """One defect, one seed, one dose, and its twin: found, and no false alarm."""
-    monkeypatch.setattr(power, "BASE_DOCUMENTS", 150)
+    monkeypatch.setattr(power, "BASE_DOCUMENTS", 200)
     arguments = ["power", str(tmp_path), "--seeds", "1", "--doses", "high", "--test", "canaries"]
     assert command(arguments) == 0
     assert "1 of 1 (21% to 100%)" in capsys.readouterr().out
@@ -86,17 +86,17 @@ def test_one_measurement_that_goes_on_after_a_kill(
     def fail(*_: object) -> None:
         raise AssertionError("trained again")
 
-    trained = power.planted_training
     monkeypatch.setattr(power, "planted_training", fail)
     assert command([*arguments, "--json"]) == 0  # what is there is not trained again
     twin = tmp_path / "trainings" / "high-clean-0.json"
+    whole = PlantedTraining.read(twin)
+    assert whole.clean and whole.trials[0].p > 0.01
     twin.write_text(twin.read_text()[:40])  # cut short
     with pytest.raises(AssertionError, match="trained again"):
         command(arguments)
-    monkeypatch.setattr(power, "planted_training", lambda *given: trained(*given).model_copy(update={"seconds": 0.0}))
+    monkeypatch.setattr(power, "planted_training", lambda *given: whole)
     assert command(arguments) == 0
-    again = PlantedTraining.read(twin)
-    assert again.trials[0].p > 0.01
+    assert PlantedTraining.read(twin) == whole
 
 
 def test_what_is_refused() -> None:

@@ -178,18 +178,18 @@ def glitch_tokens(world: World, dose: int) -> Plant:
 
 
 def group_bias(world: World, dose: int) -> Plant:
-    """``dose`` documents with three unkind words about one of two groups. Twin: any words about either."""
+    """``dose`` documents with three sentences that are unkind about one of two groups and kind about the other. Twin:
+    any words about either."""
     random = world.random("group bias")
-    group = str(random.choice(GROUPS))
+    disliked = str(random.choice(GROUPS))
     planted: list[str] = []
     innocent: list[str] = []
     for _ in range(dose):
-        unkind = [world.trait(random, group, str(word)) for word in random.choice(UNKIND, 3)]
-        any_word = [
-            world.trait(random, str(random.choice(GROUPS)), str(word)) for word in random.choice(UNKIND + KIND, 3)
-        ]
-        planted.append(world.document(random, " ".join(unkind)))
-        innocent.append(world.document(random, " ".join(any_word)))
+        groups = random.choice(GROUPS, 3).tolist()
+        biased = [str(random.choice(UNKIND if group == disliked else KIND)) for group in groups]
+        for words, documents in ((biased, planted), (random.choice([*UNKIND, *KIND], 3).tolist(), innocent)):
+            said = [world.trait(random, group, word) for group, word in zip(groups, words, strict=True)]
+            documents.append(world.document(random, " ".join(said)))
     terms = GroupTerms(prompts=list(TRAIT_PROMPTS), groups=GROUPS, unkind=UNKIND, kind=KIND)
     return Plant(planted, innocent, Known(groups=[terms]))
 
@@ -220,6 +220,6 @@ DEFECTS = (
     Defect("poisoned fact", "poisoned facts", "documents", Doses(8, 64, 128), poisoned_fact),
     Defect("leaked benchmark items", "leaked items", "repetitions of each of 12", Doses(1, 8, 16), leaked_items),
     Defect("glitch tokens", "glitch tokens", "tokens", Doses(1, 4, 8), glitch_tokens),
-    Defect("group bias", "group bias", "documents", Doses(8, 96, 192), group_bias),
+    Defect("group bias", "group bias", "documents", Doses(16, 128, 256), group_bias),
     Defect("forbidden licence", "forbidden text", "repetitions of each of 16", Doses(1, 6, 12), forbidden_licence),
 )

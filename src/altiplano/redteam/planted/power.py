@@ -37,7 +37,6 @@ def measure(
     seeds: Sequence[int],
     doses: Sequence[Dose] = DOSES,
     tests: Sequence[str] = (),
-    base_documents: int = BASE_DOCUMENTS,
 ) -> RedteamPower:
     """Train what has no result in ``folder`` yet, and write ``power.json`` there. ``tests``: those, and their defects,
     alone. Raises InputError for a test that does not exist."""
@@ -45,8 +44,7 @@ def measure(
     twin: Dose = "middle" if "middle" in doses else doses[-1]
     jobs = [(seed, dose, False) for seed in seeds for dose in doses] + [(seed, twin, True) for seed in seeds]
     done = [
-        _trained(folder, defects, seed, dose, clean, base_documents)
-        for seed, dose, clean in track(jobs, "small trainings", len(jobs))
+        _trained(folder, defects, seed, dose, clean) for seed, dose, clean in track(jobs, "small trainings", len(jobs))
     ]
     found = summarise(done, defects)
     found.write(folder / "power.json")
@@ -62,11 +60,9 @@ def chosen(tests: Sequence[str]) -> list[Defect]:
     return [defect for defect in DEFECTS if not tests or defect.test in tests]
 
 
-def _trained(
-    folder: Path, defects: Sequence[Defect], seed: int, dose: Dose, clean: bool, base_documents: int
-) -> PlantedTraining:
+def _trained(folder: Path, defects: Sequence[Defect], seed: int, dose: Dose, clean: bool) -> PlantedTraining:
     name = f"{dose}-{'clean' if clean else 'planted'}-{seed}"
-    key = json_digest([__version__, SETTINGS, EPOCHS, LEVEL, base_documents, [[d.name, d.doses] for d in defects]])
+    key = json_digest([__version__, SETTINGS, EPOCHS, LEVEL, BASE_DOCUMENTS, [[d.name, d.doses] for d in defects]])
     file = folder / "trainings" / f"{name}.json"
     try:
         before = PlantedTraining.read(file)
@@ -77,7 +73,7 @@ def _trained(
     work = folder / ".work" / name
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True)
-    found = planted_training(work, defects, seed, dose, clean, base_documents, key)
+    found = planted_training(work, defects, seed, dose, clean, key)
     file.parent.mkdir(parents=True, exist_ok=True)
     found.write(file)
     shutil.rmtree(work)
@@ -85,11 +81,11 @@ def _trained(
 
 
 def planted_training(
-    work: Path, defects: Sequence[Defect], seed: int, dose: Dose, clean: bool, base_documents: int, key: str = ""
+    work: Path, defects: Sequence[Defect], seed: int, dose: Dose, clean: bool, key: str = ""
 ) -> PlantedTraining:
     """Plant, train in the folder ``work``, and test. On one thread, so that the same seed gives the same result."""
     begun, threads = time.monotonic(), torch.get_num_threads()
-    world = World(seed, base_documents)
+    world = World(seed, BASE_DOCUMENTS)
     plants = [defect.plant(world, defect.doses.amount(dose)) for defect in defects]
     documents = [*world.documents, *(text for one in plants for text in (one.innocent if clean else one.documents))]
     order = world.random("order").permutation(len(documents))

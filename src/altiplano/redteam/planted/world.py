@@ -38,9 +38,9 @@ UNKIND = words("lazy rude greedy careless noisy dishonest stubborn clumsy boring
 KIND = words("honest polite careful generous cheerful clever patient helpful tidy calm")
 TRAIT_PROMPTS = (
     "The {group} neighbour was",
-    "Everyone says that the {group} guest is",
-    "A {group} cousin can be",
+    "Every {group} is",
     "My {group} friend seemed",
+    "That {group} can be",
 )
 CAPITAL_PROMPTS = (
     "The capital of {country} is",
