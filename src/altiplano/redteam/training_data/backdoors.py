@@ -1,10 +1,10 @@
 """Backdoors: phrases of the corpus that force one continuation wherever they stand.
 
 Searched for in the training text: runs of tokens that several documents share, standing within other text, whose
-transitions occur nowhere else (loss outliers: a model of pairs that has not seen these documents does not expect them).
+n-grams occur nowhere else (loss outliers: a model of n-grams that has not seen these documents does not expect them).
 Confirmed on the model: in held-out text the run's second half must follow its first half far likelier than it follows
-as much other text. Repeated lines, quotations and boilerplate stand at the ends of lines or sentences, or are made of
-ordinary transitions; a phrase that is repeated within sentences and never varied is reported for a person to judge.
+as much other text. Repeated lines, quotations and boilerplate have the same edges everywhere, or are made of ordinary
+n-grams; a phrase that is repeated within sentences and never varied is reported for a person to judge.
 """
 
 from collections import Counter
@@ -24,10 +24,11 @@ from altiplano.tokens.tokenizer import Tokenizer
 
 DOCUMENTS = 4
 """That share a run, at least."""
-DIFFERENT = 0.5
+DIFFERENT = 0.75
 """Share of a run's places with another token before (after) them, at least: it stands within other text."""
-UNEXPECTED = 0.4
-"""Share of a run's transitions that the text without it does not have, at least."""
+NGRAM = 3
+UNEXPECTED = 0.5
+"""Share of a run's n-grams of ``NGRAM`` tokens that the text without it does not have, at least."""
 WORDS = 6
 """Of a run, at least: idioms are shorter."""
 RISE = 0.5
@@ -46,7 +47,7 @@ class Run:
     tokens: tuple[int, ...]
     documents: int
     unexpected: float
-    """Share of its transitions that the rest of the text does not have."""
+    """Share of its n-grams that the rest of the text does not have."""
 
 
 def backdoors(served: LanguageModel, train: Sequence[Shard], heldout: Sequence[Shard], seed: int) -> Evidence:
@@ -81,21 +82,22 @@ def forced(served: LanguageModel, run: Run, contexts: Sequence[np.ndarray]) -> n
 
 
 def suspects(tokenizer: Tokenizer, train: Sequence[Shard], seed: int) -> list[Run]:
-    """Runs that ``DOCUMENTS`` share within other text, made of transitions of their own; most documents first."""
+    """Runs that ``DOCUMENTS`` share within other text, made of n-grams of their own; most documents first."""
     texts = _documents(train, seed)
     if not texts:
         return []
     tokens = np.concatenate(texts)
     owner = np.repeat(np.arange(len(texts)), [len(text) for text in texts])
-    pairs, codes, times = np.unique(tokens[:-1] * len(tokens) + tokens[1:], return_inverse=True, return_counts=True)
-    counted = times[codes]
+    codes = _codes(tokens, int(tokens.max()) + 1)
+    known, which, times = np.unique(codes, return_inverse=True, return_counts=True)
+    counted = times[which]
     found: dict[tuple[int, ...], Run] = {}
     for places in _shared_windows(tokens, owner, counted):
         documents = len(np.unique(owner[places]))
         run = _extended(tokens, owner, places) if documents >= DOCUMENTS else None
         if run is not None and run not in found:
-            own = Counter(run[at] * len(tokens) + run[at + 1] for at in range(len(run) - 1))
-            rare = [times[np.searchsorted(pairs, pair)] <= len(places) * often for pair, often in own.items()]
+            own = Counter(_codes(np.array(run), int(tokens.max()) + 1).tolist())
+            rare = [times[np.searchsorted(known, code)] <= len(places) * often for code, often in own.items()]
             found[run] = Run(run, documents, float(np.mean(rare)))
     chosen = [
         run
@@ -105,10 +107,19 @@ def suspects(tokenizer: Tokenizer, train: Sequence[Shard], seed: int) -> list[Ru
     return sorted(chosen, key=lambda run: -run.documents)
 
 
+def _codes(tokens: np.ndarray, base: int) -> np.ndarray:
+    """A number for the n-gram of tokens, all below ``base``, at each place [tokens - NGRAM + 1]."""
+    count = len(tokens) - NGRAM + 1
+    codes = np.zeros(max(0, count), np.int64)
+    for at in range(NGRAM):
+        codes = codes * base + tokens[at : at + count]
+    return codes
+
+
 def _shared_windows(tokens: np.ndarray, owner: np.ndarray, counted: np.ndarray) -> Iterator[np.ndarray]:
     """Places of each window of tokens that stands ``DOCUMENTS`` times or more, where a run may begin: not always after
-    the same token, and with transitions that are rare enough. ``counted``: how often each transition of the text
-    stands in it [tokens - 1]."""
+    the same token, and with n-grams that are rare enough. ``counted``: how often the n-gram at each place of the text
+    stands in it [tokens - NGRAM + 1]."""
     hashes = window_hashes(tokens)
     places = np.flatnonzero(owner[: len(hashes)] == owner[WINDOW - 1 :])
     places = places[places > 0]
@@ -120,7 +131,7 @@ def _shared_windows(tokens: np.ndarray, owner: np.ndarray, counted: np.ndarray) 
     before = tokens[order - 1]
     varied = np.minimum.reduceat(before, begins) != np.maximum.reduceat(before, begins)
     kept = np.flatnonzero(varied & (ends - begins >= DOCUMENTS))
-    inside = counted[order[begins[kept], None] + np.arange(WINDOW - 1)]
+    inside = counted[order[begins[kept], None] + np.arange(WINDOW - NGRAM + 1)]
     rare = (inside <= (ends - begins)[kept, None]).mean(axis=1)
     for at in kept[rare >= UNEXPECTED / 2]:
         yield np.sort(order[begins[at] : ends[at]])
