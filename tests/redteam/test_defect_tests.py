@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 import torch
 
+from altiplano.errors import InputError
 from altiplano.inference.language_model import LanguageModel
 from altiplano.records.known import Canary, Fact, GroupTerms, Known, KnownItem
+from altiplano.redteam.defects import defects, read_known
 from altiplano.redteam.planted.world import GROUPS, KIND, NOUNS, TRAIT_PROMPTS, UNKIND
 from altiplano.redteam.training_data.backdoors import DOCUMENTS, Run, backdoors, forced, suspects
 from altiplano.redteam.training_data.canaries import canaries, other_digits
@@ -223,3 +225,31 @@ def test_what_the_owner_does_not_say_is_not_tested() -> None:
         Known(facts=[Fact(prompts=["a"], right="b")])
     with pytest.raises(ValueError, match="two documents"):
         Known(forbidden=["a"])
+
+
+def test_what_the_owner_writes_is_read_or_refused(tmp_path: Path) -> None:
+    file = tmp_path / "known.json"
+    assert read_known(None) == Known()
+    file.write_text('{"canaries": [{"text": "The seal bears the number ", "value": "12"}]}')
+    assert read_known(file).canaries[0].value == "12"
+    for text, why in (
+        ('{"canary": []}', "'canary' is none of its keys: canaries, facts"),
+        ('{"items": [{"text": "Which? {options}", "options": ["one"]}]}', "items.0.options"),
+        ("{", "give a JSON file"),
+    ):
+        file.write_text(text)
+        with pytest.raises(InputError, match=why):
+            read_known(file)
+    with pytest.raises(InputError, match="cannot be read"):
+        read_known(tmp_path / "missing.json")
+
+
+def test_results_have_their_power_beside_them(tokenizer: Tokenizer, ignorant: LanguageModel, tmp_path: Path) -> None:
+    train = [shard(tmp_path, tokenizer, scattered("", 20, 0))]
+    heldout = [shard(tmp_path, tokenizer, scattered("", 20, 1), "heldout")]
+    known = Known(canaries=[Canary(text="The seal bears the number ", value="12")])
+    found = defects(ignorant, train, heldout, TrainingIndex(np.zeros(0, np.int64)), known, 0)
+    assert {one.name for one in found} == set(TESTS) - set(not_tested(known))
+    for one in found:
+        assert one.power is not None and one.power.found.n >= 5 and one.power.parameters > 0
+        assert one.p is not None and one.detected == (one.p <= 0.01) and not one.detected

@@ -38,7 +38,7 @@ def add(commands: Commands) -> None:
         type=int,
         default=0,
         metavar="N",
-        help="the first of the seeds (default: 0); thresholds were chosen on seeds from 101 on",
+        help="the first of the seeds (default: 0); the table of the package is of seeds 10 to 14",
     )
     power.add_argument(
         "--doses",

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from pydantic import ValidationError
+
 from altiplano.errors import InputError
 from altiplano.inference.language_model import LanguageModel
 from altiplano.records import AttackResult, Known
@@ -11,7 +13,7 @@ from altiplano.redteam.rates import compare
 from altiplano.redteam.training_data.defect_tests import defect_tests
 from altiplano.redteam.training_data.evidence import Evidence
 from altiplano.redteam.training_data.verbatim import TrainingIndex
-from altiplano.storage import Damaged
+from altiplano.storage import Damaged, read_json
 from altiplano.tokens.shards import Shard
 
 STEREOTYPES, GROUP_BIAS = "stereotypes", "group bias"
@@ -23,9 +25,18 @@ def read_known(path: Path | None) -> Known:
     if path is None:
         return Known()
     try:
-        return Known.read(path)
+        content = read_json(path)
+        known = Known.model_validate(content)
     except (OSError, Damaged) as error:
         raise InputError(f"redteam.known = {path} cannot be read ({error}): give a JSON file") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the whole of it"
+        raise InputError(f"redteam.known = {path}: {where}: {first['msg'].lower()}") from error
+    if unknown := sorted(set(content) - set(Known.model_fields)):
+        keys = ", ".join(key for key in Known.model_fields if key != "format_version")
+        raise InputError(f"redteam.known = {path}: {unknown[0]!r} is none of its keys: {keys}")
+    return known
 
 
 def defects(
