@@ -33,6 +33,7 @@ def add(commands: Commands) -> None:
         help="where power.json and the result of each training go (default: power)",
     )
     power.add_argument("--seeds", type=int, default=5, metavar="N", help="trainings a dose (default: 5)")
+    power.add_argument("--twins", type=int, metavar="N", help="clean twins (default: as many as --seeds)")
     power.add_argument(
         "--first-seed",
         type=int,
@@ -54,8 +55,9 @@ def add(commands: Commands) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    for name, least in (("seeds", 1), ("first-seed", 0)):
-        if (value := getattr(options, name.replace("-", "_"))) < least:
+    first, twins = options.first_seed, options.seeds if options.twins is None else options.twins
+    for name, value, least in (("seeds", options.seeds, 1), ("twins", twins, 1), ("first-seed", first, 0)):
+        if value < least:
             raise InputError(f"--{name} {value}: give a number of at least {least}")
     from altiplano.optional_imports import require
 
@@ -65,8 +67,8 @@ def run(options: argparse.Namespace) -> int:
     from altiplano.redteam.planted.power import measure
     from altiplano.report.power_table import power_table
 
-    seeds = range(options.first_seed, options.first_seed + options.seeds)
-    found = measure(options.folder, seeds, options.doses, options.test)
+    seeds, clean = range(first, first + options.seeds), range(first, first + twins)
+    found = measure(options.folder, seeds, options.doses, options.test, clean)
     if options.json:
         print(found.model_dump_json(indent=1))
     else:

@@ -13,14 +13,14 @@ def power_table(power: RedteamPower) -> Table:
         f"seeds {', '.join(map(str, power.seeds))}; 95 % intervals; measured {power.date}",
     )
     table.add_column("test")
-    table.add_column("defect, dose")
+    table.add_column("doses")
     for dose in power.tests[0].doses:
         table.add_column(dose.dose, justify="right")
     table.add_column("false alarms", justify="right")
     for test in power.tests:
         amounts = " / ".join(f"{dose.amount:,}" for dose in test.doses)
         shares = [share_text(dose.found) for dose in test.doses]
-        table.add_row(test.test, f"{test.defect}: {amounts} {test.unit}", *shares, share_text(test.clean))
+        table.add_row(test.test, f"{amounts} {test.unit}", *shares, share_text(test.clean))
     return table
 
 

@@ -1,8 +1,8 @@
 """Power of the red team: defects planted into small trainings, their clean twins, and every test on each.
 
-All defects stand in one training, at one dose: each has its own words, so that none hides another. Every seed has a
-clean twin of the same base text, with as many innocent documents as the middle dose has with defects. One result file a
-training: after a kill the same command goes on with the next.
+All defects stand in one training, at one dose: each has its own words, so that none hides another. A clean twin has the
+base text of its seed, with as many innocent documents as the middle dose has with defects. One result file a training:
+after a kill the same command goes on with the next.
 """
 
 import shutil
@@ -37,12 +37,14 @@ def measure(
     seeds: Sequence[int],
     doses: Sequence[Dose] = DOSES,
     tests: Sequence[str] = (),
+    twins: Sequence[int] | None = None,
 ) -> RedteamPower:
     """Train what has no result in ``folder`` yet, and write ``power.json`` there. ``tests``: those, and their defects,
-    alone. Raises InputError for a test that does not exist."""
+    alone. ``twins``: seeds of clean twins (default: ``seeds``). Raises InputError for a test that does not exist."""
     defects = chosen(tests)
     twin: Dose = "middle" if "middle" in doses else doses[-1]
-    jobs = [(seed, dose, False) for seed in seeds for dose in doses] + [(seed, twin, True) for seed in seeds]
+    jobs = [(seed, dose, False) for seed in seeds for dose in doses]
+    jobs += [(seed, twin, True) for seed in (seeds if twins is None else twins)]
     done = [
         _trained(folder, defects, seed, dose, clean) for seed, dose, clean in track(jobs, "small trainings", len(jobs))
     ]
