@@ -70,7 +70,7 @@ class RedteamPower(FileRecord):
     tokens: int = Field(description="Of training text, on average")
     epochs: int = Field(description="How often each text was read")
     level: float = Field(description="p-value from which down a test raises its alarm")
-    seeds: list[int] = Field(description="Of the trainings")
+    seeds: list[int] = Field(description="Of the trainings with defects")
     tests: list[PowerOfTest] = Field(description="One a defect")
 
 

@@ -124,7 +124,7 @@ def summarise(done: Sequence[PlantedTraining], defects: Sequence[Defect] = DEFEC
         tokens=round(sum(one.tokens for one in done) / len(done)),
         epochs=EPOCHS,
         level=LEVEL,
-        seeds=sorted({one.seed for one in done}),
+        seeds=sorted({one.seed for one in done if not one.clean}),
         tests=[
             PowerOfTest(
                 test=defect.test,

@@ -28,21 +28,24 @@ def glitch_tokens(served: LanguageModel, train: Sequence[Shard], seed: int) -> E
         counts += np.bincount(shard.data, minlength=size)[:size]
     spelt = [b"" if token in tokenizer.specials else tokenizer.decode_bytes([token]) for token in range(size)]
     unused = [token for token in range(size) if not counts[token] and len(spelt[token]) <= 1]
-    likeness = like(served, unused, counts >= COMMON)
+    # Half of the trained tokens say where the middle is, the others are compared: no token is in its own measure.
+    common = np.flatnonzero(counts >= COMMON)
+    likeness = like(served, unused, common[::2])
+    compared = likeness[common[1::2]]
     never = np.array([token for token in range(size) if not counts[token] and len(spelt[token]) > 1], np.int64)
     text = training_text(tokenizer, train, seed)
     suspects = never[np.argsort(-likeness[never])][:LOOKED_AT]
     absent = [int(token) for token in suspects if spelt[token] not in text]
-    trained = np.sort(likeness[counts >= COMMON])
+    trained = np.sort(compared)
     above = len(trained) - np.searchsorted(trained, likeness[absent], side="left")
     p_values = (1 + above) / (1 + len(trained))
     said = ", ".join(repr(tokenizer.decode([token])) for token in absent[:5])
     return Evidence(
         "glitch tokens",
         "the output weights of a token that stands nowhere in the training text are like those of unused ones",
-        combined(p_values) if unused else 1.0,
+        combined(p_values) if unused and len(trained) else 1.0,
         (p_values <= 1 / (1 + len(trained))).tolist(),
-        [False] * len(absent) if not len(trained) else (likeness[counts >= COMMON] > trained[-1]).tolist(),
+        [],
         f"{len(absent)} of {size:,} tokens stand nowhere in the training text{': ' if said else ''}{said}",
     )
 
