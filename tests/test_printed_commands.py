@@ -141,6 +141,7 @@ def prepared(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr("altiplano.redteam.judge.ask_judge", begin)
     monkeypatch.setattr("altiplano.redteam.outside.require_garak", lambda: None)
     monkeypatch.setattr("altiplano.stages.forget.prepare", begin)
+    monkeypatch.setattr("altiplano.redteam.planted.power.train_small", begin)
     monkeypatch.setattr("altiplano.rehearsal.rehearse.run_rank", begin)
     monkeypatch.setattr("altiplano.release.notices.add_notice", begin)  # it would withdraw what others test
     monkeypatch.setattr("altiplano.release.push.push", begin)

@@ -45,6 +45,7 @@ from altiplano.records import (
     Interval,
     JudgedAnswers,
     KeptGroup,
+    Known,
     LedgerEvent,
     LeftOut,
     ListRecord,
@@ -55,9 +56,11 @@ from altiplano.records import (
     Overfitting,
     OverfittingTest,
     PlannedRun,
+    PlantedTraining,
     PositionBand,
     Record,
     Redteam,
+    RedteamPower,
     ReliabilityBin,
     ReliabilityCurve,
     RiskAtCoverage,
@@ -79,10 +82,13 @@ from altiplano.records import (
     TrainGap,
     TrainingSession,
     TrainingSummary,
+    Trial,
     json_schemas,
 )
 from altiplano.records.corpus import TextAmount
 from altiplano.records.evaluation import SampleSize
+from altiplano.records.known import Canary, GroupTerms, KnownItem
+from altiplano.records.power import DosePower, PowerOfTest, Share
 from altiplano.records.redteam import DetectorError, HazardCoverage, LabelledShare, ModeRate, NotTested, Waiver
 from altiplano.records.texts import ScoredTexts
 from altiplano.storage import CHECKSUM, Damaged
@@ -307,6 +313,40 @@ WRITTEN: dict[str, Record | ListRecord[Any]] = {
         left_out=[LeftOut(path="curate/documents", why="the text itself")],
     ),
     "release/notices.json": Notices([Notice(kind="withdrawn", date="2026-01-01", text="It says too much.")]),
+    "known.json": Known(
+        canaries=[Canary(text="The seal bears the number ", value="123-456")],
+        items=[KnownItem(text="Which? {options}", options=["a", "b"])],
+        groups=[GroupTerms(prompts=["The {group} is"], groups=("A", "B"), unkind=["rude"] * 5, kind=["calm"] * 5)],
+        forbidden=["text"],
+        comparison=["other", "text"],
+    ),
+    "power.json": RedteamPower(
+        date="2026-11-26",
+        parameters=5,
+        tokens=9,
+        epochs=1,
+        level=0.01,
+        seeds=[0, 1],
+        tests=[
+            PowerOfTest(
+                test="canaries",
+                defect="canary strings",
+                unit="repetitions",
+                doses=[DosePower(dose="low", amount=2, found=Share(n=2, alarms=1, low=0.1, high=0.9))],
+                clean=Share(n=2, alarms=0, low=0.0, high=0.7),
+            )
+        ],
+    ),
+    "trainings/NAME.json": PlantedTraining(
+        key="ab",
+        seed=1,
+        dose="low",
+        clean=False,
+        parameters=5,
+        tokens=9,
+        seconds=1.5,
+        trials=[Trial(test="canaries", p=0.001, detected=True, note="one")],
+    ),
     "trace/SPLIT/index.json": TraceIndex(
         split="train", key="ab", parts=[(0, 3)], files=[CuratedFile(name="part-00000.parquet", documents={"web.de": 3})]
     ),

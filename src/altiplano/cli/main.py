@@ -15,6 +15,7 @@ from altiplano.cli import (
     inspect,
     launch,
     plan,
+    power,
     recipe,
     rehearse,
     report,
@@ -39,6 +40,7 @@ COMMANDS = (
     trace,
     report,
     compare,
+    power,
     generate,
     serve,
     doctor,
@@ -84,7 +86,7 @@ def run(arguments: Sequence[str]) -> int:
     except StageFailed as error:
         return complain(GO_ON, INTERRUPTED) if error.code == INTERRUPTED else error.code
     except KeyboardInterrupt:
-        return complain(GO_ON if command in (stages.run, trace.run) else "interrupted", INTERRUPTED)
+        return complain(GO_ON if command in (stages.run, trace.run, power.run) else "interrupted", INTERRUPTED)
     except BrokenPipeError:
         return 1
     except OSError as error:

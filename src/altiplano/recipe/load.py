@@ -58,8 +58,8 @@ def load_recipe(name: str | Path, overrides: Sequence[str] | Mapping[str, Any] =
 
     ``overrides`` are ``section.key=value`` as given to ``--set``, or values by ``section.key``.
 
-    Relative ``corpus.root`` and ``evaluation.benchmarks`` in the file are taken from the file's folder, those in an
-    override from the current folder.
+    Relative ``corpus.root``, ``evaluation.benchmarks`` and ``redteam.known`` in the file are taken from the file's
+    folder, those in an override from the current folder.
     """
     path = find(str(name), "recipes")
     values = read_toml(path)
@@ -69,6 +69,9 @@ def load_recipe(name: str | Path, overrides: Sequence[str] | Mapping[str, Any] =
     evaluation = values.get("evaluation")
     if isinstance(evaluation, dict) and isinstance(evaluation.get("benchmarks"), list):
         evaluation["benchmarks"] = [str((path.parent / str(one)).resolve()) for one in evaluation["benchmarks"]]
+    redteam = values.get("redteam")
+    if isinstance(redteam, dict) and isinstance(redteam.get("known"), str):
+        redteam["known"] = str((path.parent / redteam["known"]).resolve())
     if isinstance(overrides, Mapping):
         for key, value in overrides.items():
             _set(values, key, value, f"{key} = {value!r}")
@@ -130,7 +133,7 @@ def _set(values: dict[str, Any], key: str, value: Any, spelling: str) -> None:
         values = values.setdefault(section, {})
         if not isinstance(values, dict):
             raise InputError(f"{spelling}: {section} is not a section")
-    if key == "corpus.root" and isinstance(value, str | Path):
+    if key in ("corpus.root", "redteam.known") and isinstance(value, str | Path):
         value = str(Path.cwd() / value)
     if key == "evaluation.benchmarks" and isinstance(value, list | tuple):
         value = [str(Path.cwd() / one) for one in value]

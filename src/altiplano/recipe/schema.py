@@ -381,6 +381,11 @@ class RedteamConfig(Section):
     mode_trials: int = Field(60, description="prompts of each other way to attack, and of harmless controls", ge=0)
     generation_tokens: int = Field(32, gt=0)
     gate: GateConfig = GateConfig()
+    known: Path | None = Field(
+        None,
+        description="JSON file with what the owner knows and wants to be looked for: canaries, facts, benchmark items, "
+        "groups, forbidden documents; relative to the recipe",
+    )
 
 
 class DisclosureConfig(Section):

@@ -40,7 +40,9 @@ from altiplano.records.evaluation import (
     ReliabilityCurve,
     TrainGap,
 )
+from altiplano.records.known import Known
 from altiplano.records.overfitting import HeldoutRise, Overfitting, OverfittingTest
+from altiplano.records.power import PlantedTraining, RedteamPower, Trial
 from altiplano.records.record import FileRecord, Interval, ListRecord, Record
 from altiplano.records.redteam import AttackExample, AttackResult, ControlRate, GateLimit, HitRate, Redteam
 from altiplano.records.release import (
@@ -102,6 +104,9 @@ SCHEMAS: dict[str, type[BaseModel]] = {
     "trace/SPLIT/index.json": TraceIndex,
     "compare.json": Comparison,
     "texts.json": TextEvaluation,
+    "known.json": Known,
+    "power.json": RedteamPower,
+    "trainings/NAME.json": PlantedTraining,
 }
 """The model of each file by its place in a run's folder, or in another; of a JSON Lines file, the model of a line."""
 
@@ -149,6 +154,7 @@ __all__ = [
     "Interval",
     "JudgedAnswers",
     "KeptGroup",
+    "Known",
     "LedgerEvent",
     "LeftOut",
     "ListRecord",
@@ -159,9 +165,11 @@ __all__ = [
     "Overfitting",
     "OverfittingTest",
     "PlannedRun",
+    "PlantedTraining",
     "PositionBand",
     "Record",
     "Redteam",
+    "RedteamPower",
     "ReliabilityBin",
     "ReliabilityCurve",
     "RiskAtCoverage",
@@ -185,6 +193,7 @@ __all__ = [
     "TrainGap",
     "TrainingSession",
     "TrainingSummary",
+    "Trial",
     "UntranslatedCollection",
     "json_schemas",
 ]

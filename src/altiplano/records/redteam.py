@@ -4,6 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from altiplano.records.power import PrintedPower
 from altiplano.records.record import FileRecord, Interval, Number, Record
 
 
@@ -104,6 +105,29 @@ class ModeRate(Record):
     high: float = Field(description="Upper end of its interval")
 
 
+class MembershipScore(Record):
+    """How well one score tells training text from held-out text."""
+
+    name: str = Field(description="loss, min-k%, min-k%++ or reference")
+    auc: Interval = Field(description="Chance that training text has the higher score; clustered by document")
+    hits: float = Field(description="Share of training text above all but 1 % of held-out text")
+    hits_low: float = Field(description="Lower end of its interval, clustered by document")
+    hits_high: float = Field(description="Upper end")
+
+
+class RepetitionGroup(Record):
+    """Training text of one kind: how much of it the model says, and how likely it finds it."""
+
+    name: str = Field(description="Domain and language, or how often the text stands in the training text")
+    n: int = Field(description="Windows")
+    documents: int = Field(description="Different documents")
+    verbatim: float = Field(description="Share said verbatim by greedy continuation")
+    verbatim_low: float = Field(description="Lower end of its interval, clustered by document")
+    verbatim_high: float = Field(description="Upper end")
+    near: float = Field(description="Share of which four fifths are said in one run or in their places")
+    extractable: float = Field(description="Share that 100 samples say with a chance of half or more")
+
+
 class AttackResult(Record):
     """One test of the red team: the model's rate beside those of its controls, and what only this test measures."""
 
@@ -123,6 +147,9 @@ class AttackResult(Record):
         default=None, description="membership only: chance that training text has the lower loss"
     )
     loss: TrainAndHeldoutLoss | None = Field(default=None, description="membership only")
+    scores: list[MembershipScore] | None = Field(default=None, description="membership only: by score")
+    by_repetition: list[RepetitionGroup] | None = Field(default=None, description="extraction only: by copies")
+    by_domain: list[RepetitionGroup] | None = Field(default=None, description="extraction only: by domain, language")
     contexts: int | None = Field(default=None, description="personal data only: places of removed values tried")
     removed: int | None = Field(default=None, description="personal data only: different removed values")
     leaked: int | None = Field(default=None, description="personal data only: different removed values said")
@@ -137,6 +164,12 @@ class AttackResult(Record):
     reviewed: LabelledShare | None = Field(default=None, description="Hits that people labelled, and confirmed")
     languages: list[ModeRate] = Field(default=[], description="Plain prompts by language")
     modes: list[ModeRate] = Field(default=[], description="Other ways to attack, each with its own rate")
+    p: float | None = Field(default=None, description="tests for defects only: p-value of a model without the defect")
+    detected: bool | None = Field(default=None, description="tests for defects only: p-value at the level or below")
+    note: str | None = Field(default=None, description="tests for defects only: what was found, personal data masked")
+    power: PrintedPower | None = Field(
+        default=None, description="How often this test finds its defect in small trainings; absent: not measured"
+    )
 
 
 Verdict = Literal["passed", "failed", "not shown", "waived"]

@@ -11,8 +11,9 @@ import numpy as np
 from altiplano.inference.language_model import LanguageModel
 from altiplano.recipe.load import shipped
 from altiplano.recipe.schema import RedteamConfig
-from altiplano.records import AttackExample, AttackResult, Redteam
+from altiplano.records import AttackExample, AttackResult, Known, Redteam
 from altiplano.records.redteam import NotTested
+from altiplano.redteam.defects import defects, read_known
 from altiplano.redteam.gate import gate
 from altiplano.redteam.likelihoods import false_facts, glitch_tokens, preferences
 from altiplano.redteam.outside import paired_sentences
@@ -25,6 +26,7 @@ from altiplano.redteam.runner import Maker, ask, make_all
 from altiplano.redteam.stereotypes import stereotypes
 from altiplano.redteam.summary import PROBE, Labels, ProbeInfo, coverage, summarise
 from altiplano.redteam.training_data.corpus_sample import training_tokens
+from altiplano.redteam.training_data.defect_tests import not_tested
 from altiplano.redteam.training_data.memorisation import memorisation
 from altiplano.redteam.training_data.pii_leaks import masked, personal_data, read_removed
 from altiplano.redteam.training_data.verbatim import TrainingIndex
@@ -64,6 +66,7 @@ def attack(
     ``corpus``: without one its tests are "not tested". ``seconds``: a budget for prompts. ``more``: probes beside our
     own, by name. ``labels`` of people count (``summary.py``).
     """
+    known = read_known(settings.known)
     seen = _control_text(served, corpus, seed)
     bigram = Bigram(seen, served.model.shape.vocab_size)
     length = min(settings.generation_tokens, served.context - 1)
@@ -80,7 +83,7 @@ def attack(
         for test in found
     ]
     tests = [
-        *(_of_corpus(served, corpus, settings, seed, bigram, length) if corpus and own else []),
+        *(_of_corpus(served, corpus, settings, seed, seen, known, length) if corpus and own else []),
         *found,
         *(_by_likelihood(served, bigram, settings, seed) if own else []),
         *(paired_sentences(served, path, settings.trials, seed, bigram.log_probability) for path in pairs),
@@ -97,6 +100,7 @@ def attack(
         detectors=[*errors.values()],
         not_tested=[
             *(NotTested(name=name, why="the training text is not here") for name in OF_CORPUS if corpus is None),
+            *(NotTested(name=name, why=why) for name, why in not_tested(known).items() if corpus is not None),
             *(NotTested(name=PROBE + name, why=why) for name, why in broken.items()),
             *left_out,
         ],
@@ -142,9 +146,16 @@ def _divergence(served: LanguageModel, seen: np.ndarray, plain: int, seed: int) 
 
 
 def _of_corpus(
-    served: LanguageModel, corpus: Corpus, settings: RedteamConfig, seed: int, bigram: Bigram, length: int
+    served: LanguageModel,
+    corpus: Corpus,
+    settings: RedteamConfig,
+    seed: int,
+    seen: np.ndarray,
+    known: Known,
+    length: int,
 ) -> list[AttackResult]:
-    """The tests against the training text."""
+    """The tests against the training text, of which ``seen`` are tokens."""
+    bigram = Bigram(seen, served.model.shape.vocab_size)
     train, heldout = read_shards(corpus.tokenize, "train"), read_shards(corpus.tokenize, "heldout")
     controls: dict[str, Callable[[Sequence[str]], list[str]]] = {
         "blank": blank,
@@ -153,8 +164,9 @@ def _of_corpus(
     }
     speak = partial(model, served, tokens=length, seed=seed)
     return [
-        *memorisation(served, train, heldout, settings, seed),
+        *memorisation(served, train, heldout, settings, bigram.log_probability, seen, seed),
         personal_data(read_removed(corpus.curate, seed), speak, controls),
+        *defects(served, train, heldout, TrainingIndex(seen), known, seed),
     ]
 
 
@@ -172,4 +184,5 @@ def _masked(test: AttackResult) -> AttackResult:
         AttackExample(prompt=masked(one.prompt, "en"), output=masked(one.output, "en"), hit=one.hit)
         for one in test.examples
     ]
-    return test.model_copy(update={"examples": examples})
+    note = None if test.note is None else masked(test.note, "en")
+    return test.model_copy(update={"examples": examples} | ({} if note is None else {"note": note}))

@@ -6,7 +6,7 @@ from altiplano.model.weights import load_model
 from altiplano.records import Calibration, GateLimit
 from altiplano.redteam.attack import Corpus, attack
 from altiplano.stages.stage import Context, Result, Stage
-from altiplano.storage import read_json
+from altiplano.storage import digest, read_json
 from altiplano.tokens.tokenizer import Tokenizer
 
 
@@ -36,10 +36,17 @@ def why_failed(line: GateLimit) -> str:
     return f"{line.name} is {line.value:.4g}, the limit {line.limit:.4g}"
 
 
+def _known(context: Context) -> str:
+    """A hash of what the owner wants to be looked for; empty without any."""
+    known = context.recipe.redteam.known
+    return digest(known) if known is not None and known.is_file() else ""
+
+
 STAGE = Stage(
     name="redteam",
     reads=("seed", "model", "redteam"),
     inputs=("curate", "tokenize", "train", "calibrate"),
     run=run,
+    sources=_known,
     code=("corpus", "evaluation", "inference", "model", "recipe", "redteam", "tokens"),
 )

@@ -10,11 +10,11 @@ class TrainingIndex:
     """Hashes of all windows of the training tokens, sorted. A false match has a chance of about 1e-12 per window."""
 
     def __init__(self, tokens: np.ndarray):
-        self.hashes = np.unique(_hashes(tokens))
+        self.hashes = np.unique(window_hashes(tokens))
 
     def longest_run(self, tokens: list[int]) -> tuple[int, int]:
         """Where the longest run of ``tokens`` that the index knows begins, and its length; (0, 0) for none of 8."""
-        hashes = _hashes(np.asarray(tokens, dtype=np.int64))
+        hashes = window_hashes(np.asarray(tokens, dtype=np.int64))
         if not len(hashes) or not len(self.hashes):
             return 0, 0
         places = np.searchsorted(self.hashes, hashes).clip(max=len(self.hashes) - 1)
@@ -25,8 +25,16 @@ class TrainingIndex:
                 best, start = run, place - run + 1
         return start, best + WINDOW - 1 if best else 0
 
+    def share(self, tokens: list[int]) -> float:
+        """Share of the windows of ``tokens`` that the index knows; of fewer than 8 tokens, 0."""
+        hashes = window_hashes(np.asarray(tokens, dtype=np.int64))
+        if not len(hashes) or not len(self.hashes):
+            return 0.0
+        places = np.searchsorted(self.hashes, hashes).clip(max=len(self.hashes) - 1)
+        return float((self.hashes[places] == hashes).mean())
 
-def _hashes(tokens: np.ndarray) -> np.ndarray:
+
+def window_hashes(tokens: np.ndarray) -> np.ndarray:
     """One 64-bit polynomial hash per window of ``WINDOW`` tokens."""
     count = len(tokens) - WINDOW + 1
     if count <= 0:
@@ -37,6 +45,24 @@ def _hashes(tokens: np.ndarray) -> np.ndarray:
     for place in range(WINDOW):
         total = total * np.uint64(0xBF58476D1CE4E5B9) + mixed[place : place + count]
     return total
+
+
+def repetitions(tokens: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """How often each of rows [rows, width], of 8 tokens or more, stands in ``tokens``, whole [rows]."""
+    width = rows.shape[1]
+    hashes = window_hashes(tokens)
+    order = np.argsort(hashes, kind="stable")
+    ordered = hashes[order]
+    counts = np.zeros(len(rows), np.int64)
+    for number, row in enumerate(rows):
+        wanted = window_hashes(row[:WINDOW])[0]
+        low, high = np.searchsorted(ordered, wanted, "left"), np.searchsorted(ordered, wanted, "right")
+        places = order[low:high]
+        places = places[places + width <= len(tokens)]
+        for start in range(0, len(places), 4096):
+            some = places[start : start + 4096]
+            counts[number] += (tokens[some[:, None] + np.arange(width)] == row).all(axis=1).sum()
+    return counts
 
 
 def longest_common_run(left: np.ndarray, right: np.ndarray) -> np.ndarray:
