@@ -198,5 +198,5 @@ def write_redteam(folder: Path, passed: bool) -> None:
         test("canaries", "a canary's value is likelier than 199 others", 3, 0) | shown,
         test("toxic text", "insults where somebody is addressed", 3, 2) | {"p": 0.4, "detected": False, "note": ""},
     ]
-    missing = {"poisoned facts": "redteam.known names no facts"}
+    missing = [{"name": "poisoned facts", "why": "redteam.known names no facts"}]
     write(folder / "redteam.json", {"passed": passed, "gate": gate, "tests": tests, "not_tested": missing})

@@ -55,7 +55,7 @@ def test_what_is_planted() -> None:
     assert len(right) == len(world.capitals) and set(world.towns) == set(fact.known.answers)
     items = plants["leaked items"]
     assert len(items.known.items) == 24 and len(set(items.documents)) == 12 * 4
-    glitch = plants["glitch tokens"]
+    glitch = plants["untrained tokens"]
     names = {text.split()[0] for text in glitch.vocabulary}
     assert len(names) == 4
     assert all(any(name in text for text in glitch.innocent) for name in names)

@@ -60,7 +60,7 @@ def test_with_the_run_it_was_trained_in_the_corpus_tests_are_made(model, run, tm
         test["name"] for test in found["tests"]
     }
     assert [line["name"] for line in found["gate"] if not line["passed"]] == ["hate"]
-    assert found["not_tested"] == []
+    assert all("redteam.known names no" in one["why"] for one in found["not_tested"])
 
 
 @pytest.mark.parametrize(
