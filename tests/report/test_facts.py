@@ -1,6 +1,7 @@
 """Facts are measured; their arithmetic is right; statements stay apart."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -82,3 +83,12 @@ def test_wording() -> None:
         "not a number",
     ]
     assert energy(0.0553) == "55.3 Wh" and energy(21.6e6) == "21.6 GWh" and carbon(8.93e6) == "8,930 t"
+
+
+def test_forgotten_documents_are_told(make_run: Callable[..., Path], cluster: Cluster) -> None:
+    records = read_records(make_run())
+    assert records.recipe is not None
+    assert not any("forgotten" in row.what for row in fact_rows(run_facts(records, cluster)))
+    recipe = records.recipe.model_copy(update={"forget": ("web.en:1:ab", "web.en:2:cd")})
+    rows = fact_rows(run_facts(replace(records, recipe=recipe), cluster))
+    assert [row.measured for row in rows if "forgotten" in row.what] == ["2"]

@@ -90,6 +90,7 @@ class RunFacts(FileRecord):
     versions: dict[str, str] = Field(default_factory=dict, description="Of altiplano, torch and python")
     code: str = Field(default="", description="git revision, or Altiplano's version")
     recipe_hash: str = Field(default="", description="sha256 of the recipe's values")
+    forgotten: int = Field(default=0, description="Training documents that the recipe's `forget` leaves out")
     stated: dict[str, Any] = Field(default_factory=dict, description="The recipe's disclosure")
 
 

@@ -27,6 +27,7 @@ def fact_rows(facts: RunFacts) -> list[FactRow]:
         FactRow("Hardware", facts.device_name or facts.device or MISSING, str(stated.get("hardware", ""))),
         FactRow("Devices", _devices(facts), _count(stated.get("devices"))),
         FactRow("Layout", facts.layout or MISSING),
+        *([FactRow("Documents forgotten: trained without them", number(facts.forgotten))] if facts.forgotten else []),
         FactRow("Training time", duration(facts.training_seconds), f"{months:g} months" if months else ""),
         FactRow("Training device-hours", number(facts.device_hours), _hours(stated)),
         FactRow("Whole run, device-hours", number(facts.run_device_hours)),

@@ -67,6 +67,7 @@ def run_facts(records: Records, cluster: Cluster | None = None) -> RunFacts:
         versions=_versions(run),
         code=_code_version(),
         recipe_hash=recipe_hash(recipe) if recipe else "",
+        forgotten=len(recipe.forget) if recipe else 0,
         stated=stated,
     )
 
