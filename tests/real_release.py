@@ -29,6 +29,8 @@ SETTINGS += [
     "redteam.extraction_prefix=16",
     "redteam.extraction_suffix=16",
     "redteam.extraction_samples=50",
+    "redteam.trials=20",
+    "redteam.mode_trials=2",
 ]
 CLUSTER = 'name = "test"\ndevice = "cpu"\nwatts_per_device = 45.0\npue = 1.2\ncountry = "FRA"\n'
 STATED = """

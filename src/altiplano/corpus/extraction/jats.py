@@ -115,13 +115,17 @@ class _Reader:
 
     def _titled(self, title: Any) -> str:
         """With the name of what it is the title of, and with its subtitle."""
-        own = _joined(self._label(title.getparent()), self._inline(title))
+        before = takewhile(lambda each: _name(each) != "title", title.itersiblings(preceding=True))
+        label = next((each for each in before if _name(each) == "label"), None)
+        own = _joined(self._named(label), self._inline(title))
         subtitles = takewhile(lambda each: _name(each) in SUBTITLES, title.itersiblings())
         return ": ".join(filter(None, (own, *map(self._inline, subtitles))))
 
     def _label(self, element: Any) -> str:
         """``Theorem 1``, ``Figure 2``, ``Step 3``, which a text may speak of; mere numbers and marks are none."""
-        label = element.find("{*}label")
+        return self._named(element.find("{*}label"))
+
+    def _named(self, label: Any) -> str:
         text = self._inline(label) if label is not None else ""
         return text if NAMED.search(text) else ""
 

@@ -33,9 +33,6 @@ FORMULA_WORDS = ("math", "latex")
 
 FORMULA = re.compile(r"<(?:(?:\w{1,9}:)?math\b|script\s[^<>]*?math/|img\s[^<>]*?(?:math|latex))", re.IGNORECASE)
 
-LISTS_AFTER_TEXT = ".//p/following-sibling::*[1][self::ul or self::ol]"
-"""Where no element is marked as the page's main part, extractors look for paragraphs alone."""
-
 LETTERS = [chr(code) for code in range(0xA6A0, 0xA6E6)]
 """Letters of Bamum, which no extractor removes and hardly any page has."""
 
@@ -160,7 +157,7 @@ class Structures:
             element.tag = self.paragraph if flat else "div"
 
     def _lists(self, root: Any) -> None:
-        for items in root.xpath(LISTS_AFTER_TEXT):
+        for items in [*_lists_after_text(root)]:
             if _continues_text(items):
                 self._replace(items, self._list(items), alone=True)
 
@@ -291,6 +288,15 @@ def _write_script(element: Any) -> None:
     else:
         mark = "^" if element.tag == "sup" else "_"
         _put_text(element, mark + (text if SIMPLE.fullmatch(text) else f"({text})"))
+
+
+def _lists_after_text(root: Any) -> Iterator[Any]:
+    """Lists whose element before is a paragraph: where no element is marked as the page's main part, extractors look
+    for paragraphs alone. (By XPath libxml2 compares each one with all before it.)"""
+    for paragraph in root.iter("p"):
+        following = next(paragraph.itersiblings("*"), None)
+        if following is not None and following.tag in ("ul", "ol"):
+            yield following
 
 
 def _continues_text(items: Any) -> bool:
