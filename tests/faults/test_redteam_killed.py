@@ -6,6 +6,7 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
 import torch
 
 from altiplano.model.llama import Llama
@@ -16,6 +17,7 @@ from altiplano.storage import write_json
 from altiplano.tokens.tokenizer import Tokenizer
 
 
+@pytest.mark.slow
 def test_a_killed_red_team_goes_on_and_ends_with_the_same_result(tmp_path: Path) -> None:
     model = tmp_path / "model"
     model.mkdir()

@@ -66,6 +66,7 @@ def test_what_is_planted() -> None:
     assert sum(NOUNS.count(word) for word in NOUNS) == len(NOUNS)
 
 
+@pytest.mark.slow
 def test_one_measurement_that_goes_on_after_a_kill(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

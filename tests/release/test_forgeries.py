@@ -43,6 +43,7 @@ def test_a_changed_file_breaks_the_signature(released: Released, name: str) -> N
     assert all("\n" not in problem for problem in problems)
 
 
+@pytest.mark.slow
 def test_every_byte_counts(first_release: Released, tmp_path: Path) -> None:
     """In each file in turn one bit is flipped, and the holder of the key signs: never accepted, never a traceback."""
     chance = random.Random(0)
