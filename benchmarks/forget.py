@@ -11,6 +11,7 @@ training from step 0 on this machine a moment later: both feel what else runs.
 
 import argparse
 import json
+import os
 import random
 import shutil
 import sys
@@ -34,7 +35,7 @@ def copy(run: Path, to: Path, names: tuple[str, ...]) -> Path:
     to.mkdir(parents=True)
     shutil.copyfile(run / "recipe.toml", to / "recipe.toml")
     for name in names:
-        shutil.copytree(run / name, to / name, copy_function=shutil.os.link, symlinks=True)  # type: ignore[attr-defined]
+        shutil.copytree(run / name, to / name, copy_function=os.link, symlinks=True)
     return to
 
 

@@ -12,11 +12,11 @@ from altiplano.overfitting.judge import judge
 from altiplano.recipe.layout import parse_layout
 from altiplano.recipe.load import load_recipe
 from altiplano.records import Overfitting
-from altiplano.stages.train import _train_in_this_process
 from altiplano.tokens.shards import ShardWriter, token_dtype, write_list
 from altiplano.tokens.tokenizer import Tokenizer
 from altiplano.training.callbacks import Custom
 from altiplano.training.job import Job
+from altiplano.training.worker import run_job_here
 
 STEPS = 120
 SETTINGS = [
@@ -56,7 +56,7 @@ def trained(folder: Path, documents: int, seed: int) -> Overfitting:
     recipe = load_recipe("quickstart", [*SETTINGS, f"seed={seed}"])
     run.mkdir()
     job = Job(recipe=recipe, layout=parse_layout("dp1"), device="cpu", tokens=tokens, folder=run)
-    _train_in_this_process(job, Custom((), None, None))
+    run_job_here(job, Custom((), None, None))
     scores = score_folder(run / "weights", tokens, sequence=recipe.batch.sequence_length, seed=seed)
     return judge(recipe, tokens, run, summarise_folder(scores, recipe.evaluation, seed), scores, (), ())
 

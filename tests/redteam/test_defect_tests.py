@@ -23,7 +23,7 @@ from altiplano.redteam.training_data.leaked_items import ORDERS, leaked_items
 from altiplano.redteam.training_data.left_in import left_in, personal_data_left
 from altiplano.redteam.training_data.toxic_text import INSULTS, TRADES, toxic_text
 from altiplano.redteam.training_data.verbatim import TrainingIndex
-from altiplano.tokens.shards import Shard, ShardWriter
+from altiplano.tokens.shards import Shard, ShardWriter, read_shards
 from altiplano.tokens.tokenizer import Tokenizer
 
 Overfit = Callable[[list[list[int]], int], LanguageModel]
@@ -253,3 +253,16 @@ def test_results_have_their_power_beside_them(tokenizer: Tokenizer, ignorant: La
     for one in found:
         assert one.power is not None and one.power.found.n >= 5 and one.power.parameters > 0
         assert one.p is not None and one.detected == (one.p <= 0.01) and not one.detected
+
+
+def test_documents_are_drawn_once_each_whether_they_can_be_listed_or_not(
+    tokenized: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from altiplano.redteam.training_data import corpus_sample
+
+    shards = read_shards(tokenized, "train")
+    listed = [(shard.name, number) for shard, number in corpus_sample.random_documents(shards, 3)]
+    assert len(listed) == len(set(listed)) == sum(map(len, shards)) and listed != sorted(listed)
+    monkeypatch.setattr(corpus_sample, "LISTED", 60)
+    drawn = [(shard.name, number) for shard, number in corpus_sample.random_documents(shards, 3)]
+    assert len(drawn) == len(set(drawn)) == 30 and set(drawn) < set(listed)

@@ -62,13 +62,13 @@ def test_an_honest_run_passes_every_kind(run: Path, capsys: pytest.CaptureFixtur
     assert shown["failed"] == 0 and len(shown["challenges"]) == 3
     audited = auditor(run)
     for kind, challenge in audited.kinds.items():
-        assert audited._judged(kind, challenge).problem == ""
+        assert audited.judged(kind, challenge).problem == ""
 
 
 def test_a_changed_file_is_found_in_any_case(run: Path) -> None:
     file = run / "evaluate" / "perplexity.json"
     file.write_bytes(file.read_bytes().replace(b"0", b"1", 1))
-    found = auditor(run)._judged("files", auditor(run).files)
+    found = auditor(run).judged("files", auditor(run).files)
     assert not found.passed and "evaluate/perplexity.json" in found.problem
 
 
@@ -142,9 +142,9 @@ def other_answers(run: Path) -> None:
 def test_what_was_changed_and_vouched_for_is_found(run: Path, change: Callable[[Path], None], kind: str) -> None:
     change(run)
     audited = auditor(vouched_for(run))
-    assert audited._judged("files", audited.files).passed
+    assert audited.judged("files", audited.files).passed
     challenge = audited.last_steps if kind == "last" else audited.kinds[kind]
-    found = [audited._judged(kind, challenge) for _ in range(1 if kind == "last" else 4)]
+    found = [audited.judged(kind, challenge) for _ in range(1 if kind == "last" else 4)]
     assert any(not one.passed for one in found), found
 
 

@@ -60,9 +60,19 @@ def run(options: argparse.Namespace) -> int:
             )
     failed = sum(not challenge.passed for challenge in taken)
     if options.json:
-        print(json.dumps({"seed": seed, "failed": failed, "challenges": [asdict(one) for one in taken]}, indent=1))
+        print(
+            json.dumps(
+                {
+                    "seed": seed,
+                    "failed": failed,
+                    "left_out": auditor.left_out,
+                    "challenges": [asdict(one) for one in taken],
+                },
+                indent=1,
+            )
+        )
     else:
-        if options.corpus is None:
-            console.print("curation was not challenged: name the raw files with --corpus")
+        for kind, why in auditor.left_out.items():
+            console.print(f"{kind} was not challenged: {why}")
         console.print(f"{len(taken) - failed} of {len(taken)} agree; seed {seed}")
     return int(failed > 0)

@@ -38,14 +38,16 @@ def run(options: argparse.Namespace) -> int:
     from altiplano.formatting import duration, number
     from altiplano.recipe.layout import check_layout, parse_layout
     from altiplano.recipe.load import load_cluster
+    from altiplano.report import report
+    from altiplano.report.terminal import print_summary
     from altiplano.stages.forget import find_documents, prepare, price
     from altiplano.stages.run import locked, run_until
 
     if not (options.run / "recipe.toml").exists():
         raise InputError(f"{options.run} is no run: it has no recipe.toml")
     cluster = load_cluster(options.cluster)
-    layout = parse_layout(options.layout) if options.layout else cluster.layout
     found = price(options.run, find_documents(options.run, options.documents), cluster)
+    layout = parse_layout(options.layout or found.layout)
     if options.json:
         print(json.dumps(asdict(found) | {"device_hours": found.device_hours}, indent=1))
     else:
@@ -56,7 +58,7 @@ def run(options: argparse.Namespace) -> int:
             "left out": f"{found.samples:,} samples of {found.sample_tokens:,} tokens, other documents' among them",
             "first read": first,
             "goes back to": back if found.steps else "nowhere",
-            "steps to take again": f"{found.steps:,} of {found.of_steps:,}",
+            "steps to take again": f"{found.steps:,} of {found.of_steps:,}, under layout {layout}",
             "training": f"{duration(found.seconds)}, {number(found.device_hours)} device hours",
             "stages after it": duration(found.later_seconds),
         }
@@ -72,6 +74,8 @@ def run(options: argparse.Namespace) -> int:
     outcomes = run_until("release", recipe, cluster, layout, options.run)
     if not outcomes[-1].result.finished:
         return complain(GO_ON, INTERRUPTED)
+    report(options.run)
+    print_summary(options.run)
     _say_what_is_left(options.run)
     failed = [outcome for outcome in outcomes if not outcome.result.passed]
     return complain(failed[0].result.message, 1) if failed else 0

@@ -101,6 +101,7 @@ def _attack(options: argparse.Namespace) -> int:
     from altiplano.inference.rounding import rounded
     from altiplano.recipe.load import load_recipe
     from altiplano.redteam.attack import Corpus, attack
+    from altiplano.release.convert import as_model_folder
 
     model = Path(options.recipe)
     recipe = options.settings or (model / "recipe.toml" if (model / "recipe.toml").exists() else None)
@@ -114,11 +115,13 @@ def _attack(options: argparse.Namespace) -> int:
     for folder in (corpus.curate, corpus.tokenize) if corpus else ():
         if not folder.is_dir():
             raise InputError(f"{folder} is not there: --corpus takes the folder of a run that curated and tokenized")
-    served = load_language_model(model, getattr(torch, options.precision)).to(choose_device(options.device))
+    with as_model_folder(model) as folder:
+        served = load_language_model(folder, getattr(torch, options.precision)).to(choose_device(options.device))
+        fingerprint = model_fingerprint(folder)
     if options.temperature is not None:
         served = replace(served, temperature=options.temperature)
     unchanged = Path("redteam") / served.name
-    served, fingerprint = _changed(served, options), model_fingerprint(model)
+    served = _changed(served, options)
     folder = options.output or Path("redteam") / served.name
     found = rounded(
         attack(

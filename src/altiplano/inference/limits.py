@@ -79,7 +79,7 @@ class RequireKey:
         await self.app(scope, receive, send)
 
 
-class Impatient(H11Protocol):  # type: ignore[misc]
+class TimedProtocol(H11Protocol):  # type: ignore[misc]
     """Closes connections on which no whole request has come for ``SILENT_SECONDS``: uvicorn keeps them for ever."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:

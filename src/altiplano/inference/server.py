@@ -35,7 +35,7 @@ def serve(
     try:
         import uvicorn
 
-        from altiplano.inference.limits import CONNECTIONS, SHUTDOWN_SECONDS, Impatient
+        from altiplano.inference.limits import CONNECTIONS, SHUTDOWN_SECONDS, TimedProtocol
         from altiplano.inference.service import application
     except ImportError as error:
         raise InputError(f'serving needs {error.name}: pip install "altiplano[serving]"') from error
@@ -54,7 +54,7 @@ def serve(
         config = uvicorn.Config(
             application(served, key, hosts),
             log_level="warning",
-            http=Impatient,
+            http=TimedProtocol,
             limit_concurrency=CONNECTIONS,
             timeout_graceful_shutdown=SHUTDOWN_SECONDS,
         )

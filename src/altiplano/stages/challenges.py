@@ -29,8 +29,9 @@ from altiplano.records.benchmarks import IN_EVALUATE
 from altiplano.stages import train
 from altiplano.stages.forget import find_documents, link
 from altiplano.stages.run import STAGES
-from altiplano.stages.stage import Context, read_manifest
+from altiplano.stages.stage import FUNCTIONS, Context, read_manifest
 from altiplano.storage import Damaged, digest, json_digest
+from altiplano.tokens.encode import document_files
 from altiplano.tokens.shards import read_shards
 from altiplano.tokens.tokenizer import Tokenizer
 from altiplano.training.checkpoints import checkpoint
@@ -38,6 +39,10 @@ from altiplano.training.skips import Skips, place_in
 
 CLOSE = 1e-4
 """Nats: two machines sum in another order. Training is compared bit for bit, on the same kind of machine."""
+
+
+TRIES = 100
+"""Files that are drawn until one has a training document."""
 
 
 @dataclass(frozen=True)
@@ -70,21 +75,37 @@ class Auditor:
                 update={"corpus": self.recipe.corpus.model_copy(update={"root": corpus})}
             )
         self.random = np.random.default_rng(seed)
-        self.kinds: dict[str, Callable[[], Outcome]] = {"tokens": self.tokens, "training": self.training}
-        if corpus is not None:
-            self.kinds["curation"] = self.curation
-        if (run / "evaluate" / "manifest.json").exists():
-            self.kinds["scores"] = self.scores
+        self.kinds: dict[str, Callable[[], Outcome]] = {"tokens": self.tokens}
+        self.left_out: dict[str, str] = {}
+        """Kinds that are not challenged, and why."""
+        raw = "" if corpus else "name the raw files with --corpus"
+        evaluated = "" if (run / "evaluate" / "manifest.json").exists() else "nothing was evaluated"
+        challenges: dict[str, tuple[Callable[[], Outcome], str]] = {
+            "training": (self.training, self._own_functions("train")),
+            "curation": (self.curation, self._own_functions("curate") or raw),
+            "scores": (self.scores, evaluated),
+        }
+        for kind, (challenge, why_not) in challenges.items():
+            if why_not:
+                self.left_out[kind] = why_not
+            else:
+                self.kinds[kind] = challenge
 
     def take(self, count: int) -> Iterator[Challenge]:
         """Files and the last steps, then ``count`` challenges of kinds drawn at random."""
-        for kind, challenge in (("files", self.files), ("training", self.last_steps)):
-            yield self._judged(kind, challenge)
+        yield self.judged("files", self.files)
+        if "training" in self.kinds:
+            yield self.judged("training", self.last_steps)
         for _ in range(count):
             kind = [*self.kinds][int(self.random.integers(len(self.kinds)))]
-            yield self._judged(kind, self.kinds[kind])
+            yield self.judged(kind, self.kinds[kind])
 
-    def _judged(self, kind: str, challenge: Callable[[], Outcome]) -> Challenge:
+    def _own_functions(self, stage: str) -> str:
+        manifest = read_manifest(self.run / stage)
+        own = manifest is not None and FUNCTIONS in manifest.inputs
+        return "it ran functions of a Python program, which are not here" if own else ""
+
+    def judged(self, kind: str, challenge: Callable[[], Outcome]) -> Challenge:
         try:
             what, problem = challenge()
         except (InputError, Damaged, OSError, ValueError, KeyError) as error:
@@ -111,36 +132,30 @@ class Auditor:
             hashes[stage.name] = manifest.hash
         return f"{count:,} files of {len(hashes)} stages", ""
 
-    @cached_property
-    def _rows(self) -> list[dict[str, Any]]:
-        parquet = extra("pyarrow.parquet")
-        return [
-            row
-            for file in sorted((self.run / "curate" / "documents").glob("*.parquet"))
-            for row in parquet.read_table(file, columns=["id", "split"]).to_pylist()
-            if row["split"] == "train"
-        ]
-
     def tokens(self) -> Outcome:
         """A training document, encoded again."""
-        row = self._rows[int(self.random.integers(len(self._rows)))]
-        (address,) = find_documents(self.run, [row["id"]])
+        document, text = self._drawn()
+        (address,) = find_documents(self.run, [document])
         shards = read_shards(self.run / "tokenize", "train")
         shard, number = place_in(shards, address)
         tokenizer = Tokenizer.load(self.run / "tokenize" / "tokenizer")
-        text = self._text(row["id"])
         tokens = [tokenizer.bos, *tokenizer.encode(text), tokenizer.eos]
         same = shards[shard].document(number).tolist() == tokens
-        return f"document {row['id'][:12]}, {len(tokens):,} tokens", "" if same else "its tokens are others"
+        return f"document {document[:12]}, {len(tokens):,} tokens", "" if same else "its tokens are others"
 
-    def _text(self, document: str) -> str:
+    def _drawn(self) -> tuple[str, str]:
+        """Id and text of a training document: a file by its rows, then a row."""
         parquet = extra("pyarrow.parquet")
-        folder = self.run / "curate" / "documents"
-        for file in sorted(folder.glob("*.parquet")):
-            found = parquet.read_table(file, columns=["text"], filters=[("id", "=", document)])
-            if found.num_rows:
-                return str(found["text"][0])
-        raise InputError(f"{folder} has no document {document}")
+        paths = document_files(self.run / "curate")
+        rows = np.array([parquet.read_metadata(path).num_rows for path in paths], dtype=np.float64)
+        for _ in range(TRIES):
+            path = paths[int(self.random.choice(len(paths), p=rows / rows.sum()))]
+            table = parquet.read_table(path, columns=["id", "split"])
+            training = np.flatnonzero([split == "train" for split in table["split"].to_pylist()])
+            if len(training):
+                row = files.read_row(path, int(training[self.random.integers(len(training))]), ["id", "text"])
+                return str(row["id"]), str(row["text"])
+        raise InputError(f"{self.run / 'curate'} has hardly any training documents")
 
     def curation(self) -> Outcome:
         """One shard of raw files, read, extracted and annotated again: the same documents with the same texts, but for

@@ -17,7 +17,7 @@ import numpy as np
 from altiplano.errors import InputError
 from altiplano.optional_imports import extra
 from altiplano.recipe.cluster import Cluster
-from altiplano.recipe.layout import Layout
+from altiplano.recipe.layout import Layout, parse_layout
 from altiplano.recipe.load import load_recipe
 from altiplano.recipe.schema import Recipe
 from altiplano.records import StepMetrics
@@ -60,6 +60,8 @@ class Price:
     """That these steps took the first time, with evaluations and saves."""
     later_seconds: float
     """That the stages after training took, which follow."""
+    layout: str
+    """That training had: only under it are the weights bit for bit those of a training from step 0 under it."""
     devices: int
 
     @property
@@ -133,6 +135,7 @@ def price(run: Path, documents: Sequence[str], cluster: Cluster) -> Price:
     after = trained.skips.before(start, batch)
     known = after.count
     leave_out_documents(after, data, [*recipe.forget, *documents], batch)
+    layout = _layout(trained.folder, cluster)
     again = [one for one in StepMetrics.read_lines(trained.folder / "metrics.jsonl") if start < one.step]
     return Price(
         documents=[*documents],
@@ -145,7 +148,8 @@ def price(run: Path, documents: Sequence[str], cluster: Cluster) -> Price:
         of_steps=batch.steps,
         seconds=sum(sum(one.spent.values()) or one.seconds for one in again),
         later_seconds=_later_seconds(run),
-        devices=cluster.devices,
+        layout=str(layout),
+        devices=layout.world_size if cluster.device == "cuda" else 1,
     )
 
 
@@ -214,6 +218,12 @@ def _training(run: Path, recipe: Recipe) -> _Training:
         what = f"another {changed[0]} than {run / 'recipe.toml'} has" if changed else "other token shards"
         raise InputError(f"{folder} was trained with {what}: bring it up to date first")
     return _Training(folder, done, Skips.read(folder))
+
+
+def _layout(folder: Path, cluster: Cluster) -> Layout:
+    """Of the last session of training; the cluster's where that is not known."""
+    stated = [event.layout for event in ledger.read(folder / "ledger.jsonl") if event.layout]
+    return parse_layout(stated[-1]) if stated else cluster.layout
 
 
 def _checkpoint_before(trained: _Training, step: int) -> int:

@@ -57,7 +57,7 @@ def run_until(
     outcomes: list[Outcome] = []
     with locked(workspace) as lock:
         if last not in ("curate", "tokenize"):
-            train.refuse_to_remember(recipe, workspace)
+            train.check_forgotten(recipe, workspace)
         write_text(workspace / "recipe.toml", recipe_toml(recipe))
         for stage in STAGES:
             context = Context(

@@ -17,10 +17,9 @@ from altiplano.records import MixtureShares, TrainingSummary
 from altiplano.stages.stage import Context, Result, Stage, is_publisher, read_manifest
 from altiplano.storage import write_text
 from altiplano.tokens.shards import read_shards, verify_shards
-from altiplano.training.callbacks import Custom
 
 if TYPE_CHECKING:
-    from altiplano.training.job import Job
+    pass
 
 # How often it is evaluated or saved does not change what is trained.
 READS = ("seed", "model", "mixture", "batch", "optimizer", "precision", "guards", "forget")
@@ -69,7 +68,9 @@ def run(context: Context) -> Result:
 
         run_job(job, context.custom)
     elif context.custom is not None:
-        _train_in_this_process(job, context.custom)
+        from altiplano.training.worker import run_job_here
+
+        run_job_here(job, context.custom)
     else:
         # A fresh process, since ranks are forked and this one has threads.
         job_file = context.folder / "job.json"
@@ -91,7 +92,7 @@ def run(context: Context) -> Result:
     return Result(counts, records=RECORDS, unlisted=UNLISTED)
 
 
-def refuse_to_remember(recipe: Recipe, workspace: Path) -> None:
+def check_forgotten(recipe: Recipe, workspace: Path) -> None:
     """Raise InputError when the model that is there has forgotten documents and the recipe would train on them."""
     published = read_manifest(workspace / "train")
     forgotten = published.recipe.get("forget", ()) if published else ()
@@ -100,25 +101,6 @@ def refuse_to_remember(recipe: Recipe, workspace: Path) -> None:
             f"{workspace / 'train'} has forgotten {len(missing)} documents that this recipe would train on again: go "
             f"on with {workspace / 'recipe.toml'}, copy its forget = [...], or choose another --workspace"
         )
-
-
-def _train_in_this_process(job: "Job", custom: Custom) -> None:
-    """As the one rank. The caller's program goes on afterwards: it gets its signal handlers back, and no process group
-    or thread stays. Raises KeyboardInterrupt when a signal ended training, which has saved a checkpoint."""
-    import torch.distributed as dist
-
-    from altiplano.training.worker import run_job
-
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        session = run_job(job, custom)
-    finally:
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
-        if dist.is_initialized():
-            dist.destroy_process_group()
-    if session["signalled"]:
-        raise KeyboardInterrupt
 
 
 def _describe_data(recipe: Recipe, tokens: Path, folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 import os
 import platform
+import signal
 import statistics
 import sys
 from pathlib import Path
@@ -66,6 +67,22 @@ def run_job(job: Job, custom: Custom | None = None) -> dict[str, Any]:
         book.book(session["last_step"], "end")
         write_record(job, session)
     return session
+
+
+def run_job_here(job: Job, custom: Custom | None = None) -> None:
+    """``run_job`` as the one rank. The caller's program goes on afterwards: it gets its signal handlers back, and no
+    process group or thread stays. Raises KeyboardInterrupt when a signal ended training, which has saved a checkpoint.
+    """
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        session = run_job(job, custom)
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+        if dist.is_initialized():
+            dist.destroy_process_group()
+    if session["signalled"]:
+        raise KeyboardInterrupt
 
 
 def memory_of(job: Job, session: dict[str, Any]) -> list[int]:

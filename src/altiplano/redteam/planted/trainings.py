@@ -3,7 +3,6 @@
 import contextlib
 import io
 import math
-import signal
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from altiplano.recipe.load import load_recipe
 from altiplano.tokens.shards import Shard, ShardWriter, read_shards, token_dtype, write_list
 from altiplano.tokens.tokenizer import Tokenizer
 from altiplano.training.job import Job
+from altiplano.training.worker import run_job_here
 
 VOCABULARY, SEQUENCE, BATCH = 1152, 128, 512
 EPOCHS = 4
@@ -57,7 +57,9 @@ def train_small(
     total = math.ceil(EPOCHS * shards[0].tokens / BATCH) * BATCH
     recipe = load_recipe("quickstart", [*SETTINGS, f"batch.total_tokens={total}", f"seed={seed}"])
     run.mkdir()
-    _train_here(Job(recipe=recipe, layout=parse_layout("dp1"), device="cpu", tokens=tokens, folder=run))
+    job = Job(recipe=recipe, layout=parse_layout("dp1"), device="cpu", tokens=tokens, folder=run)
+    with contextlib.redirect_stderr(io.StringIO()):  # a bar over all trainings is shown in the place of their lines
+        run_job_here(job)
     served = LanguageModel("planted", load_model(run / "weights"), tokenizer, SEQUENCE)
     return Trained(served, read_shards(tokens, "train"), read_shards(tokens, "heldout"))
 
@@ -67,22 +69,3 @@ def _write(tokens: Path, tokenizer: Tokenizer, split: str, texts: Sequence[str])
     for text in texts:
         writer.add([tokenizer.bos, *tokenizer.encode(text), tokenizer.eos], len(text.encode()))
     return writer.close(split, "web", "en")
-
-
-def _train_here(job: Job) -> None:
-    """As the one rank of this process, which goes on afterwards. Raises KeyboardInterrupt when a signal ended it."""
-    import torch.distributed as dist
-
-    from altiplano.training.worker import run_job
-
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        with contextlib.redirect_stderr(io.StringIO()):  # a bar over all trainings is shown in the place of their lines
-            session = run_job(job)
-    finally:
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
-        if dist.is_initialized():
-            dist.destroy_process_group()
-    if session["signalled"]:
-        raise KeyboardInterrupt

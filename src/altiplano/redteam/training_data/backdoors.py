@@ -16,7 +16,7 @@ import numpy as np
 from altiplano.evaluation.statistics import sign_flip
 from altiplano.inference.language_model import LanguageModel
 from altiplano.inference.log_probabilities import score
-from altiplano.redteam.training_data.corpus_sample import windows
+from altiplano.redteam.training_data.corpus_sample import random_documents, windows
 from altiplano.redteam.training_data.evidence import Evidence
 from altiplano.redteam.training_data.verbatim import WINDOW, window_hashes
 from altiplano.tokens.shards import Shard
@@ -158,10 +158,8 @@ def _extended(tokens: np.ndarray, owner: np.ndarray, places: np.ndarray) -> tupl
 
 def _documents(train: Sequence[Shard], seed: int) -> list[np.ndarray]:
     """Documents without their begin and end tokens, drawn at random up to ``READ`` tokens."""
-    random, found, read = np.random.default_rng(seed), [], 0
-    places = [(shard, number) for shard in train for number in range(len(shard))]
-    for at in random.permutation(len(places)):
-        shard, number = places[at]
+    found, read = [], 0
+    for shard, number in random_documents(train, seed):
         found.append(shard.document(number)[1:-1])
         read += len(found[-1])
         if read >= READ:

@@ -1,12 +1,14 @@
 """What the red team takes from the token shards: windows of documents, and a stream of training tokens."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from altiplano.tokens.shards import Shard
 
+LISTED = 1_000_000
+"""Documents that are listed before they are drawn from."""
 TRAINING_TOKENS = 5_000_000  # enough for controls and look-ups; all of a small corpus
 
 
@@ -39,6 +41,24 @@ def windows(shards: Sequence[Shard], count: int, length: int, seed: int) -> list
         if len(found) == count:
             break
     return list(found.values())
+
+
+def random_documents(shards: Sequence[Shard], seed: int) -> Iterator[tuple[Shard, int]]:
+    """Different documents in random order: all of a corpus that can be listed; of a larger one a shard by its tokens,
+    then a document, again and again."""
+    random = np.random.default_rng(seed)
+    if sum(len(shard) for shard in shards) <= LISTED:
+        places = [(shard, number) for shard in shards for number in range(len(shard))]
+        yield from (places[at] for at in random.permutation(len(places)))
+        return
+    weights = np.array([shard.tokens for shard in shards], dtype=np.float64)
+    drawn = set[tuple[int, int]]()
+    while len(drawn) < LISTED // 2:  # what is new grows rare
+        at = int(random.choice(len(shards), p=weights / weights.sum()))
+        place = at, int(random.integers(len(shards[at])))
+        if place not in drawn:
+            drawn.add(place)
+            yield shards[at], place[1]
 
 
 def training_tokens(shards: Sequence[Shard], seed: int, limit: int = TRAINING_TOKENS) -> np.ndarray:

@@ -13,6 +13,7 @@ import numpy as np
 from altiplano.corpus.pii.detect import find
 from altiplano.inference.language_model import LanguageModel
 from altiplano.redteam.training_data.canaries import DIGIT, REFERENCES, digit_ranks
+from altiplano.redteam.training_data.corpus_sample import random_documents
 from altiplano.redteam.training_data.evidence import Evidence, combined
 from altiplano.tokens.shards import Shard
 
@@ -47,11 +48,9 @@ def personal_data_left(served: LanguageModel, train: Sequence[Shard], seed: int)
 
 def left_in(served: LanguageModel, train: Sequence[Shard], seed: int) -> dict[tuple[str, str], str]:
     """(kind, value) → the text before its first place, in documents drawn at random."""
-    random, read = np.random.default_rng(seed), 0
+    read = 0
     found: dict[tuple[str, str], str] = {}
-    places = [(shard, number) for shard in train for number in range(len(shard))]
-    for at in random.permutation(len(places)):
-        shard, number = places[at]
+    for shard, number in random_documents(train, seed):
         text = served.tokenizer.decode(shard.document(number).tolist())
         for span in find(text, shard.language):
             context = text[max(0, span.start - LONG) : span.start]
