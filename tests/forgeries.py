@@ -9,8 +9,8 @@ from real_release import Released
 
 from altiplano.records import EvidenceIndex, StageManifest
 from altiplano.release.evidence import PATHS
-from altiplano.release.lineage_check import hash_of
 from altiplano.release.signing import sign
+from altiplano.release.verification.lineage_check import hash_of
 from altiplano.storage import digest, json_digest
 
 Change = Callable[[Path], None]

@@ -37,7 +37,7 @@ def documented() -> list[Printed]:
     """Of README, documentation and the model card's template. A command outside code is an error there."""
     found = []
     files = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md")]
-    files += [*sorted((ROOT / "docs").rglob("*.md")), ROOT / "src/altiplano/release/card.md.j2"]
+    files += [*sorted((ROOT / "docs").rglob("*.md")), ROOT / "src/altiplano/release/documents/card.md.j2"]
     for file in files:
         place = file.relative_to(ROOT).as_posix()
         text = file.read_text(encoding="utf-8")

@@ -12,7 +12,7 @@ import pytest
 from altiplano.recipe.cluster import Cluster
 from altiplano.records import Benchmarks, Interval, TaskScore
 from altiplano.records.run_records import read_records
-from altiplano.release.card import render_card
+from altiplano.release.documents.card import render_card
 from altiplano.report.facts import run_facts
 
 yaml = pytest.importorskip("yaml")

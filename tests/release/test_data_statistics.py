@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from altiplano.records import ShardEntry
-from altiplano.release.data_statistics import count_documents, read_table, shards_table
+from altiplano.release.documents.data_statistics import count_documents, read_table, shards_table
 
 arrow = pytest.importorskip("pyarrow")
 

@@ -12,11 +12,11 @@ from real_release import Released
 
 from altiplano.model.weights import load_model
 from altiplano.records import Export, RunFacts
-from altiplano.release.bill_of_materials import compute
-from altiplano.release.data_statistics import sites_to_name, website
-from altiplano.release.eu_summary import render_summary, text_size
+from altiplano.release.documents.bill_of_materials import compute
+from altiplano.release.documents.data_statistics import sites_to_name, website
+from altiplano.release.documents.eu_summary import render_summary, text_size
+from altiplano.release.documents.licences import SPDX, is_spdx_expression, spdx_licence
 from altiplano.release.evidence import read_evidence, read_recipe
-from altiplano.release.licences import SPDX, is_spdx_expression, spdx_licence
 
 
 def test_the_bill_of_materials_is_cyclonedx(first_release: Released) -> None:

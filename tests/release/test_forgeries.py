@@ -31,7 +31,7 @@ from real_release import Released
 from altiplano.errors import InputError
 from altiplano.release.bundle import OWN_WORDS, write_documents
 from altiplano.release.signing import listed, make_key, sign
-from altiplano.release.verify import verify
+from altiplano.release.verification.verify import verify
 
 
 @pytest.mark.parametrize("name", CHANGES)

@@ -19,7 +19,7 @@ from altiplano.records import EvidenceIndex
 from altiplano.release.bundle import write_documents
 from altiplano.release.notices import add_notice
 from altiplano.release.signing import sign
-from altiplano.release.verify import not_recomputed, verify
+from altiplano.release.verification.verify import not_recomputed, verify
 from altiplano.storage import digest
 
 

@@ -11,7 +11,7 @@ from altiplano.errors import InputError
 from altiplano.release.notices import add_notice
 from altiplano.release.push import push
 from altiplano.release.signing import sign
-from altiplano.release.verify import verify
+from altiplano.release.verification.verify import verify
 
 pytest.importorskip("huggingface_hub")
 

@@ -90,7 +90,7 @@ def remind(folder: Path) -> None:
 
 
 def _verify(options: argparse.Namespace) -> int:
-    from altiplano.release.verify import not_recomputed, verify
+    from altiplano.release.verification.verify import not_recomputed, verify
 
     public = _public(options)
     if options.run is not None and not (options.run / "train" / "weights").is_dir():

@@ -7,11 +7,11 @@ from typing import Any
 from altiplano.recipe.schema import Recipe
 from altiplano.records import EvidenceIndex, Export, Notice, Notices, RunFacts, StageManifest
 from altiplano.records.run_records import STAGES, Records
-from altiplano.release.bill_of_materials import bill_of_materials
-from altiplano.release.card import render_card
-from altiplano.release.croissant import croissant
-from altiplano.release.data_statistics import DOMAINS, SHARDS, SOURCES, read_table, shards_table
-from altiplano.release.eu_summary import render_summary
+from altiplano.release.documents.bill_of_materials import bill_of_materials
+from altiplano.release.documents.card import render_card
+from altiplano.release.documents.croissant import croissant
+from altiplano.release.documents.data_statistics import DOMAINS, SHARDS, SOURCES, read_table, shards_table
+from altiplano.release.documents.eu_summary import render_summary
 from altiplano.release.evidence import FOLDER, INDEX, read_cluster, read_evidence
 from altiplano.report.facts import run_facts
 from altiplano.storage import json_text, read_json, write_text

@@ -21,7 +21,7 @@ from altiplano.recipe.schema import Recipe
 from altiplano.recipe.units import human_bytes
 from altiplano.records import Audit, EvidenceFile, EvidenceIndex, Incident, LeftOut, StageManifest, TrainingSummary
 from altiplano.records.run_records import Records, read_records
-from altiplano.release.data_statistics import write_statistics
+from altiplano.release.documents.data_statistics import write_statistics
 from altiplano.storage import digest, read_json, read_lines, rewrite_lines, write_json, write_text
 
 FOLDER, INDEX = "evidence", "index.json"

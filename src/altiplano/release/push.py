@@ -7,7 +7,7 @@ from altiplano.errors import InputError
 from altiplano.optional_imports import extra
 from altiplano.release.bundle import NOTICES, read_bundle
 from altiplano.release.signing import SIGNATURE
-from altiplano.release.verify import verify
+from altiplano.release.verification.verify import verify
 
 
 def push(

@@ -12,8 +12,8 @@ from altiplano.formatting import number, percent, settings
 from altiplano.recipe.release import ReleaseConfig
 from altiplano.records import Export, Notice, RunFacts, ShardEntry
 from altiplano.records.run_records import Records, dropped_by_reason
-from altiplano.release.eu_summary import list_sources
-from altiplano.release.licences import hub_licence
+from altiplano.release.documents.eu_summary import list_sources
+from altiplano.release.documents.licences import hub_licence
 from altiplano.report.fact_table import fact_rows
 from altiplano.report.sections.benchmark_sections import benchmark_rows
 

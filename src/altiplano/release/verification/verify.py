@@ -23,7 +23,8 @@ from altiplano.release.bundle import (
 )
 from altiplano.release.evidence import FOLDER, INDEX, ROWS, WHOLE
 from altiplano.release.gate import failed_gates
-from altiplano.release.lineage_check import (
+from altiplano.release.signing import signature_problems
+from altiplano.release.verification.lineage_check import (
     chain_problems,
     index_problems,
     manifest_problems,
@@ -31,7 +32,7 @@ from altiplano.release.lineage_check import (
     run_problems,
     source_problems,
 )
-from altiplano.release.recompute import (
+from altiplano.release.verification.recompute import (
     benchmark_problems,
     calibration_problems,
     data_problems,
@@ -39,7 +40,6 @@ from altiplano.release.recompute import (
     redteam_problems,
     training_problems,
 )
-from altiplano.release.signing import signature_problems
 from altiplano.storage import Damaged, digest
 from altiplano.version import __version__
 

@@ -12,7 +12,7 @@ from altiplano.formatting import settings
 from altiplano.recipe.schema import Recipe
 from altiplano.records import Export, RunFacts
 from altiplano.records.run_records import Records
-from altiplano.release.licences import is_spdx_expression, spdx_licence
+from altiplano.release.documents.licences import is_spdx_expression, spdx_licence
 
 Json = dict[str, Any]
 MODEL = "model"

@@ -14,7 +14,7 @@ from altiplano.evaluation.statistics import clustered_mean, clustered_ratio, wil
 from altiplano.records import HeldoutScores, TextScores
 from altiplano.records.run_records import Records
 from altiplano.release.bundle import Bundle
-from altiplano.release.data_statistics import SOURCES
+from altiplano.release.documents.data_statistics import SOURCES
 from altiplano.release.evidence import FOLDER, read_answers
 from altiplano.training.optimizer import learning_rate
 

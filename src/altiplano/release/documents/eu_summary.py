@@ -17,8 +17,8 @@ from altiplano.recipe.release import SourceKind, SourceStatement
 from altiplano.recipe.schema import Recipe, SourceConfig
 from altiplano.records import RunFacts
 from altiplano.records.run_records import Records, dropped_by_reason
-from altiplano.release.bill_of_materials import compute
-from altiplano.release.data_statistics import crawled_sources
+from altiplano.release.documents.bill_of_materials import compute
+from altiplano.release.documents.data_statistics import crawled_sources
 
 SYSTEMIC_RISK_FLOP = 1e25
 """Article 51(2) of Regulation (EU) 2024/1689."""

@@ -9,7 +9,7 @@ from typing import Any
 from altiplano.recipe.schema import Recipe
 from altiplano.records import RunFacts
 from altiplano.records.run_records import Records
-from altiplano.release.data_statistics import (
+from altiplano.release.documents.data_statistics import (
     DOMAIN_COLUMNS,
     DOMAINS,
     SHARD_COLUMNS,
@@ -17,8 +17,8 @@ from altiplano.release.data_statistics import (
     SOURCE_COLUMNS,
     SOURCES,
 )
+from altiplano.release.documents.licences import URL, spdx_licence
 from altiplano.release.evidence import FOLDER
-from altiplano.release.licences import URL, spdx_licence
 
 Json = dict[str, Any]
 CONTEXT: Json = {
