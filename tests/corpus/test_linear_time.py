@@ -1,13 +1,13 @@
 """No input, however hostile, takes time by the square of its length: each is tried at two lengths in one run.
 
-What is compared is a ratio, so that neither the machine nor its load matters. The units were found by trying every pair
+The units were found by trying every pair
 of some five hundred pieces of markup (runs of one, one before or after a run of the other).
 """
 
-import time
 from collections.abc import Callable
 
 import pytest
+from growth import grows_faster_than_its_input
 
 from altiplano.corpus.annotations import code_quality, text_statistics
 from altiplano.corpus.annotations.language import language_of
@@ -24,13 +24,6 @@ from altiplano.corpus.pii import detect
 from altiplano.corpus.readers import opt_outs
 from altiplano.corpus.readers.charsets.decoding import decode, html_charset, inputenc, is_binary, xml_encoding
 from altiplano.corpus.readers.formats import arxiv, code, jats_articles, jsonl, mediawiki_dump
-
-SHORT, TIMES = 8_000, 4
-LIMIT = 8.0
-"""Twice the growth of the input; what is quadratic takes 16 times as long."""
-
-FAST = 0.1
-"""Seconds of the longer input below which nothing can be told, or matter."""
 
 
 def article(text: str) -> str:
@@ -153,22 +146,6 @@ PAGES = (
     "&zwnj;a\u200c",
 )
 RUNS = (" ", "\t", "\n", "a", "\\", "{", "[", "=", ":", "-", "1", "(", "<", "`", "|", ".", "é")
-
-
-def seconds(function: Callable[[str], object], text: str) -> float:
-    begin = time.process_time()
-    function(text)
-    return time.process_time() - begin
-
-
-def grows_faster_than_its_input(function: Callable[[str], object], make: Callable[[int], str]) -> str:
-    """Empty, or how much longer it takes; measured again before it is believed, since other programs run here."""
-    for _ in range(3):
-        short = seconds(function, make(SHORT))
-        long = seconds(function, make(SHORT * TIMES))
-        if long < FAST or long < LIMIT * short:
-            return ""
-    return f"{short:.3f} s, then {long:.3f} s"
 
 
 def runs(text: str) -> object:
