@@ -170,8 +170,9 @@ def cluster_keys() -> str:
     out = [
         "# Cluster keys",
         "Generated from the schema in `altiplano.recipe`. A cluster file describes hardware, the layout that is used "
-        "on it, what a plan assumes of the site, and how jobs are started. Four are shipped: `laptop`, `h100-1`, "
-        "`h100-8`, `h100-2048`.",
+        "on it, what a plan assumes of the site, and how jobs are started. Shipped: `laptop`; `h100-1`, `h100-8` "
+        "(laid out for the 8B recipe), `h100-64` (70B), "
+        "`h100-512`, `h100-2048`, `h100-16384`, `h200-2048`, `b200-2048` (405B).",
     ]
     out += [one for title, model in sections(Cluster) for one in section(title, model, notes, "cluster.")]
     return "\n\n".join(out) + "\n"

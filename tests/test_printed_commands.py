@@ -95,10 +95,7 @@ def build(folder: Path) -> None:
     launch = re.search(r"```toml\n(\[launch\].*?)```", (ROOT / "docs/guides/launch.md").read_text(), re.DOTALL)
     assert launch is not None
     site = (
-        (ROOT / "clusters/h100-8.toml")
-        .read_text()
-        .replace("devices = 8", "devices = 128")
-        .replace("dp = 8", "dp = 128")
+        (ROOT / "clusters/h100-8.toml").read_text().replace("devices = 8", "devices = 128").replace("dp = 4", "dp = 64")
     )
     for name in ("my-cluster.toml", "CLUSTER.toml"):
         (folder / name).write_text(f"{site}\n{launch[1]}")

@@ -42,7 +42,10 @@ def test_sixteen_ranks_are_as_planned(capsys: pytest.CaptureFixture[str]) -> Non
     assert "pipeline rank 3: as planned" in printed.err
 
 
-@pytest.mark.parametrize("layout", ["dp2.rep2.cp2.tp2.mb1.recompute-full", "dp2.pp2.v4.mb1", "dp2.pp2.zbv.mb1"])
+@pytest.mark.parametrize(
+    "layout",
+    ["dp2.rep2.cp2.tp2.mb1.recompute-full", "dp2.cp2.tp2.mb2.recompute-selective", "dp2.pp2.v4.mb1", "dp2.pp2.zbv.mb1"],
+)
 def test_other_layouts_are_as_planned(layout: str) -> None:
     assert run(["rehearse", *JOB, "--set", "model.num_hidden_layers=10", "--layout", layout]) == 0
 

@@ -196,10 +196,15 @@ def _is_hopper() -> bool:
 
 @cache
 def _compiled_flex_attention() -> Any:
-    """Compiled once per process; uncompiled FlexAttention would materialise every score."""
+    """Compiled once per process; uncompiled FlexAttention would materialise every score.
+
+    Wrapped, where PyTorch can, so that selective recomputation sees it and keeps what it gives.
+    """
+    from torch._inductor import config
     from torch.nn.attention.flex_attention import flex_attention
 
-    return torch.compile(flex_attention)
+    wrap = "wrap_inductor_compiled_regions"
+    return torch.compile(flex_attention, options={wrap: True} if hasattr(config, wrap) else None)
 
 
 @dataclass

@@ -101,8 +101,16 @@ class Block(nn.Module):
         cache: Cache | None = None,
         mask: Tensor | None = None,
     ) -> Tensor:
-        x = x + self.self_attn(self.input_layernorm(x), rotary, packing, cache, mask)
-        return x + self.mlp(self.post_attention_layernorm(x))
+        x = x + self.attention(x, rotary, packing, cache, mask)
+        return x + self.feed_forward(x)
+
+    def attention(
+        self, x: Tensor, rotary: Rotary, packing: Packing, cache: Cache | None, mask: Tensor | None
+    ) -> Tensor:
+        return self.self_attn(self.input_layernorm(x), rotary, packing, cache, mask)
+
+    def feed_forward(self, x: Tensor) -> Tensor:
+        return self.mlp(self.post_attention_layernorm(x))
 
 
 class Llama(nn.Module):

@@ -131,8 +131,9 @@ def _weights(recipe: Recipe, layout: Layout, stage: int) -> list[Collective]:
 
 
 def _activations(recipe: Recipe, layout: Layout, stage: int) -> list[Collective]:
-    """Tensor parallelism: two gathers and two scatters a block each way, and when it is computed again all but the
-    last; context parallelism: keys and values gathered, their gradients scattered."""
+    """Tensor parallelism: two gathers and two scatters a block each way. When a block is computed again its gathers are
+    made again, and in full the scatter between its halves. Context parallelism: keys and values gathered, their
+    gradients scattered."""
     model, compute = recipe.model, BYTES[recipe.precision.compute]
     count, size = layout.micro_batches(recipe.batch.sequences, recipe.batch.sequence_length)
     layers = len(partition_layers(model.num_hidden_layers, layout.stages)[stage])
@@ -147,7 +148,13 @@ def _activations(recipe: Recipe, layout: Layout, stage: int) -> list[Collective]
             Collective("all_gather", "tp", count * (layers * (6 if again else 4) + ends), whole, "activations")
         )
         found.append(
-            Collective("reduce_scatter", "tp", count * (layers * (5 if again else 4) + ends), whole, "activations")
+            Collective(
+                "reduce_scatter",
+                "tp",
+                count * (layers * (4 + (layout.recompute == "full")) + ends),
+                whole,
+                "activations",
+            )
         )
         # One micro-batch is reduced as it was computed, a sum of several in float32.
         each = compute if count == 1 else max(4, compute)

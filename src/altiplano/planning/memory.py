@@ -63,6 +63,7 @@ def kept_per_token(case: Case, stack: Stack) -> dict[str, float]:
     if parallelism.recompute == "selective":
         if stack.selective_keeps == "qkv":
             return {"norms": block_input, "attention": size * (shape.query_width + 2 * shape.kv_width) / tp, "mlp": 0.0}
+        heads = 2 * (shape.query_width + shape.kv_width) / tp  # the row's keys and values are gathered again
         kept = {"norms": size * norm_inputs, "attention": size * heads + statistics, "mlp": size * products}
         if stack.selective_keeps == "half":
             half = (shape.query_width + 2 * shape.kv_width + shape.hidden_size) / tp + products

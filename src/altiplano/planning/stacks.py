@@ -111,6 +111,8 @@ class Stack:
     or queries, keys and values (qkv)."""
     recomputed_products: float = 0.0
     """Share of the forward products that selective recomputation does again."""
+    recomputed_gathers: float = 0.0
+    """Share of the forward communication that selective recomputation does again."""
     fleet: float = 1.0
     """Sustained over weeks, of a benchmark of fifty steps."""
     regathers: bool = True

@@ -79,9 +79,8 @@ def compare(recipe: Recipe, layout: Layout, case: Case, alike: list[int], measur
         ComparedFigure("parameters", counts.parameters_on_rank(recipe, layout, rank), measured["parameters"]),
         ComparedFigure("state bytes", counts.state_bytes(recipe, layout, rank), measured["state_bytes"]),
     ]
-    if layout.recompute != "selective":  # which keeps tensors without telling autograd's hooks
-        kept = round(kept_activations(case, load_stack(STACK), rank))
-        lines.append(ComparedFigure("activation peak bytes", kept, measured["activation_bytes"], ACTIVATIONS_WITHIN))
+    kept = round(kept_activations(case, load_stack(STACK), rank))
+    lines.append(ComparedFigure("activation peak bytes", kept, measured["activation_bytes"], ACTIVATIONS_WITHIN))
     return Comparison(
         rank,
         alike,

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.distributed._functional_collectives import AsyncCollectiveTensor
 from torch.distributed.algorithms._checkpoint.checkpoint_wrapper import CheckpointWrapper
 from torch.distributed.tensor import DTensor
+from torch.utils import checkpoint
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
@@ -95,10 +96,27 @@ class Keeper:
         # Blocks that are computed again keep nothing of their norms, and have hooks of their own.
         for norm in (module for part in parts for module in norms_outside_recomputation(part)):
             handles += [norm.register_forward_pre_hook(self.enter_norm), norm.register_forward_hook(self.leave_norm)]
-        with torch.autograd.graph.saved_tensors_hooks(self.pack, unpack):
+        with torch.autograd.graph.saved_tensors_hooks(self.pack, unpack), self._kept_by_selective_recomputation():
             yield
         for handle in handles:
             handle.remove()
+
+    @contextmanager
+    def _kept_by_selective_recomputation(self) -> Iterator[None]:
+        """It keeps tensors without telling autograd's hooks, in wrappers of its own."""
+        module: Any = checkpoint
+        keeper, wrapper = self, module._VersionWrapper
+
+        class Counted(wrapper):  # type: ignore[misc, valid-type]
+            def __init__(self, value: Any):
+                super().__init__(value)
+                self.kept = Kept(value, keeper) if isinstance(value, Tensor) else None
+
+        module._VersionWrapper = Counted
+        try:
+            yield
+        finally:
+            module._VersionWrapper = wrapper
 
 
 def norms_outside_recomputation(module: nn.Module) -> Iterator[RMSNorm]:

@@ -126,7 +126,8 @@ def recomputed(case: Case, stack: Stack, work: Work, gathers: float) -> float:
         case "full":
             return work.forward + gathers
         case "selective":
-            return stack.recomputed_products * work.products[0] + 0.8 * work.elementwise[0]
+            again = stack.recomputed_products * work.products[0] + 0.8 * work.elementwise[0]
+            return again + stack.recomputed_gathers * gathers
         case "attention":
             return 0.0 if stack.attention else work.attention[0]
         case "norms":
