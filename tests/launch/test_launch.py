@@ -1,6 +1,7 @@
 """Jobs for this machine, SLURM and Kubernetes: valid for what reads them, whatever the names, and refused in one line.
 
-``test_slurm.py`` runs the batch script. The JobSet is held to a schema of the fields it uses.
+``test_slurm.py`` runs the batch script. Kubernetes' objects are held to the definitions that Kubeflow generates its
+client from.
 """
 
 import os
@@ -10,9 +11,9 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-import jsonschema
 import pytest
 import yaml
+from kubeflow_trainer_api import models as kubernetes
 from launch.jobs import ARGUMENTS, ODD, check_bash, job
 
 from altiplano.cli import run
@@ -44,65 +45,16 @@ def test_the_local_job_runs_on_a_gpu_under_torchrun_and_on_a_cpu_by_itself() -> 
     assert "torch.distributed.run" not in cpu
 
 
-def closed(**properties: Any) -> dict[str, Any]:
-    """An object with exactly these properties."""
-    return {
-        "type": "object",
-        "properties": properties,
-        "required": list(properties),
-        "additionalProperties": False,
-    }
-
-
-STRING, COUNT = {"type": "string", "minLength": 1}, {"type": "integer", "minimum": 0}
-LABEL = {"type": "string", "pattern": "^[a-z]([-a-z0-9]*[a-z0-9])?$", "maxLength": 50}
-CONTAINER = closed(
-    name=LABEL,
-    image=STRING,
-    command={"type": "array", "items": STRING, "minItems": 3},
-    workingDir=STRING,
-    env={"type": "array", "items": closed(name=STRING, value={"type": "string"})},
-    resources=closed(limits=closed(**{"nvidia.com/gpu": {"type": "integer", "minimum": 1}})),
-    volumeMounts={"type": "array", "items": {"type": "object", "required": ["name", "mountPath"]}},
-)
-CONTAINER["required"].remove("resources")
-POD = closed(
-    restartPolicy={"const": "Never"},
-    terminationGracePeriodSeconds=COUNT,
-    containers={"type": "array", "items": CONTAINER, "minItems": 1, "maxItems": 1},
-    volumes={"type": "array", "items": {"type": "object", "required": ["name"], "maxProperties": 2}},
-)
-JOB = closed(
-    completionMode={"const": "Indexed"},
-    completions=COUNT,
-    parallelism=COUNT,
-    backoffLimit={"const": 0},
-    template=closed(spec=POD),
-)
-REPLICATED_JOB = closed(
-    name=LABEL,
-    replicas={"const": 1},
-    dependsOn={
-        "type": "array",
-        "maxItems": 1,
-        "items": closed(name=STRING, status={"enum": ["Ready", "Complete"]}),
-    },
-    template=closed(spec=JOB),
-)
-REPLICATED_JOB["required"].remove("dependsOn")
-METADATA = closed(name=LABEL, namespace=LABEL)
-JOBSET = closed(
-    apiVersion={"const": "jobset.x-k8s.io/v1alpha2"},
-    kind={"const": "JobSet"},
-    metadata=METADATA,
-    spec=closed(
-        network=closed(
-            enableDNSHostnames={"const": True}, subdomain=LABEL, publishNotReadyAddresses={"type": "boolean"}
-        ),
-        failurePolicy=closed(maxRestarts=COUNT),
-        replicatedJobs={"type": "array", "items": REPLICATED_JOB, "minItems": 2, "maxItems": 2},
-    ),
-)
+def check_kubernetes(manifest: str) -> list[dict[str, Any]]:
+    """The objects, held to JobSet's and Kubernetes' own API definitions: every field is known and of the right type."""
+    objects = list(yaml.safe_load_all(manifest))
+    for one in objects:
+        model = {"ConfigMap": kubernetes.IoK8sApiCoreV1ConfigMap, "JobSet": kubernetes.JobsetV1alpha2JobSet}[
+            one["kind"]
+        ]
+        # What is not known is dropped on the way.
+        assert model.from_dict(one).to_dict() == one
+    return objects
 
 
 def test_the_jobset_is_valid_and_says_what_the_layout_needs() -> None:
@@ -113,9 +65,12 @@ def test_the_jobset_is_valid_and_says_what_the_layout_needs() -> None:
         namespace="research",
         save_seconds=200,
         environment={"ODD": "a: 'b' \"c\" $(HOME) \n# {{ x }} ü", "YES": "yes"},
+        secrets={"WANDB_API_KEY": "tracking/key"},
+        resources={"rdma/ib": 8},
+        host_network=True,
+        user=1000,
     )
-    configuration, jobset = yaml.safe_load_all(kubernetes_script(job(launch)))
-    jsonschema.validate(jobset, JOBSET)
+    configuration, jobset = check_kubernetes(kubernetes_script(job(launch)))
     assert configuration["metadata"]["name"] == jobset["metadata"]["name"] == "altiplano-llama-3-1-8b"
     prepare, train = jobset["spec"]["replicatedJobs"]
     assert train["dependsOn"] == [{"name": prepare["name"], "status": "Complete"}]
@@ -123,8 +78,13 @@ def test_the_jobset_is_valid_and_says_what_the_layout_needs() -> None:
     pod = train["template"]["spec"]["template"]["spec"]
     (container,) = pod["containers"]
     assert pod["terminationGracePeriodSeconds"] > 200
-    assert container["resources"]["limits"] == {"nvidia.com/gpu": 8}
-    environment = {entry["name"]: entry["value"] for entry in container["env"]}
+    assert container["resources"]["limits"] == {"nvidia.com/gpu": 8, "rdma/ib": 8}
+    assert container["securityContext"]["capabilities"] == {"drop": ["ALL"], "add": ["IPC_LOCK"]}
+    assert pod["hostNetwork"] and pod["securityContext"]["runAsNonRoot"]
+    environment = {entry["name"]: entry.get("value") for entry in container["env"]}
+    assert environment["WANDB_API_KEY"] is None
+    (secret,) = (entry["valueFrom"]["secretKeyRef"] for entry in container["env"] if "valueFrom" in entry)
+    assert secret == {"name": "tracking", "key": "key"}
     # Kubernetes reads $$( as $(.
     assert environment["ODD"] == launch.environment["ODD"].replace("$(", "$$(")
     assert environment["YES"] == "yes"
@@ -138,6 +98,19 @@ def test_the_jobset_is_valid_and_says_what_the_layout_needs() -> None:
     assert spelt[-1] == f"/shared/{ODD}"
     # The last pod's name, with the longest endings, is a DNS label.
     assert len(f"{jobset['metadata']['name']}-train-0-9999") <= 63
+
+
+def test_the_smallest_jobset_is_valid_too() -> None:
+    _, jobset = check_kubernetes(kubernetes_script(job(LaunchConfig(devices_per_node=8, image="a", volume_claim="b"))))
+    pod = jobset["spec"]["replicatedJobs"][-1]["template"]["spec"]["template"]["spec"]
+    assert "hostNetwork" not in pod and pod["containers"][0]["securityContext"]["capabilities"] == {"drop": ["ALL"]}
+
+
+@pytest.mark.parametrize("name", ["HF_TOKEN", "WANDB_API_KEY", "aws_secret_access_key", "PASSWORD"])
+def test_secrets_are_not_written_into_jobs(name: str) -> None:
+    with pytest.raises(ValueError, match=f"{name} looks like a secret.*launch.secrets"):
+        LaunchConfig(environment={name: "x"})
+    assert LaunchConfig(environment={"TOKENIZERS_PARALLELISM": "false", "KEYBOARD": "x"})
 
 
 def test_pods_read_the_recipe_and_cluster_that_were_checked(tmp_path: Path) -> None:

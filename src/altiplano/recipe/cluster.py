@@ -1,11 +1,17 @@
 """The hardware a run uses: devices, power, place, the layout it suggests, and how jobs are started on it."""
 
+import re
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from altiplano.recipe.layout import Layout
 from altiplano.recipe.units import Bytes, Section
+
+VariableName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+SECRET_NAME = re.compile(
+    r"(^|_)(TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIALS?|(API|ACCESS|PRIVATE)_?KEY)(_|$)", re.IGNORECASE
+)
 
 
 class LaunchConfig(Section):
@@ -16,7 +22,15 @@ class LaunchConfig(Section):
     port: int = Field(29400, gt=0, lt=65536, description="of the rendezvous on the first node")
     max_restarts: int = Field(3, ge=0, description="of all ranks after one fails, by torchrun and by Kubernetes each")
     save_seconds: int = Field(120, gt=0, description="that ranks have for a checkpoint when they are told to stop")
-    environment: dict[Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")], str] = Field(default_factory=dict)
+    environment: dict[VariableName, str] = Field(
+        default_factory=dict, description="written into the job as it is; what is secret goes into secrets"
+    )
+    secrets: dict[VariableName, Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?/[-._a-zA-Z0-9]+$")]] = (
+        Field(
+            default_factory=dict,
+            description="variables of pods, SECRET/KEY each; elsewhere they are those of the shell that submits",
+        )
+    )
     partition: str = ""
     account: str = ""
     time_limit: str = Field("", pattern=r"^([0-9]+-[0-9]+|[0-9]+)?(:[0-9]+){0,2}$", description="such as 1-12:00:00")
@@ -24,6 +38,20 @@ class LaunchConfig(Section):
     namespace: str = "default"
     volume_claim: str = Field("", description="PersistentVolumeClaim, shared by all pods, that holds corpora and runs")
     shared_memory: Bytes = Field(64 * 2**30, gt=0, description="/dev/shm of a pod")
+    resources: dict[str, Annotated[int, Field(gt=0)]] = Field(
+        default_factory=dict,
+        description='of a pod with GPUs, beside them, such as {"rdma/ib" = 8}; it may pin memory then (IPC_LOCK)',
+    )
+    host_network: bool = Field(False, description="pods with GPUs use the node's network, where RDMA needs that")
+    user: int | None = Field(None, gt=0, description="user and group of pods; none: the image's")
+
+    @field_validator("environment")
+    @classmethod
+    def _no_secrets(cls, variables: dict[str, str]) -> dict[str, str]:
+        for name in variables:
+            if SECRET_NAME.search(name):
+                raise ValueError(f"{name} looks like a secret, and a job is plain text: name it in launch.secrets")
+        return variables
 
 
 class Operation(Section):
