@@ -5,6 +5,7 @@ import pytest
 from altiplano.errors import InputError
 from altiplano.planning.model_size import parameters
 from altiplano.recipe.load import load_cluster, load_recipe, shipped
+from altiplano.recipe.schema import SourceConfig
 
 PRESETS = sorted(path.stem for path in shipped("recipes").glob("*.toml"))
 CLUSTERS = sorted(path.stem for path in shipped("clusters").glob("*.toml"))
@@ -92,3 +93,26 @@ def test_files_that_are_no_recipes(tmp_path: Path) -> None:
     broken.write_bytes(b"name = '\xff\xfe'")
     with pytest.raises(InputError, match="not UTF-8"):
         load_recipe(str(broken))
+
+
+@pytest.mark.parametrize(
+    ("path", "named"),
+    [
+        ("https://me:secret@example.org/a.warc.gz", "a name or password"),
+        ("s3://KEY:SECRET@bucket/*.warc.gz", "a name or password"),
+        ("https://bucket.s3.amazonaws.com/a.jsonl?X-Amz-Expires=9&X-Amz-Signature=1f", "X-Amz-Signature"),
+        ("https://x.blob.core.windows.net/a/b.jsonl?sv=1&sig=abc%3D", "sig"),
+        ("https://example.org/a.jsonl?access_token=1", "access_token"),
+    ],
+)
+def test_addresses_with_credentials_are_refused(path: str, named: str) -> None:
+    with pytest.raises(ValueError, match=f"{named}.*a recipe is published") as told:
+        SourceConfig(name="a", domain="web", format="jsonl", path=path)
+    assert "HF_TOKEN" in str(told.value)
+
+
+@pytest.mark.parametrize(
+    "path", ["mail@example/*.jsonl", "https://example.org/a.jsonl?page=1&keyword=x", "hf://datasets/a/b@main/*"]
+)
+def test_addresses_without_credentials_are_not(path: str) -> None:
+    SourceConfig(name="a", domain="web", format="jsonl", path=path)

@@ -68,7 +68,9 @@ def open_page(page: Path, tmp_path: Path, *flags: str) -> tuple[str, list[str]]:
 def with_probe(workspace: Path) -> Path:
     page = report(workspace)
     copy = page.with_name("probe.html")
-    copy.write_text(page.read_text().replace("</body>", PROBE + "</body>"))
+    nonce = re.search(r"'nonce-([^']+)'", page.read_text())[1]
+    probe = PROBE.replace("<script>", f'<script nonce="{nonce}">')
+    copy.write_text(page.read_text().replace("</body>", probe + "</body>"))
     return copy
 
 
@@ -76,6 +78,16 @@ def probed(dom: str) -> dict:  # type: ignore[type-arg]
     found = re.search(r'data-probe="([^"]*)"', dom)
     assert found, dom[:500]
     return json.loads(unescape(found[1]))
+
+
+def test_a_script_that_got_into_the_page_does_not_run(make_run: Callable[..., Path], tmp_path: Path) -> None:
+    page = report(make_run())
+    bad = (
+        '<script>document.documentElement.dataset.bad = "1"</script><img src="https://example.org/" onerror="alert(1)">'
+    )
+    (tmp_path / "bad.html").write_text(page.read_text().replace("</main>", bad + "</main>"))
+    dom, console = open_page(tmp_path / "bad.html", tmp_path)
+    assert "data-bad" not in dom and "Content Security Policy" in "".join(console)
 
 
 def test_desktop(make_run: Callable[..., Path], tmp_path: Path) -> None:

@@ -38,6 +38,7 @@ def run(options: argparse.Namespace) -> int:
     from altiplano.inference.device import choose_device
     from altiplano.inference.generate import Row, Sampling, stream
     from altiplano.inference.language_model import load_language_model
+    from altiplano.inspect.screens import printable
     from altiplano.release.convert import as_model_folder
 
     prompt = sys.stdin.read() if options.prompt is None else options.prompt
@@ -60,10 +61,12 @@ def run(options: argparse.Namespace) -> int:
         )
     chosen = served.temperature if options.temperature is None else options.temperature
     row = Row(tokens, Sampling(options.tokens, chosen, options.top_k, options.top_p, options.seed))
-    sys.stdout.write(prompt)
+    # A terminal would obey control characters; a file gets what was said.
+    shown = printable if sys.stdout.isatty() else str
+    sys.stdout.write(shown(prompt))
     decoder, written = codecs.getincrementaldecoder("utf-8")("replace"), 0
     for _ in stream(served.model, served.tokenizer, [row]):
-        sys.stdout.write(decoder.decode(row.said[written:], final=bool(row.finish)))
+        sys.stdout.write(shown(decoder.decode(row.said[written:], final=bool(row.finish))))
         sys.stdout.flush()
         written = len(row.said)
     sys.stdout.write("\n")

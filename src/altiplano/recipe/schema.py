@@ -4,10 +4,12 @@ A recipe says what is computed, never on how many devices: layouts and hardware 
 ``cluster.py``. Unknown keys are errors, so that a misspelt setting cannot be silently ignored.
 """
 
+import re
 from datetime import date
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal, Self
+from urllib.parse import parse_qsl, urlsplit
 
 from pydantic import Field, model_validator
 
@@ -75,6 +77,12 @@ class ModelConfig(Section):
         return self
 
 
+CREDENTIAL = re.compile(
+    r"signature|token|secret|password|credential|(^|[-_])(sig|key|auth|apikey)($|[-_])", re.IGNORECASE
+)
+"""Parameters of an address that let whoever has it in."""
+
+
 class SourceConfig(Section):
     """One set of raw files. ``path`` is a glob under ``corpus.root`` or a URL (``s3://bucket/crawl/*.warc.gz``);
     ``python`` harvests this installation."""
@@ -106,6 +114,19 @@ class SourceConfig(Section):
             raise ValueError('path of format = "python" must be "code", "reference" or "web"')
         if not self.path:
             raise ValueError('path is missing: a glob under corpus.root, such as "web/*.warc.gz"')
+        return self
+
+    @model_validator(mode="after")
+    def _path_has_no_credentials(self) -> Self:
+        """It is written into manifests, reports and the released card."""
+        url = urlsplit(self.path) if "://" in self.path else urlsplit("")
+        signed = [key for key, _ in parse_qsl(url.query) if CREDENTIAL.search(key)]
+        if "@" in url.netloc or signed:
+            what = f"{signed[0]} in its address" if signed else "a name or password in its address"
+            raise ValueError(
+                f"path has {what}, and a recipe is published; give credentials to the file system instead "
+                "(AWS_ACCESS_KEY_ID, GOOGLE_APPLICATION_CREDENTIALS, HF_TOKEN, ~/.netrc, ~/.config/fsspec)"
+            )
         return self
 
     @model_validator(mode="after")
