@@ -33,6 +33,7 @@ def gradient_of(model: Llama) -> Callable[[], None]:
     return step
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile for a CPU needs g++")
 def test_a_compiled_block_has_the_gradient_of_the_uncompiled(model: Llama) -> None:
     compile_blocks(model)

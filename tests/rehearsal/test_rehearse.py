@@ -44,14 +44,20 @@ def test_sixteen_ranks_are_as_planned(capsys: pytest.CaptureFixture[str]) -> Non
 
 @pytest.mark.parametrize(
     "layout",
-    ["dp2.rep2.cp2.tp2.mb1.recompute-full", "dp2.cp2.tp2.mb2.recompute-selective", "dp2.pp2.v4.mb1", "dp2.pp2.zbv.mb1"],
+    [
+        "dp2.cp2.tp2.mb2.recompute-selective",
+        *(
+            pytest.param(one, marks=pytest.mark.slow)
+            for one in ("dp2.rep2.cp2.tp2.mb1.recompute-full", "dp2.pp2.v4.mb1", "dp2.pp2.zbv.mb1")
+        ),
+    ],
 )
 def test_other_layouts_are_as_planned(layout: str) -> None:
     assert run(["rehearse", *JOB, "--set", "model.num_hidden_layers=10", "--layout", layout]) == 0
 
 
-@pytest.mark.parametrize("precision", ["bfloat16", "float32"])
-@pytest.mark.parametrize("size", [1, 8])
+@pytest.mark.parametrize("precision", ["bfloat16", pytest.param("float32", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("size", [1, pytest.param(8, marks=pytest.mark.slow)])
 def test_tensor_parallelism_without_data_parallelism_is_as_planned(precision: str, size: int) -> None:
     job = [*JOB, "--set", "model.num_hidden_layers=2", "--set", f"precision.compute={precision}"]
     assert run(["rehearse", *job, "--layout", f"tp2.mb{size}"]) == 0
