@@ -1,5 +1,6 @@
 import json
 from collections import Counter
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -9,10 +10,12 @@ import torch
 from answer_folders import evaluated
 
 from altiplano.calibration.calibrate import calibrate
-from altiplano.calibration.predictions import halves
+from altiplano.calibration.predictions import predict
+from altiplano.calibration.windows import halves
 from altiplano.errors import InputError
 from altiplano.model.llama import Llama
-from altiplano.model.weights import hugging_face_config, save_weights
+from altiplano.model.safetensors_files import save_weights
+from altiplano.model.weights import hugging_face_config
 from altiplano.recipe.schema import CalibrationConfig, ModelConfig
 from altiplano.records import AnswerCalibration
 from altiplano.stages.calibrate import STAGE
@@ -83,7 +86,7 @@ def test_a_budget_is_kept_and_shared(shards: list[Shard]):
 
 
 def test_the_temperature_of_the_text_is_found_and_helps(model: Llama, shards: list[Shard]):
-    found = calibrate(model, shards, CONTEXT, CalibrationConfig(), seed=0)
+    found = calibrate(partial(predict, model), shards, CONTEXT, CalibrationConfig(), seed=0)
     assert found.temperature_low < 1.5 < found.temperature_high
     assert found.after.nll < found.before.nll
     assert found.nll_gain.low > 0
@@ -99,7 +102,7 @@ def test_the_temperature_of_the_text_is_found_and_helps(model: Llama, shards: li
 def test_too_little_text_is_refused(model: Llama, shards: list[Shard]):
     alone = [shard for shard in shards if shard.documents == 1]
     with pytest.raises(InputError, match=r"heldout\.fraction"):
-        calibrate(model, alone, CONTEXT, CalibrationConfig(), seed=0)
+        calibrate(partial(predict, model), alone, CONTEXT, CalibrationConfig(), seed=0)
 
 
 @pytest.mark.parametrize("names", [(), ("a",), ("a", "b")])

@@ -1,7 +1,8 @@
 import json
 from types import SimpleNamespace
 
-from altiplano.model.weights import hugging_face_config, save_weights
+from altiplano.model.safetensors_files import save_weights
+from altiplano.model.weights import hugging_face_config
 from altiplano.recipe.schema import GateConfig, RedteamConfig
 from altiplano.records import Calibration, ReliabilityCurve
 from altiplano.records.evaluation import SampleSize

@@ -11,7 +11,7 @@ from altiplano.recipe.schema import RedteamConfig
 from altiplano.records import Redteam
 
 if TYPE_CHECKING:
-    from altiplano.inference.language_model import LanguageModel
+    from altiplano.inference.language_model import LocalModel
     from altiplano.redteam.runner import Maker
 
 EXAMPLES = """
@@ -141,7 +141,7 @@ def _attack(options: argparse.Namespace) -> int:
     return _show(found, folder, before if folder != unchanged and before.exists() else None)
 
 
-def _changed(served: "LanguageModel", options: argparse.Namespace) -> "LanguageModel":
+def _changed(served: "LocalModel", options: argparse.Namespace) -> "LocalModel":
     """The model as somebody who has its weights may change it."""
     from altiplano.redteam.open_weights import finetune, round_to_int8
     from altiplano.redteam.probes.probe_set import own_sets
