@@ -16,8 +16,10 @@ from altiplano.errors import InputError
 from altiplano.model.llama import Llama
 from altiplano.model.safetensors_files import save_weights
 from altiplano.model.weights import hugging_face_config
+from altiplano.recipe.layout import Layout
 from altiplano.recipe.schema import CalibrationConfig, ModelConfig
 from altiplano.records import AnswerCalibration
+from altiplano.stages import scoring
 from altiplano.stages.calibrate import STAGE
 from altiplano.tokens.shards import Shard, ShardWriter, read_shards, write_list
 
@@ -106,7 +108,10 @@ def test_too_little_text_is_refused(model: Llama, shards: list[Shard]):
 
 
 @pytest.mark.parametrize("names", [(), ("a",), ("a", "b")])
-def test_the_stage_writes_the_same_files_twice(model: Llama, shards: list[Shard], tmp_path: Path, names: tuple[str]):
+def test_the_stage_writes_the_same_files_twice(
+    model: Llama, shards: list[Shard], tmp_path: Path, names: tuple[str], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(scoring.Tokenizer, "load", lambda path: None)  # it speaks no text
     weights = tmp_path / "train" / "weights"
     weights.mkdir(parents=True)
     save_weights(model.named_parameters(), weights)
@@ -118,8 +123,9 @@ def test_the_stage_writes_the_same_files_twice(model: Llama, shards: list[Shard]
     for name in ("first", "second"):
         (tmp_path / name).mkdir()
         context = SimpleNamespace(
-            recipe=SimpleNamespace(seed=3, calibration=CalibrationConfig()),
+            recipe=SimpleNamespace(seed=3, name="tiny", calibration=CalibrationConfig()),
             cluster=SimpleNamespace(device="cpu"),
+            layout=Layout(),
             inputs={
                 "train": tmp_path / "train",
                 "tokenize": shards[0].path.parent.parent,

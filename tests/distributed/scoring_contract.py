@@ -1,11 +1,12 @@
 """What is asked of a model over a mesh is what one process answers: every layout, straight from a sharded checkpoint.
 
     make contract
-    cd tests && python -m distributed.scoring_contract [--precision float32 ...] [--ranks 2 4 ...] [--only pp2] [--fast]
+    cd tests && python -m distributed.scoring_contract [--precision float32 ...] [--ranks 2 4 ...] [--only pp2] [--few]
 
-prints a table of the largest differences, in nats per token: held-out documents (evaluate), the losses of calibration and
-its temperatures (relative), log-likelihoods of continuations and standardised log-probabilities (red team); how many
-rows of generated tokens are others; how many exported files have other bytes. Exits with 1 when one is beyond its bound.
+prints a table of the largest differences: in nats per token held-out documents (evaluate), losses of the calibration
+and log-likelihoods of continuations (red team); relative ones of temperatures and of standardised log-probabilities;
+how many rows of generated tokens are others; how many exported files have other bytes. Exits with 1 when one is beyond
+its bound.
 """
 
 import argparse
@@ -48,7 +49,7 @@ from distributed.contract import CASES, Case, in_ranks
 STEP, SAVED_BY = 7, "dp2.tp2"
 COLUMNS = ("evaluate", "calibrate", "temperature", "likelihoods", "standardised", "weights", "said", "files")
 BOUNDS = {"float64": 1e-9, "float32": 1e-5}
-FEW = ("tp2", "dp2.cp2.pp2.recompute-full")
+FEW = ("dp2.tp2", "cp2.pp2")
 """Layouts of ``--few``: between them every way to split."""
 
 

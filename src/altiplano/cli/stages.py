@@ -2,6 +2,7 @@
 
 import argparse
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 from altiplano.cli import calibrate, evaluate, redteam, release
@@ -94,14 +95,24 @@ def add(commands: Commands) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
+    other = _of_no_recipe(options)
+    return other(options) if other is not None else _run_stages(options)
+
+
+def _of_no_recipe(options: argparse.Namespace) -> Callable[[argparse.Namespace], int] | None:
+    """What the command does with something else in a recipe's place."""
     if options.last == "evaluate" and evaluate.is_model(options):
-        return evaluate.run(options)
+        return evaluate.run
     if options.last == "calibrate" and calibrate.is_evaluation(options):
-        return calibrate.run(options)
+        return calibrate.run
     if options.last == "redteam" and redteam.is_model(options):
-        return redteam.run(options)
+        return redteam.run
     if options.last == "release" and not options.whole and release.is_action(options):
-        return release.run(options)
+        return release.run
+    return None
+
+
+def _run_stages(options: argparse.Namespace) -> int:
     recipe, cluster, layout = read_inputs(options)
     from altiplano.stages.run import first_to_do, run_until
     from altiplano.stages.train import is_only_export_left
@@ -139,8 +150,10 @@ def run(options: argparse.Namespace) -> int:
     failed = [outcome for outcome in outcomes if not outcome.result.passed]
     is_publisher = os.environ.get("RANK", "0") == "0"
     if is_publisher and not outcomes[-1].result.finished:
-        wanted = recipe.batch.steps if stop_after is None else stop_after
-        return 0 if outcomes[-1].result.counts["steps"] >= wanted else complain(GO_ON, INTERRUPTED)
+        last, wanted = outcomes[-1], recipe.batch.steps if stop_after is None else stop_after
+        if last.result.counts["steps"] < wanted:
+            return complain(GO_ON, INTERRUPTED)
+        return 0 if last.stage == options.last else complain(last.result.message, 1)
     if options.whole and is_publisher:
         from altiplano.report import report
         from altiplano.report.terminal import print_summary

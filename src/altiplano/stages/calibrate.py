@@ -60,5 +60,16 @@ STAGE = Stage(
     inputs=("tokenize", "train", "evaluate"),
     run=run,
     distributed=True,
-    code=("benchmarks", "calibration", "evaluation", "inference", "model", "recipe", "tokens"),
+    code=(
+        "benchmarks",
+        "calibration",
+        "evaluation",
+        "inference",
+        "model",
+        "parallel",
+        "planning",
+        "recipe",
+        "tokens",
+        "training",
+    ),
 )

@@ -45,5 +45,17 @@ STAGE = Stage(
     run=run,
     distributed=True,
     sources=_known,
-    code=("corpus", "evaluation", "inference", "model", "recipe", "redteam", "tokens"),
+    code=(
+        "benchmarks",
+        "corpus",
+        "evaluation",
+        "inference",
+        "model",
+        "parallel",
+        "planning",
+        "recipe",
+        "redteam",
+        "tokens",
+        "training",
+    ),
 )
