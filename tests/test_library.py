@@ -159,7 +159,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory, tokens: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def model(trained: Path, tokens: Path) -> altiplano.LocalModel:
+def model(trained: Path, tokens: Path) -> altiplano.LanguageModel:
     from altiplano.inference.language_model import load_language_model
 
     return load_language_model(trained / "weights", tokenizer=tokens / "tokenizer")
@@ -186,7 +186,7 @@ def test_losses_schedules_and_callbacks_of_ones_own(trained: Path) -> None:
     assert (trained / "weights" / "config.json").exists()
 
 
-def test_scores_are_those_of_a_plain_forward_pass(model: altiplano.LocalModel, trained: Path, tokens: Path) -> None:
+def test_scores_are_those_of_a_plain_forward_pass(model: altiplano.LanguageModel, trained: Path, tokens: Path) -> None:
     texts = ["abde ghik lmno. " * 5, "prst uvz abde", "z"]
     tokenizer, weights = Tokenizer.load(tokens / "tokenizer"), load_weights(trained / "weights")
     nll = count = 0.0
@@ -204,7 +204,7 @@ def test_scores_are_those_of_a_plain_forward_pass(model: altiplano.LocalModel, t
         altiplano.evaluate(model, {"c": []})
 
 
-def test_the_temperature_is_where_the_loss_is_least(model: altiplano.LocalModel) -> None:
+def test_the_temperature_is_where_the_loss_is_least(model: altiplano.LanguageModel) -> None:
     texts = ["abde ghik lmno prst " * 3, "uvz abde ghik"]
     found = altiplano.fit_temperature(model, texts)
 
@@ -220,7 +220,7 @@ def test_the_temperature_is_where_the_loss_is_least(model: altiplano.LocalModel)
     assert all(loss(found) <= loss(found * factor) for factor in np.linspace(0.9, 1.1, 11))
 
 
-def test_greedy_text_is_the_likeliest_token_each_time(model: altiplano.LocalModel) -> None:
+def test_greedy_text_is_the_likeliest_token_each_time(model: altiplano.LanguageModel) -> None:
     (said,) = altiplano.generate(model, "abde ", max_tokens=5, temperature=0.0)
     row = [model.tokenizer.bos, *model.tokenizer.encode("abde ")]
     for _ in range(5):
@@ -234,7 +234,7 @@ def test_greedy_text_is_the_likeliest_token_each_time(model: altiplano.LocalMode
         altiplano.generate(model, "abde", max_tokens=10_000)
 
 
-def test_long_texts_are_scored_in_windows_that_overlap_in_one_token(model: altiplano.LocalModel) -> None:
+def test_long_texts_are_scored_in_windows_that_overlap_in_one_token(model: altiplano.LanguageModel) -> None:
     text = "abde ghik lmno " * 60
     row = [model.tokenizer.bos, *model.tokenizer.encode(text), model.tokenizer.eos]
     assert len(row) > 3 * model.context

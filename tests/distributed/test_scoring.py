@@ -46,13 +46,13 @@ def test_rows_are_packed_where_they_fit_and_see_no_other() -> None:
 @pytest.fixture(scope="module")
 def trained(tokenized: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("trained")
-    run(folder, tokenized, "dp1", [*SMALL, "batch.total_tokens=2048"])
+    run(folder, tokenized, "dp1", [*SMALL, "batch.total_tokens=4096"])
     return folder
 
 
 def export_again(folder: Path, tokens: Path) -> subprocess.CompletedProcess[str]:
     """As the stage does after training under torchrun."""
-    recipe = load_recipe("quickstart", [*SMALL, "batch.total_tokens=2048"])
+    recipe = load_recipe("quickstart", [*SMALL, "batch.total_tokens=4096"])
     job = Job(recipe=recipe, layout=parse_layout("dp1"), device="cpu", tokens=tokens, folder=folder)
     (folder / "job.json").write_text(job.model_dump_json())
     command = [sys.executable, "-m", "altiplano.training.export", str(folder / "job.json")]
@@ -70,12 +70,12 @@ def test_an_export_is_the_same_again_and_tells_its_hashes(trained: Path, tokeniz
 
 
 def test_a_damaged_checkpoint_is_set_aside_and_not_exported(trained: Path, tokenized: Path) -> None:
-    (checkpoint,) = (trained / "checkpoints").glob("step-*2")
+    (checkpoint,) = (trained / "checkpoints").glob("step-*4")
     file = next(checkpoint.glob("*.distcp"))
     raw = bytearray(file.read_bytes())
     raw[len(raw) // 2] ^= 1
     file.write_bytes(raw)
     done = export_again(trained, tokenized)
     assert done.returncode == 2
-    assert done.stderr.count("\n") == 1 and "kept as damaged-step-00000002" in done.stderr, done.stderr
-    assert (trained / "checkpoints" / "damaged-step-00000002").exists()
+    assert done.stderr.count("\n") == 1 and "kept as damaged-step-00000004" in done.stderr, done.stderr
+    assert (trained / "checkpoints" / "damaged-step-00000004").exists()
