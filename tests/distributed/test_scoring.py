@@ -1,6 +1,7 @@
 """What is asked of a model over a mesh, in its fast form, and the mistakes around it."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -9,9 +10,12 @@ import numpy as np
 import pytest
 from small import SMALL
 
+from altiplano.cli import run as command
 from altiplano.inference.packing import pack, windows_of
 from altiplano.recipe.layout import parse_layout
 from altiplano.recipe.load import load_recipe
+from altiplano.records import TextEvaluation
+from altiplano.stages.run import recipe_toml
 from altiplano.storage import digest
 from altiplano.tokens.loader import IGNORED
 from altiplano.training.export import DIGESTS
@@ -48,6 +52,29 @@ def trained(tokenized: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("trained")
     run(folder, tokenized, "dp1", [*SMALL, "batch.total_tokens=4096"])
     return folder
+
+
+@pytest.mark.slow
+def test_a_checkpoint_is_evaluated_over_ranks_as_by_one_process(
+    trained: Path, tokenized: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """``altiplano evaluate RUN/checkpoints/step-N`` in the middle of a training, by the command itself."""
+    monkeypatch.chdir(tmp_path)
+    recipe = load_recipe("quickstart", [*SMALL, "batch.total_tokens=4096"])
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "recipe.toml").write_text(recipe_toml(recipe))
+    shutil.copytree(tokenized, tmp_path / "run" / "tokenize")
+    shutil.copytree(trained / "checkpoints", tmp_path / "run" / "checkpoints")
+    (tmp_path / "text.txt").write_text(" ".join(f"Number {number} stands here." for number in range(40)))
+    place = str(next((tmp_path / "run" / "checkpoints").glob("step-*4")))
+    found = []
+    for layout in ([], ["--layout", "tp2"]):
+        folder = f"scores{len(layout)}"
+        assert command(["evaluate", place, "--texts", "text.txt", "--output", folder, *layout]) == 0
+        found.append(TextEvaluation.read(tmp_path / folder / "texts.json").groups["text"])
+    assert found[1].nll == pytest.approx(found[0].nll, rel=1e-6)
+    assert (found[1].tokens, found[1].bytes) == (found[0].tokens, found[0].bytes)
+    assert command(["evaluate", "run", "--texts", "text.txt", "--layout", "tp2"]) == 2
 
 
 def export_again(folder: Path, tokens: Path) -> subprocess.CompletedProcess[str]:

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -43,6 +43,10 @@ class LanguageModel(ABC):
     @property
     @abstractmethod
     def shape(self) -> ModelConfig: ...
+
+    @abstractmethod
+    def at(self, temperature: float) -> "LanguageModel":
+        """The same, for requests at another temperature."""
 
     @property
     def windows_at_once(self) -> int:
@@ -101,6 +105,9 @@ class LocalModel(LanguageModel):
     @property
     def shape(self) -> ModelConfig:
         return self.model.shape
+
+    def at(self, temperature: float) -> Self:
+        return replace(self, temperature=temperature)
 
     def to(self, device: torch.device) -> Self:
         """The same, its weights moved to ``device``: it answers there."""

@@ -5,9 +5,9 @@ costs a pass over its row, and what rows begin with in common is computed for ea
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
-from typing import Literal
+from typing import Literal, Self
 
 import numpy as np
 import torch
@@ -43,6 +43,9 @@ class MeshModel(LanguageModel):
     @property
     def context(self) -> int:  # type: ignore[override]
         return self.asked.sequence
+
+    def at(self, temperature: float) -> Self:
+        return replace(self, temperature=temperature)
 
     @property
     def windows_at_once(self) -> int:

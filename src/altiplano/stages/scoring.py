@@ -6,7 +6,6 @@ others follow it. On this machine ``on_ranks`` starts them; elsewhere torchrun h
 """
 
 import os
-import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,10 +16,10 @@ from pathlib import Path
 import torch
 from pydantic import BaseModel
 
-from altiplano.errors import INTERRUPTED, Fault, InputError, StageFailed, TrainingError, explain_os_error
+from altiplano.errors import Fault, InputError, StageFailed, TrainingError, explain_os_error
 from altiplano.inference.language_model import LanguageModel, LocalModel
 from altiplano.model.weights import load_model
-from altiplano.parallel.processes import die_with_parent, fork_ranks
+from altiplano.parallel.processes import die_with_parent, fork_until_stopped
 from altiplano.recipe.cluster import Cluster
 from altiplano.recipe.layout import Layout
 from altiplano.recipe.schema import Recipe
@@ -129,14 +128,7 @@ def _complain(text: str, code: int) -> int:
 def main() -> int:
     die_with_parent(int(sys.argv[2]))
     job = ScoringJob.model_validate_json(Path(sys.argv[1]).read_text())
-    if "OMP_NUM_THREADS" not in os.environ:
-        torch.set_num_threads(max(1, (os.cpu_count() or 1) // job.layout.world_size))
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})  # blocked while this process was started
-        return fork_ranks(job.layout.world_size, partial(_rank, job))
-    except KeyboardInterrupt:
-        return INTERRUPTED
+    return fork_until_stopped(job.layout.world_size, partial(_rank, job))
 
 
 if __name__ == "__main__":

@@ -6,7 +6,6 @@
 
 import json
 import os
-import signal
 import sys
 from datetime import timedelta
 from pathlib import Path
@@ -14,9 +13,9 @@ from pathlib import Path
 import torch
 import torch.distributed as dist
 
-from altiplano.errors import INTERRUPTED, Fault, InputError, explain_os_error
+from altiplano.errors import Fault, InputError, explain_os_error
 from altiplano.parallel.mesh import start_processes
-from altiplano.parallel.processes import die_with_parent, fork_ranks
+from altiplano.parallel.processes import die_with_parent, fork_until_stopped
 from altiplano.records import TrainingSummary
 from altiplano.storage import Damaged, write_json
 from altiplano.tokens.tokenizer import Tokenizer
@@ -62,12 +61,7 @@ def in_forked_processes(job: Job, *, verify: bool) -> int:
     The caller must have used no threads. Ctrl-C and SIGTERM end it: the same command begins the export again.
     """
     files = len(export_files(job.recipe.model, export_dtype(job.recipe)))
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    try:
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})  # one that came before ends it here
-        return fork_ranks(max(1, min(files, os.cpu_count() or 1)), lambda: _rank(job, verify))
-    except KeyboardInterrupt:
-        return INTERRUPTED
+    return fork_until_stopped(max(1, min(files, os.cpu_count() or 1)), lambda: _rank(job, verify))
 
 
 def _rank(job: Job, verify: bool) -> int:
