@@ -25,8 +25,8 @@ def ranks_to_start(options: argparse.Namespace) -> int:
     count = _layout(options).world_size
     if count > 1 and not NAME.fullmatch(Path(options.recipe).name):
         raise InputError(
-            f"--layout {options.layout}: ranks read a checkpoint, such as runs/quickstart/train/checkpoints/step-00000300; "
-            f"{options.recipe} is none"
+            f"--layout {options.layout}: ranks read a checkpoint and {options.recipe} is none; name one, such as "
+            "runs/quickstart/train/checkpoints/step-00000300"
         )
     return count if count > 1 and "RANK" not in os.environ else 0
 
