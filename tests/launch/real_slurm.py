@@ -141,6 +141,7 @@ def told_to_stop(folder: Path, name: str, *, by_limit: bool) -> bool:
     resumed = [event["step"] for event in ledger(workspace) if event["event"] == "resume"]
     expect(f"went on from there ({resumed})", resumed[:2] == [0, taken])
     expect(f"finished ({state(job)}, exit {field(job, 'ExitCode')})", state(job) == "COMPLETED")
+    subprocess.run([*altiplano, "export", *arguments], check=True, capture_output=True)  # a job of its own
     record = workspace / "train" / "run.json"
     expect("all steps were taken", record.exists() and json.loads(record.read_text())["steps"] == steps)
     again = output("sbatch", "--parsable", f"--chdir={folder}", str(rendered)).strip()

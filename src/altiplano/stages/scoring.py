@@ -72,7 +72,10 @@ def trained_model(context: Context, temperature: float) -> Iterator[LanguageMode
     if context.layout.world_size > 1:
         checkpoint = of_step(trained / "checkpoints", recipe.batch.steps)
         if not checkpoint.exists():
-            raise InputError(f"{checkpoint} is not there, whose weights the ranks of {context.layout} would read")
+            raise InputError(
+                f"{checkpoint} is not there, whose weights ranks read: bring it back, or use the written ones with "
+                "--layout dp1"
+            )
         with over_mesh(recipe, context.layout, context.cluster.device, checkpoint, tokenizer, temperature) as asked:
             yield asked
         return
