@@ -145,8 +145,8 @@ def test_requests_lie_apart_in_few_windows(tokenizer: Tokenizer) -> None:
     asked = [one for _, _, some in packed.tasks for one in some]
     used = np.zeros(packed.windows.shape, dtype=int)
     for one, place in zip(asked, packed.places, strict=True):
-        begin = place.first + 1 - len(one.context)
-        end = place.last + 1
+        begin = place.start + 1 - len(one.context)
+        end = place.end + 1
         assert packed.windows[place.window, begin:end].tolist() == [*one.context, *one.tokens]
         used[place.window, begin:end] += 1
     assert used.max() == 1 and used.sum() > 0.8 * used.size

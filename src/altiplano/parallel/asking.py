@@ -107,7 +107,7 @@ class AskedModel:
         found = self.model.read(mine, lambda logits, targets: distributions(logits, targets, temperature, group))
         whole = torch.zeros(*batch.tokens.shape, len(COLUMNS), dtype=torch.float64, device=self.mesh.device)
         if found is not None:
-            whole[here] = self.model.whole_rows(found).double()
+            whole[here] = self.model.whole_rows(found)
         return self.mesh.sum(whole, "dp", "pp")
 
     def _logits(self, batch: Batch, count: int) -> Tensor:

@@ -14,8 +14,8 @@ its variance; and Σ p²."""
 
 
 def distributions(logits: Tensor, targets: Tensor, temperature: float, group: dist.ProcessGroup | None) -> Tensor:
-    """``COLUMNS`` [rows, tokens, 6] of local logits [rows, tokens, vocabulary / tp] and targets [rows, tokens], in at
-    least float32; ``logprob`` is of no meaning where a target is not in the vocabulary."""
+    """``COLUMNS`` [rows, tokens, 6], float64, of local logits [rows, tokens, vocabulary / tp] and of targets
+    [rows, tokens]; ``logprob`` is of no meaning where a target is not in the vocabulary."""
     split = group if group is not None and group.size() > 1 else None
     columns = logits.shape[-1]
     offset = columns * (split.rank() if split is not None else 0)
@@ -35,9 +35,10 @@ def distributions(logits: Tensor, targets: Tensor, temperature: float, group: di
         dist.all_reduce(highest, dist.ReduceOp.MAX, group=split)
         place = torch.where(own == highest, place, torch.iinfo(torch.int64).max)
         dist.all_reduce(place, dist.ReduceOp.MIN, group=split)
-    sums = torch.empty(5, len(flat), dtype=wide, device=flat.device)
+    # The variance is a difference of squares.
+    sums = torch.empty(5, len(flat), dtype=torch.float64, device=flat.device)
     for some in parts:
-        z = (flat[some].to(wide) / temperature).sub_(highest[some, None])
+        z = (flat[some].to(wide) / temperature).sub_(highest[some, None]).double()
         target = torch.where(here[some], z.gather(1, column[some])[:, 0], 0)
         chances = z.exp()
         weighted = chances * z
@@ -48,5 +49,5 @@ def distributions(logits: Tensor, targets: Tensor, temperature: float, group: di
     total, first, second, squares, target = sums
     log_total, mean = total.log(), first / total
     variance = (second / total - mean * mean).clamp_min(0)
-    found = [target - log_total, place.to(wide), -log_total, mean - log_total, variance, squares / total / total]
+    found = [target - log_total, place.double(), -log_total, mean - log_total, variance, squares / total / total]
     return torch.stack(found, dim=-1).view(*targets.shape, len(COLUMNS))
