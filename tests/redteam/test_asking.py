@@ -145,7 +145,6 @@ def test_glitch_tokens_are_those_that_a_model_which_repeats_does_not(ignorant, t
     import torch
 
     from altiplano.inference.continuations import Likelihood
-    from altiplano.redteam import likelihoods
 
     small = set(range(10, 30))
     weight = ignorant.model.embed_tokens.weight.detach().clone()
@@ -154,7 +153,7 @@ def test_glitch_tokens_are_those_that_a_model_which_repeats_does_not(ignorant, t
         for token in small:
             ignorant.model.embed_tokens.weight[token] = mean + 1e-4
     monkeypatch.setattr(
-        likelihoods,
+        LocalModel,
         "score_continuations",
         lambda model, asked: [Likelihood(0.0, one.tokens[0] not in small, 1) for one in asked],
     )
