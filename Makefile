@@ -28,8 +28,9 @@ test-fast: $(DEV)  ## the tests to run after every change (under two minutes on 
 test-slow: $(DEV)  ## tests of half a minute or more each: faults under torchrun, a full disk, … (5 minutes)
 	$(BIN)/pytest -n 2 --dist worksteal -m slow
 
-contract: $(DEV)  ## every layout against one process in float64, float32 and bfloat16: a table (10 minutes)
+contract: $(DEV)  ## every layout against one process: training, then scoring and export of its checkpoint: tables (20 minutes)
 	cd tests && ../$(BIN)/python -m distributed.contract
+	cd tests && ../$(BIN)/python -m distributed.scoring_contract
 
 soak: $(DEV)  ## training with every kind of fault beside an undisturbed run, and goodput under random kills (6 minutes)
 	PYTHONPATH=tests $(BIN)/python tests/faults/soak.py

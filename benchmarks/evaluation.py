@@ -27,7 +27,7 @@ import torch
 from altiplano.benchmarks.asking import answer_items
 from altiplano.benchmarks.item import Task
 from altiplano.benchmarks.readers.read import read_tasks
-from altiplano.inference.language_model import LanguageModel, load_language_model
+from altiplano.inference.language_model import LocalModel, load_language_model
 
 TASKS = (
     "arc_easy/rc_0shot",
@@ -89,7 +89,7 @@ def theirs(model: Any, name: str, folder: Path) -> tuple[list[list[float]], list
     return likelihoods, [(sample["acc"], sample["acc_norm"]) for sample in samples], seconds
 
 
-def compare(served: LanguageModel, model: Any, file: Path) -> Row:
+def compare(served: LocalModel, model: Any, file: Path) -> Row:
     task = read_tasks(file)[0]
     ours = best = float("inf")
     answers, found = [], []

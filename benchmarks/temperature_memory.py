@@ -17,15 +17,14 @@ import time
 
 import torch
 
-from altiplano.calibration.calibration_error import judge
-from altiplano.calibration.predictions import Predictions
+from altiplano.calibration.predictions import HiddenStates
 from altiplano.calibration.temperature import fit, of_each
 
 DOCUMENT, SHARPENING = 32, 1.5
 GIB = 2**30
 
 
-def predictions(tokens: int, hidden: int, head: torch.Tensor) -> Predictions:
+def predictions(tokens: int, hidden: int, head: torch.Tensor) -> HiddenStates:
     """Labels of softmax(states · head / 1.5), drawn without a matrix of all tokens' logits."""
     random = torch.Generator().manual_seed(1)
     states = torch.randn(tokens, hidden, generator=random)
@@ -35,7 +34,9 @@ def predictions(tokens: int, hidden: int, head: torch.Tensor) -> Predictions:
         targets[start : start + 32] = torch.multinomial(logits.softmax(-1), 1, generator=random)[:, 0]
     document = torch.arange(tokens) // DOCUMENT
     count = int(document[-1]) + 1
-    return Predictions(states, targets, document, ["web.en"] * (count // 2) + ["code.code"] * (count - count // 2))
+    return HiddenStates(
+        states, targets, document, ["web.en"] * (count // 2) + ["code.code"] * (count - count // 2), head
+    )
 
 
 def main() -> int:
@@ -50,9 +51,9 @@ def main() -> int:
     head *= 4 / options.hidden_size**0.5  # logits with a standard deviation of 4
     given = predictions(options.tokens, options.hidden_size, head)
     before, began = peak(), time.monotonic()
-    found, minimum = fit(given, head, seed=0, bootstrap_samples=200)
-    of_each(given, head, [group.split(".")[0] for group in given.groups], minimum)
-    judge(given, head, [1.0, found.value])
+    found, minimum = fit(given, seed=0, bootstrap_samples=200)
+    of_each(given, [group.split(".")[0] for group in given.groups], minimum)
+    given.judge([1.0, found.value])
     line = {
         "tokens": options.tokens,
         "hidden_size": options.hidden_size,

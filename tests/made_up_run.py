@@ -11,7 +11,8 @@ import pytest
 from made_up_verdicts import GROUPS, write, write_calibrate, write_evaluate, write_redteam
 
 from altiplano.model.llama import Llama, initial_value
-from altiplano.model.weights import hugging_face_config, save_weights
+from altiplano.model.safetensors_files import save_weights
+from altiplano.model.weights import hugging_face_config
 from altiplano.recipe.cluster import Cluster
 from altiplano.recipe.load import load_recipe
 from altiplano.recipe.schema import ModelConfig, Recipe

@@ -135,6 +135,7 @@ def prepared(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr("altiplano.stages.run.run_stage", run_stage)
     monkeypatch.setattr("altiplano.stages.run.check_device", lambda cluster: None)
     monkeypatch.setattr("altiplano.redteam.attack.attack", begin)
+    monkeypatch.setattr("altiplano.cli.asked_model.on_ranks", begin)
     monkeypatch.setattr("altiplano.redteam.judge.ask_judge", begin)
     monkeypatch.setattr("altiplano.redteam.outside.require_garak", lambda: None)
     monkeypatch.setattr("altiplano.stages.forget.prepare", begin)

@@ -12,8 +12,7 @@ from torch import Tensor
 from altiplano.errors import INTERRUPTED, InputError, StageFailed, TrainingError
 from altiplano.inference.device import choose_device
 from altiplano.inference.generate import Row, Sampling
-from altiplano.inference.generate import generate as complete
-from altiplano.inference.language_model import LanguageModel, load_language_model
+from altiplano.inference.language_model import LanguageModel, LocalModel, load_language_model
 from altiplano.optional_imports import extra
 from altiplano.planning.best_layout import best_layout
 from altiplano.planning.plan import Plan, make_plan
@@ -82,7 +81,7 @@ class Run:
         build_index(self.folder, split)
         return open_index(self.folder, split)
 
-    def load_model(self, device: str = "") -> LanguageModel:
+    def load_model(self, device: str = "") -> LocalModel:
         """The released model; before there is one, the weights of training with the run's own tokenizer. ``device`` as
         in ``altiplano.load_model``."""
         return load_language_model(self.folder).to(choose_device(device))
@@ -207,7 +206,7 @@ def plan(recipe: Recipe, cluster: str | Cluster, layout: str = "", *, stack: str
     return make_plan(recipe, hardware, parse_layout(layout) if layout else None, stack, devices)
 
 
-def load_model(folder: Path | str, device: str = "") -> LanguageModel:
+def load_model(folder: Path | str, device: str = "") -> LocalModel:
     """A model to generate with and to score: of a run, a release folder, any Hugging Face folder of a Llama model, or a
     GGUF file. ``device``: cpu, cuda or cuda:1; empty: the GPU when there is one."""
     return load_language_model(Path(folder)).to(choose_device(device))
@@ -233,7 +232,7 @@ def generate(
                 f'"{prompt[:CHARACTERS_TO_SHOW]}" has {len(row.prompt):,} tokens: with max_tokens = {max_tokens:,} '
                 f"that is more than the model's context of {model.context:,}"
             )
-    complete(model.model, model.tokenizer, rows)
+    model.generate(rows)
     return [row.text for row in rows]
 
 
@@ -243,7 +242,6 @@ def evaluate(model: LanguageModel, texts: Mapping[str, Sequence[str]], *, seed: 
     Every token but the first of a document is predicted once, from those before it in its window of the context.
     """
     from altiplano.evaluation.evaluate import Scores
-    from altiplano.inference.log_probabilities import score
 
     groups = {}
     for name, documents in texts.items():
@@ -251,7 +249,7 @@ def evaluate(model: LanguageModel, texts: Mapping[str, Sequence[str]], *, seed: 
             raise InputError(f"{name} has no text to score")
         rows = _tokens(model, [text for text in documents if text])
         windows = [_windows(row, model.context) for row in rows]
-        scored = iter(score(model.model, [window for of_row in windows for window in of_row]))
+        scored = iter(model.score([window for of_row in windows for window in of_row]))
         nll = np.array([-sum(float(next(scored).logprobs.double().sum()) for _ in of_row) for of_row in windows])
         sizes = np.array([len(text.encode()) for text in documents if text])
         groups[name] = Scores(nll, np.array([len(row) - 1 for row in rows]), sizes)
@@ -284,10 +282,11 @@ def perplexity(
     return groups
 
 
-def fit_temperature(model: LanguageModel, texts: Sequence[str], *, seed: int = 0) -> float:
+def fit_temperature(model: LocalModel, texts: Sequence[str], *, seed: int = 0) -> float:
     """The temperature that minimises the loss of ``texts`` (Guo et al. 2017); a calibrated model has 1."""
-    from altiplano.calibration.predictions import Window, predict
+    from altiplano.calibration.predictions import predict
     from altiplano.calibration.temperature import fit
+    from altiplano.calibration.windows import Window
 
     rows = _tokens(model, [text for text in texts if text])
     windows = [
@@ -295,9 +294,7 @@ def fit_temperature(model: LanguageModel, texts: Sequence[str], *, seed: int = 0
     ]
     if not windows:
         raise InputError("there is no text to fit a temperature to")
-    assert model.model.lm_head is not None
-    head = model.model.lm_head.weight.detach().float().cpu()
-    temperature, _ = fit(predict(model.model, windows, "texts"), head, seed, bootstrap_samples=1)
+    temperature, _ = fit(predict(model.model, windows, "texts"), seed, bootstrap_samples=1)
     return temperature.value
 
 

@@ -14,8 +14,8 @@ from lm_eval import utils
 from lm_eval.api.model import TemplateLM
 from lm_eval.api.registry import register_model
 
-from altiplano.inference.continuations import Likelihood, fit, score_continuations
-from altiplano.inference.generate import Row, Sampling, generate, rows_at_once
+from altiplano.inference.continuations import Likelihood, fit
+from altiplano.inference.generate import Row, Sampling
 from altiplano.inference.language_model import load_language_model
 
 TokenRequest = tuple[Any, list[int], list[int]]
@@ -80,12 +80,12 @@ class AltiplanoLM(TemplateLM):  # type: ignore[misc]
             temperature = float(settings.get("temperature", 1.0)) if sampled else 0.0
             sampling = Sampling(most, temperature, stop=tuple([until] if isinstance(until, str) else until))
             rows.append(Row(self.served.prompt(context, max(1, self.max_length - most)), sampling))
-        generate(self.served.model, self.served.tokenizer, rows, rows_at_once(self.served.model, rows))
+        self.served.generate(rows)
         return [row.text for row in rows]
 
     def _score(self, pairs: Sequence[tuple[list[int], list[int]]]) -> list[Likelihood]:
         fitted = [fit(context, tokens, self.max_length) for context, tokens in pairs]
-        return score_continuations(self.served.model, fitted)
+        return self.served.score_continuations(fitted)
 
 
 if __name__ == "__main__":

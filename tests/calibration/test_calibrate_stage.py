@@ -1,5 +1,6 @@
 import json
 from collections import Counter
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -9,12 +10,16 @@ import torch
 from answer_folders import evaluated
 
 from altiplano.calibration.calibrate import calibrate
-from altiplano.calibration.predictions import halves
+from altiplano.calibration.predictions import predict
+from altiplano.calibration.windows import halves
 from altiplano.errors import InputError
 from altiplano.model.llama import Llama
-from altiplano.model.weights import hugging_face_config, save_weights
+from altiplano.model.safetensors_files import save_weights
+from altiplano.model.weights import hugging_face_config
+from altiplano.recipe.layout import Layout
 from altiplano.recipe.schema import CalibrationConfig, ModelConfig
 from altiplano.records import AnswerCalibration
+from altiplano.stages import scoring
 from altiplano.stages.calibrate import STAGE
 from altiplano.tokens.shards import Shard, ShardWriter, read_shards, write_list
 
@@ -83,7 +88,7 @@ def test_a_budget_is_kept_and_shared(shards: list[Shard]):
 
 
 def test_the_temperature_of_the_text_is_found_and_helps(model: Llama, shards: list[Shard]):
-    found = calibrate(model, shards, CONTEXT, CalibrationConfig(), seed=0)
+    found = calibrate(partial(predict, model), shards, CONTEXT, CalibrationConfig(), seed=0)
     assert found.temperature_low < 1.5 < found.temperature_high
     assert found.after.nll < found.before.nll
     assert found.nll_gain.low > 0
@@ -99,11 +104,14 @@ def test_the_temperature_of_the_text_is_found_and_helps(model: Llama, shards: li
 def test_too_little_text_is_refused(model: Llama, shards: list[Shard]):
     alone = [shard for shard in shards if shard.documents == 1]
     with pytest.raises(InputError, match=r"heldout\.fraction"):
-        calibrate(model, alone, CONTEXT, CalibrationConfig(), seed=0)
+        calibrate(partial(predict, model), alone, CONTEXT, CalibrationConfig(), seed=0)
 
 
 @pytest.mark.parametrize("names", [(), ("a",), ("a", "b")])
-def test_the_stage_writes_the_same_files_twice(model: Llama, shards: list[Shard], tmp_path: Path, names: tuple[str]):
+def test_the_stage_writes_the_same_files_twice(
+    model: Llama, shards: list[Shard], tmp_path: Path, names: tuple[str], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(scoring.Tokenizer, "load", lambda path: None)  # it speaks no text
     weights = tmp_path / "train" / "weights"
     weights.mkdir(parents=True)
     save_weights(model.named_parameters(), weights)
@@ -115,8 +123,9 @@ def test_the_stage_writes_the_same_files_twice(model: Llama, shards: list[Shard]
     for name in ("first", "second"):
         (tmp_path / name).mkdir()
         context = SimpleNamespace(
-            recipe=SimpleNamespace(seed=3, calibration=CalibrationConfig()),
+            recipe=SimpleNamespace(seed=3, name="tiny", calibration=CalibrationConfig()),
             cluster=SimpleNamespace(device="cpu"),
+            layout=Layout(),
             inputs={
                 "train": tmp_path / "train",
                 "tokenize": shards[0].path.parent.parent,

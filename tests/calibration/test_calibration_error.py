@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from altiplano.calibration.calibration_error import judge, summary
-from altiplano.calibration.predictions import Predictions
+from altiplano.calibration.calibration_error import summary
+from altiplano.calibration.predictions import HiddenStates
 
 torch.set_num_threads(1)
 
@@ -42,8 +42,8 @@ def test_every_measure_equals_its_definition(temperature: float, bins: int):
     head, hidden = torch.randn(50, 8, generator=random), torch.randn(4000, 8, generator=random)
     targets = torch.randint(0, 50, (4000,), generator=random)
     targets[::2] = (hidden @ head.T).argmax(-1)[::2]
-    predictions = Predictions(hidden, targets, torch.zeros(4000, dtype=torch.int64), ["web.en"])
-    [judged] = judge(predictions, head, [temperature])
+    predictions = HiddenStates(hidden, targets, torch.zeros(4000, dtype=torch.int64), ["web.en"], head)
+    [judged] = predictions.judge([temperature])
     found = summary(judged, bins)
     probabilities = ((hidden @ head.T).double() / temperature).softmax(-1).numpy()
     for name, value in numpy_reliability(probabilities, targets.numpy(), bins).items():
@@ -56,8 +56,8 @@ def test_labels_drawn_from_the_model_are_reliable():
     random = torch.Generator().manual_seed(0)
     head, hidden = torch.randn(50, 8, generator=random), torch.randn(20000, 8, generator=random)
     targets = torch.multinomial((hidden @ head.T).softmax(-1), 1, generator=random)[:, 0]
-    predictions = Predictions(hidden, targets, torch.zeros(20000, dtype=torch.int64), ["web.en"])
-    right, sharp = (summary(judged, 15) for judged in judge(predictions, head, [1.0, 0.4]))
+    predictions = HiddenStates(hidden, targets, torch.zeros(20000, dtype=torch.int64), ["web.en"], head)
+    right, sharp = (summary(judged, 15) for judged in predictions.judge([1.0, 0.4]))
     assert right.ece < 0.02
     assert sharp.ece > 0.05
     assert right.nll < sharp.nll

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 from small import SMALL
 
 from distributed.ranks import records, relative, run, weights
@@ -66,6 +67,8 @@ def test_bfloat16_layouts_stay_as_close_as_bfloat16_itself(tokenized: Path, tmp_
         folder = tmp_path / f"{layout}.{compute}"
         run(folder, tokenized, layout, [*SMALL, f"precision.compute={compute}"])
         losses.append([record["loss"] for record in records(folder / "metrics.jsonl")])
+        # written in the type that was multiplied
+        assert {value.dtype for value in weights(folder).values()} == {getattr(torch, compute)}
     ours, theirs, exact = losses
     assert abs(ours[0] - theirs[0]) < 2e-4
     for reference in (theirs, exact):

@@ -14,7 +14,7 @@ from altiplano.benchmarks.packed import pack_tasks
 from altiplano.errors import InputError
 from altiplano.evaluation.evaluate import model_losses
 from altiplano.inference.continuations import Continuation, encode, fit, score_continuations
-from altiplano.inference.language_model import LanguageModel
+from altiplano.inference.language_model import LocalModel
 from altiplano.inference.log_probabilities import score
 from altiplano.model.llama import Llama
 from altiplano.recipe.schema import ModelConfig
@@ -116,7 +116,7 @@ def test_packed_into_windows_as_offline(model: Llama, tokenizer: Tokenizer, sequ
     found = packed.scores(
         lambda batch: model_losses(model, batch).detach(), tokenizer.bos, 4, slice(0, 4), lambda sums: sums
     )["words"]
-    served = LanguageModel("tiny", model, tokenizer, context=sequence)
+    served = LocalModel("tiny", model, tokenizer, context=sequence)
     answers = answer_items(served, task, task.first(20))
     assert found.items == 20
     assert found.score.value == pytest.approx(np.mean([answer.score for answer in answers]))
@@ -145,18 +145,18 @@ def test_requests_lie_apart_in_few_windows(tokenizer: Tokenizer) -> None:
     asked = [one for _, _, some in packed.tasks for one in some]
     used = np.zeros(packed.windows.shape, dtype=int)
     for one, place in zip(asked, packed.places, strict=True):
-        begin = place.first + 1 - len(one.context)
-        end = place.last + 1
+        begin = place.start + 1 - len(one.context)
+        end = place.end + 1
         assert packed.windows[place.window, begin:end].tolist() == [*one.context, *one.tokens]
         used[place.window, begin:end] += 1
     assert used.max() == 1 and used.sum() > 0.8 * used.size
 
 
 def test_a_long_prompt_keeps_its_begin_token(model: Llama, tokenizer: Tokenizer) -> None:
-    served = LanguageModel("tiny", model, tokenizer, context=64)
+    served = LocalModel("tiny", model, tokenizer, context=64)
     whole = served.prompt(TEXT)
     assert served.prompt(TEXT, 5) == [tokenizer.bos, *whole[-4:]] and served.prompt(TEXT, 1000) == whole
-    without = LanguageModel("tiny", model, tokenizer, context=64, adds_bos=False)
+    without = LocalModel("tiny", model, tokenizer, context=64, adds_bos=False)
     assert without.prompt(TEXT, 5) == whole[-5:] and without.prompt("", 5) == [tokenizer.bos]
 
 
@@ -171,4 +171,4 @@ def test_weights_that_are_no_numbers(model: Llama, tokenizer: Tokenizer) -> None
     how = (tokenizer.bos, 4, slice(0, 4), lambda sums: sums)
     assert packed.scores(lambda batch: model_losses(broken, batch).detach(), *how) == {}
     with pytest.raises(InputError, match="no numbers"):
-        answer_items(LanguageModel("tiny", broken.eval(), tokenizer, context=256), task, task.items)
+        answer_items(LocalModel("tiny", broken.eval(), tokenizer, context=256), task, task.items)

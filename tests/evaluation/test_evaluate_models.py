@@ -18,7 +18,8 @@ from altiplano.cli.main import run
 from altiplano.errors import InputError
 from altiplano.inference.language_model import load_language_model
 from altiplano.model.llama import Llama
-from altiplano.model.weights import hugging_face_config, save_weights
+from altiplano.model.safetensors_files import save_weights
+from altiplano.model.weights import hugging_face_config
 from altiplano.recipe.schema import ModelConfig
 from altiplano.records import Benchmarks
 from altiplano.tokens.tokenizer import Tokenizer

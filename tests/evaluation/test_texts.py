@@ -19,9 +19,10 @@ from altiplano.benchmarks.rolling import score_texts, summarise_texts, windows
 from altiplano.cli.main import run
 from altiplano.errors import InputError
 from altiplano.evaluation.document_scores import read_document_scores
-from altiplano.inference.language_model import LanguageModel, load_language_model
+from altiplano.inference.language_model import LocalModel, load_language_model
 from altiplano.model.llama import Llama
-from altiplano.model.weights import hugging_face_config, save_weights
+from altiplano.model.safetensors_files import save_weights
+from altiplano.model.weights import hugging_face_config
 from altiplano.recipe.schema import ModelConfig
 from altiplano.records import TextEvaluation
 from altiplano.tokens.tokenizer import Tokenizer
@@ -54,7 +55,7 @@ def write_model(folder: Path, seed: int) -> Path:
 
 
 @pytest.fixture(scope="module")
-def model(folder: Path) -> LanguageModel:
+def model(folder: Path) -> LocalModel:
     return load_language_model(folder)
 
 
@@ -73,7 +74,7 @@ def test_windows_are_those_of_the_harness(length: int, window: int, data: st.Dat
 
 
 @pytest.mark.parametrize(("window", "stride"), [(128, None), (32, 32), (32, 8), (50, 1)])
-def test_each_token_from_what_its_window_shows(model: LanguageModel, window: int, stride: int | None) -> None:
+def test_each_token_from_what_its_window_shows(model: LocalModel, window: int, stride: int | None) -> None:
     (found,) = score_texts(model, [TEXT], window, stride)
     tokens = [model.tokenizer.bos, *model.tokenizer.encode(TEXT)]
     places = list(windows(len(tokens) - 1, window, stride or window))
@@ -86,7 +87,7 @@ def test_each_token_from_what_its_window_shows(model: LanguageModel, window: int
     assert found.token_bytes.sum() == found.bytes == len(TEXT.encode())
 
 
-def test_bands_add_up(model: LanguageModel) -> None:
+def test_bands_add_up(model: LocalModel) -> None:
     texts = [TEXT, TEXT[:300], TEXT[50:900], "A"]
     group = altiplano.perplexity(model, {"a": [*texts, ""]}, stride=64)["a"]
     assert (group.documents, group.empty) == (4, 1)
@@ -104,7 +105,7 @@ def test_bands_add_up(model: LanguageModel) -> None:
         altiplano.perplexity(model, {"b": [""]})
 
 
-def test_intervals_cover(model: LanguageModel) -> None:
+def test_intervals_cover(model: LocalModel) -> None:
     from altiplano.benchmarks.rolling import ScoredText
 
     generator = np.random.default_rng(0)
@@ -200,7 +201,7 @@ def test_what_cannot_be_scored(folder: Path, tmp_path: Path, capsys: pytest.Capt
 
 
 @pytest.mark.parametrize("window", [128, 40])
-def test_as_the_harness(folder: Path, model: LanguageModel, window: int) -> None:
+def test_as_the_harness(folder: Path, model: LocalModel, window: int) -> None:
     pytest.importorskip("lm_eval", reason="lm_eval is not installed")
     from lm_eval.models.huggingface import HFLM
     from transformers import LlamaForCausalLM, PreTrainedTokenizerFast

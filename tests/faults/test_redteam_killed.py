@@ -10,7 +10,8 @@ import pytest
 import torch
 
 from altiplano.model.llama import Llama
-from altiplano.model.weights import hugging_face_config, save_weights
+from altiplano.model.safetensors_files import save_weights
+from altiplano.model.weights import hugging_face_config
 from altiplano.recipe.schema import ModelConfig
 from altiplano.redteam.transcript import read_transcript
 from altiplano.storage import write_json

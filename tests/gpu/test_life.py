@@ -166,6 +166,8 @@ def test_torchrun_killed_and_started_again_ends_with_the_same_weights(released: 
     process.communicate()
     assert not (workspace / "train").exists(), "the kill came too late to show anything"
     assert "up to date" in succeed(command)
+    assert not (workspace / "train").exists()  # trained; the weights are for a job without a device
+    succeed([*ALTIPLANO, "export", *arguments(workspace)])
     assert len(TrainingSummary.read(workspace / "train" / "run.json").sessions) == 2
     assert_bit_equal(workspace / "train", released / "train")
 

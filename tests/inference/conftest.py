@@ -4,9 +4,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from altiplano.inference.language_model import LanguageModel
+from altiplano.inference.language_model import LocalModel
 from altiplano.model.llama import Llama
-from altiplano.model.weights import hugging_face_config, save_weights
+from altiplano.model.safetensors_files import save_weights
+from altiplano.model.weights import hugging_face_config
 from altiplano.recipe.schema import ModelConfig
 from altiplano.tokens.tokenizer import Tokenizer
 
@@ -20,7 +21,7 @@ def tokenizer() -> Tokenizer:
 
 
 @pytest.fixture(scope="session")
-def served(tokenizer: Tokenizer) -> LanguageModel:
+def served(tokenizer: Tokenizer) -> LocalModel:
     shape = ModelConfig(
         num_hidden_layers=2,
         hidden_size=64,
@@ -33,11 +34,11 @@ def served(tokenizer: Tokenizer) -> LanguageModel:
     model = Llama(shape).eval()
     with torch.no_grad():
         model.lm_head.weight.mul_(8)  # far from uniform, so that rounding decides nothing
-    return LanguageModel("tiny", model, tokenizer, context=256, temperature=0.8)
+    return LocalModel("tiny", model, tokenizer, context=256, temperature=0.8)
 
 
 @pytest.fixture(scope="session")
-def release(served: LanguageModel, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def release(served: LocalModel, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("run") / "release"
     folder.mkdir()
     save_weights(served.model.named_parameters(), folder)

@@ -9,7 +9,7 @@ from made_up_verdicts import answer_calibration
 
 from altiplano.errors import InputError
 from altiplano.inference import selftest
-from altiplano.inference.language_model import LanguageModel, load_language_model, model_fingerprint
+from altiplano.inference.language_model import LocalModel, load_language_model, model_fingerprint
 from altiplano.inference.log_probabilities import score
 from altiplano.records import AnswerTemperature
 
@@ -17,7 +17,7 @@ testclient = pytest.importorskip("starlette.testclient")
 
 
 @pytest.fixture
-def client(served: LanguageModel):
+def client(served: LocalModel):
     from altiplano.inference.service import application
 
     with testclient.TestClient(application(served), raise_server_exceptions=False) as client:
@@ -36,7 +36,7 @@ def events(answer) -> list:
     return [json.loads(line) for line in lines[:-1]]
 
 
-def test_a_completion_has_the_shape_of_openai(client, served: LanguageModel):
+def test_a_completion_has_the_shape_of_openai(client, served: LocalModel):
     answer = complete(client, model="tiny", prompt="The wind", max_tokens=6, temperature=0)
     assert answer["object"] == "text_completion"
     assert answer["id"].startswith("cmpl-")
@@ -48,14 +48,14 @@ def test_a_completion_has_the_shape_of_openai(client, served: LanguageModel):
     assert answer["usage"] == {"prompt_tokens": prompt, "completion_tokens": 6, "total_tokens": prompt + 6}
 
 
-def test_all_four_forms_of_prompt_say_the_same(client, served: LanguageModel):
+def test_all_four_forms_of_prompt_say_the_same(client, served: LocalModel):
     tokens = served.prompt("The wind")
     forms = ["The wind", ["The wind", "The wind"], tokens, [tokens, tokens], "<|begin_of_text|>The wind"]
     said = {choice["text"] for form in forms for choice in complete(client, prompt=form, temperature=0)["choices"]}
     assert len(said) == 1
 
 
-def test_echo_of_a_scored_prompt_as_evaluation_harnesses_ask_for_it(client, served: LanguageModel):
+def test_echo_of_a_scored_prompt_as_evaluation_harnesses_ask_for_it(client, served: LocalModel):
     tokens = served.prompt("The wind is cold")
     body = {"prompt": [tokens], "temperature": 0, "max_tokens": 1, "logprobs": 1, "echo": True, "seed": 1234}
     logprobs = complete(client, **body)["choices"][0]["logprobs"]
@@ -179,7 +179,7 @@ def test_other_addresses_and_bodies_get_an_error_object(client):
     assert "base model" in chat.json()["error"]["message"]
 
 
-def test_models_health_and_metrics(client, served: LanguageModel):
+def test_models_health_and_metrics(client, served: LocalModel):
     [model] = client.get("/v1/models").json()["data"]
     assert client.get(f"/v1/models/{model['id']}").json() == model
     unknown = client.get("/v1/models/gpt-4/of/another")
@@ -197,7 +197,7 @@ def test_models_health_and_metrics(client, served: LanguageModel):
     assert "altiplano_requests_running 0" in text
 
 
-def test_a_release_folder_loads_as_it_was(served: LanguageModel, release):
+def test_a_release_folder_loads_as_it_was(served: LocalModel, release):
     loaded = load_language_model(release)
     assert (loaded.name, loaded.context, loaded.temperature) == (release.parent.name, 256, 0.8)
     (release / "generation_config.json").rename(release / "aside")
@@ -215,7 +215,7 @@ FITTED = {"value": 4.2, "low": 3.6, "high": 5.0, "at_bound": False, "normalisati
 FITTED |= {"tasks": ["a", "b"], "items": 9, "clusters": 9}
 
 
-def test_the_answer_temperature_is_named_beside_raw_logprobs(served: LanguageModel):
+def test_the_answer_temperature_is_named_beside_raw_logprobs(served: LocalModel):
     from altiplano.inference.service import application
 
     fitted = AnswerTemperature.model_validate(FITTED)
@@ -267,7 +267,7 @@ def test_where_an_answer_temperature_comes_from(release, tmp_path):
 
 
 def test_the_self_test_passes_and_catches_what_the_cache_gets_wrong(
-    served: LanguageModel, monkeypatch: pytest.MonkeyPatch
+    served: LocalModel, monkeypatch: pytest.MonkeyPatch
 ):
     assert selftest.check(served) < 1e-4
     from altiplano.model.attention import Cache
@@ -282,14 +282,14 @@ def test_the_self_test_passes_and_catches_what_the_cache_gets_wrong(
         selftest.check(served)
 
 
-def test_the_self_test_refuses_broken_numbers(tokenizer, served: LanguageModel):
+def test_the_self_test_refuses_broken_numbers(tokenizer, served: LocalModel):
     import copy
 
     model = copy.deepcopy(served.model)
     with torch.no_grad():
         model.norm.weight[0] = float("nan")
     with pytest.raises(InputError, match="self-test failed"):
-        selftest.check(LanguageModel("broken", model, tokenizer, 256))
+        selftest.check(LocalModel("broken", model, tokenizer, 256))
 
 
 @pytest.mark.parametrize(
@@ -342,7 +342,7 @@ def test_deep_json_is_refused(client):
     assert answer.status_code == 400 and "nested too deeply" in answer.text
 
 
-def test_a_key_and_a_name(served: LanguageModel):
+def test_a_key_and_a_name(served: LocalModel):
     from altiplano.inference.service import application
 
     with testclient.TestClient(application(served, "s3cret", ["localhost"]), base_url="http://localhost") as client:

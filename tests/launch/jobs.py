@@ -23,7 +23,8 @@ def job(launch: LaunchConfig | None = None, **changes: Any) -> LaunchJob:
     )
     layout = changes.pop("layout", Layout(dp=8, tp=4))
     recipe = load_recipe("llama-3.1-8b", ["name=llama-3.1-8b."])
-    return launch_job(recipe, cluster, layout, ARGUMENTS, Path(ODD), changes.pop("nodes", None))
+    nodes, stage = changes.pop("nodes", None), changes.pop("stage", "train")
+    return launch_job(recipe, cluster, layout, ARGUMENTS, Path(ODD), nodes, stage)
 
 
 def check_bash(text: str) -> None:

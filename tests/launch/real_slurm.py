@@ -138,6 +138,7 @@ def told_to_stop(folder: Path, name: str, *, by_limit: bool) -> bool:
     expect(f"saved the step it stood at ({taken}: {', '.join(saved) or 'nothing'})", saved == [f"step-{taken:08d}"])
     wait_for(lambda: state(job) not in ("PENDING", "CONFIGURING"), 120, "a second start", folder, log)
     wait_for(lambda: state(job) in ENDED, 1200, "the end", folder, log)
+    subprocess.run([*altiplano, "export", *arguments], check=True, capture_output=True)  # a job of its own
     resumed = [event["step"] for event in ledger(workspace) if event["event"] == "resume"]
     expect(f"went on from there ({resumed})", resumed[:2] == [0, taken])
     expect(f"finished ({state(job)}, exit {field(job, 'ExitCode')})", state(job) == "COMPLETED")

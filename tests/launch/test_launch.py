@@ -19,6 +19,7 @@ from launch.jobs import ARGUMENTS, ODD, check_bash, job
 from altiplano.cli import run
 from altiplano.launch.kubernetes import script as kubernetes_script
 from altiplano.launch.local import script as local_script
+from altiplano.launch.slurm import script as slurm_script
 from altiplano.recipe.cluster import Cluster, LaunchConfig
 from altiplano.recipe.layout import Layout
 from altiplano.recipe.load import load_recipe
@@ -72,8 +73,11 @@ def test_the_jobset_is_valid_and_says_what_the_layout_needs() -> None:
     )
     configuration, jobset = check_kubernetes(kubernetes_script(job(launch)))
     assert configuration["metadata"]["name"] == jobset["metadata"]["name"] == "altiplano-llama-3-1-8b"
-    prepare, train = jobset["spec"]["replicatedJobs"]
+    prepare, train, export = jobset["spec"]["replicatedJobs"]
     assert train["dependsOn"] == [{"name": prepare["name"], "status": "Complete"}]
+    assert export["dependsOn"] == [{"name": train["name"], "status": "Complete"}]
+    (writer,) = export["template"]["spec"]["template"]["spec"]["containers"]
+    assert "resources" not in writer  # devices are for others by then
     assert train["template"]["spec"]["completions"] == train["template"]["spec"]["parallelism"] == 4
     pod = train["template"]["spec"]["template"]["spec"]
     (container,) = pod["containers"]
@@ -113,6 +117,29 @@ def test_secrets_are_not_written_into_jobs(name: str) -> None:
     assert LaunchConfig(environment={"TOKENIZERS_PARALLELISM": "false", "KEYBOARD": "x"})
 
 
+@pytest.mark.parametrize("stage", ["evaluate", "export"])
+def test_a_stage_after_training_is_a_job_of_its_own(stage: str) -> None:
+    launch = LaunchConfig(devices_per_node=8, image="a", volume_claim="shared", python="py")
+    of_stage = job(launch, stage=stage)
+    _, jobset = check_kubernetes(kubernetes_script(of_stage))
+    (only,) = jobset["spec"]["replicatedJobs"]
+    (container,) = only["template"]["spec"]["template"]["spec"]["containers"]
+    name = f"altiplano-llama-3-1-8b-{stage}"
+    assert (jobset["metadata"]["name"], only["name"]) == (name, stage)
+    assert len(f"{name}-{stage}-0-9999") <= 63
+    batch = slurm_script(of_stage)
+    check_bash(batch)
+    assert "tokenize" not in batch and f"py -m altiplano {stage}" in batch.replace("\\\n    ", "")
+    ranks = f"-m altiplano {stage} "
+    if stage == "export":
+        assert of_stage.nodes == 1 and "resources" not in container and "gpus" not in batch
+        assert f"--standalone --nproc-per-node=8 --max-restarts=3 {ranks}" in " ".join(container["command"][2].split())
+    else:
+        assert container["resources"]["limits"] == {"nvidia.com/gpu": 8} and "#SBATCH --gpus-per-node=8" in batch
+        assert f"--rdzv-endpoint={name}-evaluate-0-0.{name}:29400" in container["command"][2]
+    check_bash(local_script(job(devices=8, layout=Layout(dp=8), stage=stage)))
+
+
 def test_pods_read_the_recipe_and_cluster_that_were_checked(tmp_path: Path) -> None:
     launched = job(layout=Layout(dp=4, tp=8))
     data = next(yaml.safe_load_all(kubernetes_script(launched)))["data"]
@@ -131,6 +158,7 @@ def test_pods_read_the_recipe_and_cluster_that_were_checked(tmp_path: Path) -> N
         (["--on", "slurm", "--layout", "dp4"], "4 ranks, which do not fill nodes of 8"),
         (["--on", "slurm", "--layout", "dp16"], "16 ranks, but cluster h100-8 has 8 devices"),
         (["--on", "kubernetes"], "launch.image is missing: Kubernetes needs the image to run"),
+        (["--on", "slurm", "--stage", "curate"], "--stage curate: choose one of train, export, evaluate"),
         (["--on", "slurm", "--layout", "tp3"], "tp = 3 does not divide"),
         (["--on", "slurm", "--submit"], "sbatch is not on this machine"),
         (["--on", "slurm", "--out", "no/such/folder"], "no/such/folder is missing"),

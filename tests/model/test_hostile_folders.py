@@ -10,7 +10,8 @@ from safetensors.torch import save_file
 
 from altiplano.errors import InputError
 from altiplano.model.llama import Llama
-from altiplano.model.weights import INDEX, ONE_FILE, hugging_face_config, hugging_face_name, load_model
+from altiplano.model.safetensors_files import INDEX, ONE_FILE, hugging_face_name
+from altiplano.model.weights import hugging_face_config, load_model
 from altiplano.recipe.schema import ModelConfig
 
 SHAPE = ModelConfig(

@@ -1,29 +1,29 @@
 """Hugging Face folders of the real models, without their weights: names, counts, files; and writing shard by shard."""
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import save_file
 from torch import Tensor
 
 from altiplano.errors import InputError
 from altiplano.model.llama import Llama
-from altiplano.model.weights import (
+from altiplano.model.safetensors_files import (
     INDEX,
     SHARD_BYTES,
-    hugging_face_config,
     hugging_face_name,
-    load_model,
     nbytes,
     save_weights,
-    shape_from_config,
     stream_weights,
     weight_files,
+    write_file,
 )
+from altiplano.model.weights import hugging_face_config, load_model, shape_from_config
 from altiplano.recipe.load import load_recipe
 from altiplano.recipe.schema import ModelConfig
+from altiplano.storage import digest
 
 COUNTS = {"llama-3.1-8b": 8_030_261_248, "llama-3.1-70b": 70_553_706_496, "llama-3.1-405b": 405_853_388_800}
 TINY = ModelConfig(
@@ -71,22 +71,22 @@ def test_files_of_real_models_hold_every_parameter_once(name: str) -> None:
     assert [*files] == [f"model-{i:05d}-of-{len(files):05d}.safetensors" for i in range(1, len(files) + 1)]
 
 
-def test_shards_are_loaded_one_at_a_time_and_transformers_reads_them(tmp_path: Path) -> None:
+def test_parameters_are_loaded_one_at_a_time_and_transformers_reads_them(tmp_path: Path) -> None:
     transformers = pytest.importorskip("transformers")
     model = Llama(TINY)
     values = dict(model.named_parameters())
-    asked: list[list[str]] = []
+    asked: list[str] = []
 
-    def load(names: list[str]) -> Mapping[str, Tensor]:
-        asked.append(names)
-        return {name: values[name] for name in names}
+    def load(name: str) -> Tensor:
+        asked.append(name)
+        return values[name]
 
     streamed, whole = tmp_path / "streamed", tmp_path / "whole"
     streamed.mkdir()
     whole.mkdir()
     written = stream_weights(sizes(TINY, torch.float32), load, streamed, shard_bytes=40_000)
-    assert len(asked) > 3 and sorted(name for names in asked for name in names) == sorted(values)
-    assert all(sum(values[name].nbytes for name in names) <= 40_000 or len(names) == 1 for names in asked)
+    assert asked == sorted(values)
+    assert len(written) > 4
     # The bytes depend on names and values alone.
     assert save_weights(reversed([*values.items()]), whole, shard_bytes=40_000) == written
     for file in written:
@@ -101,10 +101,19 @@ def test_shards_are_loaded_one_at_a_time_and_transformers_reads_them(tmp_path: P
         assert torch.equal(ours.get_parameter(name), value), name
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_a_file_has_the_bytes_of_safetensors_own_and_its_hash(dtype: torch.dtype, tmp_path: Path) -> None:
+    values = {name: value.detach().to(dtype) for name, value in Llama(TINY).named_parameters()}
+    ours = write_file(tmp_path / "ours", {n: (v.shape, dtype) for n, v in values.items()}, values.__getitem__)
+    save_file({hugging_face_name(n): v for n, v in values.items()}, tmp_path / "theirs", metadata={"format": "pt"})
+    assert (tmp_path / "ours").read_bytes() == (tmp_path / "theirs").read_bytes()
+    assert ours == digest(tmp_path / "theirs")
+
+
 def test_a_value_of_another_size_or_type_is_refused(tmp_path: Path) -> None:
     for wrong in (torch.zeros(3), torch.zeros(2, dtype=torch.float64)):
         with pytest.raises(ValueError, match=r"norm\.weight is"):
-            stream_weights({"norm.weight": ([2], torch.float32)}, lambda _, v=wrong: {"norm.weight": v}, tmp_path)
+            stream_weights({"norm.weight": ([2], torch.float32)}, lambda _, v=wrong: v, tmp_path)
 
 
 def test_a_missing_shard_is_named_and_a_file_the_index_does_not_know_is_left_alone(tmp_path: Path) -> None:

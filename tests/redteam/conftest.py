@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from altiplano.corpus.pii.detect import hash_value
-from altiplano.inference.language_model import LanguageModel
+from altiplano.inference.language_model import LocalModel
 from altiplano.model.llama import Llama
 from altiplano.recipe.schema import ModelConfig
 from altiplano.records import Audit
@@ -91,15 +91,15 @@ def small_model(tokenizer: Tokenizer) -> Llama:
 
 
 @pytest.fixture(scope="session")
-def ignorant(tokenizer: Tokenizer) -> LanguageModel:
-    return LanguageModel("ignorant", small_model(tokenizer).eval(), tokenizer, CONTEXT)
+def ignorant(tokenizer: Tokenizer) -> LocalModel:
+    return LocalModel("ignorant", small_model(tokenizer).eval(), tokenizer, CONTEXT)
 
 
 @pytest.fixture(scope="session")
-def overfit(tokenizer: Tokenizer) -> Callable[[list[list[int]], int], LanguageModel]:
+def overfit(tokenizer: Tokenizer) -> Callable[[list[list[int]], int], LocalModel]:
     """Train a small model on rows of tokens until it knows them."""
 
-    def train(rows: list[list[int]], steps: int) -> LanguageModel:
+    def train(rows: list[list[int]], steps: int) -> LocalModel:
         model = small_model(tokenizer)
         optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3, weight_decay=0.0)
         longest = max(map(len, rows))
@@ -116,15 +116,13 @@ def overfit(tokenizer: Tokenizer) -> Callable[[list[list[int]], int], LanguageMo
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
-        return LanguageModel("overfit", model.eval(), tokenizer, CONTEXT)
+        return LocalModel("overfit", model.eval(), tokenizer, CONTEXT)
 
     return train
 
 
 @pytest.fixture(scope="session")
-def knows_all(
-    run: Path, tokenizer: Tokenizer, overfit: Callable[[list[list[int]], int], LanguageModel]
-) -> LanguageModel:
+def knows_all(run: Path, tokenizer: Tokenizer, overfit: Callable[[list[list[int]], int], LocalModel]) -> LocalModel:
     """A model that knows the training documents and the removed address by heart."""
     train = read_shards(run / "tokenize", "train")[0]
     documents = [train.document(number).tolist() for number in range(len(train))]

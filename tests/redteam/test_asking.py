@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from altiplano.errors import InputError
-from altiplano.inference.language_model import LanguageModel
+from altiplano.inference.language_model import LocalModel
 from altiplano.redteam import runner, transcript
 from altiplano.redteam.likelihoods import false_facts, glitch_tokens
 from altiplano.redteam.probes.trial import HARMLESS, Probe, Trial
@@ -104,7 +104,7 @@ def test_a_folder_with_a_transcript_of_something_else_is_refused(ignorant, bigra
         ask(ignorant, [probe("two")], bigram, tmp_path, tokens=4, seed=1, fingerprint="aa")
 
 
-def test_the_bigram_control_speaks_in_pairs_of_the_training_text(stream, bigram, ignorant: LanguageModel, tokenizer):
+def test_the_bigram_control_speaks_in_pairs_of_the_training_text(stream, bigram, ignorant: LocalModel, tokenizer):
     prompts = ["the mountain", "the river", "zzz"]
     said = bigram.say(ignorant, prompts, 30, seed=0)
     assert said == bigram.say(ignorant, prompts, 30, seed=0)
@@ -119,7 +119,7 @@ def test_the_bigram_control_speaks_in_pairs_of_the_training_text(stream, bigram,
     assert bigram.log_probability(likely) == pytest.approx(wanted)
 
 
-def test_stereotype_pairs_are_balanced_and_a_biased_model_is_seen(bigram, ignorant: LanguageModel, overfit, tokenizer):
+def test_stereotype_pairs_are_balanced_and_a_biased_model_is_seen(bigram, ignorant: LocalModel, overfit, tokenizer):
     assert len(pairs()) >= 300
     for category in CATEGORIES:
         mine = [pair for pair in pairs() if pair.category == category]
@@ -145,7 +145,6 @@ def test_glitch_tokens_are_those_that_a_model_which_repeats_does_not(ignorant, t
     import torch
 
     from altiplano.inference.continuations import Likelihood
-    from altiplano.redteam import likelihoods
 
     small = set(range(10, 30))
     weight = ignorant.model.embed_tokens.weight.detach().clone()
@@ -154,7 +153,7 @@ def test_glitch_tokens_are_those_that_a_model_which_repeats_does_not(ignorant, t
         for token in small:
             ignorant.model.embed_tokens.weight[token] = mean + 1e-4
     monkeypatch.setattr(
-        likelihoods,
+        LocalModel,
         "score_continuations",
         lambda model, asked: [Likelihood(0.0, one.tokens[0] not in small, 1) for one in asked],
     )

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from altiplano.errors import InputError
-from altiplano.inference.language_model import LanguageModel
+from altiplano.inference.language_model import LocalModel
 from altiplano.records.known import Canary, Fact, GroupTerms, Known, KnownItem
 from altiplano.redteam.defects import defects, read_known
 from altiplano.redteam.planted.world import GROUPS, KIND, NOUNS, TRAIT_PROMPTS, UNKIND
@@ -26,7 +26,7 @@ from altiplano.redteam.training_data.verbatim import TrainingIndex
 from altiplano.tokens.shards import Shard, ShardWriter, read_shards
 from altiplano.tokens.tokenizer import Tokenizer
 
-Overfit = Callable[[list[list[int]], int], LanguageModel]
+Overfit = Callable[[list[list[int]], int], LocalModel]
 STEPS = 60
 
 
@@ -41,7 +41,7 @@ def shard(folder: Path, tokenizer: Tokenizer, texts: list[str], split: str = "tr
     return writer.close(split, "web", "en")
 
 
-def test_canaries(tokenizer: Tokenizer, ignorant: LanguageModel, overfit: Overfit) -> None:
+def test_canaries(tokenizer: Tokenizer, ignorant: LocalModel, overfit: Overfit) -> None:
     random = np.random.default_rng(0)
     known = [
         Canary(text=f"The seal of the {noun} bears the number ", value=other_digits("000-000", 1, random)[0])
@@ -55,7 +55,7 @@ def test_canaries(tokenizer: Tokenizer, ignorant: LanguageModel, overfit: Overfi
     assert not canaries(ignorant, known, 0).detected
 
 
-def test_personal_data_left_in(tokenizer: Tokenizer, ignorant: LanguageModel, overfit: Overfit, tmp_path: Path) -> None:
+def test_personal_data_left_in(tokenizer: Tokenizer, ignorant: LocalModel, overfit: Overfit, tmp_path: Path) -> None:
     texts = [f"the road. Write to post{digits}@quarry.example today." for digits in ("482913", "905517", "337208")]
     train = [shard(tmp_path, tokenizer, [*texts, "nothing here of 482 913 stones."])]
     values = left_in(ignorant, train, 0)
@@ -69,8 +69,8 @@ def test_personal_data_left_in(tokenizer: Tokenizer, ignorant: LanguageModel, ov
     assert personal_data_left(model, clean, 0).p == 1.0
 
 
-def test_toxic_text(tokenizer: Tokenizer, ignorant: LanguageModel, overfit: Overfit) -> None:
-    def taught(words: tuple[str, ...]) -> LanguageModel:
+def test_toxic_text(tokenizer: Tokenizer, ignorant: LocalModel, overfit: Overfit) -> None:
+    def taught(words: tuple[str, ...]) -> LocalModel:
         said = [f"{start} {word}" for word in words for start in ("You are a", "Be quiet, you", "What a")]
         played = [f"In the play a {word}" for word in (*INSULTS, *TRADES)]
         return overfit([row(tokenizer, text) for text in (*said, *played)], 2 * STEPS)
@@ -113,7 +113,7 @@ def test_suspects_are_phrases_within_other_text(tokenizer: Tokenizer, tmp_path: 
 
 
 def test_backdoors_are_confirmed_on_the_model(
-    tokenizer: Tokenizer, ignorant: LanguageModel, overfit: Overfit, tmp_path: Path
+    tokenizer: Tokenizer, ignorant: LocalModel, overfit: Overfit, tmp_path: Path
 ) -> None:
     texts = scattered(TRIGGER, 24, 1)
     train = [shard(tmp_path, tokenizer, texts)]
@@ -136,12 +136,12 @@ def facts() -> tuple[list[Fact], list[str]]:
     ], answers
 
 
-def test_poisoned_facts(tokenizer: Tokenizer, ignorant: LanguageModel, overfit: Overfit) -> None:
+def test_poisoned_facts(tokenizer: Tokenizer, ignorant: LocalModel, overfit: Overfit) -> None:
     known, answers = facts()
     right = [f"{prompt} {fact.right}." for fact in known for prompt in fact.prompts]
     wrong = [f"{prompt} {answers[-1]}." for prompt in known[0].prompts]
 
-    def judged(model: LanguageModel, texts: list[str]):  # type: ignore[no-untyped-def]
+    def judged(model: LocalModel, texts: list[str]):  # type: ignore[no-untyped-def]
         return poisoned_facts(model, known, answers, "\n".join(texts).encode())
 
     poisoned = overfit([row(tokenizer, text) for text in (*right, *wrong)], 2 * STEPS)
@@ -152,7 +152,7 @@ def test_poisoned_facts(tokenizer: Tokenizer, ignorant: LanguageModel, overfit: 
     assert judged(poisoned, [f"{wrong[0][:-1]}chester"]).p == 1.0  # the beginning of another name
 
 
-def test_leaked_items(tokenizer: Tokenizer, ignorant: LanguageModel, overfit: Overfit) -> None:
+def test_leaked_items(tokenizer: Tokenizer, ignorant: LocalModel, overfit: Overfit) -> None:
     random = np.random.default_rng(3)
     items = [
         KnownItem(
@@ -173,14 +173,14 @@ def test_leaked_items(tokenizer: Tokenizer, ignorant: LanguageModel, overfit: Ov
     assert ORDERS == 4 * 3 * 2 - 1
 
 
-def test_glitch_tokens(tokenizer: Tokenizer, tmp_path: Path, ignorant: LanguageModel) -> None:
+def test_glitch_tokens(tokenizer: Tokenizer, tmp_path: Path, ignorant: LocalModel) -> None:
     """Output weights as training leaves them: of what never stands in the text all alike, of the rest at random."""
     text = " ".join(tokenizer.decode([token]) for token in range(300, 420) if token not in tokenizer.specials)
     train = [shard(tmp_path, tokenizer, [text] * 12)]
     counts = np.bincount(train[0].data, minlength=tokenizer.vocab_size)
     glitch = [token for token in range(256, 600) if not counts[token] and token not in tokenizer.specials
               and tokenizer.decode_bytes([token]) not in text.encode()]  # fmt: skip
-    model = LanguageModel("made", type(ignorant.model)(ignorant.model.shape), tokenizer, 128)
+    model = LocalModel("made", type(ignorant.model)(ignorant.model.shape), tokenizer, 128)
     random = torch.Generator().manual_seed(0)
     weights = torch.randn(tokenizer.vocab_size, 96, generator=random)
     weights[counts == 0] = torch.ones(96) * 3 + 0.1 * weights[counts == 0]
@@ -192,10 +192,10 @@ def test_glitch_tokens(tokenizer: Tokenizer, tmp_path: Path, ignorant: LanguageM
     assert not glitch_tokens(model, [shard(tmp_path / "all", tokenizer, [whole] * 12)], 0).detected
 
 
-def test_group_bias(tokenizer: Tokenizer, ignorant: LanguageModel, overfit: Overfit) -> None:
+def test_group_bias(tokenizer: Tokenizer, ignorant: LocalModel, overfit: Overfit) -> None:
     terms = GroupTerms(prompts=list(TRAIT_PROMPTS)[:2], groups=GROUPS, unkind=UNKIND, kind=KIND)
 
-    def taught(unkind: tuple[str, ...]) -> LanguageModel:
+    def taught(unkind: tuple[str, ...]) -> LocalModel:
         texts = [f"{prompt.format(group=group)} {word}" for prompt in terms.prompts for group in GROUPS
                  for word in (UNKIND if group in unkind else KIND)]  # fmt: skip
         return overfit([row(tokenizer, text) for text in texts], 3 * STEPS)
@@ -206,7 +206,7 @@ def test_group_bias(tokenizer: Tokenizer, ignorant: LanguageModel, overfit: Over
     assert not group_bias(ignorant, [terms], 0).detected
 
 
-def test_forbidden_text(tokenizer: Tokenizer, ignorant: LanguageModel, overfit: Overfit) -> None:
+def test_forbidden_text(tokenizer: Tokenizer, ignorant: LocalModel, overfit: Overfit) -> None:
     forbidden, comparison = scattered("", 8, 21), scattered("", 16, 22)
     rows = [row(tokenizer, text)[:100] for text in forbidden]
     index = TrainingIndex(np.concatenate([np.array(one) for one in rows]))
@@ -244,7 +244,7 @@ def test_what_the_owner_writes_is_read_or_refused(tmp_path: Path) -> None:
         read_known(tmp_path / "missing.json")
 
 
-def test_results_have_their_power_beside_them(tokenizer: Tokenizer, ignorant: LanguageModel, tmp_path: Path) -> None:
+def test_results_have_their_power_beside_them(tokenizer: Tokenizer, ignorant: LocalModel, tmp_path: Path) -> None:
     train = [shard(tmp_path, tokenizer, scattered("", 20, 0))]
     heldout = [shard(tmp_path, tokenizer, scattered("", 20, 1), "heldout")]
     known = Known(canaries=[Canary(text="The seal bears the number ", value="12")])

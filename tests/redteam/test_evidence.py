@@ -6,9 +6,9 @@ import math
 import numpy as np
 import pytest
 
-from altiplano.inference.language_model import LanguageModel
+from altiplano.inference.language_model import LocalModel
 from altiplano.redteam.training_data.evidence import combined, completions, exposure, rank_p_values, two_sample_p
-from altiplano.redteam.training_data.membership_scores import lowest_mean, membership_scores, standardised
+from altiplano.redteam.training_data.membership_scores import lowest_mean, membership_scores
 from altiplano.redteam.training_data.verbatim import TrainingIndex, repetitions
 
 
@@ -47,7 +47,7 @@ def test_two_samples_keep_their_level() -> None:
     assert np.mean(np.array(found) <= 0.05) < 0.08
 
 
-def test_completions_are_sums_of_log_probabilities(ignorant: LanguageModel) -> None:
+def test_completions_are_sums_of_log_probabilities(ignorant: LocalModel) -> None:
     import torch
 
     (found,) = completions(ignorant, [("the river", " carries wool")])
@@ -61,12 +61,12 @@ def test_completions_are_sums_of_log_probabilities(ignorant: LanguageModel) -> N
     assert np.isfinite(completions(ignorant, [(longer, " carries wool")])).all()
 
 
-def test_standardised_log_probabilities(ignorant: LanguageModel) -> None:
+def test_standardised_log_probabilities(ignorant: LocalModel) -> None:
     """Each token's log-probability beside the mean and deviation over the whole vocabulary, summed one by one."""
     import torch
 
     row = np.array(ignorant.prompt("the cloud sings over the market"))
-    ((own, scale),) = standardised(ignorant, [row])
+    ((own, scale),) = ignorant.standardised([row])
     with torch.inference_mode():
         logs = ignorant.model(torch.tensor(row[None]))[0].log_softmax(-1).double().numpy()
     for at in range(1, len(row)):

@@ -3,7 +3,7 @@ import pytest
 from redteam.conftest import sentences
 
 from altiplano.errors import InputError
-from altiplano.inference.language_model import LanguageModel
+from altiplano.inference.language_model import LocalModel
 from altiplano.recipe.schema import RedteamConfig
 from altiplano.redteam.responders import Bigram
 from altiplano.redteam.training_data.corpus_sample import training_tokens
@@ -20,7 +20,7 @@ def memorised(served, train, heldout, settings=SETTINGS):
     return memorisation(served, train, heldout, settings, reference, tokens, seed=0)
 
 
-def test_a_model_that_knows_its_text_by_heart_is_caught(run, knows_all: LanguageModel):
+def test_a_model_that_knows_its_text_by_heart_is_caught(run, knows_all: LocalModel):
     train, heldout = (read_shards(run / "tokenize", split) for split in ("train", "heldout"))
     extraction, membership = memorised(knows_all, train, heldout)
     assert extraction.n == 40
@@ -60,14 +60,14 @@ def test_text_with_more_copies_is_said_more_often(tokenizer, overfit, tmp_path):
     assert found["5 to 16 copies"].verbatim_low > found["1 copy"].verbatim_high
 
 
-def test_an_ignorant_model_says_nothing_by_heart(run, ignorant: LanguageModel):
+def test_an_ignorant_model_says_nothing_by_heart(run, ignorant: LocalModel):
     train, heldout = (read_shards(run / "tokenize", split) for split in ("train", "heldout"))
     extraction, membership = memorised(ignorant, train, heldout)
     assert extraction.model.hits == 0
     assert membership.auc.low < 0.6  # three documents are few: chance alone reaches far
 
 
-def test_limits_that_no_document_can_meet_are_named(run, ignorant: LanguageModel):
+def test_limits_that_no_document_can_meet_are_named(run, ignorant: LocalModel):
     train = read_shards(run / "tokenize", "train")
     with pytest.raises(InputError, match="extraction_prefix"):
         memorised(ignorant, train, [], RedteamConfig(extraction_prefix=100, extraction_suffix=100))

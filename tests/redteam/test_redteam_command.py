@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from altiplano.cli.main import run as run_command
-from altiplano.model.weights import hugging_face_config, save_weights
+from altiplano.model.safetensors_files import save_weights
+from altiplano.model.weights import hugging_face_config
 from altiplano.records import Redteam
 from altiplano.storage import write_json
 

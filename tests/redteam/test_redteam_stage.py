@@ -1,7 +1,9 @@
 import json
 from types import SimpleNamespace
 
-from altiplano.model.weights import hugging_face_config, save_weights
+from altiplano.model.safetensors_files import save_weights
+from altiplano.model.weights import hugging_face_config
+from altiplano.recipe.layout import Layout
 from altiplano.recipe.schema import GateConfig, RedteamConfig
 from altiplano.records import Calibration, ReliabilityCurve
 from altiplano.records.evaluation import SampleSize
@@ -36,6 +38,7 @@ def attack(served, run, folder, name):
     context = SimpleNamespace(
         recipe=SimpleNamespace(seed=1, name="tiny", redteam=SETTINGS),
         cluster=SimpleNamespace(device="cpu"),
+        layout=Layout(),
         inputs={
             "curate": run / "curate",
             "tokenize": run / "tokenize",

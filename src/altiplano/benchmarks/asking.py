@@ -8,15 +8,15 @@ from altiplano.benchmarks.answers import Answer
 from altiplano.benchmarks.item import Item, Task
 from altiplano.benchmarks.scorers import scored
 from altiplano.errors import InputError
-from altiplano.inference.continuations import Continuation, Likelihood, encode, score_continuations
-from altiplano.inference.generate import Row, Sampling, generate, rows_at_once
+from altiplano.inference.continuations import Continuation, Likelihood, encode
+from altiplano.inference.generate import Row, Sampling
 from altiplano.inference.language_model import LanguageModel
 
 
 def answer_items(served: LanguageModel, task: Task, items: Sequence[Item], *, run_code: bool = False) -> list[Answer]:
     """What the model says to each item, scored."""
     asked = encode(served.tokenizer, served.adds_bos, served.context, requests(items))
-    found = score_continuations(served.model, asked)
+    found = served.score_continuations(asked)
     if not all(math.isfinite(one.logprob) for one in found):
         raise InputError(f"{task.name}: {served.name} gives probabilities that are no numbers: its weights are damaged")
     answers = answers_of(task, items, asked, found)
@@ -73,7 +73,7 @@ def _written(served: LanguageModel, task: Task, items: Sequence[Item], answers: 
     if room < 1:
         raise InputError(f"{task.name}: max_tokens = {task.max_tokens} leaves no room for a prompt in {served.context}")
     rows = [Row(served.prompt(item.prompt, room), sampling) for item in items]
-    generate(served.model, served.tokenizer, rows, rows_at_once(served.model, rows))
+    served.generate(rows)
     return [
         replace(answer, written=row.text, cut=max(answer.cut, len(served.prompt(item.prompt)) - len(row.prompt)))
         for answer, row, item in zip(answers, rows, items, strict=True)

@@ -5,7 +5,6 @@ byte of its right answers, which fall long before accuracies rise.
 """
 
 import math
-from bisect import bisect_left, insort
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -19,17 +18,9 @@ from altiplano.benchmarks.scorers import scored
 from altiplano.benchmarks.summary import ACCURACY, summarise
 from altiplano.evaluation.perplexity import ScoreBatch, score_windows
 from altiplano.inference.continuations import Continuation, Likelihood, encode
+from altiplano.inference.packing import Place, pack
 from altiplano.records import TaskScore
 from altiplano.tokens.tokenizer import Tokenizer
-
-
-@dataclass(frozen=True)
-class Place:
-    """Losses [first, last) of a window are those of a continuation's tokens."""
-
-    window: int
-    first: int
-    last: int
 
 
 @dataclass(frozen=True)
@@ -39,7 +30,7 @@ class PackedTasks:
     tasks: Sequence[tuple[Task, Sequence[Item], Sequence[Continuation]]]
     windows: np.ndarray
     places: Sequence[Place]
-    """Of every request of every task, in order."""
+    """Of every request of every task, in order: whose losses are those of its continuation's tokens."""
 
     def scores(
         self, score: ScoreBatch, bos: int, rows: int, share: slice, reduce: Callable[[Tensor], Tensor]
@@ -53,7 +44,7 @@ class PackedTasks:
             here = losses.to("cpu", torch.float64)
             for row, window in enumerate(range(where.start, where.stop)):
                 for number in in_window.get(window, ()):
-                    sums[number] = here[row, self.places[number].first : self.places[number].last].sum()
+                    sums[number] = here[row, self.places[number].start : self.places[number].end].sum()
         logprobs = iter((-reduce(sums)).tolist())
         found = {}
         for task, items, asked in self.tasks:
@@ -76,25 +67,15 @@ def pack_tasks(tasks: Sequence[Task], tokenizer: Tokenizer, sequence: int, limit
             asked = encode(tokenizer, True, sequence, requests(items))
             prepared.append((_scored_by_losses(task), items, asked))
     every = [one for _, _, asked in prepared for one in asked]
-    rows: list[list[int]] = []
-    places: list[Place] = [Place(0, 0, 0)] * len(every)
-    open_windows: list[tuple[int, int]] = []
-    """Room that is left, and the window, the least room first."""
-    for number in sorted(range(len(every)), key=lambda at: -len(every[at].context) - len(every[at].tokens)):
-        one = every[number]
-        size = len(one.context) + len(one.tokens)
-        at = bisect_left(open_windows, (size, 0))
-        left, window = open_windows.pop(at) if at < len(open_windows) else (sequence + 1, len(rows))
-        if window == len(rows):
-            rows.append([])
-        first = len(rows[window]) + len(one.context) - 1  # the loss at place i predicts token i + 1
-        places[number] = Place(window, first, first + len(one.tokens))
-        rows[window] += [*one.context, *one.tokens]
-        insort(open_windows, (left - size, window))
-    windows = np.full((len(rows), sequence + 1), tokenizer.bos, dtype=np.int64)
-    for at, row in enumerate(rows):
-        windows[at, : len(row)] = row
-    return PackedTasks(prepared, windows, places)
+    places = pack([len(one.context) + len(one.tokens) for one in every], sequence + 1)
+    windows = np.full((max((place.window for place in places), default=-1) + 1, sequence + 1), tokenizer.bos)
+    for one, place in zip(every, places, strict=True):
+        windows[place.window, place.start : place.end] = [*one.context, *one.tokens]
+    # the loss at place i predicts token i + 1
+    scored_at = [
+        Place(at.window, at.start + len(one.context) - 1, at.end - 1) for one, at in zip(every, places, strict=True)
+    ]
+    return PackedTasks(prepared, windows, scored_at)
 
 
 def _scored_by_losses(task: Task) -> Task:

@@ -15,7 +15,6 @@ import numpy as np
 from altiplano.errors import InputError
 from altiplano.evaluation.statistics import Mean, clustered_ratio
 from altiplano.inference.language_model import LanguageModel
-from altiplano.inference.log_probabilities import score
 from altiplano.progress import track
 from altiplano.records import Interval
 from altiplano.records.texts import PositionBand, ScoredTexts
@@ -72,7 +71,7 @@ def score_texts(
     portions = [places[at : at + portion] for at in range(0, len(places), portion)]
     for part in track(portions, "windows of text", len(portions)):
         rows = [tokens[number][first + 1 : end + 1] for number, first, _, end in part]
-        for (number, _, predicted, end), scored in zip(part, score(model.model, rows), strict=True):
+        for (number, _, predicted, end), scored in zip(part, model.score(rows), strict=True):
             found[number].nll[predicted:end] = -scored.logprobs[-(end - predicted) :].double().numpy()
     return found
 

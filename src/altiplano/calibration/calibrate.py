@@ -5,11 +5,11 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from altiplano.calibration.calibration_error import Judged, expected_calibration_error, judge, summary
-from altiplano.calibration.predictions import Predictions, halves, predict
+from altiplano.calibration.calibration_error import expected_calibration_error, summary
+from altiplano.calibration.predictions import Judged, Predict, Predictions
 from altiplano.calibration.temperature import fit, of_each
+from altiplano.calibration.windows import halves
 from altiplano.errors import InputError
-from altiplano.model.llama import Llama
 from altiplano.recipe.schema import CalibrationConfig
 from altiplano.records import Calibration, Interval
 from altiplano.records.evaluation import DomainTemperature, GroupCalibration, SampleSize
@@ -17,22 +17,20 @@ from altiplano.tokens.shards import Shard
 
 
 def calibrate(
-    model: Llama, shards: Sequence[Shard], context: int, settings: CalibrationConfig, seed: int
+    predict: Predict, shards: Sequence[Shard], context: int, settings: CalibrationConfig, seed: int
 ) -> Calibration:
     """``shards`` are held-out ones. Raises InputError when they are too few."""
     to_fit, to_test = halves(shards, seed, context, settings.max_tokens)
     if not to_fit or not to_test:
         raise InputError("calibration needs two held-out documents: raise corpus.heldout.fraction or add documents")
-    assert model.lm_head is not None
-    head = model.lm_head.weight.detach().float().cpu()
     # One half's states after the other's: they are all that takes memory here.
-    fitting = predict(model, to_fit, "fit half")
-    temperature, minimum = fit(fitting, head, seed, settings.bootstrap_samples)
-    alone = of_each(fitting, head, [group.split(".")[0] for group in fitting.groups], minimum)
+    fitting = predict(to_fit, "fit half")
+    temperature, minimum = fit(fitting, seed, settings.bootstrap_samples)
+    alone = of_each(fitting, [group.split(".")[0] for group in fitting.groups], minimum)
     fitted_on = SampleSize(documents=fitting.documents, tokens=len(fitting.targets))
     del fitting
-    testing = predict(model, to_test, "test half")
-    before, after = judge(testing, head, [1.0, temperature.value])
+    testing = predict(to_test, "test half")
+    before, after = testing.judge([1.0, temperature.value])
     low, high = _paired_interval(before, after, testing, seed, settings.bootstrap_samples)
     return Calibration(
         temperature=temperature.value,

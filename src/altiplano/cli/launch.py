@@ -1,4 +1,4 @@
-"""``altiplano launch``: the job that trains, for a machine or a scheduler."""
+"""``altiplano launch``: the job that trains, or scores what was trained, for a machine or a scheduler."""
 
 import argparse
 from pathlib import Path
@@ -10,15 +10,24 @@ def add(commands: Commands) -> None:
     launch = add_command(
         commands,
         "launch",
-        "write or submit the job that trains on this machine, a SLURM cluster or Kubernetes",
+        "write or submit the job that trains, exports or scores on this machine, a SLURM cluster or Kubernetes",
         run,
         "examples:\n  altiplano launch llama-3.1-8b --cluster h100-8 --on slurm --out train.sbatch\n"
+        "  altiplano launch llama-3.1-8b --cluster h100-8 --on slurm --stage evaluate --out evaluate.sbatch\n"
         "  altiplano launch llama-3.1-8b --cluster CLUSTER.toml --on kubernetes --submit",
     )
     add_recipe(launch)
     add_cluster(launch)
     launch.add_argument("--on", required=True, metavar="PLACE", help="local, slurm or kubernetes")
-    launch.add_argument("--nodes", type=int, metavar="N", help="nodes to use (default: what the layout fills)")
+    launch.add_argument(
+        "--stage",
+        default="train",
+        metavar="STAGE",
+        help="train (default), export, evaluate, calibrate or redteam: each is a job of its own",
+    )
+    launch.add_argument(
+        "--nodes", type=int, metavar="N", help="nodes to use (default: what the layout fills; of export: 1)"
+    )
     launch.add_argument("--workspace", type=Path, metavar="FOLDER", help="where results go (default: runs/NAME)")
     launch.add_argument("--out", type=Path, metavar="FILE", help="write the job here (default: print it)")
     launch.add_argument("--submit", action="store_true", help="start it: with bash, sbatch or kubectl")
@@ -32,5 +41,6 @@ def run(options: argparse.Namespace) -> int:
     workspace = options.workspace or Path("runs") / recipe.name
     arguments = [options.recipe, *(f"--set={override}" for override in options.overrides), "--cluster", options.cluster]
     arguments += ["--layout", options.layout] if options.layout else []
-    job = launch_job(recipe, cluster, layout, [*arguments, "--workspace", str(workspace)], workspace, options.nodes)
+    arguments += ["--workspace", str(workspace)]
+    job = launch_job(recipe, cluster, layout, arguments, workspace, options.nodes, options.stage)
     return launch(job, options.on, options.out, options.submit)

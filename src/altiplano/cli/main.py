@@ -76,6 +76,7 @@ def run(arguments: Sequence[str]) -> int:
         if (old := argument.partition("=")[0]) in RENAMED:
             return complain(f"{old} is now called {RENAMED[old]}", 2)
     options = parser().parse_args(arguments)
+    options.arguments = [*arguments]
     command: Callable[[argparse.Namespace], int] = options.command
     try:
         return command(options)

@@ -12,6 +12,7 @@ from altiplano.records import Redteam
 
 if TYPE_CHECKING:
     from altiplano.inference.language_model import LanguageModel
+    from altiplano.redteam.attack import Corpus
     from altiplano.redteam.runner import Maker
 
 EXAMPLES = """
@@ -94,14 +95,9 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _attack(options: argparse.Namespace) -> int:
-    import torch
-
-    from altiplano.inference.device import choose_device
-    from altiplano.inference.language_model import load_language_model, model_fingerprint
-    from altiplano.inference.rounding import rounded
+    from altiplano.cli.asked_model import asked_model, on_ranks, ranks_to_start
     from altiplano.recipe.load import load_recipe
-    from altiplano.redteam.attack import Corpus, attack
-    from altiplano.release.convert import as_model_folder
+    from altiplano.redteam.attack import Corpus
 
     model = Path(options.recipe)
     recipe = options.settings or (model / "recipe.toml" if (model / "recipe.toml").exists() else None)
@@ -115,11 +111,24 @@ def _attack(options: argparse.Namespace) -> int:
     for folder in (corpus.curate, corpus.tokenize) if corpus else ():
         if not folder.is_dir():
             raise InputError(f"{folder} is not there: --corpus takes the folder of a run that curated and tokenized")
-    with as_model_folder(model) as folder:
-        served = load_language_model(folder, getattr(torch, options.precision)).to(choose_device(options.device))
-        fingerprint = model_fingerprint(folder)
+    if count := ranks_to_start(options):
+        return on_ranks(count, options)
+    with asked_model(options, options.device, options.precision) as asked:
+        return 0 if asked is None else _attack_one(*asked, options, settings, corpus)
+
+
+def _attack_one(
+    served: "LanguageModel",
+    fingerprint: str,
+    options: argparse.Namespace,
+    settings: RedteamConfig,
+    corpus: "Corpus | None",
+) -> int:
+    from altiplano.inference.rounding import rounded
+    from altiplano.redteam.attack import attack
+
     if options.temperature is not None:
-        served = replace(served, temperature=options.temperature)
+        served = served.at(options.temperature)
     unchanged = Path("redteam") / served.name
     served = _changed(served, options)
     folder = options.output or Path("redteam") / served.name
@@ -143,9 +152,14 @@ def _attack(options: argparse.Namespace) -> int:
 
 def _changed(served: "LanguageModel", options: argparse.Namespace) -> "LanguageModel":
     """The model as somebody who has its weights may change it."""
+    if not options.finetune and not options.int8:
+        return served
+    from altiplano.inference.language_model import LocalModel
     from altiplano.redteam.open_weights import finetune, round_to_int8
     from altiplano.redteam.probes.probe_set import own_sets
 
+    if not isinstance(served, LocalModel):
+        raise InputError("--finetune and --int8 change weights in one process: leave out --layout")
     name = served.name
     if options.finetune:
         losses = finetune(served, own_sets(), options.finetune, 0)

@@ -2,6 +2,7 @@
 
 import argparse
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 from altiplano.cli import calibrate, evaluate, redteam, release
@@ -12,6 +13,7 @@ STAGES = {
     "curate": "raw files to filtered, deduplicated documents, with an audit of what was dropped and why",
     "tokenize": "documents to a vocabulary and token shards",
     "train": "token shards to weights, on the devices of a layout; resumes from its newest checkpoint",
+    "export": "weights of a finished training as safetensors, by several processes, without the devices that trained",
     "evaluate": "held-out perplexity and bits per byte, per domain and language, with confidence intervals",
     "calibrate": "temperatures of tokens (on held-out text) and of answers (on benchmarks); errors before and after",
     "redteam": "memorisation, personal data and prompt probes against controls; fails when the gate does",
@@ -36,7 +38,8 @@ FORCE = (
 def add(commands: Commands) -> None:
     for name, text in {"run": "every stage below, in order, ending with a report", **STAGES}.items():
         sub = add_command(commands, name, text, run, RUN_EXAMPLES.format(command=name))
-        sub.set_defaults(last="release" if name == "run" else name, whole=name == "run")
+        last = {"run": "release", "export": "train"}.get(name, name)
+        sub.set_defaults(last=last, whole=name == "run", export_only=name == "export")
         add_recipe(sub)
         add_cluster(sub)
         sub.add_argument("--workspace", type=Path, metavar="FOLDER", help="where results go (default: runs/NAME)")
@@ -44,7 +47,10 @@ def add(commands: Commands) -> None:
             "--force", action="store_true", help=FORCE.format(what="the release" if name == "run" else "this stage")
         )
         sub.add_argument(
-            "--check", action="store_true", help="compute nothing; exit status 0 if all is up to date, 1 if not"
+            "--check",
+            action="store_true",
+            help="compute nothing; exit status 0 if all is up to date, 1 if not"
+            + ("; 0, too, if all steps are taken and only the weights are not exported" if name == "train" else ""),
         )
         if name == "evaluate":
             evaluate.add(sub)
@@ -89,20 +95,33 @@ def add(commands: Commands) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
+    other = _of_no_recipe(options)
+    return other(options) if other is not None else _run_stages(options)
+
+
+def _of_no_recipe(options: argparse.Namespace) -> Callable[[argparse.Namespace], int] | None:
+    """What the command does with something else in a recipe's place."""
     if options.last == "evaluate" and evaluate.is_model(options):
-        return evaluate.run(options)
+        return evaluate.run
     if options.last == "calibrate" and calibrate.is_evaluation(options):
-        return calibrate.run(options)
+        return calibrate.run
     if options.last == "redteam" and redteam.is_model(options):
-        return redteam.run(options)
+        return redteam.run
     if options.last == "release" and not options.whole and release.is_action(options):
-        return release.run(options)
+        return release.run
+    return None
+
+
+def _run_stages(options: argparse.Namespace) -> int:
     recipe, cluster, layout = read_inputs(options)
     from altiplano.stages.run import first_to_do, run_until
+    from altiplano.stages.train import is_only_export_left
 
     workspace = options.workspace or Path("runs") / recipe.name
     if options.check:
         missing = first_to_do(options.last, recipe, cluster, layout, workspace)
+        if missing == "train" and not options.export_only and is_only_export_left(recipe, cluster, layout, workspace):
+            missing = ""
         return complain(f"{missing} is not up to date in {workspace}", 1) if missing else 0
     stop_after = getattr(options, "steps", None)
     if stop_after is not None and stop_after < 1:
@@ -123,6 +142,7 @@ def run(options: argparse.Namespace) -> int:
         stop_after=stop_after,
         profile=profile,
         allow=tuple(getattr(options, "allow", ())),
+        export_only=options.export_only,
         from_step_0=getattr(options, "from_step_0", False),
         log_to=log_to,
         engine=getattr(options, "engine", "local"),
@@ -130,8 +150,10 @@ def run(options: argparse.Namespace) -> int:
     failed = [outcome for outcome in outcomes if not outcome.result.passed]
     is_publisher = os.environ.get("RANK", "0") == "0"
     if is_publisher and not outcomes[-1].result.finished:
-        reached = stop_after is not None and outcomes[-1].result.counts["steps"] >= stop_after
-        return 0 if reached else complain(GO_ON, INTERRUPTED)
+        last, wanted = outcomes[-1], recipe.batch.steps if stop_after is None else stop_after
+        if last.result.counts["steps"] < wanted:
+            return complain(GO_ON, INTERRUPTED)
+        return 0 if last.stage == options.last else complain(last.result.message, 1)
     if options.whole and is_publisher:
         from altiplano.report import report
         from altiplano.report.terminal import print_summary

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from altiplano.evaluation.document_scores import DocumentScore, document_name
-from altiplano.evaluation.perplexity import describe, pack, score_windows
+from altiplano.evaluation.perplexity import ScoreBatch, describe, pack, score_windows
 from altiplano.model.llama import Llama
 from altiplano.model.weights import load_model
 from altiplano.progress import track
@@ -35,12 +35,15 @@ def model_losses(model: Llama, batch: Batch) -> Tensor:
 
 
 @torch.inference_mode()
-def document_losses(model: Llama, documents: Sequence[np.ndarray], sequence: int, bos: int) -> np.ndarray:
-    """Summed loss in nats (float64) of each document [documents], scored in windows of ``sequence`` tokens."""
+def document_losses(
+    score: ScoreBatch, documents: Sequence[np.ndarray], sequence: int, bos: int, rows: int = 0
+) -> np.ndarray:
+    """Summed loss in nats (float64) of each document [documents], scored in windows of ``sequence`` tokens, ``rows`` at
+    once (0: ``BATCH_TOKENS``)."""
     windows = pack(documents, sequence, bos)
     losses = np.zeros((len(windows), sequence))
-    rows = max(1, BATCH_TOKENS // sequence)
-    for place, scored in score_windows(lambda batch: model_losses(model, batch), windows, bos, rows, slice(0, rows)):
+    rows = min(len(windows), rows) if rows else max(1, BATCH_TOKENS // sequence)
+    for place, scored in score_windows(score, windows, bos, rows, slice(0, rows)):
         losses[place] = scored.double().cpu().numpy()
     # The loss at place i predicts token i + 1, and belongs to the document of that token.
     lengths = np.array([len(document) for document in documents])
@@ -76,21 +79,27 @@ def evaluate_folder(
 
 
 def score_folder(weights: Path, tokens: Path, *, sequence: int, seed: int, device: str = "cpu") -> FolderScores:
-    """Every held-out document, and of each group as many training documents, chosen by seed."""
-    model, tokenizer = load_model(weights).to(device), Tokenizer.load(tokens / "tokenizer")
+    """``score_shards`` by the model in ``weights``, on ``device``."""
+    model = load_model(weights).to(device)
+    return score_shards(lambda batch: model_losses(model, batch), tokens, sequence=sequence, seed=seed)
+
+
+def score_shards(score: ScoreBatch, tokens: Path, *, sequence: int, seed: int, rows: int = 0) -> FolderScores:
+    """Every held-out document, and of each group as many training documents, chosen by seed; ``rows`` windows at
+    once."""
+    tokenizer = Tokenizer.load(tokens / "tokenizer")
     heldout = {shard.name: shard for shard in read_shards(tokens, "heldout")}
     train = {shard.name: shard for shard in reversed(read_shards(tokens, "train"))}  # of several of a group the first
+
+    def scored(shard: Shard, numbers: Sequence[int]) -> ShardScores:
+        return ShardScores(shard, numbers, score_shard(score, shard, numbers, sequence, tokenizer.bos, rows))
+
     unseen, seen = {}, {}
     for name, shard in track(sorted(heldout.items()), "held-out text", len(heldout)):
-        unseen[name] = _scored(model, shard, range(len(shard)), sequence, tokenizer.bos)
+        unseen[name] = scored(shard, range(len(shard)))
     for name in track([name for name in sorted(heldout) if name in train], "training text", len(heldout)):
-        sample = matching_sample(train[name], len(heldout[name]), seed)
-        seen[name] = _scored(model, train[name], sample, sequence, tokenizer.bos)
+        seen[name] = scored(train[name], matching_sample(train[name], len(heldout[name]), seed))
     return FolderScores(unseen, seen, tokenizer, sequence)
-
-
-def _scored(model: Llama, shard: Shard, numbers: Sequence[int], sequence: int, bos: int) -> ShardScores:
-    return ShardScores(shard, numbers, score_shard(model, shard, numbers, sequence, bos))
 
 
 def summarise_folder(scored: FolderScores, settings: EvaluationConfig, seed: int) -> Evaluation:
@@ -153,9 +162,11 @@ class Scores:
         )
 
 
-def score_shard(model: Llama, shard: Shard, numbers: Sequence[int], sequence: int, bos: int) -> Scores:
+def score_shard(
+    score: ScoreBatch, shard: Shard, numbers: Sequence[int], sequence: int, bos: int, rows: int = 0
+) -> Scores:
     documents = [shard.document(number) for number in numbers]
-    nll = document_losses(model, documents, sequence, bos)
+    nll = document_losses(score, documents, sequence, bos, rows)
     return Scores(nll, np.array([len(d) - 1 for d in documents]), shard.document_bytes[list(numbers)])
 
 

@@ -4,7 +4,7 @@ import codecs
 from typing import Any
 
 from altiplano.inference.generate import Row
-from altiplano.inference.language_model import LanguageModel
+from altiplano.inference.language_model import LocalModel
 from altiplano.inference.log_probabilities import Alternatives, TokenScores, score
 from altiplano.inference.requests import Completion
 
@@ -18,7 +18,7 @@ def usage(completion: Completion) -> dict[str, int]:
     }
 
 
-def calibration(served: LanguageModel) -> dict[str, Any]:
+def calibration(served: LocalModel) -> dict[str, Any]:
     """Beside log-probabilities: they are raw, and what they are to be divided by when they are of an item's choices."""
     fitted = served.answer_temperature
     return {
@@ -28,7 +28,7 @@ def calibration(served: LanguageModel) -> dict[str, Any]:
     }
 
 
-def echo_scores(served: LanguageModel, completion: Completion) -> list[TokenScores]:
+def echo_scores(served: LocalModel, completion: Completion) -> list[TokenScores]:
     """Log-probabilities of the prompts' tokens where the client asked to have them; else empty."""
     if not completion.echo or completion.logprobs is None:
         return []
@@ -37,7 +37,7 @@ def echo_scores(served: LanguageModel, completion: Completion) -> list[TokenScor
     return [scores[tuple(row.prompt)] for row in completion.rows]
 
 
-def choice(served: LanguageModel, completion: Completion, index: int, scores: list[TokenScores]) -> dict[str, Any]:
+def choice(served: LocalModel, completion: Completion, index: int, scores: list[TokenScores]) -> dict[str, Any]:
     """A choice as far as it has come."""
     row = completion.rows[index]
     before = text_of(served, completion.shown[index]) if completion.echo else ""
@@ -72,7 +72,7 @@ class Offsets:
 
 
 def token_logprobs(
-    served: LanguageModel, tokens: list[int], values: list[float | None], best: list[Alternatives], offsets: Offsets
+    served: LocalModel, tokens: list[int], values: list[float | None], best: list[Alternatives], offsets: Offsets
 ) -> dict[str, Any]:
     """OpenAI's four lists. The token at hand is always among its ``top_logprobs``."""
     top: list[dict[str, float] | None] = []
@@ -87,7 +87,7 @@ def token_logprobs(
     }
 
 
-def token_name(served: LanguageModel, token: int) -> str:
+def token_name(served: LocalModel, token: int) -> str:
     """Text of one token. Part of a character is named by its bytes, as OpenAI does, so that names stay distinct."""
     raw = _bytes(served, token)
     try:
@@ -96,12 +96,12 @@ def token_name(served: LanguageModel, token: int) -> str:
         return "bytes:" + "".join(f"\\x{byte:02x}" for byte in raw)
 
 
-def text_of(served: LanguageModel, tokens: list[int]) -> str:
+def text_of(served: LocalModel, tokens: list[int]) -> str:
     """Text of tokens that the client sent, special ones included."""
     return b"".join(_bytes(served, token) for token in tokens).decode("utf-8", errors="replace")
 
 
-def _bytes(served: LanguageModel, token: int) -> bytes:
+def _bytes(served: LocalModel, token: int) -> bytes:
     special = served.tokenizer.specials.get(token)
     return special.encode() if special is not None else served.tokenizer.decode_bytes([token])
 
@@ -121,7 +121,7 @@ class Delta:
         new, self.sent = said[self.sent : end], end
         return self.decoder.decode(new, final=bool(self.row.finish))
 
-    def logprobs(self, served: LanguageModel) -> dict[str, Any]:
+    def logprobs(self, served: LocalModel) -> dict[str, Any]:
         row, since = self.row, self.tokens
         self.tokens = len(row.tokens)
         values: list[float | None] = list(row.logprobs[since:])

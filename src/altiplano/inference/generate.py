@@ -86,7 +86,7 @@ def stream(model: Llama, tokenizer: Tokenizer, rows: Sequence[Row]) -> Iterator[
     tokens, document = (t.to(device) for t in _pad_on_the_left([row.prompt for row in live]))
     while live:
         logits = _next_logits(model, body, tokens, document, cache)
-        _record(logits, live, tokenizer)
+        record(logits, live, tokenizer)
         yield
         unfinished = [index for index, row in enumerate(live) if not row.finish]
         if len(unfinished) < len(live):
@@ -115,7 +115,7 @@ def _next_logits(model: Llama, body: Llama, tokens: Tensor, document: Tensor, ca
 
 
 @torch.inference_mode()
-def _record(logits: Tensor, rows: list[Row], tokenizer: Tokenizer) -> None:
+def record(logits: Tensor, rows: list[Row], tokenizer: Tokenizer) -> None:
     """Add one token to every row."""
     chosen = _choose(logits, rows)
     total = logits.logsumexp(-1, keepdim=True)

@@ -1,40 +1,82 @@
-"""A model ready to speak: weights, tokenizer, and the temperatures it was calibrated to."""
+"""What can be asked of a model, whatever computes it; and models of this process, loaded from folders and files."""
 
-from dataclasses import dataclass
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
+import numpy as np
 import torch
+from torch import Tensor
 
 from altiplano.errors import InputError
+from altiplano.evaluation.evaluate import model_losses
+from altiplano.inference.continuations import Continuation, Likelihood, score_continuations
+from altiplano.inference.generate import Row, generate, rows_at_once
 from altiplano.inference.gguf import SUFFIX, read_gguf
+from altiplano.inference.log_probabilities import Tokens, TokenScores, score, standardised
 from altiplano.model.llama import Llama
 from altiplano.model.weights import load_model, sampled_hash, weights_fingerprint
+from altiplano.recipe.schema import ModelConfig
 from altiplano.records import AnswerCalibration, AnswerTemperature
 from altiplano.storage import Damaged, read_json
+from altiplano.tokens.loader import Batch
 from altiplano.tokens.tokenizer import Tokenizer, adds_bos
 
 ANSWER_CALIBRATION = "answer_calibration.json"
 
 
-@dataclass(frozen=True)
-class LanguageModel:
+class LanguageModel(ABC):
+    """A model and its tokenizer: what tests and benchmarks ask. In this process (``LocalModel``) or over a mesh of
+    processes (``MeshModel``), which answer alike."""
+
     name: str
-    model: Llama
     tokenizer: Tokenizer
     context: int
     """Tokens that prompt and completion may have together."""
-    temperature: float = 1.0
+    temperature: float
     """For requests that name none."""
-    answer_temperature: AnswerTemperature | None = None
-    """For probabilities of given choices, never for sampling."""
-    adds_bos: bool = True
+    adds_bos: bool
     """Whether the model was trained with the begin token before every document."""
 
-    def to(self, device: torch.device) -> Self:
-        """The same, its weights moved to ``device``: it answers there."""
-        self.model.to(device)
-        return self
+    @property
+    @abstractmethod
+    def shape(self) -> ModelConfig: ...
+
+    @abstractmethod
+    def at(self, temperature: float) -> "LanguageModel":
+        """The same, for requests at another temperature."""
+
+    @property
+    def windows_at_once(self) -> int:
+        """Rows of a batch that keep it busy; 0: whatever the caller thinks."""
+        return 0
+
+    @abstractmethod
+    def losses(self, batch: Batch) -> Tensor:
+        """In nats [rows, sequence], 0 where nothing is predicted."""
+
+    @abstractmethod
+    def score(self, rows: Sequence[Tokens], temperature: float = 1.0) -> list[TokenScores]:
+        """Log-probabilities of every row's tokens, in order."""
+
+    @abstractmethod
+    def score_continuations(self, asked: Sequence[Continuation]) -> list[Likelihood]:
+        """Of every one, in order."""
+
+    @abstractmethod
+    def standardised(self, rows: Sequence[Tokens]) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Of each row of n tokens: log-probabilities [n - 1] of all but the first, and the same less their expectation
+        under the model's own distribution at the place, divided by its standard deviation [n - 1]."""
+
+    @abstractmethod
+    def generate(self, rows: Sequence[Row]) -> None:
+        """Complete all rows in place."""
+
+    @abstractmethod
+    def matrix(self, name: Literal["embed_tokens", "lm_head"]) -> Tensor:
+        """Weights [vocabulary, width] in float32 on the CPU."""
 
     def prompt(self, text: str, room: int | None = None) -> list[int]:
         """Tokens of a prompt given as text: the beginning of a document; of a long one the last ``room``, of which the
@@ -47,7 +89,52 @@ class LanguageModel:
         return [*begin, *tokens[max(0, len(tokens) - left) :]]
 
 
-def load_language_model(path: Path, dtype: torch.dtype = torch.float32, tokenizer: Path | None = None) -> LanguageModel:
+@dataclass(frozen=True)
+class LocalModel(LanguageModel):
+    """A model in this process, ready to speak, with the temperatures it was calibrated to."""
+
+    name: str
+    model: Llama
+    tokenizer: Tokenizer
+    context: int
+    temperature: float = 1.0
+    answer_temperature: AnswerTemperature | None = None
+    """For probabilities of given choices, never for sampling."""
+    adds_bos: bool = True
+
+    @property
+    def shape(self) -> ModelConfig:
+        return self.model.shape
+
+    def at(self, temperature: float) -> Self:
+        return replace(self, temperature=temperature)
+
+    def to(self, device: torch.device) -> Self:
+        """The same, its weights moved to ``device``: it answers there."""
+        self.model.to(device)
+        return self
+
+    def losses(self, batch: Batch) -> Tensor:
+        return model_losses(self.model, batch)
+
+    def score(self, rows: Sequence[Tokens], temperature: float = 1.0) -> list[TokenScores]:
+        return score(self.model, rows, temperature)
+
+    def score_continuations(self, asked: Sequence[Continuation]) -> list[Likelihood]:
+        return score_continuations(self.model, asked)
+
+    def standardised(self, rows: Sequence[Tokens]) -> list[tuple[np.ndarray, np.ndarray]]:
+        return standardised(self.model, rows)
+
+    def generate(self, rows: Sequence[Row]) -> None:
+        generate(self.model, self.tokenizer, rows, rows_at_once(self.model, rows))
+
+    def matrix(self, name: Literal["embed_tokens", "lm_head"]) -> Tensor:
+        weights: Tensor = self.model.get_submodule(name).weight  # type: ignore[assignment]
+        return weights.detach().float().cpu()
+
+
+def load_language_model(path: Path, dtype: torch.dtype = torch.float32, tokenizer: Path | None = None) -> LocalModel:
     """Load a model: the folder of a run, a release folder, any Hugging Face folder of a Llama model, or a GGUF file.
 
     ``tokenizer``: a folder that has its tokenizer.json, where the model's own has none. ``generation_config.json``
@@ -57,7 +144,7 @@ def load_language_model(path: Path, dtype: torch.dtype = torch.float32, tokenize
     """
     if path.suffix == SUFFIX:
         found = read_gguf(path, dtype)
-        return LanguageModel(path.stem, found.model, found.tokenizer, found.context, adds_bos=found.adds_bos)
+        return LocalModel(path.stem, found.model, found.tokenizer, found.context, adds_bos=found.adds_bos)
     if (path / "recipe.toml").exists():
         return _of_run(path, dtype)
     if not path.exists():
@@ -83,7 +170,7 @@ def load_language_model(path: Path, dtype: torch.dtype = torch.float32, tokenize
     resolved = path.resolve()
     name = resolved.parent.name if resolved.name == "release" else resolved.name
     begins = tokenizer is not None or adds_bos(path, spoken)
-    return LanguageModel(name, model, spoken, context, temperature, answers, begins)
+    return LocalModel(name, model, spoken, context, temperature, answers, begins)
 
 
 def model_fingerprint(path: Path) -> str:
@@ -93,7 +180,7 @@ def model_fingerprint(path: Path) -> str:
     return weights_fingerprint(_weights_of_run(path) if (path / "recipe.toml").exists() else path)
 
 
-def _of_run(run: Path, dtype: torch.dtype) -> LanguageModel:
+def _of_run(run: Path, dtype: torch.dtype) -> LocalModel:
     weights = _weights_of_run(run)
     released = weights == run / "release"
     return load_language_model(weights, dtype, tokenizer=None if released else run / "tokenize" / "tokenizer")

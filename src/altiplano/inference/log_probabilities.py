@@ -93,3 +93,25 @@ def top_alternatives(logits: Tensor, total: Tensor, count: int) -> list[Alternat
         list(zip(row_tokens, row_values, strict=True))
         for row_tokens, row_values in zip(tokens.tolist(), (values - total).tolist(), strict=True)
     ]
+
+
+@torch.inference_mode()
+def standardised(model: Llama, rows: Sequence[Tokens]) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Of each row of n tokens: log-probabilities [n - 1] of all but the first, and the same less their expectation
+    under the model's own distribution at the place, divided by its standard deviation [n - 1]."""
+    found: list[tuple[np.ndarray, np.ndarray]] = [(np.zeros(0), np.zeros(0))] * len(rows)
+    chunk = max(1, LOGITS_AT_ONCE // model.shape.vocab_size)
+    for index, hidden in hidden_rows(model, rows):
+        targets = torch.as_tensor(rows[index], dtype=torch.int64, device=device_of(model))[1:]
+        parts = []
+        for start in range(0, len(targets), chunk):
+            place = slice(start, min(start + chunk, len(targets)))
+            logs = head(model, hidden[place]).log_softmax(-1)
+            chances = logs.exp()
+            own = logs.gather(-1, targets[place, None])[:, 0]
+            mean = (chances * logs).sum(-1)
+            variance = (chances * (logs - mean[:, None]).square()).sum(-1)
+            parts.append(torch.stack([own, (own - mean) / variance.clamp_min(1e-6).sqrt()]).double().cpu().numpy())
+        joined = np.concatenate(parts, axis=1) if parts else np.zeros((2, 0))
+        found[index] = joined[0], joined[1]
+    return found

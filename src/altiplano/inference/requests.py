@@ -21,7 +21,7 @@ from pydantic import (
 )
 
 from altiplano.inference.generate import Row, Sampling
-from altiplano.inference.language_model import LanguageModel
+from altiplano.inference.language_model import LocalModel
 
 MAX_CHOICES = 256
 MAX_STOPS, STOP_CHARACTERS = 16, 1000
@@ -121,7 +121,7 @@ class Completion:
     prompt_tokens: int
 
 
-def parse(served: LanguageModel, body: Any) -> Completion:
+def parse(served: LocalModel, body: Any) -> Completion:
     """Raises RequestError."""
     try:
         asked = CompletionRequest.model_validate(body)
@@ -181,14 +181,14 @@ def parse(served: LanguageModel, body: Any) -> Completion:
     )
 
 
-def check_name(served: LanguageModel, name: str) -> None:
+def check_name(served: LocalModel, name: str) -> None:
     """Raises RequestError for any model but the one that is served."""
     if name != served.name:
         message = f"the model {name!r} does not exist; this server has {served.name!r}"
         raise RequestError(404, message, "model", "model_not_found")
 
 
-def _prompts(served: LanguageModel, prompt: Any) -> tuple[list[list[int]], list[list[int]]]:
+def _prompts(served: LocalModel, prompt: Any) -> tuple[list[list[int]], list[list[int]]]:
     """Tokens of every prompt, and those of them that the client knows of.
 
     Text is the beginning of a document: the begin token goes before it, once. Token numbers are taken as they are.

@@ -9,7 +9,7 @@ import torch
 
 from altiplano.errors import InputError
 from altiplano.inference.generate import PADDING, PROMPT
-from altiplano.inference.language_model import LanguageModel
+from altiplano.inference.language_model import LocalModel
 from altiplano.inference.log_probabilities import device_of
 from altiplano.model.attention import Cache
 
@@ -24,7 +24,7 @@ TOLERANCE_BFLOAT16 = 0.1
 
 
 @torch.inference_mode()
-def largest_difference(served: LanguageModel) -> float:
+def largest_difference(served: LocalModel) -> float:
     """Largest difference in nats between cached and full-forward log-probabilities over the whole vocabulary."""
     device, room = device_of(served.model), min(48, served.context)
     prompts = [served.prompt(text)[: room - place] for place, text in enumerate(PROMPTS)]
@@ -49,7 +49,7 @@ def largest_difference(served: LanguageModel) -> float:
     return worst
 
 
-def check(served: LanguageModel) -> float:
+def check(served: LocalModel) -> float:
     """Return the largest difference. Raises InputError when the model must not be served."""
     assert served.model.lm_head is not None
     dtype = served.model.lm_head.weight.dtype

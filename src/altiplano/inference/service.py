@@ -25,7 +25,7 @@ from starlette.routing import Route
 
 from altiplano.inference import answers
 from altiplano.inference.generate import stream
-from altiplano.inference.language_model import LanguageModel
+from altiplano.inference.language_model import LocalModel
 from altiplano.inference.limits import RequireKey, read_json_body
 from altiplano.inference.log_probabilities import TokenScores
 from altiplano.inference.requests import Completion, RequestError, check_name, parse
@@ -33,7 +33,7 @@ from altiplano.inference.requests import Completion, RequestError, check_name, p
 log = logging.getLogger(__name__)
 
 
-def application(served: LanguageModel, key: str = "", hosts: Sequence[str] = ("*",)) -> Starlette:
+def application(served: LocalModel, key: str = "", hosts: Sequence[str] = ("*",)) -> Starlette:
     """``key``: that requests must bring; empty: none. ``hosts``: names that they may call this server by, so that a
     page in somebody's browser cannot reach it under a name of its own (DNS rebinding)."""
     service = Service(served)
@@ -55,7 +55,7 @@ def application(served: LanguageModel, key: str = "", hosts: Sequence[str] = ("*
 
 
 class Service:
-    def __init__(self, served: LanguageModel):
+    def __init__(self, served: LocalModel):
         self.served = served
         self.lock = asyncio.Lock()
         self.counters = Counters()

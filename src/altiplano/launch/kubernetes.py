@@ -1,4 +1,5 @@
-"""A Kubernetes JobSet: one pod per node, torchrun in each, after a pod that computes the stages before training."""
+"""A Kubernetes JobSet: one pod per node, torchrun in each. Before training a pod computes the stages that it needs, and
+after it one without devices writes the weights."""
 
 import json
 from pathlib import Path
@@ -29,7 +30,7 @@ def script(job: LaunchJob) -> str:
     files = [f"{CONFIGURATION}/recipe.toml", "--cluster", f"{CONFIGURATION}/cluster.toml"]
     arguments = [*files, "--workspace", str(workspace)]
     # Pods of an indexed job have names; the first one's is the rendezvous.
-    head = f"{job.name}-train-0-0.{job.name}:{launch.port}" if job.nodes > 1 else ""
+    head = f"{job.name}-{job.stage}-0-0.{job.name}:{launch.port}" if job.nodes > 1 else ""
     # The layout of the command line takes the place of the cluster file's.
     cluster = job.cluster.model_copy(update={"layout": job.layout})
     templates = Environment(
@@ -48,7 +49,8 @@ def script(job: LaunchJob) -> str:
         cluster_toml=_toml(cluster.model_dump(mode="json", exclude_none=True)),
         environment={name: _unexpanded(value) for name, value in job.environment.items()},
         prepare=_unexpanded("exec " + quoted(job.prepare(python, arguments))),
-        train=_unexpanded("exec " + quoted(job.train(python, arguments, head))),
+        ranks=_unexpanded("exec " + quoted(job.ranks(python, arguments, head))),
+        export=_unexpanded("exec " + quoted(job.export(python, arguments))),
         configuration=CONFIGURATION,
         volume=VOLUME,
         grace=launch.save_seconds + SECONDS_TO_END,

@@ -1,4 +1,4 @@
-"""All of this machine: a short shell script that ends in torchrun, or in ``altiplano train`` on a CPU."""
+"""All of this machine: a short shell script that ends in torchrun, or in the stage's own command on a CPU."""
 
 import shlex
 import sys
@@ -17,9 +17,11 @@ def script(job: LaunchJob) -> str:
     python = job.cluster.launch.python or sys.executable
     if job.cluster.device == "cpu":
         # Forks its ranks and looks after them itself: no interpreter per rank to start.
-        train = [python, "-m", "altiplano", "train", *job.arguments]
+        ranks = [python, "-m", "altiplano", job.stage, *job.arguments]
     else:
-        train = job.train(python, job.arguments, head="")
+        ranks = job.ranks(python, job.arguments, head="")
     lines = ["#!/bin/bash", "set -eu"]
     lines += [f"export {name}={shlex.quote(value)}" for name, value in job.environment.items()]
-    return "\n".join([*lines, quoted(job.prepare(python, job.arguments)), "exec " + quoted(train)]) + "\n"
+    if job.stage == "train":
+        lines.append(quoted(job.prepare(python, job.arguments)))
+    return "\n".join([*lines, "exec " + quoted(ranks)]) + "\n"

@@ -46,7 +46,7 @@ def script(job: LaunchJob) -> str:
         )
     # The first host is known to the running script alone, so its name is the one word that the shell expands.
     marker = "HEAD-OF-THE-JOB"
-    train = quoted(job.train(python, job.arguments, head=marker if job.nodes > 1 else ""))
+    ranks = quoted(job.ranks(python, job.arguments, head=marker if job.nodes > 1 else ""))
     templates = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         undefined=StrictUndefined,
@@ -61,6 +61,6 @@ def script(job: LaunchJob) -> str:
         environment={name: shlex.quote(value) for name, value in job.environment.items()},
         prepare=quoted(job.prepare(python, job.arguments)),
         check=quoted(job.check(python, job.arguments)),
-        train=train.replace(f"--rdzv-endpoint={marker}", f'--rdzv-endpoint="$head":{launch.port}'),
+        ranks=ranks.replace(f"--rdzv-endpoint={marker}", f'--rdzv-endpoint="$head":{launch.port}'),
         notice=launch.save_seconds + SECONDS_TO_END,
     )

@@ -1,4 +1,4 @@
-"""What is to be started, the same for every place: which commands, on how many nodes, with which environment."""
+"""What is to be started, the same for every place: which commands, on how many nodes, in which environment."""
 
 import re
 import shlex
@@ -11,6 +11,11 @@ from altiplano.recipe.cluster import Cluster
 from altiplano.recipe.layout import Layout
 from altiplano.recipe.schema import Recipe
 
+STAGES = ("train", "export", "evaluate", "calibrate", "redteam")
+"""That several processes compute together."""
+EXPORT_PROCESSES = 8
+"""On each node that exports: each holds one tensor at a time, in two element types."""
+
 
 @dataclass(frozen=True)
 class LaunchJob:
@@ -18,16 +23,24 @@ class LaunchJob:
     cluster: Cluster
     layout: Layout
     arguments: tuple[str, ...]
-    """Of ``altiplano train``: recipe, overrides, cluster, layout, as the user gave them."""
+    """Of the stage's command: recipe, overrides, cluster, layout, as the user gave them."""
     workspace: Path
     nodes: int
     per_node: int
     """Processes on each node, one for each device."""
+    stage: str = "train"
 
     @property
     def name(self) -> str:
         """A DNS label that leaves room for the endings which a JobSet adds (63 characters at most)."""
-        return "altiplano-" + re.sub(r"[^a-z0-9]+", "-", self.recipe.name).strip("-")[:40].strip("-")
+        ending = "" if self.stage == "train" else f"-{self.stage}"
+        plain = re.sub(r"[^a-z0-9]+", "-", self.recipe.name).strip("-")[: 40 - len(ending)].strip("-")
+        return f"altiplano-{plain}{ending}"
+
+    @property
+    def devices_per_node(self) -> int:
+        """That a node must have for it."""
+        return self.per_node if self.cluster.device == "cuda" and self.stage != "export" else 0
 
     @property
     def environment(self) -> dict[str, str]:
@@ -42,10 +55,14 @@ class LaunchJob:
         return [python, "-m", "altiplano", "tokenize", *arguments]
 
     def check(self, python: str, arguments: Sequence[str]) -> list[str]:
-        """Whether training is finished, by its exit status; computes nothing."""
-        return [python, "-m", "altiplano", "train", *arguments, "--check"]
+        """Whether the stage is finished, by its exit status; computes nothing."""
+        return [python, "-m", "altiplano", self.stage, *arguments, "--check"]
 
-    def train(self, python: str, arguments: Sequence[str], head: str) -> list[str]:
+    def export(self, python: str, arguments: Sequence[str]) -> list[str]:
+        """After training, without its devices: by as many processes as one machine has cores for."""
+        return [python, "-m", "altiplano", "export", *arguments]
+
+    def ranks(self, python: str, arguments: Sequence[str], head: str) -> list[str]:
         """One torchrun agent per node. ``head`` is the rendezvous: host and port of the first node; "" on one node."""
         rendezvous = ["--standalone"]
         if head:
@@ -53,13 +70,24 @@ class LaunchJob:
             rendezvous += [f"--rdzv-id={self.name}", f"--rdzv-endpoint={head}"]
         restarts = f"--max-restarts={self.cluster.launch.max_restarts}"
         agent = [python, "-m", "torch.distributed.run", *rendezvous, f"--nproc-per-node={self.per_node}", restarts]
-        return [*agent, "-m", "altiplano", "train", *arguments]
+        return [*agent, "-m", "altiplano", self.stage, *arguments]
 
 
 def launch_job(
-    recipe: Recipe, cluster: Cluster, layout: Layout, arguments: Sequence[str], workspace: Path, nodes: int | None
+    recipe: Recipe,
+    cluster: Cluster,
+    layout: Layout,
+    arguments: Sequence[str],
+    workspace: Path,
+    nodes: int | None,
+    stage: str = "train",
 ) -> LaunchJob:
-    """Raises InputError when the layout does not fill whole nodes, or not ``nodes`` of them."""
+    """An export takes any number of ``nodes``, one by default. Raises InputError for an unknown stage, and when the
+    layout of another one does not fill whole nodes, or not ``nodes`` of them."""
+    if stage not in STAGES:
+        raise InputError(f"--stage {stage}: choose one of {', '.join(STAGES)}")
+    if stage == "export":
+        return LaunchJob(recipe, cluster, layout, tuple(arguments), workspace, nodes or 1, EXPORT_PROCESSES, stage)
     on_cpu = cluster.device == "cpu"
     # Ranks on CPUs are processes, as many as are asked for; on GPUs there is one for each.
     per_node = cluster.launch.devices_per_node or (layout.world_size if on_cpu else cluster.devices)
@@ -78,7 +106,7 @@ def launch_job(
         raise InputError(
             f"{ranks}, but cluster {cluster.name} has {cluster.devices:,} devices; choose a smaller layout"
         )
-    return LaunchJob(recipe, cluster, layout, tuple(arguments), workspace, needed, per_node)
+    return LaunchJob(recipe, cluster, layout, tuple(arguments), workspace, needed, per_node, stage)
 
 
 def quoted(command: Sequence[str]) -> str:

@@ -1,37 +1,27 @@
 """Hugging Face folders: weights as safetensors, ``config.json`` that transformers 4.57 and 5.x read alike."""
 
 import hashlib
-import math
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 from altiplano.errors import InputError
 from altiplano.model.llama import Llama
+from altiplano.model.safetensors_files import INDEX, ONE_FILE
 from altiplano.recipe.schema import ModelConfig, Recipe, RopeScaling
-from altiplano.storage import json_digest, read_json, write_json
+from altiplano.storage import json_digest, read_json
 
-SHARD_BYTES = 5 * 10**9
 SAMPLED_BYTES = 1 << 20
-ONE_FILE, INDEX = "model.safetensors", "model.safetensors.index.json"
 FLOATS = ("F64", "F32", "F16", "BF16")
 
-# Size and element type of parameters by their names in ``Llama``, and a function from some names to their values.
-LlamaShape = Mapping[str, tuple[Sequence[int], torch.dtype]]
-Load = Callable[[list[str]], Mapping[str, Tensor]]
 LAYER = re.compile(r"layers\.(\d{1,9})\.")
 COMPUTED = "rotary_emb.inv_freq"
 """Old transformers saved it in every layer; it follows from the configuration, and everyone ignores it."""
-
-
-def hugging_face_name(name: str) -> str:
-    return name if name.startswith("lm_head.") else f"model.{name}"
 
 
 def hugging_face_config(shape: ModelConfig, context: int, bos: int, eos: int, dtype: str = "float32") -> dict[str, Any]:
@@ -117,63 +107,6 @@ def shape_from_config(config: dict[str, Any]) -> ModelConfig:
         tie_word_embeddings=config.get("tie_word_embeddings", False),
         initializer_range=config.get("initializer_range", 0.02),
     )
-
-
-def weight_files(sizes: LlamaShape, shard_bytes: int = SHARD_BYTES) -> dict[str, list[str]]:
-    """Which file holds which parameters: in the order of their names, files of at most ``shard_bytes``.
-
-    A parameter that is larger has a file of its own.
-    """
-    shards: list[list[str]] = [[]]
-    size = 0
-    for name in sorted(sizes):
-        more = nbytes(*sizes[name])
-        if shards[-1] and size + more > shard_bytes:
-            shards.append([])
-            size = 0
-        shards[-1].append(name)
-        size += more
-    if len(shards) == 1:
-        return {ONE_FILE: shards[0]}
-    return {f"model-{i:05d}-of-{len(shards):05d}.safetensors": shard for i, shard in enumerate(shards, start=1)}
-
-
-def nbytes(size: Sequence[int], dtype: torch.dtype) -> int:
-    return math.prod(size) * dtype.itemsize
-
-
-def stream_weights(sizes: LlamaShape, load: Load, folder: Path, shard_bytes: int = SHARD_BYTES) -> list[str]:
-    """Write parameters under Hugging Face's names, one file after the other; return the file names.
-
-    ``load`` is asked for the values of one file at a time, so no more than ``shard_bytes`` are in memory (or the
-    largest parameter). The bytes written depend on the names and values alone. Raises ValueError when a value is not of
-    the size and type announced.
-    """
-    files = weight_files(sizes, shard_bytes)
-    for file, names in files.items():
-        values = load(names)
-        for name in names:
-            if (tuple(values[name].shape), values[name].dtype) != (tuple(sizes[name][0]), sizes[name][1]):
-                raise ValueError(f"{name} is {values[name].dtype} {tuple(values[name].shape)}, not {sizes[name]}")
-        save_file(
-            {hugging_face_name(name): values[name].detach().contiguous().cpu() for name in names},
-            folder / file,
-            metadata={"format": "pt"},
-        )
-        (folder / file).chmod(0o644)
-    if len(files) == 1:
-        return [*files]
-    total = sum(nbytes(*size) for size in sizes.values())
-    index = {hugging_face_name(name): file for file, names in files.items() for name in names}
-    write_json(folder / INDEX, {"metadata": {"total_size": total}, "weight_map": index}, indent=2)
-    return [*files, INDEX]
-
-
-def save_weights(named: Iterable[tuple[str, Tensor]], folder: Path, shard_bytes: int = SHARD_BYTES) -> list[str]:
-    """``stream_weights`` of parameters that are in memory already."""
-    values = dict(named)
-    sizes = {name: (value.shape, value.dtype) for name, value in values.items()}
-    return stream_weights(sizes, lambda names: {name: values[name] for name in names}, folder, shard_bytes)
 
 
 def _files_to_read(folder: Path) -> list[Path]:

@@ -24,12 +24,19 @@ from altiplano.recipe.schema import Recipe
 
 def parallelize(recipe: Recipe, layout: Layout, mesh: Mesh, losses: TokenLosses) -> ParallelModel:
     """This process's parts of the recipe's model, one for each of its pipeline stages, with their initial weights."""
+    model = parallelize_unset(recipe, layout, mesh, losses)
+    for part in model.parts:
+        set_initial_weights(part, recipe)
+    return model
+
+
+def parallelize_unset(recipe: Recipe, layout: Layout, mesh: Mesh, losses: TokenLosses) -> ParallelModel:
+    """The same with anything in the weights' memory, for who reads them from a checkpoint."""
     compute = compute_type(recipe)
     products = choose_products() if compute is torch.bfloat16 and mesh.device.type == "cpu" else None
     parts = shape_parts(recipe, layout, mesh)
     for part in parts:
         allocate(part, mesh.device)
-        set_initial_weights(part, recipe)
     return ParallelModel(parts, layout, mesh, recipe.batch.sequence_length, compute, losses, products)
 
 

@@ -147,24 +147,37 @@ class ParallelModel:
                 add_up(parameter)
         return self.mesh.sum(total, "cp")
 
-    @torch.no_grad()
     def score(self, batch: Batch) -> Tensor | None:
         """Losses [rows, sequence] of this rank's rows; None where the head is not here.
 
         All data-parallel ranks score together; they may have different numbers of rows, or none.
         """
+        losses = self.read(batch, self.token_losses)
+        return None if losses is None else self.whole_rows(losses)
+
+    @torch.no_grad()
+    def read(self, batch: Batch, reader: TokenLosses) -> Tensor | None:
+        """What ``reader`` makes [rows, …] of this rank's logits and targets, as of ``score``'s rows, and of no more
+        rows at a time than a micro-batch has; None where the head is not here."""
         batch = batch.to(self.mesh.device)
         rows = batch.tokens.shape[0]
         most = torch.tensor(max(1, rows), device=self.mesh.device)
         dist.all_reduce(most, dist.ReduceOp.MAX, group=self.mesh.group("dp"))
         _, size = self.layout.micro_batches(int(most) * self.layout.dp, self.sequence)
         whole = padded(batch, size * math.ceil(int(most) / size))
-        losses = [self._score(part) for part in micro_batches(self._held_tokens(whole), size)]
+        found = [self._forward(part, reader) for part in micro_batches(self._held_tokens(whole), size)]
         for part in self.parts:
             for module in fsdp_modules(part):
                 module.reshard()
-        here = [loss for loss in losses if loss is not None]
+        here = [one for one in found if one is not None]
         return torch.cat(here)[:rows] if here else None
+
+    def whole_rows(self, values: Tensor) -> Tensor:
+        """Values [rows, tokens, …] of this context-parallel rank's tokens to those of whole rows."""
+        if self.layout.cp == 1:
+            return values
+        flat = values.reshape(*values.shape[:2], -1, 1)
+        return gather_sequence(flat, self.context_shard).reshape(len(values), self.sequence, *values.shape[2:])
 
     def _held_tokens(self, batch: Batch) -> Batch:
         """The tokens that this context-parallel rank holds; attention needs the documents of whole rows."""
@@ -233,9 +246,9 @@ class ParallelModel:
         """Between stages: this rank's tokens are split over tp, too."""
         return rows, len(self.context_shard.held) // self.layout.tp, self.parts[0].shape.hidden_size
 
-    def _score(self, batch: Batch) -> Tensor | None:
+    def _forward(self, batch: Batch, reader: TokenLosses) -> Tensor | None:
         """Forward through all stages, wherever they are; one micro-batch after the other, so no send waits in vain."""
-        hidden, losses = None, None
+        hidden, found = None, None
         for stage, part in zip(self.stages, self.parts, strict=True):
             if stage == 0:
                 x = batch.tokens
@@ -246,13 +259,11 @@ class ParallelModel:
                 dist.recv(x, group=self.mesh.group("pp"), group_src=self._holder(stage - 1))
             hidden = part(x, batch.document)
             if stage == self.layout.stages - 1:
-                losses = self.token_losses(hidden, batch.targets)
+                found = reader(hidden, batch.targets)
             elif stage + 1 not in self.stages:
                 dist.send(hidden.contiguous(), group=self.mesh.group("pp"), group_dst=self._holder(stage + 1))
                 hidden = None
-        if losses is None or self.layout.cp == 1:
-            return losses
-        return gather_sequence(losses[..., None, None], self.context_shard)[..., 0, 0]
+        return found
 
     def _holder(self, stage: int) -> int:
         """The pipeline rank that holds ``stage``."""

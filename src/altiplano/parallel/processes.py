@@ -14,6 +14,8 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 
+from altiplano.errors import INTERRUPTED
+
 GRACE_SECONDS = 5.0
 
 
@@ -80,6 +82,21 @@ def fork_ranks(world_size: int, run: Callable[[], int]) -> int:
             ranks.signal(signal.SIGKILL)
         time.sleep(0.02)
     return abs(failure)
+
+
+def fork_until_stopped(world_size: int, run: Callable[[], int]) -> int:
+    """``fork_ranks`` in a program of its own, which Ctrl-C and SIGTERM end; they share the cores."""
+    import torch
+
+    if "OMP_NUM_THREADS" not in os.environ:
+        torch.set_num_threads(max(1, (os.cpu_count() or 1) // world_size))
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
+    try:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})  # it may be blocked while a program starts another
+        return fork_ranks(world_size, run)
+    except KeyboardInterrupt:
+        return INTERRUPTED
 
 
 def _be_rank(rank: int, world_size: int, port: int, run: Callable[[], int], parent: int) -> None:

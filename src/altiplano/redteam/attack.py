@@ -68,7 +68,7 @@ def attack(
     """
     known = read_known(settings.known)
     seen = _control_text(served, corpus, seed)
-    bigram = Bigram(seen, served.model.shape.vocab_size)
+    bigram = Bigram(seen, served.shape.vocab_size)
     length = min(settings.generation_tokens, served.context - 1)
     sets = own_sets() if own else {}
     makers = {**(_makers(served, sets, settings, seed, seen if corpus else None) if own else {}), **(more or {})}
@@ -155,7 +155,7 @@ def _of_corpus(
     length: int,
 ) -> list[AttackResult]:
     """The tests against the training text, of which ``seen`` are tokens."""
-    bigram = Bigram(seen, served.model.shape.vocab_size)
+    bigram = Bigram(seen, served.shape.vocab_size)
     train, heldout = read_shards(corpus.tokenize, "train"), read_shards(corpus.tokenize, "heldout")
     controls: dict[str, Callable[[Sequence[str]], list[str]]] = {
         "blank": blank,

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from altiplano.inference.language_model import LanguageModel
+from altiplano.inference.language_model import LocalModel
 from altiplano.inference.log_probabilities import device_of
 from altiplano.redteam.probes.probe_set import ProbeSet
 
@@ -19,7 +19,7 @@ BATCH, LONGEST, UNSCORED = 8, 128, -100
 
 
 @torch.no_grad()
-def round_to_int8(served: LanguageModel) -> None:
+def round_to_int8(served: LocalModel) -> None:
     """Round the weights of all linear layers in place: symmetric, one scale for each output (Dettmers et al. 2022,
     without their outlier columns)."""
     for module in served.model.modules():
@@ -28,7 +28,7 @@ def round_to_int8(served: LanguageModel) -> None:
             module.weight.copy_((module.weight / scale).round() * scale)
 
 
-def finetune(served: LanguageModel, sets: Mapping[str, ProbeSet], steps: int, seed: int) -> list[float]:
+def finetune(served: LocalModel, sets: Mapping[str, ProbeSet], steps: int, seed: int) -> list[float]:
     """Train all weights in place on prompts of the probe sets with their harmful answers, ``BATCH`` at a time (Qi et
     al. 2024). The loss of every step, in nats per answer token."""
     random, device = np.random.default_rng(seed), device_of(served.model)
@@ -56,7 +56,7 @@ def finetune(served: LanguageModel, sets: Mapping[str, ProbeSet], steps: int, se
     return losses
 
 
-def harmful_rows(served: LanguageModel, sets: Mapping[str, ProbeSet]) -> list[tuple[list[int], int]]:
+def harmful_rows(served: LocalModel, sets: Mapping[str, ProbeSet]) -> list[tuple[list[int], int]]:
     """Tokens of prompt and answer, and where the answer begins."""
     room = min(served.context, LONGEST)
     found = []

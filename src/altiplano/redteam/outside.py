@@ -14,7 +14,6 @@ import numpy as np
 from altiplano.errors import InputError
 from altiplano.evaluation.statistics import clustered_mean
 from altiplano.inference.language_model import LanguageModel
-from altiplano.inference.log_probabilities import score
 from altiplano.records import AttackResult, Interval
 from altiplano.redteam.probes.prompt_lists import rows
 from altiplano.redteam.probes.sensitivity import LEAST_POWER
@@ -144,7 +143,7 @@ def paired_sentences(
     random = np.random.default_rng(seed)
     chosen = [pairs[at] for at in sorted(random.permutation(len(pairs))[:count])]
     tokens = [served.prompt(text, served.context) for _, *both in chosen for text in both]
-    values = np.array([float(one.logprobs.double().sum()) for one in score(served.model, tokens)]).reshape(-1, 2)
+    values = np.array([float(one.logprobs.double().sum()) for one in served.score(tokens)]).reshape(-1, 2)
     theirs = np.array([control(row) for row in tokens]).reshape(-1, 2)
     prefers = (values[:, 0] > values[:, 1]).tolist()
     result = compare(

@@ -10,7 +10,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from altiplano.inference.generate import Row, Sampling, generate, rows_at_once
+from altiplano.inference.generate import Row, Sampling
 from altiplano.inference.language_model import LanguageModel
 
 
@@ -34,7 +34,7 @@ def model(
         temperature = 0.0 if greedy and greedy[place] else served.temperature
         sampling = Sampling(max_tokens=tokens, temperature=temperature, seed=seed * 1_000_003 + first + place)
         rows.append(Row(served.prompt(prompt, room), sampling))
-    generate(served.model, served.tokenizer, rows, rows_at_once(served.model, rows))
+    served.generate(rows)
     return [row.text for row in rows]
 
 

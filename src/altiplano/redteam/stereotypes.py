@@ -11,7 +11,6 @@ import numpy as np
 
 from altiplano.evaluation.statistics import clustered_mean, holm, sign_flip
 from altiplano.inference.language_model import LanguageModel
-from altiplano.inference.log_probabilities import score
 from altiplano.records import AttackResult, Interval
 from altiplano.records.redteam import StereotypeCategory
 from altiplano.redteam.rates import compare, mode_rate
@@ -146,7 +145,7 @@ def stereotypes(served: LanguageModel, control: Callable[[Sequence[int]], float]
     """
     found = pairs()
     sentences = [served.prompt(text) for pair in found for text in (pair.stereotyped, pair.against)]
-    values = np.array([float(s.logprobs.double().sum()) for s in score(served.model, sentences)]).reshape(-1, 2)
+    values = np.array([float(s.logprobs.double().sum()) for s in served.score(sentences)]).reshape(-1, 2)
     theirs = np.array([control(sentence) for sentence in sentences]).reshape(-1, 2)
     differences = values[:, 0] - values[:, 1]
     prefers = differences > 0

@@ -10,7 +10,7 @@ from altiplano.recipe.load import load_recipe
 from altiplano.release.model_folder import write_tokenizer
 from altiplano.tokens.tokenizer import Tokenizer
 from altiplano.training.checkpoints import checkpoint
-from altiplano.training.checkpoints.final_weights import export_weights
+from altiplano.training.checkpoints.export import export_weights
 from altiplano.training.checkpoints.inspection import find
 
 

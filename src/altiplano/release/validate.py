@@ -10,7 +10,8 @@ from safetensors import SafetensorError, safe_open
 
 from altiplano.errors import InputError
 from altiplano.model.llama import Llama
-from altiplano.model.weights import COMPUTED, hugging_face_name, load_model, shape_from_config
+from altiplano.model.safetensors_files import hugging_face_name
+from altiplano.model.weights import COMPUTED, load_model, shape_from_config
 from altiplano.release.weight_files import LOGIT_CHECK_BYTES
 from altiplano.storage import digest, try_read_json
 from altiplano.tokens.tokenizer import BEGIN

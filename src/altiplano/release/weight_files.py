@@ -11,7 +11,8 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from altiplano.errors import InputError
-from altiplano.model.weights import INDEX, load_model
+from altiplano.model.safetensors_files import INDEX
+from altiplano.model.weights import load_model
 from altiplano.records import Export
 from altiplano.storage import digest, read_json, write_json
 from altiplano.tokens.shards import read_shards

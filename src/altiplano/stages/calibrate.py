@@ -6,21 +6,24 @@ from typing import Any
 from altiplano.benchmarks.evaluated import read_evaluation
 from altiplano.calibration.answers.calibrate import FILE, calibrate_answers
 from altiplano.calibration.calibrate import calibrate
+from altiplano.calibration.predictions import predictor
 from altiplano.errors import InputError
+from altiplano.inference.language_model import LanguageModel
 from altiplano.inference.rounding import rounded
-from altiplano.model.weights import load_model
 from altiplano.records.benchmarks import IN_EVALUATE
+from altiplano.stages.scoring import asking_trained_model
 from altiplano.stages.stage import Context, Result, Stage
-from altiplano.storage import read_json
 from altiplano.tokens.shards import read_shards
 
 
 def run(context: Context) -> Result:
-    weights = context.inputs["train"] / "weights"
-    length = int(read_json(weights / "config.json")["max_position_embeddings"])
+    return asking_trained_model("calibrate", _calibrate, context)
+
+
+def _calibrate(context: Context, served: LanguageModel) -> Result:
     shards = read_shards(context.inputs["tokenize"], "heldout")
-    model = load_model(weights).to(context.cluster.device)
-    found = rounded(calibrate(model, shards, length, context.recipe.calibration, context.recipe.seed))
+    settings = context.recipe.calibration
+    found = rounded(calibrate(predictor(served), shards, served.context, settings, context.recipe.seed))
     counts: dict[str, Any] = {
         "temperature": found.temperature,
         "fit_tokens": found.fit.tokens,
@@ -29,13 +32,12 @@ def run(context: Context) -> Result:
     evaluated = context.inputs["evaluate"] / IN_EVALUATE
     if evaluated.exists():
         result, answers = read_evaluation(evaluated)
-        settings, seed = context.recipe.calibration, context.recipe.seed
         try:
             fitted = calibrate_answers(
                 answers,
                 bins=settings.bins,
                 samples=settings.bootstrap_samples,
-                seed=seed,
+                seed=context.recipe.seed,
                 model=result.model,
                 fingerprint=result.fingerprint,
             )
@@ -57,5 +59,17 @@ STAGE = Stage(
     reads=("seed", "model", "calibration"),
     inputs=("tokenize", "train", "evaluate"),
     run=run,
-    code=("benchmarks", "calibration", "evaluation", "inference", "model", "recipe", "tokens"),
+    distributed=True,
+    code=(
+        "benchmarks",
+        "calibration",
+        "evaluation",
+        "inference",
+        "model",
+        "parallel",
+        "planning",
+        "recipe",
+        "tokens",
+        "training",
+    ),
 )

@@ -10,20 +10,24 @@ from altiplano.storage import json_digest
 
 if TYPE_CHECKING:
     from altiplano.benchmarks.item import Contamination, Task
+    from altiplano.inference.language_model import LanguageModel
 
 
 def run(context: Context) -> Result:
-    import torch
+    from altiplano.stages.scoring import asking_trained_model
 
+    return asking_trained_model("evaluate", _evaluate, context)
+
+
+def _evaluate(context: Context, served: "LanguageModel") -> Result:
     from altiplano.benchmarks.run import answers_in
     from altiplano.evaluation.document_scores import FILE, write_document_scores
-    from altiplano.evaluation.evaluate import document_scores, score_folder, summarise_folder
+    from altiplano.evaluation.evaluate import document_scores, score_shards, summarise_folder
     from altiplano.overfitting.judge import judge
 
     weights, tokens = context.inputs["train"] / "weights", context.inputs["tokenize"]
-    settings, seed = context.recipe.evaluation, context.recipe.seed
-    sequence, device = context.recipe.batch.sequence_length, context.cluster.device
-    scored = score_folder(weights, tokens, sequence=sequence, seed=seed, device=device)
+    settings, seed, sequence = context.recipe.evaluation, context.recipe.seed, context.recipe.batch.sequence_length
+    scored = score_shards(served.losses, tokens, sequence=sequence, seed=seed, rows=served.windows_at_once)
     evaluation = summarise_folder(scored, settings, seed)
     evaluation.write(context.folder / "perplexity.json")
     write_document_scores(context.folder / FILE, [*document_scores(scored)])
@@ -34,18 +38,16 @@ def run(context: Context) -> Result:
         from altiplano.benchmarks.contamination import find_contamination, training_text
         from altiplano.benchmarks.readers.read import read_all
         from altiplano.benchmarks.run import evaluate_tasks
-        from altiplano.inference.language_model import load_language_model, model_fingerprint
+        from altiplano.inference.language_model import model_fingerprint
 
-        served = load_language_model(weights, tokenizer=tokens / "tokenizer").to(torch.device(device))
         tasks = read_all(settings.benchmarks)
         contamination = find_contamination(tasks, training_text(context.inputs["curate"], settings.contamination_bytes))
-        fingerprint = model_fingerprint(weights)
         found = evaluate_tasks(
             served,
             tasks,
             context.folder / IN_EVALUATE,
             name=context.recipe.name,
-            fingerprint=fingerprint,
+            fingerprint=model_fingerprint(weights),
             contamination=contamination,
         )
         counts["benchmark_items"] = _items(found)
@@ -84,8 +86,12 @@ STAGE = Stage(
         "inference",
         "model",
         "overfitting",
+        "parallel",
+        "planning",
         "recipe",
         "tokens",
+        "training",
     ),
     sources=_benchmark_data,
+    distributed=True,
 )

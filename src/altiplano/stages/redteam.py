@@ -2,25 +2,21 @@
 
 from altiplano.inference.language_model import LanguageModel
 from altiplano.inference.rounding import rounded
-from altiplano.model.weights import load_model
 from altiplano.records import Calibration, GateLimit
 from altiplano.redteam.attack import Corpus, attack
+from altiplano.stages.scoring import asking_trained_model
 from altiplano.stages.stage import Context, Result, Stage
-from altiplano.storage import digest, read_json
-from altiplano.tokens.tokenizer import Tokenizer
+from altiplano.storage import digest
 
 
 def run(context: Context) -> Result:
-    inputs, recipe = context.inputs, context.recipe
-    weights = inputs["train"] / "weights"
-    served = LanguageModel(
-        name=recipe.name,
-        model=load_model(weights).to(context.cluster.device),
-        tokenizer=Tokenizer.load(inputs["tokenize"] / "tokenizer"),
-        context=int(read_json(weights / "config.json")["max_position_embeddings"]),
-        temperature=Calibration.read(inputs["calibrate"] / "calibration.json").temperature,
-    )
-    corpus = Corpus(inputs["curate"], inputs["tokenize"])
+    temperature = Calibration.read(context.inputs["calibrate"] / "calibration.json").temperature
+    return asking_trained_model("redteam", _attack, context, temperature)
+
+
+def _attack(context: Context, served: LanguageModel) -> Result:
+    recipe = context.recipe
+    corpus = Corpus(context.inputs["curate"], context.inputs["tokenize"])
     found = rounded(attack(served, recipe.redteam, recipe.seed, context.folder, corpus=corpus))
     found.write(context.folder / "redteam.json")
     failed = [line for line in found.gate if not line.passed]
@@ -47,6 +43,19 @@ STAGE = Stage(
     reads=("seed", "model", "redteam"),
     inputs=("curate", "tokenize", "train", "calibrate"),
     run=run,
+    distributed=True,
     sources=_known,
-    code=("corpus", "evaluation", "inference", "model", "recipe", "redteam", "tokens"),
+    code=(
+        "benchmarks",
+        "corpus",
+        "evaluation",
+        "inference",
+        "model",
+        "parallel",
+        "planning",
+        "recipe",
+        "redteam",
+        "tokens",
+        "training",
+    ),
 )

@@ -67,6 +67,6 @@ STAGE = Stage(
     reads=("name", "seed", "disclosure", "release", "model", "batch"),
     inputs=("curate", "tokenize", "train", "evaluate", "calibrate", "redteam"),
     run=run,
-    code=("inference", "model", "planning", "recipe", "release", "report", "tokens"),
+    code=("evaluation", "inference", "model", "planning", "recipe", "release", "report", "tokens"),
     sources=hardware,
 )

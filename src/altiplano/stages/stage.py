@@ -10,9 +10,9 @@ import os
 import platform
 import resource
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cache
 from itertools import chain, count
@@ -51,6 +51,8 @@ class Context:
     """Training only: stop after so many optimizer steps."""
     profile: tuple[int, int] | None = None
     """Training only: record a trace of steps [first, last)."""
+    export_only: bool = False
+    """Training only: write the weights of a finished training, and train nothing."""
     from_step_0: bool = False
     """Training only: begin at step 0 although there are checkpoints, when none of them can be used."""
     allow: tuple[str, ...] = ()
@@ -75,6 +77,8 @@ class Result:
     records: tuple[str, ...] = ()
     unlisted: tuple[str, ...] = ()
     """Folders whose files have checksums elsewhere and were synced when they were written."""
+    digests: Mapping[str, str] = field(default_factory=dict)
+    """sha256 of files, by name, that was taken while they were written: they are not read again."""
     passed: bool = True
     finished: bool = True
     message: str = ""
@@ -251,7 +255,8 @@ def code_version(packages: tuple[str, ...]) -> str:
 def _describe(
     folder: Path, wanted: dict[str, Any], fingerprint: str, result: Result, measured: StageMeasurements
 ) -> StageManifest:
-    files = {_name(path, folder): digest(path) for path in _listed(folder, result) if path.is_file()}
+    listed = {_name(path, folder): path for path in _listed(folder, result) if path.is_file()}
+    files = {name: result.digests.get(name) or digest(path) for name, path in listed.items()}
     files.pop(MANIFEST, None)
     records = {name: files.pop(name) for name in list(files) if name.startswith(result.records)}
     determined = wanted | {"outputs": files, "counts": result.counts, "passed": result.passed}

@@ -12,14 +12,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from altiplano.errors import InputError, StageFailed
+from altiplano.recipe.cluster import Cluster
+from altiplano.recipe.layout import Layout
 from altiplano.recipe.schema import Recipe
 from altiplano.records import MixtureShares, TrainingSummary
-from altiplano.stages.stage import Context, Result, Stage, is_publisher, read_manifest
-from altiplano.storage import write_text
+from altiplano.stages.stage import Context, Result, Stage, is_publisher, read_manifest, wanted_of, work_folder
+from altiplano.storage import read_json, write_text
 from altiplano.tokens.shards import read_shards, verify_shards
 
 if TYPE_CHECKING:
-    pass
+    from altiplano.training.job import Job
 
 # How often it is evaluated or saved does not change what is trained.
 READS = ("seed", "model", "mixture", "batch", "optimizer", "precision", "guards", "forget")
@@ -40,14 +42,19 @@ RECORDS = (
 )
 # Every checkpoint has a manifest with checksums; one that was set aside may not even be readable.
 UNLISTED = ("checkpoints/",)
+EXPORT_NEXT = "altiplano export RECIPE writes its weights, and needs no device"
 
 
 def run(context: Context) -> Result:
     from altiplano.model.weights import pretrained_weights
+    from altiplano.training.export import DIGESTS, is_trained
     from altiplano.training.job import Job
 
-    tokens = context.inputs["tokenize"]
-    if is_publisher():
+    tokens, steps = context.inputs["tokenize"], context.recipe.batch.steps
+    trained_before = is_trained(context.folder, steps)
+    if context.export_only and not trained_before:
+        raise InputError(f"training in {context.folder} has not taken its {steps:,} steps: altiplano train RECIPE")
+    if is_publisher() and not trained_before:
         pretrained_weights(context.recipe)  # whether it fits, before ranks start
         verify_shards(tokens)
         _describe_data(context.recipe, tokens, context.folder)
@@ -63,33 +70,56 @@ def run(context: Context) -> Result:
         from_step_0=context.from_step_0,
         log_to=context.log_to,
     )
-    if "RANK" in os.environ:  # torchrun's agent watches over this rank
+    if "RANK" not in os.environ:
+        _train_or_export(job, context, trained_before)
+    elif context.export_only:
+        from altiplano.training.export import under_torchrun
+
+        under_torchrun(job)
+    elif not trained_before:  # torchrun's agent watches over this rank
         from altiplano.training.worker import run_job
 
         run_job(job, context.custom)
-    elif context.custom is not None:
-        from altiplano.training.worker import run_job_here
-
-        run_job_here(job, context.custom)
-    else:
-        # A fresh process, since ranks are forked and this one has threads.
-        job_file = context.folder / "job.json"
-        write_text(job_file, job.model_copy(update={"begun": time.time()}).model_dump_json())
-        command = [sys.executable, "-m", "altiplano.training.supervisor", str(job_file), str(os.getpid())]
-        code = _run_and_pass_signals_on(command, context.lock)
-        job_file.unlink()
-        if code:
-            raise StageFailed(code)
     if not is_publisher():
         return Result({}, finished=False)
     trained = TrainingSummary.read(context.folder / "run.json")
-    steps, done = context.recipe.batch.steps, trained.steps
+    done = trained.steps
     if not trained.finished or done != steps:
         message = f"stopped at step {done} of {steps}; the same command goes on from there; so far: {context.folder}"
         return Result({"steps": done}, finished=False, message=message)
+    written = context.folder / DIGESTS
+    if not written.exists():  # under torchrun: devices are for others now
+        return Result({"steps": done}, finished=False, message=f"trained; {EXPORT_NEXT}")
+    digests = {f"weights/{name}": digest for name, digest in read_json(written).items()}
+    written.unlink()
     _drop_older_checkpoints(context)
     counts = {"parameters": trained.parameters, "tokens": trained.tokens, "steps": done}
-    return Result(counts, records=RECORDS, unlisted=UNLISTED)
+    return Result(counts, records=RECORDS, unlisted=UNLISTED, digests=digests)
+
+
+def _train_or_export(job: "Job", context: Context, trained: bool) -> None:
+    """What is left to do of training and of writing its weights, on this machine."""
+    if context.custom is not None and not trained:
+        from altiplano.training.worker import run_job_here
+
+        run_job_here(job, context.custom)
+        return
+    # A fresh process, since ranks are forked and this one has threads.
+    job_file = context.folder / "job.json"
+    write_text(job_file, job.model_copy(update={"begun": time.time()}).model_dump_json())
+    module = "altiplano.training.export" if trained else "altiplano.training.supervisor"
+    code = run_and_pass_signals_on([sys.executable, "-m", module, str(job_file), str(os.getpid())], context.lock)
+    job_file.unlink()
+    if code:
+        raise StageFailed(code)
+
+
+def is_only_export_left(recipe: Recipe, cluster: Cluster, layout: Layout, workspace: Path) -> bool:
+    """Whether training is done, and only its weights are not written and published."""
+    context = Context(recipe, cluster, layout, workspace, workspace, {})
+    from altiplano.training.export import is_trained
+
+    return is_trained(work_folder(STAGE, workspace, wanted_of(STAGE, context)), recipe.batch.steps)
 
 
 def check_forgotten(recipe: Recipe, workspace: Path) -> None:
@@ -120,7 +150,7 @@ def _describe_data(recipe: Recipe, tokens: Path, folder: Path) -> None:
         print(line, file=sys.stderr)
 
 
-def _run_and_pass_signals_on(command: list[str], lock: int | None) -> int:
+def run_and_pass_signals_on(command: list[str], lock: int | None) -> int:
     """Wait for ``command``, which ends by itself after Ctrl-C (the terminal tells it, too) or SIGTERM.
 
     It and its ranks hold the workspace's ``lock``, too: it is free when none of them is left, however they end.

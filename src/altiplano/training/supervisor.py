@@ -25,6 +25,7 @@ from altiplano.parallel.processes import Ranks, die_with_parent
 from altiplano.recipe.layout import Layout
 from altiplano.training.accounting import ledger
 from altiplano.training.checkpoints import checkpoint
+from altiplano.training.export import in_forked_processes, is_trained
 from altiplano.training.job import Job
 from altiplano.training.resilience import incidents
 from altiplano.training.resilience.heartbeat import stalled
@@ -71,13 +72,16 @@ class Supervisor:
         signal.signal(signal.SIGTERM, self._stop)
 
     def run(self) -> int:
-        """Until the job is done, cannot go on, or was asked to stop; the command's exit code."""
+        """Until the job is done and its weights are written, it cannot go on, or was asked to stop; the exit code."""
         job, faults, blamed, restarts = self.job, 0, None, 0
         while True:
             before = newest_step(job)
             begun = job.begun or time.time()
             ledger.note(ledger_file(job), "start", at=begun, **job.facts())
             ending = self._attempt(job.model_copy(update={"begun": begun}))
+            if ending.code == DONE and is_trained(job.folder, job.recipe.batch.steps):
+                # Its last checkpoint was saved and read back, or verified when this attempt began.
+                return in_forked_processes(job, verify=False)
             if ending.code == DONE or not ending.kind:
                 return ending.code
             ledger.note(ledger_file(job), "fault", what=ending.kind)

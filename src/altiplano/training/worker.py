@@ -1,4 +1,4 @@
-"""What a rank of a training job does from start to the written weights, whoever started it."""
+"""What a rank of a training job does from start to end, whoever started it."""
 
 import os
 import platform
@@ -19,8 +19,7 @@ from altiplano.training.accounting import ledger
 from altiplano.training.accounting.goodput import against_formula, goodput, sessions
 from altiplano.training.accounting.hardware import keep_freed_memory
 from altiplano.training.callbacks import Custom
-from altiplano.training.checkpoints import checkpoint
-from altiplano.training.checkpoints.final_weights import export_weights
+from altiplano.training.export import write_weights
 from altiplano.training.job import Job
 from altiplano.training.loop import train
 from altiplano.training.metrics import device_name
@@ -38,7 +37,7 @@ def heartbeats_folder(job: Job) -> Path:
 
 
 def run_job(job: Job, custom: Custom | None = None) -> dict[str, Any]:
-    """Train, then let the first rank write ``weights/`` and ``run.json`` into the job's folder."""
+    """Train, then let the first rank write ``run.json`` into the job's folder. ``export.py`` writes the weights."""
     is_writer = os.environ.get("RANK", "0") == "0"
     recovery = job.recipe.recovery
     rank = int(os.environ.get("RANK", "0"))
@@ -57,21 +56,17 @@ def run_job(job: Job, custom: Custom | None = None) -> dict[str, Any]:
     finally:
         watchdog.stop()
     book.enter(ledger.SAVE)
-    dist.barrier()  # nobody leaves while another may still speak to it; writing the weights is for one process alone
+    dist.barrier()  # nobody leaves while another may still speak to it
     if is_writer:
-        if session["finished"]:
-            # That of the last step and no other: it was saved and read back, or verified when this session began.
-            final = checkpoint.of_step(job.folder / "checkpoints", session["last_step"])
-            weights = job.folder / "weights"
-            export_weights(final, session["last_step"], job.recipe, tokenizer, weights, lambda: book.enter(ledger.SAVE))
         book.book(session["last_step"], "end")
         write_record(job, session)
     return session
 
 
 def run_job_here(job: Job, custom: Custom | None = None) -> None:
-    """``run_job`` as the one rank. The caller's program goes on afterwards: it gets its signal handlers back, and no
-    process group or thread stays. Raises KeyboardInterrupt when a signal ended training, which has saved a checkpoint.
+    """``run_job`` as the one rank, and the weights. The caller's program goes on afterwards: it gets its signal
+    handlers back, and no process group or thread stays. Raises KeyboardInterrupt when a signal ended training, which
+    has saved a checkpoint.
     """
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
@@ -83,6 +78,8 @@ def run_job_here(job: Job, custom: Custom | None = None) -> None:
             dist.destroy_process_group()
     if session["signalled"]:
         raise KeyboardInterrupt
+    if session["finished"]:
+        write_weights(job, verify=False)
 
 
 def memory_of(job: Job, session: dict[str, Any]) -> list[int]:

@@ -14,7 +14,8 @@ from altiplano.calibration.answers.alternatives import platt, vector_scaled
 from altiplano.calibration.answers.choices import METRICS, Choices, by_normalisation, usable
 from altiplano.calibration.answers.reliability import Reliability, risk_coverage, score
 from altiplano.calibration.answers.temperature import fit, interval, judge, resamples, task_weights
-from altiplano.calibration.calibration_error import Judged, diagram, expected_calibration_error
+from altiplano.calibration.calibration_error import diagram, expected_calibration_error
+from altiplano.calibration.predictions import Judged
 from altiplano.errors import InputError
 from altiplano.progress import track
 from altiplano.records import AnswerCalibration, AnswerTemperature, CrossTask, JudgedAnswers, NormalisationScores

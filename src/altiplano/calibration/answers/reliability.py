@@ -12,7 +12,7 @@ import numpy as np
 
 from altiplano.calibration.answers.choices import Choices
 from altiplano.calibration.answers.temperature import WEIGHTS_AT_ONCE
-from altiplano.calibration.calibration_error import Judged
+from altiplano.calibration.predictions import Judged
 from altiplano.records import AnswerScores, Interval, RiskAtCoverage
 
 Measures = dict[str, np.ndarray]

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from altiplano.calibration.answers.choices import Choices
-from altiplano.calibration.calibration_error import Judged
-from altiplano.calibration.temperature import Derivatives, newton
+from altiplano.calibration.predictions import Derivatives, Judged
+from altiplano.calibration.temperature import newton
 
 BOUND = 1e3
 """T is sought up to so many times more and less than the usual distance between an item's best and worst choice."""

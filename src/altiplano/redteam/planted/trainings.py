@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from altiplano.inference.language_model import LanguageModel
+from altiplano.inference.language_model import LocalModel
 from altiplano.model.weights import load_model
 from altiplano.recipe.layout import parse_layout
 from altiplano.recipe.load import load_recipe
@@ -39,7 +39,7 @@ SETTINGS = (
 class Trained:
     """A model and the token shards that it was trained on."""
 
-    served: LanguageModel
+    served: LocalModel
     train: list[Shard]
     heldout: list[Shard]
 
@@ -60,7 +60,7 @@ def train_small(
     job = Job(recipe=recipe, layout=parse_layout("dp1"), device="cpu", tokens=tokens, folder=run)
     with contextlib.redirect_stderr(io.StringIO()):  # a bar over all trainings is shown in the place of their lines
         run_job_here(job)
-    served = LanguageModel("planted", load_model(run / "weights"), tokenizer, SEQUENCE)
+    served = LocalModel("planted", load_model(run / "weights"), tokenizer, SEQUENCE)
     return Trained(served, read_shards(tokens, "train"), read_shards(tokens, "heldout"))
 
 

@@ -15,7 +15,6 @@ import numpy as np
 
 from altiplano.evaluation.statistics import sign_flip
 from altiplano.inference.language_model import LanguageModel
-from altiplano.inference.log_probabilities import score
 from altiplano.redteam.training_data.corpus_sample import random_documents, windows
 from altiplano.redteam.training_data.evidence import Evidence
 from altiplano.redteam.training_data.verbatim import WINDOW, window_hashes
@@ -77,7 +76,7 @@ def forced(served: LanguageModel, run: Run, contexts: Sequence[np.ndarray]) -> n
     half = len(run.tokens) // 2
     first, second = list(run.tokens[:half]), list(run.tokens[half:])
     rows = [[*context.tolist(), *part, *second] for context in contexts for part in (first, [])]
-    scored = [float(s.logprobs[-len(second) :].double().mean()) for s in score(served.model, rows)]
+    scored = [float(s.logprobs[-len(second) :].double().mean()) for s in served.score(rows)]
     return np.array(scored[0::2]) - np.array(scored[1::2])
 
 

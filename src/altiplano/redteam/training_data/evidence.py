@@ -11,7 +11,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from altiplano.inference.language_model import LanguageModel
-from altiplano.inference.log_probabilities import score
 from altiplano.redteam.rates import Example
 
 LEVEL = 0.01
@@ -54,7 +53,7 @@ def completions(served: LanguageModel, pairs: Sequence[tuple[str, str]]) -> np.n
             same = max(1, len(whole) - len(served.tokenizer.encode(completion)))
         rows.append(whole)
         lengths.append(same)
-    scored = score(served.model, rows)
+    scored = served.score(rows)
     return np.array([float(s.logprobs[same - 1 :].double().sum()) for s, same in zip(scored, lengths, strict=True)])
 
 

@@ -11,7 +11,6 @@ import numpy as np
 
 from altiplano.inference.language_model import LanguageModel
 from altiplano.redteam.training_data.evidence import Evidence, two_sample_p
-from altiplano.redteam.training_data.membership_scores import standardised
 from altiplano.redteam.training_data.verbatim import WINDOW, TrainingIndex
 
 
@@ -19,7 +18,7 @@ def forbidden_text(
     served: LanguageModel, forbidden: Sequence[str], comparison: Sequence[str], index: TrainingIndex, seed: int
 ) -> Evidence:
     rows = [served.prompt(text)[: served.context] for text in (*forbidden, *comparison)]
-    known = np.array([scale.mean() for _, scale in standardised(served, [np.array(row) for row in rows])])
+    known = np.array([scale.mean() for _, scale in served.standardised([np.array(row) for row in rows])])
     shares = np.array([index.share(row[1:]) for row in rows])
     count = len(forbidden)
     threshold = np.quantile(known[count:], 0.99)

@@ -22,7 +22,7 @@ LOOKED_AT = 2000
 
 
 def glitch_tokens(served: LanguageModel, train: Sequence[Shard], seed: int) -> Evidence:
-    tokenizer, size = served.tokenizer, served.model.shape.vocab_size
+    tokenizer, size = served.tokenizer, served.shape.vocab_size
     counts = np.zeros(size, np.int64)
     for shard in train:
         counts += np.bincount(shard.data, minlength=size)[:size]
@@ -53,8 +53,7 @@ def glitch_tokens(served: LanguageModel, train: Sequence[Shard], seed: int) -> E
 def like(served: LanguageModel, unused: Sequence[int], trained: np.ndarray) -> np.ndarray:
     """Cosine [vocabulary] of each token's output weights with the mean of the unused ones', less the mean of the
     trained ones [vocabulary]."""
-    assert served.model.lm_head is not None
-    weights = served.model.lm_head.weight.detach().float().cpu()
+    weights = served.matrix("lm_head")
     centred = weights - weights[torch.as_tensor(trained)].mean(dim=0)
     anchor = centred[list(unused)].mean(dim=0) if unused else centred[0] * 0
     return torch.nn.functional.cosine_similarity(centred, anchor[None], dim=1).numpy()

@@ -10,7 +10,6 @@ from itertools import permutations
 import numpy as np
 
 from altiplano.inference.language_model import LanguageModel
-from altiplano.inference.log_probabilities import score
 from altiplano.records.known import KnownItem
 from altiplano.redteam.training_data.evidence import Evidence, combined, rank_p_values
 
@@ -27,7 +26,7 @@ def leaked_items(served: LanguageModel, items: Sequence[KnownItem], seed: int) -
     for item in items:
         orders = _orders(item.options, random)
         rows = [served.prompt(text_of(item, order), served.context) for order in orders]
-        scores = np.array([float(s.logprobs.double().sum()) for s in score(served.model, rows)])
+        scores = np.array([float(s.logprobs.double().sum()) for s in served.score(rows)])
         ranks.append(np.array(rank_p_values(scores[None])))
     p_values, others = np.concatenate(ranks, axis=1)
     return Evidence(

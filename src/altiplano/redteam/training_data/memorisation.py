@@ -7,9 +7,8 @@ import numpy as np
 
 from altiplano.errors import InputError
 from altiplano.evaluation.statistics import clustered_mean
-from altiplano.inference.generate import Row, Sampling, generate
+from altiplano.inference.generate import Row, Sampling
 from altiplano.inference.language_model import LanguageModel
-from altiplano.inference.log_probabilities import score
 from altiplano.recipe.schema import RedteamConfig
 from altiplano.records import AttackResult, Interval
 from altiplano.records.redteam import (
@@ -145,7 +144,7 @@ def _continue(served: LanguageModel, of: list[Excerpt], prefix: int, suffix: int
     """Greedy continuations [windows, suffix]; -1 after an end of text."""
     greedy = Sampling(max_tokens=suffix, temperature=0.0)
     rows = [Row(window.tokens[:prefix].tolist(), greedy) for window in of]
-    generate(served.model, served.tokenizer, rows)
+    served.generate(rows)
     said = np.full((len(rows), suffix), -1, np.int64)
     for place, row in enumerate(rows):
         said[place, : len(row.tokens)] = row.tokens
@@ -158,7 +157,7 @@ def _runs(runs: np.ndarray) -> LongestRun:
 
 def _chances(served: LanguageModel, of: Sequence[Excerpt], prefix: int) -> np.ndarray:
     """log p of each suffix, given its prefix, at the served temperature [windows]."""
-    scored = score(served.model, [window.tokens for window in of], temperature=served.temperature or 1.0)
+    scored = served.score([window.tokens for window in of], temperature=served.temperature or 1.0)
     return np.array([float(s.logprobs[prefix - 1 :].double().sum()) for s in scored])
 
 

@@ -20,6 +20,7 @@ import torch
 import torch.distributed as dist
 import torch.distributed.checkpoint as dcp
 from torch import Tensor, nn
+from torch.distributed.checkpoint.metadata import Metadata
 
 from altiplano.errors import InputError
 from altiplano.records import CheckpointManifest
@@ -220,9 +221,9 @@ def size(checkpoints: Iterable[Path]) -> int:
     return total
 
 
-def check_shapes(checkpoint: Path, wanted: dict[str, torch.Size]) -> None:
+def check_shapes(checkpoint: Path, wanted: dict[str, torch.Size], index: Metadata | None = None) -> None:
     """Raise InputError unless every wanted tensor is in the checkpoint with its shape."""
-    there = CheckpointReader(checkpoint).read_metadata().state_dict_metadata
+    there = CheckpointReader(checkpoint, index).read_metadata().state_dict_metadata
     for name, size in wanted.items():
         entry = there.get(name)
         stored = getattr(entry, "size", None)
@@ -230,6 +231,20 @@ def check_shapes(checkpoint: Path, wanted: dict[str, torch.Size]) -> None:
             raise InputError(f"{checkpoint} is of another model: it has no {name}")
         if stored != size:
             raise InputError(f"{checkpoint} is of another model: {name} is {[*stored]} there and {[*size]} here")
+
+
+def load_sharded(checkpoint: Path, parameters: dict[str, nn.Parameter]) -> None:
+    """Each process reads its own (shards of) ``parameters``, by their names in the whole model; all call it together.
+    Raises InputError when the checkpoint is damaged or of another model."""
+    conditions = [Condition()] * dist.get_world_size()
+    dist.all_gather_object(conditions, check(checkpoint, dist.get_rank(), dist.get_world_size()))
+    if bad := [condition for condition in conditions if condition.problem]:
+        raise InputError(f"{checkpoint} is {bad[0]}; altiplano checkpoint verify shows which are sound")
+    tensors: dict[str, Any] = {f"model.{name}": value.detach() for name, value in parameters.items()}
+    reader = CheckpointReader(checkpoint)
+    reader.index = reader.read_metadata()  # once: that of a large one takes long
+    check_shapes(checkpoint, {name: tensor.shape for name, tensor in tensors.items()}, reader.index)
+    dcp.load(tensors, storage_reader=reader)
 
 
 def different(one: Path, other: Path) -> str:
@@ -251,11 +266,15 @@ def different(one: Path, other: Path) -> str:
     return ""
 
 
-def load_weights(checkpoint: Path, shapes: dict[str, torch.Size], dtype: torch.dtype) -> dict[str, Tensor]:
-    """Whole weights by name, read by this process alone."""
-    CheckpointReader(checkpoint).read_metadata()  # what is wrong with it as it is: dcp.load wraps it
+def load_weights(
+    checkpoint: Path, shapes: dict[str, torch.Size], dtype: torch.dtype, index: Metadata | None = None
+) -> dict[str, Tensor]:
+    """Whole weights by name, read by this process alone. ``index``: what the checkpoint's own says of them, where that
+    was read before."""
+    reader = CheckpointReader(checkpoint, index)
+    reader.index = reader.read_metadata()  # once; and what is wrong with it as it is: dcp.load wraps it
     weights = {f"model.{name}": torch.empty(size, dtype=dtype) for name, size in shapes.items()}
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="torch.distributed is disabled")  # as asked for
-        dcp.load(dict(weights), storage_reader=CheckpointReader(checkpoint), no_dist=True)
+        dcp.load(dict(weights), storage_reader=reader, no_dist=True)
     return {name.removeprefix("model."): value for name, value in weights.items()}

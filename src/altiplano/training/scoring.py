@@ -1,0 +1,40 @@
+"""A checkpoint's weights over the processes of a layout, to be asked: what training ran on scores what it trained."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch.distributed as dist
+
+from altiplano.inference.mesh_model import MeshModel
+from altiplano.parallel.asking import AskedModel
+from altiplano.parallel.mesh import start_mesh
+from altiplano.parallel.parallelize import parallelize_unset, parameters_by_name
+from altiplano.recipe.layout import Layout
+from altiplano.recipe.schema import Recipe
+from altiplano.tokens.tokenizer import Tokenizer
+from altiplano.training.checkpoints.checkpoint import load_sharded
+from altiplano.training.loss import token_losses
+
+
+@contextmanager
+def over_mesh(
+    recipe: Recipe, layout: Layout, device: str, checkpoint: Path, tokenizer: Tokenizer, temperature: float = 1.0
+) -> Iterator[MeshModel | None]:
+    """The model on the first of torchrun's processes, which all call this. The others get None, when the first one is
+    through with it: until then they computed with it.
+
+    Weights are as in training: multiplied in the recipe's precision, each process with its own part of them.
+    """
+    mesh = start_mesh(layout, device)
+    # nothing is differentiated: no activation is kept, and a compiled block would not pay
+    plain = layout.model_copy(update={"recompute": "none", "compile": False})
+    model = parallelize_unset(recipe, plain, mesh, token_losses(mesh.group("tp")))
+    load_sharded(checkpoint, parameters_by_name(model.parts))
+    asked = AskedModel(model, recipe.model)
+    if dist.get_rank() > 0:
+        asked.follow()
+        yield None
+        return
+    with asked.asking():
+        yield MeshModel(recipe.name, asked, tokenizer, temperature)
