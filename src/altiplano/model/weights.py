@@ -2,6 +2,7 @@
 
 import hashlib
 import math
+import os
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -15,7 +16,7 @@ from torch import Tensor
 from altiplano.errors import InputError
 from altiplano.model.llama import Llama
 from altiplano.recipe.schema import ModelConfig, Recipe, RopeScaling
-from altiplano.storage import json_digest, read_json, write_json
+from altiplano.storage import json_digest, listed, read_json, write_json
 
 SHARD_BYTES = 5 * 10**9
 SAMPLED_BYTES = 1 << 20
@@ -155,11 +156,7 @@ def stream_weights(sizes: LlamaShape, load: Load, folder: Path, shard_bytes: int
         for name in names:
             if (tuple(values[name].shape), values[name].dtype) != (tuple(sizes[name][0]), sizes[name][1]):
                 raise ValueError(f"{name} is {values[name].dtype} {tuple(values[name].shape)}, not {sizes[name]}")
-        save_file(
-            {hugging_face_name(name): values[name].detach().contiguous().cpu() for name in names},
-            folder / file,
-            metadata={"format": "pt"},
-        )
+        write_file({hugging_face_name(name): values[name].detach().contiguous().cpu() for name in names}, folder / file)
         (folder / file).chmod(0o644)
     if len(files) == 1:
         return [*files]
@@ -167,6 +164,17 @@ def stream_weights(sizes: LlamaShape, load: Load, folder: Path, shard_bytes: int
     index = {hugging_face_name(name): file for file, names in files.items() for name in names}
     write_json(folder / INDEX, {"metadata": {"total_size": total}, "weight_map": index}, indent=2)
     return [*files, INDEX]
+
+
+def write_file(values: dict[str, Tensor], file: Path) -> None:
+    """One file of safetensors. Raises OSError when it cannot be written."""
+    try:
+        save_file(values, file, metadata={"format": "pt"})
+    except SafetensorError as error:
+        if (found := re.search(r"os error (\d+)", str(error))) is None:
+            raise
+        number = int(found[1])
+        raise OSError(number, os.strerror(number), str(file)) from error
 
 
 def save_weights(named: Iterable[tuple[str, Tensor]], folder: Path, shard_bytes: int = SHARD_BYTES) -> list[str]:
@@ -181,7 +189,7 @@ def _files_to_read(folder: Path) -> list[Path]:
     index = folder / INDEX
     if not index.exists():
         # Meta's own files lie beside it in some folders
-        found = [folder / ONE_FILE] if (folder / ONE_FILE).exists() else sorted(folder.glob("*.safetensors"))
+        found = [folder / ONE_FILE] if (folder / ONE_FILE).exists() else listed(folder, "*.safetensors")
         if pipes := [file for file in found if not file.is_file()]:
             raise InputError(f"{pipes[0]} is no file; restore it or release the model again")
         if not found:

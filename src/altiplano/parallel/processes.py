@@ -12,6 +12,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 GRACE_SECONDS = 5.0
@@ -42,7 +43,7 @@ class Ranks:
         """Rank by process id."""
         # Ranks start deaf to requests to stop, which wait until they unblock them; nothing is lost meanwhile.
         parent = os.getpid()
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
         for rank in range(world_size):
             child = os.fork()
             if child == 0:
@@ -61,7 +62,7 @@ class Ranks:
         return found
 
     def signal(self, number: int) -> None:
-        for child in self.alive:
+        for child in list(self.alive):
             os.kill(child, number)
 
 
@@ -85,6 +86,8 @@ def fork_ranks(world_size: int, run: Callable[[], int]) -> int:
 def _be_rank(rank: int, world_size: int, port: int, run: Callable[[], int], parent: int) -> None:
     """The life of one child: it never returns, so that no exit handler of the parent runs twice."""
     die_with_parent(parent)
+    with suppress(OSError):  # a rank that runs out of memory is started again; who would start the supervisor?
+        Path("/proc/self/oom_score_adj").write_text("500")
     os.environ.update(
         RANK=str(rank),
         LOCAL_RANK=str(rank),
