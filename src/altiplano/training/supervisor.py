@@ -126,7 +126,7 @@ class Supervisor:
         while ranks.alive:
             now = time.monotonic()
             # Time in which this process itself was stopped (Ctrl-Z) is nobody's hang.
-            asleep += max(0.0, now - polled - 1.0)
+            asleep += max(0.0, now - polled - POLL_SECONDS - 1.0)
             polled = now
             for rank, code in ranks.ended():
                 codes[rank] = code

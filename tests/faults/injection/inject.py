@@ -27,7 +27,7 @@ from pathlib import Path
 from faults.injection.shim import compile_shim, run_preloaded
 
 WORKERS = 2
-SECONDS = 100.0
+SECONDS = 240.0
 STAGES = ("curate", "tokenize", "train", "evaluate", "calibrate", "redteam", "release")
 
 
