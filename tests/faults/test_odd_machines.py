@@ -13,8 +13,8 @@ from small import SMALL
 
 from altiplano.cli.main import run
 from altiplano.errors import InputError
-from altiplano.records import Incident, LedgerEvent, StepMetrics
 from altiplano.recipe.schema import CheckpointConfig
+from altiplano.records import Incident, LedgerEvent, StepMetrics
 from altiplano.stages.run import locked
 from altiplano.training.checkpoints import checkpoint, saving
 from altiplano.training.skips import Skips
@@ -114,9 +114,13 @@ def test_a_full_disk_is_made_room_on_and_the_newest_sound_one_stays(
 ) -> None:
     for step in range(10, 60, 10):
         (tmp_path / f"step-{step:08d}").mkdir()
-    free = iter([0, 0, 50, 100])
+    free = iter([0, 0, 50, 100, 100, 100])
     monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(100, 0, next(free)))
     settings = CheckpointConfig(interval_steps=10, retain_steps=20)
     gone = saving.make_room(tmp_path, 60, settings, verified={20, 40})  # nobody has read that of step 50
     assert [path.name for path in gone] == ["step-00000010", "step-00000030"]
     assert [checkpoint.step_of(path) for path in checkpoint.saved(tmp_path)] == [50, 40, 20]
+    settings = CheckpointConfig(interval_steps=10)
+    assert saving.make_room(tmp_path, 60, settings, verified={20, 40}) == []
+    assert saving.is_full("OSError: [Errno 122] Disk quota exceeded")  # of which what is free tells nothing
+    assert [path.name for path in saving.make_room(tmp_path, 60, settings, {20, 40}, told=True)] == ["step-00000020"]

@@ -23,6 +23,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 from faults.injection.shim import compile_shim, run_preloaded
 
@@ -73,10 +74,8 @@ class Child:
         seconds = time.monotonic() - self.begun
         if code is None and seconds < SECONDS:
             return None
-        try:
+        with contextlib.suppress(ProcessLookupError):
             os.killpg(self.pid, signal.SIGKILL)  # a killed command's ranks end by themselves, but not at once
-        except ProcessLookupError:
-            pass
         if code is None:
             os.waitpid(self.pid, 0)
             code = -signal.SIGALRM
@@ -98,10 +97,8 @@ def together(jobs: Iterator[Iterator[Child]], workers: int = WORKERS) -> None:
             job, child = place
             if (ended := child.ended()) is not None:
                 running.remove(place)
-                try:
+                with contextlib.suppress(StopIteration):
                     running.append((job, job.send(ended)))  # type: ignore[attr-defined]
-                except StopIteration:
-                    pass
         time.sleep(0.01)
 
 
@@ -150,13 +147,13 @@ def judge(ended: Ended, fault: str, workspace: Path, base: Path, wanted: dict[st
 class Campaign:
     """One scenario: recorded, then disturbed."""
 
-    def __init__(self, scenario: "Scenario", folder: Path):
+    def __init__(self, scenario: Any, folder: Path):
         self.scenario, self.folder = scenario, folder
         self.base = folder / "base"
         self.tried, self.failed = Counter[str](), list[str]()
         self.not_reached = 0
 
-    def record(self) -> "Counter[Class]":
+    def record(self) -> Counter[Any]:
         """Calls of each class in an undisturbed run. Raises SystemExit when that fails."""
         from faults.injection.recorded import Class, Recorder, install
         from faults.injection.scenarios import run
@@ -188,7 +185,7 @@ class Campaign:
         if ended.code:
             raise SystemExit(f"{self.scenario.name} undisturbed: exit code {ended.code}\n{ended.output}")
 
-    def disturb(self, where: "Class", fault: str, always: bool, number: int) -> Iterator[Child]:
+    def disturb(self, where: Any, fault: str, always: bool, number: int) -> Iterator[Child]:
         from faults.injection.recorded import Injector, install
 
         workspace = self.folder / f"case-{number}" / "run"
@@ -220,7 +217,7 @@ class Campaign:
             shutil.rmtree(workspace.parent)
 
 
-def cases(found: "Counter[Class]", share: Fraction, match: str) -> "list[tuple[Class, str, bool]]":
+def cases(found: Counter[Any], share: Fraction, match: str) -> list[tuple[Any, str, bool]]:
     """A fault once for every class, and one that stays, such as a full disk, where a retry would hide it."""
     from faults.injection.recorded import FAULTS
 
@@ -253,13 +250,13 @@ def main() -> int:
                 shutil.rmtree(folder, ignore_errors=True)
     from faults.injection.scenarios import SCENARIOS, prepare
 
-    prepare()
     begun, failed, tried = time.monotonic(), Counter[str](), 0
     for scenario in SCENARIOS:
         if options.only and scenario.name not in options.only:
             continue
         folder = options.keep / scenario.name.replace(" ", "-")
         shutil.rmtree(folder, ignore_errors=True)
+        prepare(scenario)
         campaign = Campaign(scenario, folder)
         found = campaign.record()
         chosen = cases(found, options.share, options.match)

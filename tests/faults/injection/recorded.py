@@ -43,9 +43,9 @@ FAULTS = {
     "collective": ("lost", "MemoryError", "death", "hang"),
 }
 COLLECTIVES = (
-    "all_gather all_gather_into_tensor all_gather_object all_reduce barrier broadcast broadcast_object_list "
-    "gather_object init_process_group new_group reduce_scatter_tensor scatter_object_list"
-).split()
+    *("all_gather", "all_gather_into_tensor", "all_gather_object", "all_reduce", "barrier", "broadcast"),
+    *("broadcast_object_list", "gather_object", "init_process_group", "new_group", "reduce_scatter_tensor"),
+)
 
 
 @dataclass(frozen=True, order=True)

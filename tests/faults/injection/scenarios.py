@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from altiplano import storage
 from altiplano.cli.main import run as altiplano
 from altiplano.corpus.annotations import language_models
 from altiplano.execution import map_shards
+from altiplano.stages import run as stage_run
 from altiplano.stages import supervise
-from altiplano.stages.run import STAGES
-from altiplano.stages.stage import code_version
+from altiplano.stages.stage import Context, Result, Stage, code_version
 from altiplano.training import supervisor
 from altiplano.training.accounting import peak
 
@@ -62,12 +63,32 @@ class Scenario:
     before: tuple[tuple[str, ...], ...]
     command: tuple[str, ...]
 
+    toy: bool = False
+    """With stages that only write a file: all of the stage runner, in milliseconds."""
+
     def run(self, workspace: Path) -> int:
+        if self.toy:
+            stage_run.STAGES = TOYS
         return run(workspace, *self.command)
+
+
+def toy(ctx: Context) -> Result:
+    text = "".join((folder / "text.json").read_text() for folder in ctx.inputs.values())
+    storage.write_json(ctx.folder / "text.json", text + str(ctx.recipe.seed))
+    storage.append_line(ctx.folder / "log.jsonl", "{}")
+    storage.read_lines(ctx.folder / "log.jsonl")
+    return Result({"characters": len(text)}, records=("log.jsonl",))
+
+
+TOYS = (
+    Stage("curate", reads=("seed",), inputs=(), run=toy),
+    Stage("tokenize", reads=("seed",), inputs=("curate",), run=toy),
+)
 
 
 STOPPED = ("train", "--steps", "2")
 SCENARIOS = (
+    Scenario("stages", (), ("tokenize",), toy=True),
     Scenario("curate", (), ("curate",)),
     Scenario("tokenize", (("curate",),), ("tokenize",)),
     Scenario("train", (("tokenize",),), ("train",)),
@@ -114,14 +135,15 @@ class Forked:
         self.send_signal(signal.SIGTERM)
 
 
-def prepare() -> None:
+def prepare(scenario: Scenario) -> None:
     """This process and its forks start no interpreter, no worker process, and measure no speed."""
     map_shards.processors = lambda: 1
     supervise.subprocess = Namespace(subprocess, Popen=Forked)  # type: ignore[assignment]
     peak.matmul_peak = lambda *_: 1e9
     supervisor.GRACE_SECONDS = 1.0
-    language_models.first()
-    for one in STAGES:
+    if scenario.name == "curate":
+        language_models.first()
+    for one in stage_run.STAGES:
         code_version(one.code)
 
 

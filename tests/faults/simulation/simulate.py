@@ -45,7 +45,7 @@ class Outcome:
 def run_one(seed: int, bug: Bug | None = None) -> Outcome:
     """One campaign in this process, which is good for nothing else afterwards."""
     folder = new_folder()
-    campaign = Campaign(seed, folder, plain=bug.plain if bug else None)
+    campaign = Campaign(seed, folder, plain=bug.plain if bug else None, kinds=bug.kinds if bug else None)
     if bug is not None:
         bug.plant(campaign)
     violation = ""
@@ -177,7 +177,7 @@ def main() -> int:
 
 def replay(seed: int, bug: Bug | None) -> int:
     folder: Path = new_folder()
-    campaign: Any = Campaign(seed, folder, plain=bug.plain if bug else None)
+    campaign: Any = Campaign(seed, folder, plain=bug.plain if bug else None, kinds=bug.kinds if bug else None)
     if bug is not None:
         bug.plant(campaign)
     code = 0

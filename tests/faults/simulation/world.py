@@ -29,6 +29,7 @@ class Process:
     rank: int = 0
     group: Any = None
     alive: bool = True
+    hung: bool = False
     asked_to_stop: bool = False
     code: int | None = None
     collectives: dict[int, int] = field(default_factory=dict)
@@ -48,7 +49,6 @@ class Task:
     process: Process
     baton: Any = field(default_factory=_taken)
     ended: bool = False
-    hung: bool = False
 
 
 class World:
@@ -71,7 +71,7 @@ class World:
     def sleep(self, seconds: float) -> None:
         """The current task waits; whatever happens meanwhile happens."""
         mine = self.current
-        if not mine.hung:
+        if not mine.process.hung:
             heapq.heappush(self.events, (self.now + max(0.0, seconds), next(self.order), mine))
         self._hand_on(mine)
 
@@ -88,7 +88,7 @@ class World:
             if not isinstance(what, Task):
                 what()
                 continue
-            if what.process.alive and not what.ended and not what.hung:
+            if what.process.alive and not what.ended and not what.process.hung:
                 break
         if what is mine:
             return
@@ -239,7 +239,7 @@ class Disk:
         """Files that were not synced are cut, renames whose folder was not synced did not happen."""
         for source, target in reversed(self.renamed):
             if target.exists() and not source.exists():
-                os.rename(target, source)  # noqa: PTH104: the real one
+                os.rename(target, source)  # noqa: PTH104
         self.renamed = []
         for file in sorted(self.folder.rglob("*")):
             state = file.stat()

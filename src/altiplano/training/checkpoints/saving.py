@@ -126,7 +126,7 @@ class Saver:
         try:
             size = sum(tensor.nbytes for tensor in copies.values())
             reason = self._save(step, copies, manifest)
-            if reason and self._made_room(size):
+            if reason and self._made_room(reason, size):
                 reason = self._save(step, copies, manifest)
             if reason:
                 self.problem = self._explain(step, reason, size)
@@ -159,10 +159,15 @@ class Saver:
             return _first_line(error)
         return ""
 
-    def _made_room(self, needed: int) -> bool:
-        """Whether older checkpoints were removed because the disk is full; the same on all ranks."""
+    def _made_room(self, reason: str, size: int) -> bool:
+        """Whether older checkpoints were removed as the disk is full; the same on all ranks. ``size``: of this rank's
+        part."""
         try:
-            gone = self._together(lambda: self.rank or make_room(self.folder, needed, self.settings, self.verified))
+            needed = sum(self._together(lambda: size))
+            told = is_full(reason)
+            gone = self._together(
+                lambda: self.rank or make_room(self.folder, needed, self.settings, self.verified, told=told)
+            )
         except NotSaved:
             return False
         return bool(gone[0])  # the first rank's
@@ -201,9 +206,9 @@ class Saver:
 
     def _explain(self, step: int, reason: str, needed: int) -> Exception:
         final = of_step(self.folder, step)
-        full = False
+        full = is_full(reason)
         with suppress(OSError):
-            full = shutil.disk_usage(self.folder).free < needed
+            full = full or shutil.disk_usage(self.folder).free < needed
         reason = os.strerror(errno.ENOSPC) if full else reason
         if self.rank == 0:
             print(f"warning: no checkpoint at step {step}: {reason}; earlier ones are kept", file=sys.stderr)
@@ -286,15 +291,22 @@ def prune(folder: Path, newest: Path, settings: CheckpointConfig, verified: set[
     return skipped
 
 
-def make_room(folder: Path, needed: int, settings: CheckpointConfig, verified: set[int]) -> list[Path]:
-    """On a full disk: remove checkpoints, the oldest first, until ``needed`` bytes are free. The newest verified one,
-    later ones and those that are retained stay. Returns those that are gone."""
+def is_full(reason: str) -> bool:
+    """Whether a rank was told so: what is free says nothing of a quota, nor of what the other ranks need."""
+    return any(os.strerror(number) in reason for number in (errno.ENOSPC, errno.EDQUOT))
+
+
+def make_room(
+    folder: Path, needed: int, settings: CheckpointConfig, verified: set[int], *, told: bool = False
+) -> list[Path]:
+    """On a full disk: remove checkpoints, the oldest first, until ``needed`` bytes are free; one at least when ``told``
+    that it is full. The newest verified one, later ones and retained ones stay. Returns those that are gone."""
     gone: list[Path] = []
     older = saved(folder)
     while older and step_of(older[0]) not in verified:
         older.pop(0)
     for checkpoint in reversed(older[1:]):
-        if shutil.disk_usage(folder).free >= needed:
+        if (gone or not told) and shutil.disk_usage(folder).free >= needed:
             break
         if not settings.retains(step_of(checkpoint)):
             remove(checkpoint)
