@@ -151,7 +151,7 @@ class Campaign:
         self.scenario, self.folder = scenario, folder
         self.base = folder / "base"
         self.tried, self.failed = Counter[str](), list[str]()
-        self.not_reached = 0
+        self.not_reached = self.hung_once = 0
 
     def record(self) -> Counter[Any]:
         """Calls of each class in an undisturbed run. Raises SystemExit when that fails."""
@@ -202,6 +202,9 @@ class Campaign:
             self.not_reached += 1
         if not problem and ended.code:  # type: ignore[attr-defined]
             again = yield Child(lambda: self.scenario.run(workspace), workspace.parent / "again")
+            if again.hangs:  # without a fault: if what it found on the disk is why, it hangs once more
+                self.hung_once += 1
+                again = yield Child(lambda: self.scenario.run(workspace), workspace.parent / "again")
             if again.hangs:  # type: ignore[attr-defined]
                 problem = "hang of the command after it"
             elif again.code:  # type: ignore[attr-defined]
@@ -265,7 +268,8 @@ def main() -> int:
         print(
             f"{scenario.name}: {sum(found.values()):,} calls of {len(found):,} classes; {total:,} faults tried "
             f"({', '.join(f'{kind} {count}' for kind, count in sorted(campaign.tried.items()))}), of which "
-            f"{campaign.not_reached} were not reached; lost {bad['lost']}, hangs {bad['hang']}, "
+            f"{campaign.not_reached} were not reached; {campaign.hung_once} hung once without a fault and not again; "
+            f"lost {bad['lost']}, hangs {bad['hang']}, "
             f"wrong results {bad['wrong']}, unexplained {bad['traceback'] + bad['no']}; "
             f"{time.monotonic() - begun:.0f} s so far",
             flush=True,

@@ -41,6 +41,7 @@ from faults.simulation.virtual_training import (
 from faults.simulation.world import Disk, Network, Process, Violation, World
 
 FAULTS_PER_HOUR = 1 / 3
+MOST_TIMES = 6
 KINDS = {
     "kill": 8,
     "exception": 3,
@@ -116,6 +117,10 @@ class Campaign:
         alive = {id(process.group) for start in self.starts for process in start.processes if process.alive}
         if len(alive) > 1:
             raise Violation("two trainings write at once")
+        newest = next((checkpoint.step_of(path) for path in checkpoint.saved(self.folder / "checkpoints")), 0)
+        settings = of.job.recipe.checkpoint
+        if of.done - newest > (settings.max_failed_saves + 2) * settings.rolling_steps:
+            raise Violation(f"training goes on at step {of.done}, unprotected since step {newest}")
         expected = trained(of.skips, of.job.recipe.batch, of.done)
         if int(of.tensors["model.w"]) != expected:
             raise Violation(f"step {of.done} begins with other weights than its samples give")
@@ -156,7 +161,7 @@ class Campaign:
 
     def digest(self, path: Path) -> str:
         self.world.sleep(2.0)
-        if self.disk.unreadable and path.suffix == ".distcp" and not path.parent.name.startswith("."):
+        if path.parent.name in self.disk.unreadable and path.suffix == ".distcp":
             raise OSError(errno.EIO, os.strerror(errno.EIO), str(path))
         return storage.digest(path)
 
@@ -177,8 +182,8 @@ class Campaign:
     def command(self) -> None:
         """``altiplano train``, by an operator who mends what it says and starts it again."""
         world = self.world
-        if world.now > 20 * STEPS * STEP_SECONDS:
-            raise Violation("no progress in twenty times the time that the work takes")
+        if world.now > MOST_TIMES * STEPS * STEP_SECONDS:
+            raise Violation(f"no end in {MOST_TIMES} times the time that the work takes")
         world.command = Process(next(world.pids))
         code: list[int] = []
 
@@ -219,7 +224,8 @@ class Campaign:
         if all_bad:
             self.job = self.job.model_copy(update={"from_step_0": True})
         self.persistent = None
-        self.disk.unreadable, self.disk.capacity = False, 1000
+        self.disk.unreadable.clear()
+        self.disk.capacity = 1000
         for path in checkpoint.kept_aside(self.folder / "checkpoints"):
             if path.name.startswith("unreadable-") and not checkpoint.check(path).problem:
                 sound = path.with_name(path.name.removeprefix("unreadable-").partition(".")[0])
@@ -305,8 +311,20 @@ class Campaign:
         self.world.wall += self.world.random.choice([-86400.0, -3600.0, 3600.0, 86400.0])
 
     def _unreadable(self, victim: Process) -> None:
-        self.disk.unreadable, self.disk_trouble = True, self.world.now
-        self.world.at(2 * 3600, lambda: setattr(self.disk, "unreadable", False))
+        """The newest checkpoint, or all, cannot be read for two hours: they may be sound and must stay."""
+        there = checkpoint.saved(self.folder / "checkpoints")
+        of = {path.name for path in (there if self.world.random.random() < 0.5 else there[:1])}
+        self.disk.unreadable, self.disk_trouble = of, self.world.now
+        self.world.at(2 * 3600, self.disk.unreadable.clear)
+
+        def still_there() -> None:
+            names = [path.name for path in (self.folder / "checkpoints").iterdir()]
+            newer = checkpoint.saved(self.folder / "checkpoints")[:1]
+            replaced = bool(newer and there) and checkpoint.step_of(newer[0]) > checkpoint.step_of(there[0])
+            if there and not replaced and not any(name.endswith(there[0].name) for name in names):
+                raise Violation(f"{there[0].name} could not be read for a while and is gone")
+
+        self.world.at(1500, still_there)
         self._kill(victim)
 
     def _second_command(self, victim: Process) -> None:

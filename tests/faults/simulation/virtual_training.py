@@ -191,7 +191,7 @@ def installed(campaign: Any) -> Iterator[None]:
     Path.rename = lambda self, target: disk.rename(rename, self, Path(target))  # type: ignore[method-assign]
     heartbeat.os = SimpleNamespace(**{**vars(os), "getpid": lambda: world.current.process.pid})  # type: ignore[assignment]
     supervisor.Ranks = campaign.ranks  # type: ignore[assignment, misc]
-    supervisor.POLL_SECONDS, supervisor.LOOK_SECONDS, supervisor.GRACE_SECONDS = 20.0, 120.0, 60.0
+    supervisor.POLL_SECONDS, supervisor.LOOK_SECONDS, supervisor.GRACE_SECONDS = 10.0, 120.0, 5.0
     quiet = {"signal": lambda *_: None, "pthread_sigmask": lambda *_: None}  # which only main threads may call
     supervisor.signal = SimpleNamespace(**{**vars(supervisor.signal), **quiet})  # type: ignore[assignment]
     loop.prepare, loop.Interruption = campaign.prepare, lambda: Stop(campaign)  # type: ignore[assignment, misc]

@@ -215,7 +215,8 @@ class Disk:
         self.renamed: list[tuple[Path, Path]] = []
         """Since their folder was synced."""
         self.capacity = 1000
-        self.unreadable = False
+        self.unreadable: set[str] = set()
+        """Names of checkpoints that cannot be read for now."""
         self.rotten: set[int] = set()
         """Inodes of files whose bits were flipped: nobody is to blame for them."""
 
