@@ -41,7 +41,7 @@ from faults.simulation.virtual_training import (
 from faults.simulation.world import Disk, Network, Process, Violation, World
 
 FAULTS_PER_HOUR = 1 / 3
-MOST_TIMES = 6
+MOST_TIMES, STUCK_HOURS = 6, 8
 KINDS = {
     "kill": 8,
     "exception": 3,
@@ -51,6 +51,7 @@ KINDS = {
     "stop a rank": 1,
     "slow": 2,
     "full": 2,
+    "write errors": 1,
     "rot": 1,
     "clock": 2,
     "unreadable": 1,
@@ -75,6 +76,7 @@ class Campaign:
         self.kinds = kinds or (PLAIN if self.plain else KINDS)
         self.rate = FAULTS_PER_HOUR
         self.starts: list[Start] = []
+        self.stepped = 0.0
         self.done, self.jumped, self.faults = False, False, 0
         self.faults_at: list[float] = []
         self.disk_trouble = -1e9
@@ -86,7 +88,7 @@ class Campaign:
             rng = self.world.random
             begin = rng.randrange(40 * SEQUENCES, (STEPS - 20) * SEQUENCES, SEQUENCES)
             self.poison = [(begin, begin + 3 * SEQUENCES)]
-            self.nans = {rng.randrange(10, STEPS - 10)}
+            self.nans = {rng.randrange(10, 38)}
             self.persistent = rng.randrange(20, STEPS) if rng.random() < 0.2 else None
         self.job = Job(
             recipe=load_recipe("quickstart", RECIPE),
@@ -118,6 +120,11 @@ class Campaign:
         if len(alive) > 1:
             raise Violation("two trainings write at once")
         newest = next((checkpoint.step_of(path) for path in checkpoint.saved(self.folder / "checkpoints")), 0)
+        self.stepped = self.world.now
+        if of.done <= self.process.group.reached:  # after a rollback
+            self.process.group.newest = 0
+        self.process.group.reached = of.done
+        self.check_none_is_gone()
         settings = of.job.recipe.checkpoint
         if of.done - newest > (settings.max_failed_saves + 2) * settings.rolling_steps:
             raise Violation(f"training goes on at step {of.done}, unprotected since step {newest}")
@@ -143,6 +150,9 @@ class Campaign:
             with (checkpoint_id / f"__{self.process.rank}_0.distcp").open("w") as file:
                 for half in (text[:100], text[100:]):
                     self.world.sleep(self.world.random.uniform(20.0, 60.0))
+                    self.check_none_is_gone()
+                    if self.disk.failing:
+                        raise OSError(errno.EIO, os.strerror(errno.EIO))
                     if self.disk.checkpoints() >= self.disk.capacity:
                         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
                     file.write(half)
@@ -193,7 +203,13 @@ class Campaign:
 
         self.lock_files = []
         task = world.start(world.command, supervised)
-        world.wait_until(lambda: task.ended or not world.command.alive, 60.0)
+        self.stepped = world.now
+        while world.command.alive and not task.ended:
+            world.sleep(60.0)
+            if Violation.raised:
+                raise Violation(Violation.raised[0])
+            if world.now - self.stepped > STUCK_HOURS * 3600:
+                raise Violation(f"no step in {STUCK_HOURS} hours, and no stop")
         if world.command.alive and not code:
             raise Violation("the command ended with a traceback")
         if not world.command.alive:  # a machine that lost power, or a killed command: its locks are free
@@ -216,7 +232,9 @@ class Campaign:
         all_bad = bool(there) and all(real_check(path) for path in there)
         lately = [at for at in self.faults_at if world.now - at < 8 * 3600]
         reasons = {
-            1: self.persistent is not None or len(lately) >= self.job.recipe.recovery.max_restarts,
+            1: self.persistent is not None
+            or world.now - self.disk_trouble < 12 * 3600
+            or len(lately) >= self.job.recipe.recovery.max_restarts,
             2: world.now - self.disk_trouble < 12 * 3600 or all_bad,
         }
         if not reasons.get(code):
@@ -225,7 +243,7 @@ class Campaign:
             self.job = self.job.model_copy(update={"from_step_0": True})
         self.persistent = None
         self.disk.unreadable.clear()
-        self.disk.capacity = 1000
+        self.disk.capacity, self.disk.failing = 1000, False
         for path in checkpoint.kept_aside(self.folder / "checkpoints"):
             if path.name.startswith("unreadable-") and not checkpoint.check(path).problem:
                 sound = path.with_name(path.name.removeprefix("unreadable-").partition(".")[0])
@@ -294,6 +312,11 @@ class Campaign:
         self.disk.capacity = max(1, self.disk.checkpoints() + self.world.random.choice([-1, 0, 1]))
         self.world.at(12 * 3600, lambda: setattr(self.disk, "capacity", 1000))
 
+    def _write_errors(self, victim: Process) -> None:
+        """For ten hours nothing can be saved."""
+        self.disk.failing, self.disk_trouble = True, self.world.now + 10 * 3600
+        self.world.at(10 * 3600, lambda: setattr(self.disk, "failing", False))
+
     def _rot(self, victim: Process) -> None:
         """A bit of the newest checkpoint flips, if there is an older sound one."""
         there = [path for path in checkpoint.saved(self.folder / "checkpoints") if not real_check(path)]
@@ -328,13 +351,22 @@ class Campaign:
         self._kill(victim)
 
     def _second_command(self, victim: Process) -> None:
+        os.environ["RANK"] = "0"  # whose task happens to run is no matter of a command's
         try:
             with stage_run.locked(self.folder):
                 raise Violation("a second command gets the workspace")
         except InputError:
-            pass
+            os.environ["RANK"] = str(self.process.rank)
 
     # What must hold.
+
+    def check_none_is_gone(self) -> None:
+        """The newest checkpoint is only ever replaced by a newer one."""
+        start, there = self.process.group, checkpoint.saved(self.folder / "checkpoints")
+        newest = checkpoint.step_of(there[0]) if there else 0
+        if newest < start.newest:
+            raise Violation(f"the checkpoint of step {start.newest} is gone, and that of step {newest} is the newest")
+        start.newest = newest
 
     def check_newest(self) -> None:
         """The newest published checkpoint is sound, unless its bits were flipped."""
@@ -345,6 +377,8 @@ class Campaign:
 
     def judge(self) -> None:
         folder = self.folder
+        if Violation.raised:
+            raise Violation(Violation.raised[0])
         skips = Skips.read(folder)
         result = json.loads((folder / "weights" / "result.json").read_text())
         if result != {"w": trained(skips, self.job.recipe.batch, STEPS), "step": STEPS}:

@@ -58,6 +58,9 @@ class Start:
     """The ranks of one start and what they said to one another."""
 
     processes: list[Process]
+    newest: int = 0
+    """Step of the newest checkpoint that these ranks have seen, since they last went back."""
+    reached: int = 0
     messages: dict[Any, dict[int, Any]] = field(default_factory=dict)
 
 

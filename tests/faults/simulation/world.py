@@ -14,11 +14,17 @@ import time as real_time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 
 class Violation(AssertionError):
-    """Something happened that never may."""
+    """Something happened that never may. Kept, as the code in which it is raised may take it for one more fault."""
+
+    raised: ClassVar[list[str]] = []
+
+    def __init__(self, what: str):
+        super().__init__(what)
+        self.raised.append(what)
 
 
 @dataclass(eq=False)
@@ -215,6 +221,7 @@ class Disk:
         self.renamed: list[tuple[Path, Path]] = []
         """Since their folder was synced."""
         self.capacity = 1000
+        self.failing = False
         self.unreadable: set[str] = set()
         """Names of checkpoints that cannot be read for now."""
         self.rotten: set[int] = set()
