@@ -11,7 +11,7 @@ FAST := $(addprefix --ignore=tests/, distributed faults launch rehearsal stages 
 	training planning/test_counts.py tokens/test_long_pieces.py test_examples.py test_library.py \
 	test_printed_commands.py test_wheel.py)
 
-.PHONY: help run test test-fast test-slow contract soak benchmark gpu rehearse slurm models lint lock sbom docs clean
+.PHONY: help run test test-fast test-slow contract soak fault-injection simulate benchmark gpu rehearse slurm models lint lock sbom docs clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | awk -F '\t' '{ printf "make %-10s # %s\n", $$1, $$2 }'
@@ -35,6 +35,12 @@ contract: $(DEV)  ## every layout against one process: training, then scoring an
 soak: $(DEV)  ## training with every kind of fault beside an undisturbed run, and goodput under random kills (6 minutes)
 	PYTHONPATH=tests $(BIN)/python tests/faults/soak.py
 	PYTHONPATH=tests $(BIN)/python tests/faults/goodput_soak.py
+
+fault-injection: $(DEV)  ## every call of tiny runs on files and collectives fails in every way that it can (hours on two cores)
+	PYTHONPATH=tests:src $(BIN)/python tests/faults/injection/inject.py
+
+simulate: $(DEV)  ## training in a virtual world: campaigns under seeded faults, and bugs planted on purpose
+	PYTHONPATH=tests $(BIN)/python tests/faults/simulation/simulate.py
 
 benchmark: $(DEV)  ## reading, training and layouts beside other projects, on an idle machine (15 minutes)
 	$(BIN)/python benchmarks/loader.py

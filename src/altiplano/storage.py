@@ -5,14 +5,20 @@ a JSON Lines file whose last line is cut short. A line that is cut short never w
 the next line that is appended stands on a line of its own.
 """
 
+import errno
+import fnmatch
 import hashlib
 import json
 import os
+import shutil
+import sys
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 CHECKSUM = "checksum"
+BLOCK_BYTES, BLOCKS = 1 << 16, 64
 TEMPORARY = ".tmp"
 """How names of files end that are not finished."""
 
@@ -27,6 +33,22 @@ def digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def sampled_digest(path: Path) -> str:
+    """sha256, hexadecimal, of a file's size and of ``BLOCKS`` blocks spread evenly over it: cheap for a file of any
+    size, and of all bytes of one that is not larger than they are."""
+    found = hashlib.sha256()
+    with path.open("rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        found.update(str(size).encode())
+        last = max(0, size - BLOCK_BYTES)
+        whole = size <= BLOCKS * BLOCK_BYTES
+        places = range(0, size, BLOCK_BYTES) if whole else [last * n // (BLOCKS - 1) for n in range(BLOCKS)]
+        for place in places:
+            file.seek(place)
+            found.update(file.read(BLOCK_BYTES))
+    return found.hexdigest()
+
+
 def json_digest(value: Any) -> str:
     """sha256, hexadecimal, of plain values, whatever the order of their keys."""
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
@@ -37,8 +59,17 @@ def sync(path: Path) -> None:
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
+    except OSError as error:
+        _name(error, path)
+        raise
     finally:
         os.close(handle)
+
+
+def _name(error: BaseException, path: Path) -> None:
+    """Say of which file it is: what fails on an open one does not know its name."""
+    if isinstance(error, OSError) and not error.filename:
+        error.filename = str(path)
 
 
 def publish(path: Path, write: Callable[[Path], object]) -> None:
@@ -50,16 +81,45 @@ def publish(path: Path, write: Callable[[Path], object]) -> None:
         write(temporary)
         sync(temporary)
         temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
+    except BaseException as error:
+        with suppress(OSError):  # what comes first is why
+            temporary.unlink(missing_ok=True)
+        _name(error, path)
         raise
     sync(path.parent)
 
 
+def listed(folder: Path, pattern: str) -> list[Path]:
+    """What is in ``folder`` and has such a name, sorted; [] when there is no such folder. Raises OSError when it cannot
+    be listed, where ``Path.glob`` would say that there is nothing."""
+    try:
+        names = os.listdir(folder)  # noqa: PTH208
+    except FileNotFoundError:
+        return []
+    return sorted(folder / name for name in names if fnmatch.fnmatchcase(name, pattern))
+
+
+def all_in(folder: Path) -> list[Path]:
+    """All files and folders at any depth, sorted. Raises OSError when a folder cannot be listed."""
+
+    def fail(error: OSError) -> None:
+        raise error
+
+    return sorted(Path(root, name) for root, *names in os.walk(folder, onerror=fail) for name in (*names[0], *names[1]))
+
+
+def remove_tree(path: Path) -> None:
+    """Remove a folder and all that is in it, if it is there. Raises OSError when anything stays: it would be taken for
+    a part of whatever is published from there."""
+    if path.exists():
+        shutil.rmtree(path)
+
+
 def remove_temporaries(folder: Path) -> None:
     """What a killed process left unfinished anywhere in ``folder``; none that still writes there may be alive."""
-    for path in sorted(folder.rglob(f"*{TEMPORARY}")):
-        path.unlink(missing_ok=True)
+    for path in all_in(folder):
+        if path.name.endswith(TEMPORARY):
+            path.unlink(missing_ok=True)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -120,12 +180,19 @@ def append_line(path: Path, line: str) -> None:
         if file.tell():
             file.seek(-1, os.SEEK_END)
             cut_short = file.read(1) != b"\n"
-        file.write(b"\n" * cut_short + line.encode() + b"\n")
+        raw = b"\n" * cut_short + line.encode() + b"\n"
+        if (written := file.write(raw)) != len(raw):  # a disk that is almost full; the next line begins anew
+            raise OSError(errno.ENOSPC, f"only {written} of {len(raw)} bytes could be written", str(path))
+
+
+_told: dict[Path, int] = {}
+"""How many unreadable lines of a file were spoken of: it may be read often."""
 
 
 def read_lines(path: Path) -> list[dict[str, Any]]:
-    """The objects of a JSON Lines file in order, without lines that a killed process cut short; [] without a file."""
-    found = []
+    """The objects of a JSON Lines file in order; [] without a file. Lines that are none, such as those that killed
+    processes cut short, are left out, with a warning that counts them."""
+    found, unreadable = [], 0
     try:
         raw = path.read_bytes()
     except FileNotFoundError:
@@ -133,10 +200,17 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
     for line in raw.split(b"\n"):
         try:
             record = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
+            unreadable += bool(line)
             continue
         if isinstance(record, dict):
             found.append(record)
+        else:
+            unreadable += 1
+    if unreadable > _told.get(path, 0):
+        _told[path] = unreadable
+        some = "a line is" if unreadable == 1 else f"{unreadable} lines are"
+        print(f"warning: {path}: {some} cut short or damaged and left out", file=sys.stderr)
     return found
 
 

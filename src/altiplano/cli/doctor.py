@@ -13,10 +13,14 @@ def add(commands: Commands) -> None:
         "check a model folder for mistakes that other tools would not notice; or say what this machine is and can do",
         run,
         "examples:\n  altiplano doctor\n  altiplano doctor runs/quickstart/release\n"
+        "  altiplano doctor --deep runs/quickstart\n"
         "  altiplano doctor --measure this-machine.toml\n\n"
         'A cluster file takes what was measured as chip = "this-machine.toml".',
     )
     doctor.add_argument("model", type=Path, nargs="?", help="a Hugging Face Llama folder (default: this machine)")
+    doctor.add_argument(
+        "--deep", type=Path, metavar="RUN", help="verify every byte that the stages of a run wrote, and its checkpoints"
+    )
     doctor.add_argument(
         "--measure", type=Path, metavar="FILE", help="write what this machine can do: products, memory, disk"
     )
@@ -31,6 +35,12 @@ def run(options: argparse.Namespace) -> int:
         options.measure.write_text(hardware_file(torch.device("cuda" if torch.cuda.is_available() else "cpu")))
         print(options.measure)
         return 0
+    if options.deep:
+        from altiplano.stages.verify_run import problems_of_run
+
+        found = list(problems_of_run(options.deep))
+        print("\n".join(f"✗ {problem}" for problem in found) or f"✓ every byte of {options.deep} is as it was written")
+        return 1 if found else 0
     if options.model is None:
         from altiplano.training.accounting.hardware import describe_machine
 

@@ -1,6 +1,7 @@
 """The command line: one file a command; here its help as a whole, and what becomes of errors."""
 
 import argparse
+import contextlib
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -24,7 +25,16 @@ from altiplano.cli import (
     trace,
 )
 from altiplano.cli.arguments import GO_ON, complain
-from altiplano.errors import INTERRUPTED, InputError, StageFailed, TrainingError, explain_os_error
+from altiplano.errors import (
+    INTERRUPTED,
+    InputError,
+    StageFailed,
+    TrainingError,
+    explain_machine_error,
+    explain_os_error,
+    keep_streams,
+)
+from altiplano.storage import Damaged
 from altiplano.version import __version__
 
 COMMANDS = (
@@ -64,8 +74,10 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
+    keep_streams()
     code = run(sys.argv[1:] if arguments is None else arguments)
-    sys.stdout.flush()
+    with contextlib.suppress(OSError):  # whoever read it is gone
+        sys.stdout.flush()
     sys.stderr.flush()
     # Not sys.exit: an interpreter that shuts down after gloo sometimes aborts in its threads.
     os._exit(code)
@@ -92,6 +104,8 @@ def run(arguments: Sequence[str]) -> int:
         return 1
     except OSError as error:
         explanation = explain_os_error(error)
-        if explanation is None:
-            raise
-        return complain(explanation, 2)
+        return complain(explanation, 2) if explanation else complain(explain_machine_error(error), 1)
+    except MemoryError as error:
+        return complain(explain_machine_error(error), 1)
+    except Damaged as error:
+        return complain(f"{error}: bring it back from a copy, or compute the stage that writes it again (--force)", 2)

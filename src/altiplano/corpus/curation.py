@@ -7,7 +7,6 @@ number of processes changes anything. A step adds columns to the documents' shar
 
 import hashlib
 import json
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -49,7 +48,7 @@ from altiplano.recipe.load import check_formats
 from altiplano.recipe.schema import CorpusConfig
 from altiplano.recipe.units import human_bytes
 from altiplano.records import Audit
-from altiplano.storage import read_json, remove_temporaries
+from altiplano.storage import listed, read_json, remove_temporaries, remove_tree
 
 # So many lost records never stop a run: a share means nothing in a handful.
 A_FEW = 10
@@ -91,7 +90,7 @@ def curate(
             result = _steps(corpus, seed, folder, steps, opened, extensions)
         files.write_json(folder / "inputs.json", {"fingerprint": whole, "annotation": annotation, **listing})
         result.write(folder / "audit.json")  # last: its presence means that all is there
-    shutil.rmtree(steps, ignore_errors=True)
+    remove_tree(steps)
     return _counts(Audit.read(folder / "audit.json"))
 
 
@@ -144,7 +143,7 @@ def _earlier(corpus: CorpusConfig, shards: list[DocumentShard]) -> list[Document
     """The documents of earlier runs. Raises InputError when a folder has none."""
     found: list[Path] = []
     for folder in corpus.deduplication.against:
-        parts = sorted((folder / "documents").glob("part-*.parquet"))
+        parts = listed(folder / "documents", "part-*.parquet")
         if not parts or not (folder / "audit.json").exists():
             raise InputError(f"corpus.deduplication.against: {folder} is no finished curate folder (runs/NAME/curate)")
         found += parts
@@ -175,7 +174,7 @@ def _start_or_resume(folder: Path, steps: Path, fingerprint: str) -> None:
     begun = steps / "fingerprint.json"
     if not begun.exists() or read_json(begun) != fingerprint:
         for path in (steps, folder / "documents", folder / "personal_data"):
-            shutil.rmtree(path, ignore_errors=True)
+            remove_tree(path)
         for name in ("audit.json", "inputs.json", "counts.json"):
             (folder / name).unlink(missing_ok=True)
         files.write_json(begun, fingerprint)

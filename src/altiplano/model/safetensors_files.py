@@ -8,10 +8,14 @@ needs all tensors of a file at once and tells no hash.
 import hashlib
 import json
 import math
+import os
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
+from safetensors.torch import save_file
 from torch import Tensor
 
 from altiplano.storage import publish, write_json
@@ -50,6 +54,17 @@ def weight_files(sizes: LlamaShape, shard_bytes: int = SHARD_BYTES) -> dict[str,
     if len(shards) == 1:
         return {ONE_FILE: shards[0]}
     return {f"model-{i:05d}-of-{len(shards):05d}.safetensors": shard for i, shard in enumerate(shards, start=1)}
+
+
+def save_tensors(values: dict[str, Tensor], file: Path) -> None:
+    """safetensors' own writer. Raises OSError when the file cannot be written."""
+    try:
+        save_file(values, file, metadata={"format": "pt"})
+    except SafetensorError as error:
+        if (found := re.search(r"os error (\d+)", str(error))) is None:
+            raise
+        number = int(found[1])
+        raise OSError(number, os.strerror(number), str(file)) from error
 
 
 def write_file(file: Path, sizes: LlamaShape, load: Load) -> str:

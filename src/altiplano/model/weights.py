@@ -14,7 +14,7 @@ from altiplano.errors import InputError
 from altiplano.model.llama import Llama
 from altiplano.model.safetensors_files import INDEX, ONE_FILE
 from altiplano.recipe.schema import ModelConfig, Recipe, RopeScaling
-from altiplano.storage import json_digest, read_json
+from altiplano.storage import json_digest, listed, read_json
 
 SAMPLED_BYTES = 1 << 20
 FLOATS = ("F64", "F32", "F16", "BF16")
@@ -114,7 +114,7 @@ def _files_to_read(folder: Path) -> list[Path]:
     index = folder / INDEX
     if not index.exists():
         # Meta's own files lie beside it in some folders
-        found = [folder / ONE_FILE] if (folder / ONE_FILE).exists() else sorted(folder.glob("*.safetensors"))
+        found = [folder / ONE_FILE] if (folder / ONE_FILE).exists() else listed(folder, "*.safetensors")
         if pipes := [file for file in found if not file.is_file()]:
             raise InputError(f"{pipes[0]} is no file; restore it or release the model again")
         if not found:

@@ -12,6 +12,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from altiplano.errors import INTERRUPTED
@@ -44,7 +45,7 @@ class Ranks:
         """Rank by process id."""
         # Ranks start deaf to requests to stop, which wait until they unblock them; nothing is lost meanwhile.
         parent = os.getpid()
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
         for rank in range(world_size):
             child = os.fork()
             if child == 0:
@@ -63,7 +64,7 @@ class Ranks:
         return found
 
     def signal(self, number: int) -> None:
-        for child in self.alive:
+        for child in list(self.alive):
             os.kill(child, number)
 
 
@@ -102,6 +103,8 @@ def fork_until_stopped(world_size: int, run: Callable[[], int]) -> int:
 def _be_rank(rank: int, world_size: int, port: int, run: Callable[[], int], parent: int) -> None:
     """The life of one child: it never returns, so that no exit handler of the parent runs twice."""
     die_with_parent(parent)
+    with suppress(OSError):  # a rank that runs out of memory is started again; who would start the supervisor?
+        Path("/proc/self/oom_score_adj").write_text("500")
     os.environ.update(
         RANK=str(rank),
         LOCAL_RANK=str(rank),

@@ -301,6 +301,11 @@ class CheckpointConfig(Section):
     rolling_steps: int = Field(0, ge=0, description="a rolling one every so many steps; 0: by time alone")
     rolling_minutes: float = Field(10.0, ge=0, description="a rolling one after so many minutes; 0: by steps alone")
     keep_rolling: int = Field(2, gt=0)
+    max_failed_saves: int = Field(
+        3,
+        gt=0,
+        description="in a row; then training stops, as it is unprotected; a full disk first drops older ones",
+    )
     retain_steps: int = Field(
         0,
         ge=0,

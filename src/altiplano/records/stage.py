@@ -28,6 +28,10 @@ class StageManifest(FileRecord):
     inputs: dict[str, str] = Field(description="Hash of each earlier stage's manifest, and of sources outside the run")
     outputs: dict[str, str] = Field(description="sha256 of each file that the inputs determine")
     counts: dict[str, Any] = Field(description="The stage's own counts")
+    samples: dict[str, str] = Field(
+        default_factory=dict,
+        description="Of each file in outputs, sha256 of its size and of blocks of it; read whenever it is used",
+    )
     passed: bool = Field(default=True, description="Whether the stage's gate passed")
     hash: str = Field(description="sha256 of all of the above")
     fingerprint: str = Field(default="", description="sha256 of stage, version, recipe and inputs")

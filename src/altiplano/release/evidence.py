@@ -22,7 +22,7 @@ from altiplano.recipe.units import human_bytes
 from altiplano.records import Audit, EvidenceFile, EvidenceIndex, Incident, LeftOut, StageManifest, TrainingSummary
 from altiplano.records.run_records import Records, read_records
 from altiplano.release.documents.data_statistics import write_statistics
-from altiplano.storage import digest, read_json, read_lines, rewrite_lines, write_json, write_text
+from altiplano.storage import all_in, digest, read_json, read_lines, rewrite_lines, write_json, write_text
 
 FOLDER, INDEX = "evidence", "index.json"
 LARGEST = 1 << 30
@@ -154,7 +154,7 @@ def _rest(stage: str, source: Path, taken: set[Path]) -> Iterator[LeftOut]:
     """What else is in the stage's folder, by its first name."""
     for path in sorted(source.iterdir()):
         name = f"{stage}/{path.name}"
-        inside = [file for file in path.rglob("*") if file.is_file()] if path.is_dir() else [path]
+        inside = [file for file in all_in(path) if file.is_file()] if path.is_dir() else [path]
         if path.name != "manifest.json" and inside and not taken.issuperset(inside):
             yield LeftOut(path=name, why=WHY.get(name, "says nothing of the figures"))
 

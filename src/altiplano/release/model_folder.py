@@ -10,7 +10,7 @@ from typing import Any
 from altiplano.errors import InputError
 from altiplano.model.weights import hugging_face_config, shape_from_config
 from altiplano.release.weight_files import AS_TRAINED, copy_weights, verify_copy, weight_dtype
-from altiplano.storage import try_read_json, write_json
+from altiplano.storage import try_read_json, write_json, write_text
 from altiplano.tokens.tokenizer import Tokenizer
 
 PAD = "<|finetune_right_pad_id|>"
@@ -63,7 +63,7 @@ def write_tokenizer(tokenizer: Tokenizer, context: int, folder: Path) -> None:
             single=f"{bos} $A", pair=f"{bos} $A {bos} $B:1", special_tokens=[(bos, tokenizer.bos)]
         )
         spoken.post_processor = Sequence([ByteLevel(trim_offsets=False), begin]) if tokenizer.is_llama3 else begin
-    spoken.save(str(folder / "tokenizer.json"))
+    write_text(folder / "tokenizer.json", spoken.to_str(pretty=True))
     names = {"bos": tokenizer.bos, "eos": tokenizer.eos, "pad": pad_token(tokenizer)}
     specials = {f"{role}_token": tokenizer.name_of(token) for role, token in names.items()}
     _write(folder / "special_tokens_map.json", specials)

@@ -7,6 +7,7 @@ from typing import Literal
 from altiplano.errors import InputError
 from altiplano.records import Notice, Notices
 from altiplano.release.bundle import NOTICES, read_bundle, write_documents
+from altiplano.storage import listed
 
 
 def add_notice(folder: Path, kind: Literal["withdrawn", "erratum"], text: str) -> None:
@@ -23,5 +24,5 @@ def add_notice(folder: Path, kind: Literal["withdrawn", "erratum"], text: str) -
     Notices([*bundle.notices, Notice(kind=kind, date=today, text=" ".join(text.split()))]).write(folder / NOTICES)
     write_documents(folder)
     if kind == "withdrawn":
-        for file in folder.glob("*.safetensors*"):
+        for file in listed(folder, "*.safetensors*"):
             file.unlink()

@@ -10,6 +10,7 @@ from typing import Any
 
 from altiplano.errors import InputError
 from altiplano.optional_imports import extra
+from altiplano.storage import all_in
 
 SIGNATURE = "model.sig"
 IGNORED = (SIGNATURE, ".cache/huggingface")
@@ -77,7 +78,7 @@ def signature_problems(folder: Path, public: Path) -> tuple[list[str], dict[str,
         raise InputError(f"{public} is a private key: verify with the public one, {public_path(public).name}")
     if not (folder / SIGNATURE).exists():
         return [f"{SIGNATURE} is missing: the release is not signed"], {}
-    if linked := [_name(path, folder) for path in folder.rglob("*") if path.is_symlink()]:
+    if linked := [_name(path, folder) for path in all_in(folder) if path.is_symlink()]:
         return [f"{linked[0]} is a link: a release has files of its own"], {}
     try:
         signed = _expected(folder, public)
@@ -96,7 +97,7 @@ def signature_problems(folder: Path, public: Path) -> tuple[list[str], dict[str,
 def listed(folder: Path) -> list[Path]:
     """The files that a signature covers, in order."""
     found = []
-    for path in sorted(folder.rglob("*")):
+    for path in all_in(folder):
         name = _name(path, folder)
         ignored = any(name == one or name.startswith(f"{one}/") for one in (*IGNORED, *GIT))
         if path.is_file() and not ignored:

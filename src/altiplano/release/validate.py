@@ -13,7 +13,7 @@ from altiplano.model.llama import Llama
 from altiplano.model.safetensors_files import hugging_face_name
 from altiplano.model.weights import COMPUTED, load_model, shape_from_config
 from altiplano.release.weight_files import LOGIT_CHECK_BYTES
-from altiplano.storage import digest, try_read_json
+from altiplano.storage import digest, listed, try_read_json
 from altiplano.tokens.tokenizer import BEGIN
 
 Config = dict[str, Any]
@@ -137,7 +137,7 @@ def weight_problems(folder: Path, config: Config) -> Iterator[str]:
     with torch.device("meta"):
         parameters = Llama(shape_from_config(config)).state_dict()
     expected = {hugging_face_name(name): tuple(value.shape) for name, value in parameters.items()}
-    files = sorted(folder.glob("*.safetensors"))
+    files = listed(folder, "*.safetensors")
     if not files:
         yield "*.safetensors: there are no weights; release again"
         return
@@ -175,7 +175,7 @@ def transformers_problems(folder: Path) -> list[str]:
         from transformers import AutoModelForCausalLM
     except ImportError:
         return []
-    if sum(file.stat().st_size for file in folder.glob("*.safetensors")) > LOGIT_CHECK_BYTES:
+    if sum(file.stat().st_size for file in listed(folder, "*.safetensors")) > LOGIT_CHECK_BYTES:
         return []
     from transformers.utils import logging
 

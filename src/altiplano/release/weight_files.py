@@ -7,14 +7,13 @@ from pathlib import Path
 
 import torch
 from safetensors import safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 from altiplano.errors import InputError
-from altiplano.model.safetensors_files import INDEX
+from altiplano.model.safetensors_files import INDEX, save_tensors
 from altiplano.model.weights import load_model
 from altiplano.records import Export
-from altiplano.storage import digest, read_json, write_json
+from altiplano.storage import digest, listed, read_json, write_json
 from altiplano.tokens.shards import read_shards
 
 AS_TRAINED = "as-trained"
@@ -31,10 +30,10 @@ def copy_weights(weights: Path, folder: Path, dtype: str = AS_TRAINED) -> list[s
 
     Rounding is torch's: to nearest, ties to even. Drops shards that an earlier, interrupted export left.
     """
-    names = [path.name for path in sorted(weights.glob("*.safetensors*"))]
+    names = [path.name for path in listed(weights, "*.safetensors*")]
     if not names:
         raise InputError(f"{weights} has no *.safetensors; train again")
-    for stale in folder.glob("*.safetensors*"):
+    for stale in listed(folder, "*.safetensors*"):
         stale.unlink()
     if dtype in (AS_TRAINED, weight_dtype(weights)):
         for name in names:
@@ -44,17 +43,17 @@ def copy_weights(weights: Path, folder: Path, dtype: str = AS_TRAINED) -> list[s
     for name in (name for name in names if name.endswith(".safetensors")):
         values = dict(_rounded(weights / name, dtype))
         total += sum(value.nbytes for value in values.values())
-        save_file(values, folder / name, metadata={"format": "pt"})
+        save_tensors(values, folder / name)
     if INDEX in names:
-        listed = read_json(weights / INDEX)
-        write_json(folder / INDEX, listed | {"metadata": listed.get("metadata", {}) | {"total_size": total}}, indent=2)
+        index = read_json(weights / INDEX)
+        write_json(folder / INDEX, index | {"metadata": index.get("metadata", {}) | {"total_size": total}}, indent=2)
     return names
 
 
 def weight_dtype(folder: Path) -> str:
     """The element type of the weights, as torch names it. Raises InputError when it is mixed."""
     found = set()
-    for file in sorted(folder.glob("*.safetensors")):
+    for file in listed(folder, "*.safetensors"):
         with safe_open(file, framework="pt") as opened:
             found |= {opened.get_slice(name).get_dtype() for name in opened.keys()}  # noqa: SIM118
     if len(found) != 1 or not found <= DTYPES.keys():
@@ -68,10 +67,10 @@ def verify_copy(weights: Path, folder: Path) -> None:
 
     Where nothing was rounded the logits of both models are compared, too, bit for bit.
     """
-    names = [path.name for path in sorted(weights.glob("*.safetensors"))]
+    names = [path.name for path in listed(weights, "*.safetensors")]
     dtype = weight_dtype(folder)
     if dtype == weight_dtype(weights):
-        names = [path.name for path in sorted(weights.glob("*.safetensors*"))]
+        names = [path.name for path in listed(weights, "*.safetensors*")]
         differing = [name for name in names if not filecmp.cmp(weights / name, folder / name, shallow=False)]
     else:
         differing = [name for name in names if not _is_rounding_of(weights / name, folder / name, dtype)]
@@ -90,8 +89,8 @@ def describe_export(weights: Path, folder: Path, tokenize: Path) -> Export:
     """What rounding did: digests of both, and losses and logits of both on held-out text (``tokenize``'s shards)."""
     before, after = weight_dtype(weights), weight_dtype(folder)
     files = {
-        "trained": {path.name: digest(path) for path in sorted(weights.glob("*.safetensors"))},
-        "released": {path.name: digest(path) for path in sorted(folder.glob("*.safetensors"))},
+        "trained": {path.name: digest(path) for path in listed(weights, "*.safetensors")},
+        "released": {path.name: digest(path) for path in listed(folder, "*.safetensors")},
     }
     measured = {}
     if before != after and _bytes(weights) <= LOGIT_CHECK_BYTES:
@@ -159,4 +158,4 @@ def _is_rounding_of(trained: Path, released: Path, dtype: str) -> bool:
 
 
 def _bytes(folder: Path) -> int:
-    return sum(path.stat().st_size for path in folder.glob("*.safetensors"))
+    return sum(path.stat().st_size for path in listed(folder, "*.safetensors"))

@@ -24,7 +24,7 @@ from altiplano.records import StepMetrics
 from altiplano.stages import train
 from altiplano.stages.resume import WANTED
 from altiplano.stages.stage import Context, read_manifest, recipe_values, wanted_of, work_folder
-from altiplano.storage import read_json, write_json
+from altiplano.storage import listed, read_json, remove_tree, write_json
 from altiplano.tokens.encode import document_files
 from altiplano.tokens.loader import TrainingData
 from altiplano.tokens.shards import Shard, read_shards
@@ -167,7 +167,7 @@ def prepare(run: Path, found: Price, cluster: Cluster, layout: Layout) -> Recipe
     if folder.exists():
         return recipe
     unfinished = folder.with_name(f".{folder.name}")
-    shutil.rmtree(unfinished, ignore_errors=True)
+    remove_tree(unfinished)
     (unfinished / "checkpoints").mkdir(parents=True)
     for name in KEPT:
         if (trained.folder / name).exists():
@@ -205,7 +205,7 @@ def _training(run: Path, recipe: Recipe) -> _Training:
         of: dict[str, Any] = {"recipe": published.recipe, "inputs": published.inputs}
         folder, done = run / "train", int(published.counts["steps"])
     else:
-        begun = [path for path in (run / ".work").glob("train-*") if (path / WANTED).exists()]
+        begun = [path for path in listed(run / ".work", "train-*") if (path / WANTED).exists()]
         if not begun:
             raise InputError(f"{run} has trained nothing: there is nothing to forget")
         folder = max(begun, key=lambda path: (path / WANTED).stat().st_mtime)

@@ -1,7 +1,6 @@
 """Release: the model folder, its evidence and its documents, unless the red-team gate failed."""
 
 import hashlib
-import shutil
 from datetime import UTC, datetime
 
 from altiplano.errors import InputError
@@ -14,7 +13,8 @@ from altiplano.release.generations import write_samples
 from altiplano.release.model_folder import export
 from altiplano.release.weight_files import describe_export
 from altiplano.report.facts import run_facts
-from altiplano.stages.stage import Context, Result, Stage
+from altiplano.stages.stage import Context, Result, Stage, check_result
+from altiplano.storage import remove_tree
 
 SAMPLES = "samples.json"
 
@@ -22,6 +22,8 @@ SAMPLES = "samples.json"
 def run(context: Context) -> Result:
     """Publish nothing when the gate failed; otherwise write the folder."""
     inputs, folder = context.inputs, context.folder
+    for name in inputs:  # every byte of what is to be published, or stands behind it
+        check_result(context.workspace, name, deep=True)
     records = read_records(context.workspace, folders=inputs, recipe=context.recipe)
     failed = failed_gates(records.redteam, datetime.now(UTC).date())
     if failed:
@@ -36,7 +38,7 @@ def run(context: Context) -> Result:
     rounding.write(folder / EXPORT)
     samples = write_samples(folder, inputs["tokenize"], context.recipe.seed)
     Samples(samples).write(folder / SAMPLES)
-    shutil.rmtree(folder / FOLDER, ignore_errors=True)  # of an interrupted release
+    remove_tree(folder / FOLDER)  # of an interrupted release
     write_evidence(inputs, context.recipe, context.cluster, folder / FOLDER)
     facts = run_facts(read_evidence(folder), read_cluster(folder / FOLDER))
     facts.write(folder / FACTS)

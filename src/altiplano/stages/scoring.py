@@ -6,6 +6,7 @@ others follow it. On this machine ``on_ranks`` starts them; elsewhere torchrun h
 """
 
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,7 +17,7 @@ from pathlib import Path
 import torch
 from pydantic import BaseModel
 
-from altiplano.errors import Fault, InputError, StageFailed, TrainingError, explain_os_error
+from altiplano.errors import INTERRUPTED, Fault, InputError, StageFailed, TrainingError, explain_os_error
 from altiplano.inference.language_model import LanguageModel, LocalModel
 from altiplano.model.weights import load_model
 from altiplano.parallel.processes import die_with_parent, fork_until_stopped
@@ -24,7 +25,7 @@ from altiplano.recipe.cluster import Cluster
 from altiplano.recipe.layout import Layout
 from altiplano.recipe.schema import Recipe
 from altiplano.stages.stage import Context, Result, is_publisher
-from altiplano.stages.train import run_and_pass_signals_on
+from altiplano.stages.supervise import run_to_its_end
 from altiplano.storage import read_json, write_json, write_text
 from altiplano.tokens.tokenizer import Tokenizer
 from altiplano.training.checkpoints.checkpoint import of_step
@@ -99,10 +100,14 @@ def on_ranks(stage: str, context: Context) -> Result:
     file, answer = context.folder / JOB, context.folder / RESULT
     write_text(file, job.model_dump_json())
     command = [sys.executable, "-m", "altiplano.stages.scoring", str(file), str(os.getpid())]
-    code = run_and_pass_signals_on(command, context.lock)
+    code, asked = run_to_its_end(command, context.lock)
     file.unlink()
+    if code < 0 and not asked:
+        raise TrainingError(
+            f"the ranks of {stage} were ended by {signal.Signals(-code).name}; the same command goes on"
+        )
     if code:
-        raise StageFailed(code)
+        raise StageFailed(INTERRUPTED if asked else code)
     found = read_json(answer)
     answer.unlink()
     return Result(found["counts"], passed=found["passed"], message=found["message"])

@@ -10,7 +10,7 @@ import os
 import platform
 import resource
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -26,7 +26,7 @@ from altiplano.recipe.layout import Layout
 from altiplano.recipe.schema import Recipe
 from altiplano.records import StageManifest, StageMeasurements
 from altiplano.stages.resume import begin, wait_until_begun
-from altiplano.storage import Damaged, digest, json_digest, remove_temporaries, sync
+from altiplano.storage import Damaged, all_in, digest, json_digest, remove_temporaries, sampled_digest, sync
 from altiplano.training.callbacks import Custom
 from altiplano.version import __version__
 
@@ -145,6 +145,8 @@ def run_stage(stage: Stage, context: Context, *, force: bool = False, begin_agai
     started, clock = datetime.now(UTC), time.monotonic()
     children = _reset_peak_memory()
     inputs = {name: workspace / name for name in stage.inputs}
+    for name in stage.inputs:
+        check_result(workspace, name)
     result = stage.run(replace(context, folder=folder, inputs=inputs))
     if not result.finished or not is_publisher():
         return Outcome(stage.name, False, result, None)
@@ -192,6 +194,29 @@ def _manifest_of(workspace: Path, name: str) -> StageManifest | None:
         return read_manifest(workspace / name)
     except Damaged as error:
         raise InputError(f"{workspace / name}: {error}; altiplano {name} RECIPE --force computes it again") from error
+
+
+def differing(folder: Path, manifest: StageManifest, *, deep: bool = False) -> Iterator[str]:
+    """Files that are missing or not what the stage wrote: by their size and blocks of them, or by every byte. Raises
+    OSError for one that is there and cannot be read."""
+    for name, written in (manifest.outputs if deep else manifest.samples).items():
+        try:
+            found = digest(folder / name) if deep else sampled_digest(folder / name)
+        except FileNotFoundError:
+            yield f"{name} is missing"
+            continue
+        if found != written:
+            yield f"{name} is not what {manifest.stage} wrote (sha256 differs)"
+
+
+def check_result(workspace: Path, name: str, *, deep: bool = False) -> None:
+    """Raise InputError when a published result is not what was written: whatever uses it would only spread it."""
+    manifest = _manifest_of(workspace, name)
+    for problem in differing(workspace / name, manifest, deep=deep) if manifest is not None else ():
+        raise InputError(
+            f"{workspace / name}: {problem}: bring it back from a copy, or compute it again: "
+            f"altiplano {name} RECIPE --force"
+        )
 
 
 def recipe_values(recipe: Recipe, keys: tuple[str, ...]) -> dict[str, Any]:
@@ -259,14 +284,20 @@ def _describe(
     files = {name: result.digests.get(name) or digest(path) for name, path in listed.items()}
     files.pop(MANIFEST, None)
     records = {name: files.pop(name) for name in list(files) if name.startswith(result.records)}
+    samples = {name: sampled_digest(folder / name) for name in files}
     determined = wanted | {"outputs": files, "counts": result.counts, "passed": result.passed}
     return StageManifest(
-        **determined, hash=json_digest(determined), fingerprint=fingerprint, records=records, measured=measured
+        **determined,
+        hash=json_digest(determined),
+        samples=samples,
+        fingerprint=fingerprint,
+        records=records,
+        measured=measured,
     )
 
 
 def _listed(folder: Path, result: Result) -> list[Path]:
-    return [path for path in sorted(folder.rglob("*")) if not (_name(path, folder) + "/").startswith(result.unlisted)]
+    return [path for path in all_in(folder) if not (_name(path, folder) + "/").startswith(result.unlisted)]
 
 
 def _name(path: Path, folder: Path) -> str:

@@ -4,8 +4,6 @@ import hashlib
 import inspect
 import os
 import shutil
-import signal
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -17,6 +15,7 @@ from altiplano.recipe.layout import Layout
 from altiplano.recipe.schema import Recipe
 from altiplano.records import MixtureShares, TrainingSummary
 from altiplano.stages.stage import Context, Result, Stage, is_publisher, read_manifest, wanted_of, work_folder
+from altiplano.stages.supervise import supervise
 from altiplano.storage import read_json, write_text
 from altiplano.tokens.shards import read_shards, verify_shards
 
@@ -108,8 +107,9 @@ def _train_or_export(job: "Job", context: Context, trained: bool) -> None:
     job_file = context.folder / "job.json"
     write_text(job_file, job.model_copy(update={"begun": time.time()}).model_dump_json())
     module = "altiplano.training.export" if trained else "altiplano.training.supervisor"
-    code = run_and_pass_signals_on([sys.executable, "-m", module, str(job_file), str(os.getpid())], context.lock)
-    job_file.unlink()
+    command = [sys.executable, "-m", module, str(job_file), str(os.getpid())]
+    code = supervise(command, context.lock, context.folder, context.recipe.recovery.max_restarts)
+    job_file.unlink(missing_ok=True)
     if code:
         raise StageFailed(code)
 
@@ -148,26 +148,6 @@ def _describe_data(recipe: Recipe, tokens: Path, folder: Path) -> None:
     MixtureShares(data.shares(samples)).write(folder / "mixture.json")
     for line in data.summary(samples):
         print(line, file=sys.stderr)
-
-
-def run_and_pass_signals_on(command: list[str], lock: int | None) -> int:
-    """Wait for ``command``, which ends by itself after Ctrl-C (the terminal tells it, too) or SIGTERM.
-
-    It and its ranks hold the workspace's ``lock``, too: it is free when none of them is left, however they end.
-    """
-    # Blocked, not ignored, while it starts: a Ctrl-C waits until its ranks listen, and is neither lost nor a traceback.
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    process = subprocess.Popen(command, pass_fds=() if lock is None else (lock,))
-    before = {
-        signal.SIGINT: signal.signal(signal.SIGINT, lambda number, frame: None),
-        signal.SIGTERM: signal.signal(signal.SIGTERM, lambda number, frame: process.terminate()),
-    }
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-    try:
-        return process.wait()
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _drop_older_checkpoints(context: Context) -> None:

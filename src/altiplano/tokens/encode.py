@@ -5,7 +5,6 @@ group are joined, in the order of the files, to shards of at most ``SHARD_TOKENS
 a list of them, so that a run that was killed goes on with the tasks whose lists are missing.
 """
 
-import shutil
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -34,7 +33,7 @@ PIECES, JOINED = "pieces", "joined"
 
 def document_files(folder: Path) -> list[Path]:
     """The files of a curated folder, in their order."""
-    return sorted((folder / "documents").glob("*.parquet"))
+    return storage.listed(folder / "documents", "*.parquet")
 
 
 def documents(files: list[Path], split: str | None = None) -> Iterator[DocumentRow]:
@@ -82,7 +81,7 @@ def encode_documents(source: Path, tokenizer: Path, folder: Path, engine: Engine
     if not (folder / "shards.json").exists():
         _write_shards(document_files(source), tokenizer, folder, engine)
     for name in (PIECES, JOINED):
-        shutil.rmtree(folder / name, ignore_errors=True)
+        storage.remove_tree(folder / name)
     return [shard for split in ("heldout", "train") for shard in read_shards(folder, split)]
 
 
@@ -147,6 +146,7 @@ def _join_tasks(pieces: list[Shard], folder: Path) -> list[JoinTask]:
 
 
 def _join(task: JoinTask) -> None:
-    _write_list(task.listed, [join_shards(task.path, task.pieces)], task.listed.parents[1])
+    if not task.listed.exists():  # else its pieces may be gone: an attempt before this one failed while it removed them
+        _write_list(task.listed, [join_shards(task.path, task.pieces)], task.listed.parents[1])
     for piece in task.pieces:  # not both for longer than it takes
         piece.remove()

@@ -22,7 +22,7 @@ from tokenizers.pre_tokenizers import Sequence as InOrder
 from tokenizers.trainers import BpeTrainer
 
 from altiplano.errors import InputError
-from altiplano.storage import publish, try_read_json, write_json
+from altiplano.storage import try_read_json, write_json, write_text
 
 # Llama 3's published pattern: contractions, words, up to three digits, punctuation, white space.
 PATTERN = (
@@ -119,7 +119,7 @@ class Tokenizer:
 
     def save(self, folder: Path) -> None:
         """``tokenizer.json``; beside it, for one that is not like Llama 3's, the names of its special tokens."""
-        publish(folder / "tokenizer.json", lambda temporary: self.hugging_face.save(str(temporary)))
+        write_text(folder / "tokenizer.json", self.hugging_face.to_str(pretty=True))
         if not self.is_llama3:
             write_json(folder / CONFIG, {"bos_token": self.name_of(self.bos), "eos_token": self.name_of(self.eos)})
 

@@ -23,7 +23,7 @@ from altiplano.execution.map_shards import map_shards, open_engine
 from altiplano.optional_imports import extra
 from altiplano.recipe.units import human_bytes
 from altiplano.records import CuratedFile, StageManifest, TraceIndex
-from altiplano.storage import Damaged, digest, json_digest, remove_temporaries
+from altiplano.storage import Damaged, digest, json_digest, listed, remove_temporaries
 from altiplano.tokens.shards import Shard, read_shards, verify_shards
 from altiplano.tokens.tokenizer import Tokenizer
 from altiplano.trace.spelling import Spelling
@@ -80,7 +80,7 @@ def build_index(run: Path, split: str = "train") -> None:
         if index is None or index.key != key:
             if index is not None:
                 print(f"{folder} is of other token shards than {run} has: building it again", file=sys.stderr)
-            for path in folder.glob("part-*"):
+            for path in listed(folder, "part-*"):
                 path.unlink()
             verify_shards(run / "tokenize")
         made = _plan(run, split, shards, key)
@@ -141,7 +141,7 @@ def _plan(run: Path, split: str, shards: list[Shard], key: str) -> TraceIndex:
 
 def _curated_files(curated: Path, split: str) -> list[CuratedFile]:
     found = []
-    for path in sorted((curated / "documents").glob("*.parquet")):
+    for path in listed(curated / "documents", "*.parquet"):
         groups: Counter[str] = Counter()
         for batch in files.read_batches(path, ["domain", "language", "split"]):
             for row in batch.to_pylist():

@@ -20,15 +20,25 @@ from typing import Any
 
 import torch
 
-from altiplano.errors import INTERRUPTED, Fault, InputError, TrainingError, explain_os_error
+from altiplano.errors import (
+    INTERRUPTED,
+    Fault,
+    InputError,
+    TrainingError,
+    explain_machine_error,
+    explain_os_error,
+    keep_streams,
+)
 from altiplano.parallel.processes import Ranks, die_with_parent
 from altiplano.recipe.layout import Layout
+from altiplano.storage import Damaged
 from altiplano.training.accounting import ledger
 from altiplano.training.checkpoints import checkpoint
 from altiplano.training.export import in_forked_processes, is_trained
 from altiplano.training.job import Job
 from altiplano.training.resilience import incidents
 from altiplano.training.resilience.heartbeat import stalled
+from altiplano.training.resilience.interruption import SIGNALS, to_stop
 from altiplano.training.worker import heartbeats_folder, ledger_file, run_job
 
 DONE, FAILED, BAD_INPUT, STOPPED, FAULT = 0, 1, 2, 3, 70
@@ -69,7 +79,9 @@ class Supervisor:
         self.job = job
         self.asked_to_stop = False
         self.ranks: Ranks | None = None
-        signal.signal(signal.SIGTERM, self._stop)
+        for number in to_stop():
+            signal.signal(number, self._stop)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)  # one that came while this process started is heard now
 
     def run(self) -> int:
         """Until the job is done and its weights are written, it cannot go on, or was asked to stop; the exit code."""
@@ -110,17 +122,15 @@ class Supervisor:
         os.set_blocking(reader, False)
         killed_before = out_of_memory_kills()
         self.ranks = ranks = Ranks(job.layout.world_size, lambda: rank_main(job, writer))
-        if signal.SIGINT in signal.sigpending() or self.asked_to_stop:  # asked for before there were ranks to hear it
-            self._stop(signal.SIGINT, None)
-        # From now on a terminal sends Ctrl-C to the ranks itself.
-        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        if self.asked_to_stop:  # before there were ranks to hear it
+            ranks.signal(signal.SIGTERM)
         codes: dict[int, int] = {}
         first: Ending | None = None
         deadline, polled, looked, asleep = float("inf"), time.monotonic(), 0.0, 0.0
         while ranks.alive:
             now = time.monotonic()
             # Time in which this process itself was stopped (Ctrl-Z) is nobody's hang.
-            asleep += max(0.0, now - polled - 1.0)
+            asleep += max(0.0, now - polled - POLL_SECONDS - 1.0)
             polled = now
             for rank, code in ranks.ended():
                 codes[rank] = code
@@ -151,8 +161,8 @@ class Supervisor:
         if first is not None:
             return first
         if all(code in (DONE, STOPPED) for code in codes.values()):
-            if STOPPED in codes.values() and not self.asked_to_stop and signal.SIGINT not in signal.sigpending():
-                return Ending(STOPPED, "stopped", "a rank was asked to stop (SIGTERM) and all saved", None)
+            if STOPPED in codes.values() and not self.asked_to_stop:
+                return Ending(STOPPED, "stopped", "a rank was asked to stop and all saved", None)
             return Ending(DONE)
         reports.sort(key=lambda report: (report.lost_peer, report.time))
         if not reports:
@@ -164,7 +174,7 @@ class Supervisor:
     def _hang(self, job: Job, asleep: float) -> Ending | None:
         """A rank without a sign of life for too long."""
         alive = self.ranks.alive if self.ranks is not None else {}  # the note of one that has ended grows old, too
-        found = [rank for rank in stalled(heartbeats_folder(job), time.time() - asleep) if rank.pid in alive]
+        found = [rank for rank in stalled(heartbeats_folder(job), time.monotonic() - asleep) if rank.pid in alive]
         return Ending(FAULT, "hang", str(found[0]), found[0].rank) if found else None
 
     def _report(self, ending: Ending, action: str, faults: int) -> None:
@@ -198,7 +208,7 @@ def rank_main(job: Job, writer: int) -> int:
 
     try:
         return STOPPED if run_job(job)["interrupted"] else DONE
-    except InputError as error:
+    except (InputError, Damaged) as error:
         return report_failure(BAD_INPUT, str(error))
     except TrainingError as error:
         return report_failure(FAILED, str(error))
@@ -262,16 +272,23 @@ def fewer_ranks(layout: Layout) -> Layout:
 
 
 def main() -> int:
+    keep_streams()
     die_with_parent(int(sys.argv[2]) if len(sys.argv) > 2 else None)
-    job = Job.model_validate_json(Path(sys.argv[1]).read_text())
-    if "OMP_NUM_THREADS" not in os.environ:
-        torch.set_num_threads(max(1, (os.cpu_count() or 1) // job.layout.world_size))
     try:
+        job = Job.model_validate_json(Path(sys.argv[1]).read_text())
+        if "OMP_NUM_THREADS" not in os.environ:
+            torch.set_num_threads(max(1, (os.cpu_count() or 1) // job.layout.world_size))
         return Supervisor(job).run()
     except OSError as error:
         explanation = explain_os_error(error)
-        print(f"altiplano: {explanation or error}", file=sys.stderr)
+        print(f"altiplano: {explanation or explain_machine_error(error)}", file=sys.stderr)
         return BAD_INPUT if explanation else FAILED
+    except MemoryError as error:
+        print(f"altiplano: {explain_machine_error(error)}", file=sys.stderr)
+        return FAILED
+    except (InputError, Damaged) as error:
+        print(f"altiplano: {error}", file=sys.stderr)
+        return BAD_INPUT
 
 
 if __name__ == "__main__":

@@ -25,6 +25,7 @@ from altiplano.training.loop import train
 from altiplano.training.metrics import device_name
 from altiplano.training.resilience import incidents
 from altiplano.training.resilience.heartbeat import Heartbeat, Watchdog
+from altiplano.training.resilience.interruption import to_stop
 
 
 def ledger_file(job: Job) -> Path:
@@ -68,7 +69,7 @@ def run_job_here(job: Job, custom: Custom | None = None) -> None:
     handlers back, and no process group or thread stays. Raises KeyboardInterrupt when a signal ended training, which
     has saved a checkpoint.
     """
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    handlers = {number: signal.getsignal(number) for number in to_stop()}
     try:
         session = run_job(job, custom)
     finally:

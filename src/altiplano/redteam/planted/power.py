@@ -25,7 +25,7 @@ from altiplano.redteam.training_data.corpus_sample import training_tokens
 from altiplano.redteam.training_data.defect_tests import defect_tests
 from altiplano.redteam.training_data.evidence import LEVEL
 from altiplano.redteam.training_data.verbatim import TrainingIndex
-from altiplano.storage import Damaged, json_digest
+from altiplano.storage import Damaged, json_digest, remove_tree
 from altiplano.version import __version__
 
 DOSES: tuple[Dose, ...] = ("low", "middle", "high")
@@ -73,7 +73,7 @@ def _trained(folder: Path, defects: Sequence[Defect], seed: int, dose: Dose, cle
     except (OSError, Damaged):
         pass  # not there yet, or cut short: computed (again)
     work = folder / ".work" / name
-    shutil.rmtree(work, ignore_errors=True)
+    remove_tree(work)
     work.mkdir(parents=True)
     found = planted_training(work, defects, seed, dose, clean, key)
     file.parent.mkdir(parents=True, exist_ok=True)

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from altiplano.optional_imports import extra
 from altiplano.recipe.schema import Recipe
 from altiplano.records import Audit, ShardEntry, ShardList
-from altiplano.storage import write_text
+from altiplano.storage import listed, write_text
 
 SOURCES, DOMAINS, SHARDS = "sources.csv", "domains.csv", "shards.csv"
 SOURCE_COLUMNS = ("source", "domain", "language", "split", "documents", "bytes")
@@ -72,7 +72,7 @@ def count_documents(curate: Path, crawled: set[str]) -> tuple[Counts, Counts, Co
     sizes: Counts = Counter()
     sites: Counts = Counter()
     site_sizes: Counts = Counter()
-    parts = sorted((curate / "documents").glob("*.parquet"))
+    parts = listed(curate / "documents", "*.parquet")
     if not parts:
         return documents, sizes, sites, site_sizes
     parquet = extra("pyarrow.parquet")

@@ -20,7 +20,7 @@ from altiplano.release.model_folder import generation_config, write_tokenizer
 from altiplano.release.signing import SIGNATURE
 from altiplano.release.validate import weight_problems
 from altiplano.release.weight_files import AS_TRAINED, verify_copy, weight_dtype
-from altiplano.storage import json_digest, read_json, write_json
+from altiplano.storage import all_in, json_digest, listed, read_json, write_json
 from altiplano.tokens.tokenizer import Tokenizer
 
 JUDGED = STAGES[:-1]
@@ -34,7 +34,7 @@ def index_problems(folder: Path, index: EvidenceIndex, sha256: Sha256) -> Iterat
     """Is every file of the evidence in its index, as it was written, and does the index name all that it must?"""
     evidence = folder / FOLDER
     listed = {one.path: one for one in index.files}
-    there = {path.relative_to(evidence).as_posix() for path in evidence.rglob("*") if path.is_file()} - {INDEX}
+    there = {path.relative_to(evidence).as_posix() for path in all_in(evidence) if path.is_file()} - {INDEX}
     for name in sorted(listed.keys() - there):
         yield f"{FOLDER}/{name} is missing"
     for name in sorted(there - listed.keys()):
@@ -119,7 +119,7 @@ def manifest_problems(folder: Path, bundle: Bundle, sha256: Sha256) -> Iterator[
         elif not (folder / name).is_file() and not gone:
             yield f"{name} is missing: it was released, by manifest.json"
     known = {*manifest.outputs, *manifest.records, "manifest.json", SIGNATURE, NOTICES}
-    for path in sorted(folder.rglob("*")):
+    for path in all_in(folder):
         name = path.relative_to(folder).as_posix()
         if path.is_file() and name not in known and not name.startswith((".git", ".cache/huggingface/")):
             yield f"{name} is no file of this release, by manifest.json"
@@ -161,7 +161,7 @@ def model_problems(folder: Path, bundle: Bundle, sha256: Sha256) -> Iterator[str
 
 def _weight_problems(folder: Path, bundle: Bundle, sha256: Sha256) -> Iterator[str]:
     export = bundle.export
-    there = {path.name for path in folder.glob("*.safetensors")}
+    there = {path.name for path in listed(folder, "*.safetensors")}
     for name in sorted(there ^ export.released.keys()):
         yield f"{name} is {'not in ' + EXPORT if name in there else 'missing'}"
     for name in sorted(there & export.released.keys()):

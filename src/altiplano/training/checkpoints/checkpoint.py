@@ -24,7 +24,7 @@ from torch.distributed.checkpoint.metadata import Metadata
 
 from altiplano.errors import InputError
 from altiplano.records import CheckpointManifest
-from altiplano.storage import Damaged, digest, sync
+from altiplano.storage import Damaged, digest, listed, sync
 from altiplano.training.checkpoints.reader import CheckpointReader
 
 MOMENTS = ("exp_avg", "exp_avg_sq")
@@ -67,7 +67,7 @@ def saved(folder: Path) -> list[Path]:
 
 def kept_aside(folder: Path) -> list[Path]:
     """Checkpoints that ``set_aside`` renamed: nothing loads them, nothing removes them."""
-    return sorted(path for path in folder.glob("*-step-*") if path.name.split("-step-")[0] in ASIDE)
+    return sorted(path for path in listed(folder, "*-step-*") if path.name.split("-step-")[0] in ASIDE)
 
 
 def step_of(checkpoint: Path) -> int:

@@ -6,7 +6,7 @@ from typing import Any
 
 from altiplano.errors import InputError
 from altiplano.recipe.units import human
-from altiplano.storage import Damaged
+from altiplano.storage import Damaged, listed
 from altiplano.training.checkpoints import checkpoint
 
 
@@ -26,7 +26,7 @@ def find(place: Path) -> list[Path]:
 def folders(place: Path) -> list[Path]:
     """Where checkpoints of the run in ``place`` may be."""
     found = [place, place / "checkpoints", place / "train" / "checkpoints"]
-    return [*found, *sorted(place.glob(".work/train-*/checkpoints"))]
+    return [*found, *(work / "checkpoints" for work in listed(place / ".work", "train-*"))]
 
 
 def describe(place: Path, *, verify: bool) -> list[dict[str, Any]]:

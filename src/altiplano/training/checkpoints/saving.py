@@ -29,7 +29,7 @@ from torch.distributed.checkpoint.api import CheckpointException
 from altiplano.errors import Fault, InputError
 from altiplano.recipe.schema import CheckpointConfig
 from altiplano.records import CheckpointManifest, StepMetrics
-from altiplano.storage import Damaged, digest, sync
+from altiplano.storage import Damaged, digest, remove_tree, sync
 from altiplano.training.callbacks import Callback, TrainingRun
 from altiplano.training.checkpoints.checkpoint import (
     MANIFEST,
@@ -69,6 +69,7 @@ class Saver:
         self.group = dist.new_group(backend="gloo")
         self.thread: threading.Thread | None = None
         self.problem: Exception | None = None
+        self.failed = 0
         self.broken: BaseException | None = None
         self.phase: tuple[str, int] = ("", 0)
         self.unfinished = folder
@@ -83,8 +84,12 @@ class Saver:
         self.verified = {step}
 
     def start(self, step: int, facts: dict[str, Any], tier: str) -> None:
-        """Copy the state and go on writing it in the background; waits for the checkpoint before this one."""
-        self.finish()
+        """Copy the state and go on writing it in the background; waits for the checkpoint before this one. Raises what
+        hindered it, when that was one of too many in a row."""
+        problem = self.finish()
+        self.failed = self.failed + 1 if problem is not None else 0
+        if problem is not None and self.failed >= self.settings.max_failed_saves:
+            raise problem
         with torch.no_grad():
             copies = {name: tensor.detach().to("cpu", copy=True) for name, tensor in self.tensors.items()}
         manifest = CheckpointManifest(step=step, tier=tier, **facts)
@@ -119,9 +124,12 @@ class Saver:
         """When it cannot be written, the earlier checkpoints stay and a warning is printed."""
         begun = time.monotonic()
         try:
+            size = sum(tensor.nbytes for tensor in copies.values())
             reason = self._save(step, copies, manifest)
+            if reason and self._made_room(reason, size):
+                reason = self._save(step, copies, manifest)
             if reason:
-                self.problem = self._explain(step, reason, sum(tensor.nbytes for tensor in copies.values()))
+                self.problem = self._explain(step, reason, size)
                 return
             self.newest = step
             self.verified.add(step)
@@ -146,9 +154,23 @@ class Saver:
             digests = {name: value for part in parts for name, value in part.items()}
             self._together(lambda: self._publish(unfinished, final, manifest.model_copy(update={"files": digests})))
         except (CheckpointException, NotSaved) as error:  # of any rank: both are raised on all of them
-            self._clear(unfinished)
+            with suppress(OSError):  # the next save of this step removes it, or says why it cannot
+                self._clear(unfinished)
             return _first_line(error)
         return ""
+
+    def _made_room(self, reason: str, size: int) -> bool:
+        """Whether older checkpoints were removed as the disk is full; the same on all ranks. ``size``: of this rank's
+        part."""
+        try:
+            needed = sum(self._together(lambda: size))
+            told = is_full(reason)
+            gone = self._together(
+                lambda: self.rank or make_room(self.folder, needed, self.settings, self.verified, told=told)
+            )
+        except NotSaved:
+            return False
+        return bool(gone[0])  # the first rank's
 
     def _together(self, work: Callable[[], Any]) -> list[Any]:
         """What ``work`` returns on each rank. Raises NotSaved on all of them when it raises anything on any."""
@@ -166,7 +188,7 @@ class Saver:
 
     def _clear(self, unfinished: Path) -> None:
         if self.rank == 0:
-            shutil.rmtree(unfinished, ignore_errors=True)
+            remove_tree(unfinished)
 
     def _digests(self, unfinished: Path) -> dict[str, str]:
         """sha256 of this rank's share of the files, which it syncs as well."""
@@ -184,9 +206,9 @@ class Saver:
 
     def _explain(self, step: int, reason: str, needed: int) -> Exception:
         final = of_step(self.folder, step)
-        full = False
+        full = is_full(reason)
         with suppress(OSError):
-            full = shutil.disk_usage(self.folder).free < needed
+            full = full or shutil.disk_usage(self.folder).free < needed
         reason = os.strerror(errno.ENOSPC) if full else reason
         if self.rank == 0:
             print(f"warning: no checkpoint at step {step}: {reason}; earlier ones are kept", file=sys.stderr)
@@ -269,12 +291,36 @@ def prune(folder: Path, newest: Path, settings: CheckpointConfig, verified: set[
     return skipped
 
 
+def is_full(reason: str) -> bool:
+    """Whether a rank was told so: what is free says nothing of a quota, nor of what the other ranks need."""
+    return any(os.strerror(number) in reason for number in (errno.ENOSPC, errno.EDQUOT))
+
+
+def make_room(
+    folder: Path, needed: int, settings: CheckpointConfig, verified: set[int], *, told: bool = False
+) -> list[Path]:
+    """On a full disk: remove checkpoints, the oldest first, until ``needed`` bytes are free; one at least when ``told``
+    that it is full. The newest verified one, later ones and retained ones stay. Returns those that are gone."""
+    gone: list[Path] = []
+    older = saved(folder)
+    while older and step_of(older[0]) not in verified:
+        older.pop(0)
+    for checkpoint in reversed(older[1:]):
+        if (gone or not told) and shutil.disk_usage(folder).free >= needed:
+            break
+        if not settings.retains(step_of(checkpoint)):
+            remove(checkpoint)
+            gone.append(checkpoint)
+            print(f"warning: the disk is full: {checkpoint.name} is removed to save a newer one", file=sys.stderr)
+    return gone
+
+
 def remove(checkpoint: Path) -> None:
     """Under a hidden name first: half of a checkpoint must not look like a damaged one."""
     hidden = checkpoint.with_name(f".{checkpoint.name}")
-    shutil.rmtree(hidden, ignore_errors=True)  # of a removal that a kill cut short
+    remove_tree(hidden)  # of a removal that a kill cut short
     checkpoint.rename(hidden)
-    shutil.rmtree(hidden, ignore_errors=True)
+    remove_tree(hidden)
 
 
 def _publish(unfinished: Path, final: Path, manifest: CheckpointManifest) -> None:

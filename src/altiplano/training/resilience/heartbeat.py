@@ -49,7 +49,7 @@ class Heartbeat:
         if before:
             self.taken[before].append(now - at)
         self.last = (doing, now)
-        note = f"{time.time():.3f} {os.getpid()} {self.step} {doing} {self.limit(doing):.3f} {attempt()}"
+        note = f"{now:.3f} {os.getpid()} {self.step} {doing} {self.limit(doing):.3f} {attempt()}"
         os.pwrite(self.file, note.ljust(LENGTH).encode(), 0)
 
     def limit(self, doing: str) -> float:
@@ -81,6 +81,7 @@ class Stalled:
 
 def stalled(folder: Path, now: float, of: str = "") -> list[Stalled]:
     """Ranks whose last sign of life is older than it may be, the likeliest cause first; ``of`` one attempt, if given.
+    ``now`` is time.monotonic(), which all processes of a machine share and nobody sets.
 
     When one rank hangs all others soon wait for it: one that a signal stopped comes first, then who got least far.
     """
@@ -120,7 +121,7 @@ class Watchdog(threading.Thread):
 
     def run(self) -> None:
         while not self.stopping.wait(min(LOOK_SECONDS, self.limit / 2)):
-            found = stalled(self.heartbeats, time.time(), self.attempt)
+            found = stalled(self.heartbeats, time.monotonic(), self.attempt)
             if found:
                 what = f"{found[0]}"
                 print(f"altiplano: {what}; ending it, so that torchrun starts all again", file=sys.stderr, flush=True)

@@ -1,15 +1,23 @@
-"""Ctrl-C and SIGTERM end the step in progress and save a checkpoint, on every process together.
+"""Ctrl-C, SIGTERM and SIGHUP (a closed terminal) end the step in progress and save a checkpoint, on all processes.
 
-SIGTERM may come more than once: SLURM sends it to every process of a job, torchrun passes it on as well. Only a second
-Ctrl-C, which a person means, stops without saving.
+They may come more than once: SLURM sends them to every process of a job, the supervisor and torchrun pass them on as
+well. Only another Ctrl-C a moment later, which a person means, stops without saving.
 """
 
 import signal
+import time
 
 from altiplano.records import StepMetrics
 from altiplano.training.callbacks import Callback, TrainingRun
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+AGAIN_SECONDS = 1.0
+"""Interrupts that come closer to one another are the same one by several ways."""
+
+
+def to_stop() -> list[signal.Signals]:
+    """Which of them are not ignored: ``nohup`` ignores SIGHUP, so that work goes on without its terminal."""
+    return [number for number in SIGNALS if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN]
 
 
 class Interruption(Callback):
@@ -17,16 +25,18 @@ class Interruption(Callback):
 
     def __init__(self) -> None:
         self.asked = False
-        self.interrupts = 0
-        self._before = {number: signal.signal(number, self._remember) for number in SIGNALS}
-        # A rank is started with SIGINT blocked; one that came meanwhile is delivered now.
+        self.interrupted: float | None = None
+        self._before = {number: signal.signal(number, self._remember) for number in to_stop()}
+        # A rank is started with signals blocked; one that came meanwhile is delivered now.
         signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
 
     def _remember(self, number: int, frame: object) -> None:
         self.asked = True
-        self.interrupts += number == signal.SIGINT
-        if self.interrupts > 1:
-            raise KeyboardInterrupt
+        if number == signal.SIGINT:
+            now = time.monotonic()
+            if self.interrupted is not None and now - self.interrupted > AGAIN_SECONDS:
+                raise KeyboardInterrupt
+            self.interrupted = self.interrupted or now
 
     def on_step_end(self, run: TrainingRun, metrics: StepMetrics) -> None:
         run.should_stop |= self.asked

@@ -1,0 +1,283 @@
+"""``make fault-injection``: every call of a run on files and collectives fails once, in every way that it can.
+
+    python tests/faults/injection/inject.py [--only SCENARIO] [--share 1/8] [--match TEXT] [--keep FOLDER]
+
+First each scenario runs undisturbed and its calls are recorded by class (operation, line, kind of path). Then for each
+class and each fault a child of this process, which has imported all, runs the same command with the fault. It must end
+with the undisturbed hashes, or stop with one line; nothing sound may be gone; and the same command without the fault
+must then end with the undisturbed hashes. Prints what was tried and each failure; exits 1 if there is any.
+"""
+
+import argparse
+import contextlib
+import importlib
+import json
+import os
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+from faults.injection.shim import compile_shim, run_preloaded
+
+WORKERS = 2
+SECONDS = 240.0
+STAGES = ("curate", "tokenize", "train", "evaluate", "calibrate", "redteam", "release")
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a forked command ended."""
+
+    code: int
+    output: str
+    seconds: float
+
+    @property
+    def hangs(self) -> bool:
+        return self.code == -signal.SIGALRM
+
+
+class Child:
+    """A forked process that runs ``work`` with its output in a file, in a process group of its own."""
+
+    def __init__(self, work: Callable[[], int], output: Path):
+        self.output, self.begun = output, time.monotonic()
+        self.pid = os.fork()
+        if self.pid == 0:
+            os.setpgid(0, 0)
+            handle = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+            os.dup2(handle, 1)
+            os.dup2(handle, 2)
+            sys.stdout = sys.stderr = os.fdopen(2, "w", buffering=1, errors="backslashreplace")
+            code = 99
+            try:
+                code = work()
+            except BaseException:
+                import traceback
+
+                traceback.print_exc()
+            finally:
+                os._exit(code)
+
+    def ended(self) -> Ended | None:
+        """How it ended, if it did; one that takes too long is killed."""
+        done, status = os.waitpid(self.pid, os.WNOHANG)
+        code = os.waitstatus_to_exitcode(status) if done else None
+        seconds = time.monotonic() - self.begun
+        if code is None and seconds < SECONDS:
+            return None
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.pid, signal.SIGKILL)  # a killed command's ranks end by themselves, but not at once
+        if code is None:
+            os.waitpid(self.pid, 0)
+            code = -signal.SIGALRM
+        return Ended(code, self.output.read_text(errors="replace"), seconds)
+
+
+def together(jobs: Iterator[Iterator[Child]], workers: int = WORKERS) -> None:
+    """Each job is a generator of children, waits for each that it yields, and is sent how it ended."""
+    running: list[tuple[Iterator[Child], Child]] = []
+    more = True
+    while more or running:
+        while more and len(running) < workers:
+            job = next(jobs, None)
+            if job is None:
+                more = False
+            else:
+                running.append((job, next(job)))
+        for place in list(running):
+            job, child = place
+            if (ended := child.ended()) is not None:
+                running.remove(place)
+                with contextlib.suppress(StopIteration):
+                    running.append((job, job.send(ended)))  # type: ignore[attr-defined]
+        time.sleep(0.01)
+
+
+def hashes(workspace: Path) -> dict[str, str]:
+    """Hash of each published stage."""
+    found = {stage: workspace / stage / "manifest.json" for stage in STAGES}
+    return {stage: json.loads(file.read_text())["hash"] for stage, file in found.items() if file.exists()}
+
+
+def checkpoints(workspace: Path) -> dict[int, Path]:
+    """Sound checkpoints by step, also those of unfinished training, whatever they are called."""
+    from altiplano.training.checkpoints import checkpoint
+
+    places = [*workspace.glob(".work/train-*/checkpoints"), *workspace.glob("train/checkpoints")]
+    found = [path for place in places for path in [*checkpoint.saved(place), *checkpoint.kept_aside(place)]]
+    return {checkpoint.step_of(path): path for path in found if not checkpoint.check(path).problem}
+
+
+def lost(before: Path, after: Path) -> str:
+    """What was sound in ``before`` and has nothing sound in its place in ``after``."""
+    there = hashes(after)
+    if gone := [stage for stage in hashes(before) if stage not in there]:
+        return f"{gone[0]} is gone"
+    steps, now = checkpoints(before), checkpoints(after)
+    if steps and max(now, default=0) < max(steps):
+        return f"the sound checkpoint of step {max(steps)} is gone"
+    return ""
+
+
+def judge(ended: Ended, fault: str, workspace: Path, base: Path, wanted: dict[str, str]) -> str:
+    """What is wrong with how a disturbed command ended; empty: nothing."""
+    if ended.hangs:
+        return "hang"
+    if problem := lost(base, workspace):
+        return f"lost: {problem}"
+    if ended.code == 0:
+        return "" if hashes(workspace) == wanted else "wrong result: other hashes and exit code 0"
+    if fault in ("death", "torn and dead") and ended.code == -signal.SIGKILL:
+        return ""
+    if "Traceback" in ended.output or "Exception ignored" in ended.output or ended.code not in (1, 2, 70):
+        return f"traceback (exit code {ended.code})"
+    last = ended.output.splitlines()[-1:] or [""]
+    return "" if last[0].startswith("altiplano: ") else f"no last line that says why (exit code {ended.code})"
+
+
+class Campaign:
+    """One scenario: recorded, then disturbed."""
+
+    def __init__(self, scenario: Any, folder: Path):
+        self.scenario, self.folder = scenario, folder
+        self.base = folder / "base"
+        self.tried, self.failed = Counter[str](), list[str]()
+        self.not_reached = self.hung_once = 0
+
+    def record(self) -> Counter[Any]:
+        """Calls of each class in an undisturbed run. Raises SystemExit when that fails."""
+        from faults.injection.recorded import Class, Recorder, install
+        from faults.injection.scenarios import run
+
+        self.base.mkdir(parents=True)
+        for command in self.scenario.before:
+            self._must_end(Child(lambda command=command: run(self.base, *command), self.folder / "before"))
+        clean, log = self.folder / "clean" / "run", self.folder / "calls"
+        shutil.copytree(self.base, clean, symlinks=True)
+
+        def recorded() -> int:
+            install(Recorder(clean, log))
+            code = self.scenario.run(clean)
+            (self.folder / "modules").write_text("\n".join(sys.modules))
+            return code
+
+        self._must_end(Child(recorded, self.folder / "recorded"))
+        for module in (self.folder / "modules").read_text().split():  # so that no child has to
+            if module not in sys.modules:
+                with contextlib.suppress(Exception):
+                    importlib.import_module(module)
+        self.wanted = hashes(clean)
+        lines = log.read_text().splitlines()
+        return Counter(Class(*line.split("\t")) for line in lines)
+
+    def _must_end(self, child: Child) -> None:
+        while (ended := child.ended()) is None:
+            time.sleep(0.01)
+        if ended.code:
+            raise SystemExit(f"{self.scenario.name} undisturbed: exit code {ended.code}\n{ended.output}")
+
+    def disturb(self, where: Any, fault: str, always: bool, number: int) -> Iterator[Child]:
+        from faults.injection.recorded import Injector, install
+
+        workspace = self.folder / f"case-{number}" / "run"
+        shutil.copytree(self.base, workspace, symlinks=True)
+        injector = Injector(workspace, where, fault, always=always)
+
+        def disturbed() -> int:
+            install(injector)
+            return self.scenario.run(workspace)
+
+        ended = yield Child(disturbed, workspace.parent / "first")
+        problem = judge(ended, fault, workspace, self.base, self.wanted)  # type: ignore[arg-type]
+        if not injector.times:
+            self.not_reached += 1
+        if not problem and ended.code:  # type: ignore[attr-defined]
+            again = yield Child(lambda: self.scenario.run(workspace), workspace.parent / "again")
+            if again.hangs:  # without a fault: if what it found on the disk is why, it hangs once more
+                self.hung_once += 1
+                again = yield Child(lambda: self.scenario.run(workspace), workspace.parent / "again")
+            if again.hangs:  # type: ignore[attr-defined]
+                problem = "hang of the command after it"
+            elif again.code:  # type: ignore[attr-defined]
+                problem = f"lost: the same command ends with {again.code} afterwards"  # type: ignore[attr-defined]
+            elif hashes(workspace) != self.wanted:
+                problem = "wrong result: other hashes afterwards"
+        self.tried[fault] += 1
+        if problem:
+            self.failed.append(problem.partition(" ")[0].rstrip(":"))
+            stays = " every time" if always else ""
+            print(f"✗ {self.scenario.name}: {fault}{stays} in {where}: {problem}  [{workspace.parent}]", flush=True)
+        else:
+            shutil.rmtree(workspace.parent)
+
+
+def cases(found: Counter[Any], share: Fraction, match: str) -> list[tuple[Any, str, bool]]:
+    """A fault once for every class, and one that stays, such as a full disk, where a retry would hide it."""
+    from faults.injection.recorded import FAULTS
+
+    every = [
+        (where, fault, always)
+        for where in sorted(found)
+        for fault in FAULTS[where.operation]
+        for always in ((False, True) if fault in ("ENOSPC", "EIO") else (False,))
+        if match in f"{fault} in {where}"
+    ]
+    step = share.denominator / share.numerator
+    return [every[int(place * step)] for place in range(int(len(every) / step))]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", action="append", help="a scenario by its name")
+    parser.add_argument("--share", type=Fraction, default=Fraction(1), help="of all cases, evenly chosen")
+    parser.add_argument("--match", default="", help="only cases whose description has this text")
+    parser.add_argument("--keep", type=Path, help="work in this folder and leave what failed")
+    options = parser.parse_args()
+    if "LD_PRELOAD" not in os.environ:
+        folder = options.keep or Path(tempfile.mkdtemp(prefix="injection-", dir="/dev/shm"))
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            arguments = [__file__, *sys.argv[1:], *([] if options.keep else ["--keep", str(folder)])]
+            return run_preloaded(compile_shim(folder), arguments)
+        finally:
+            if not options.keep:
+                shutil.rmtree(folder, ignore_errors=True)
+    from faults.injection.scenarios import SCENARIOS, prepare
+
+    begun, failed, tried = time.monotonic(), Counter[str](), 0
+    for scenario in SCENARIOS:
+        if options.only and scenario.name not in options.only:
+            continue
+        folder = options.keep / scenario.name.replace(" ", "-")
+        shutil.rmtree(folder, ignore_errors=True)
+        prepare(scenario)
+        campaign = Campaign(scenario, folder)
+        found = campaign.record()
+        chosen = cases(found, options.share, options.match)
+        together(campaign.disturb(*case, number) for number, case in enumerate(chosen))
+        bad, total = Counter(campaign.failed), sum(campaign.tried.values())
+        print(
+            f"{scenario.name}: {sum(found.values()):,} calls of {len(found):,} classes; {total:,} faults tried "
+            f"({', '.join(f'{kind} {count}' for kind, count in sorted(campaign.tried.items()))}), of which "
+            f"{campaign.not_reached} were not reached; {campaign.hung_once} hung once without a fault and not again; "
+            f"lost {bad['lost']}, hangs {bad['hang']}, "
+            f"wrong results {bad['wrong']}, unexplained {bad['traceback'] + bad['no']}; "
+            f"{time.monotonic() - begun:.0f} s so far",
+            flush=True,
+        )
+        failed, tried = failed + bad, tried + total
+    print(json.dumps({"passed": not failed, "faults": tried, "failed": dict(failed)}))
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,153 @@
+"""Tiny runs of seconds whose calls are made to fail, and where each begins."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from altiplano import storage
+from altiplano.cli.main import run as altiplano
+from altiplano.corpus.annotations import language_models
+from altiplano.execution import map_shards
+from altiplano.stages import run as stage_run
+from altiplano.stages import supervise
+from altiplano.stages.stage import Context, Result, Stage, code_version
+from altiplano.training import supervisor
+from altiplano.training.accounting import peak
+
+TINY = [
+    'corpus.sources=[{name="reference",domain="reference",format="text",path="reference/*.md"},'
+    '{name="essays",domain="web",format="text",path="essays/*.md"}]',
+    "corpus.benchmarks=[]",
+    "corpus.heldout.fraction=0.3",
+    "corpus.heldout.min_documents=2",
+    "model.hidden_size=16",
+    "model.num_hidden_layers=1",
+    "model.num_attention_heads=2",
+    "model.num_key_value_heads=1",
+    "model.intermediate_size=32",
+    "model.vocab_size=544",
+    "batch.sequence_length=32",
+    "batch.tokens=128",
+    "batch.total_tokens=512",
+    "optimizer.warmup_steps=1",
+    "precision.compute=float32",
+    "evaluation.interval_steps=4",
+    "evaluation.max_tokens=64",
+    "evaluation.benchmarks=[]",
+    "checkpoint.interval_steps=1",
+    "checkpoint.keep=2",
+    "recovery.hang_seconds=20",
+    "recovery.init_seconds=60",
+    "recovery.max_restarts=1",
+    "calibration.max_tokens=500",
+    "redteam.extraction_samples=2",
+    "redteam.extraction_prefix=8",
+    "redteam.extraction_suffix=8",
+    "redteam.generation_tokens=2",
+    "redteam.trials=1",
+    "redteam.mode_trials=0",
+    "redteam.gate.limits={misinformation=1.0}",
+]
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """``command`` is made to fail, after ``before`` has run undisturbed."""
+
+    name: str
+    before: tuple[tuple[str, ...], ...]
+    command: tuple[str, ...]
+
+    toy: bool = False
+    """With stages that only write a file: all of the stage runner, in milliseconds."""
+
+    def run(self, workspace: Path) -> int:
+        if self.toy:
+            stage_run.STAGES = TOYS
+        return run(workspace, *self.command)
+
+
+def toy(ctx: Context) -> Result:
+    text = "".join((folder / "text.json").read_text() for folder in ctx.inputs.values())
+    storage.write_json(ctx.folder / "text.json", text + str(ctx.recipe.seed))
+    storage.append_line(ctx.folder / "log.jsonl", "{}")
+    storage.read_lines(ctx.folder / "log.jsonl")
+    return Result({"characters": len(text)}, records=("log.jsonl",))
+
+
+TOYS = (
+    Stage("curate", reads=("seed",), inputs=(), run=toy),
+    Stage("tokenize", reads=("seed",), inputs=("curate",), run=toy),
+)
+
+
+STOPPED = ("train", "--steps", "2")
+SCENARIOS = (
+    Scenario("stages", (), ("tokenize",), toy=True),
+    Scenario("curate", (), ("curate",)),
+    Scenario("tokenize", (("curate",),), ("tokenize",)),
+    Scenario("train", (("tokenize",),), ("train",)),
+    Scenario("resume", (("tokenize",), STOPPED), ("train",)),
+    Scenario("two ranks", (("tokenize",), (*STOPPED, "--layout", "dp2")), ("train", "--layout", "dp2")),
+    Scenario("release", (("train",),), ("run",)),
+)
+
+
+def run(workspace: Path, command: str, *options: str) -> int:
+    """One command of Altiplano in this process; its exit code."""
+    overrides = [part for value in TINY for part in ("--set", value)]
+    return altiplano([command, "quickstart", "--workspace", str(workspace), *overrides, *options])
+
+
+class Forked:
+    """In place of ``subprocess.Popen`` of a supervisor: a fork of this process, which has imported all."""
+
+    def __init__(self, command: list[str], **_: Any):
+        self.returncode: int | None = None
+        self.pid = os.fork()
+        if self.pid == 0:
+            sys.argv = command[2:]
+            code = 1
+            try:
+                code = supervisor.main()
+            finally:
+                sys.stdout.flush()
+                sys.stderr.flush()
+                os._exit(code)
+
+    def wait(self, timeout: float | None = None) -> int:
+        if self.returncode is None:
+            self.returncode = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+        return self.returncode
+
+    def poll(self) -> int | None:
+        return self.returncode
+
+    def send_signal(self, number: int) -> None:
+        os.kill(self.pid, number)
+
+    def terminate(self) -> None:
+        self.send_signal(signal.SIGTERM)
+
+
+def prepare(scenario: Scenario) -> None:
+    """This process and its forks start no interpreter, no worker process, and measure no speed."""
+    map_shards.processors = lambda: 1
+    supervise.subprocess = Namespace(subprocess, Popen=Forked)  # type: ignore[assignment]
+    peak.matmul_peak = lambda *_: 1e9
+    supervisor.GRACE_SECONDS = 1.0
+    if scenario.name == "curate":
+        language_models.first()
+    for one in stage_run.STAGES:
+        code_version(one.code)
+
+
+class Namespace:
+    def __init__(self, module: Any, **others: Callable[..., Any]):
+        self.__dict__.update(vars(module))
+        self.__dict__.update(others)
