@@ -49,7 +49,7 @@ def run(context: Context) -> Result:
     tokens = context.inputs["tokenize"]
     if is_publisher():
         pretrained_weights(context.recipe)  # whether it fits, before ranks start
-        verify_shards(tokens)
+        check = verify_shards(tokens, BEGIN_BYTES)
         _describe_data(context.recipe, tokens, context.folder)
     job = Job(
         recipe=context.recipe,

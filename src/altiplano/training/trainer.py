@@ -248,7 +248,7 @@ def prepare(
         tensors,
         bos,
         skips=Skips.read(job.folder),
-        corruption=CorruptionSearch(parameters, dist.new_group(backend="gloo")),
+        corruption=CorruptionSearch(parameters),
         progress=progress,
         schedule=schedule,
         benchmarks=_benchmarks(job),
