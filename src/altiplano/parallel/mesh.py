@@ -1,6 +1,8 @@
 """The device mesh: which pipeline stage, data-, context- and tensor-parallel rank this process is."""
 
 import os
+import resource
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -71,25 +73,7 @@ def start_mesh(layout: Layout, device: str) -> Mesh:
     world = int(os.environ.get("WORLD_SIZE", "1"))
     if world != layout.world_size:
         raise InputError(f"layout {layout} needs {layout.world_size} processes, torchrun started {world}")
-    if device == "cuda":
-        local = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
-        torch.cuda.set_device(local)
-    else:
-        local = torch.device("cpu")
-    if not dist.is_initialized():
-        backend, bound = ("nccl", local) if device == "cuda" else ("gloo", None)
-        if os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True":
-            # torchrun keeps its store over restarts, with the addresses of the dead in it: each gets a fresh part.
-            store = dist.TCPStore(os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"]), is_master=False)
-            fresh = dist.PrefixStore(f"attempt-{os.environ['TORCHELASTIC_RESTART_COUNT']}", store)
-            rank = int(os.environ["RANK"])
-            dist.init_process_group(backend, store=fresh, rank=rank, world_size=world, timeout=TIMEOUT, device_id=bound)
-        elif "RANK" in os.environ:
-            dist.init_process_group(backend, timeout=TIMEOUT, device_id=bound)
-        else:
-            dist.init_process_group(
-                backend, rank=0, world_size=1, store=dist.HashStore(), timeout=TIMEOUT, device_id=bound
-            )
+    local = start_processes(device)
     ranks = (layout.pp, layout.dp, layout.cp, layout.tp)
     weights = (layout.pp, layout.replicas, layout.dp // layout.replicas * layout.cp, layout.tp)
     return Mesh(
@@ -97,3 +81,39 @@ def start_mesh(layout: Layout, device: str) -> Mesh:
         init_device_mesh(device, weights, mesh_dim_names=("pp", "replicas", "shards", "tp")),
         local,
     )
+
+
+def start_processes(device: str, timeout: timedelta = TIMEOUT) -> torch.device:
+    """Join the process group of torchrun's environment (a group of one when there is none); this process's device.
+    ``timeout``: how long a process may wait for another."""
+    if device == "cuda":
+        local = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
+        torch.cuda.set_device(local)
+    else:
+        local = torch.device("cpu")
+    if not dist.is_initialized():
+        allow_open_files()
+        world = int(os.environ.get("WORLD_SIZE", "1"))
+        backend, bound = ("nccl", local) if device == "cuda" else ("gloo", None)
+        if os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True":
+            # torchrun keeps its store over restarts, with the addresses of the dead in it: each gets a fresh part.
+            store = dist.TCPStore(os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"]), is_master=False)
+            fresh = dist.PrefixStore(f"attempt-{os.environ['TORCHELASTIC_RESTART_COUNT']}", store)
+            rank = int(os.environ["RANK"])
+            dist.init_process_group(backend, store=fresh, rank=rank, world_size=world, timeout=timeout, device_id=bound)
+        elif "RANK" in os.environ:
+            dist.init_process_group(backend, timeout=timeout, device_id=bound)
+        else:
+            dist.init_process_group(
+                backend, rank=0, world_size=1, store=dist.HashStore(), timeout=timeout, device_id=bound
+            )
+    return local
+
+
+def allow_open_files() -> None:
+    """As many descriptors as the system lets a process have: shells give 1,024, and a rank has sockets to its
+    neighbours and files mapped."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        with suppress(ValueError, OSError):  # macOS names a hard limit that it does not grant
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

@@ -16,7 +16,7 @@ from altiplano.recipe.schema import Recipe
 from altiplano.records import MixtureShares, TrainingSummary
 from altiplano.stages.stage import Context, Result, Stage, is_publisher, read_manifest
 from altiplano.storage import write_text
-from altiplano.tokens.shards import read_shards, verify_shards
+from altiplano.tokens.shards import BEGIN_BYTES, read_shards, verify_shards
 
 if TYPE_CHECKING:
     pass
@@ -49,7 +49,7 @@ def run(context: Context) -> Result:
     tokens = context.inputs["tokenize"]
     if is_publisher():
         pretrained_weights(context.recipe)  # whether it fits, before ranks start
-        check = verify_shards(tokens, BEGIN_BYTES)
+        _check_tokens(tokens)
         _describe_data(context.recipe, tokens, context.folder)
     job = Job(
         recipe=context.recipe,
@@ -63,6 +63,8 @@ def run(context: Context) -> Result:
         from_step_0=context.from_step_0,
         log_to=context.log_to,
     )
+    if context.handover is not None:
+        context.handover.give(job)
     if "RANK" in os.environ:  # torchrun's agent watches over this rank
         from altiplano.training.worker import run_job
 
@@ -100,6 +102,18 @@ def check_forgotten(recipe: Recipe, workspace: Path) -> None:
         raise InputError(
             f"{workspace / 'train'} has forgotten {len(missing)} documents that this recipe would train on again: go "
             f"on with {workspace / 'recipe.toml'}, copy its forget = [...], or choose another --workspace"
+        )
+
+
+def _check_tokens(tokens: Path) -> None:
+    """Raise InputError when token files are not as they were written. Says what was not read: reading 60 TB again at
+    every start would take a day."""
+    found = verify_shards(tokens, BEGIN_BYTES)
+    if found.read_bytes < found.token_bytes:
+        print(
+            f"token shards: {found.files:,} files have their sizes; {found.read:,} of {found.token_files:,} were drawn "
+            f"and read, {found.read_bytes / 1e9:,.1f} of {found.token_bytes / 1e9:,.1f} GB, and are as they were written",
+            file=sys.stderr,
         )
 
 

@@ -219,10 +219,12 @@ def read_shards(folder: Path, split: str) -> list[Shard]:
 
 @dataclass(frozen=True)
 class ShardCheck:
-    """What of a tokenized folder was found as it was written: the sizes of all ``files``, and all bytes of ``read``."""
+    """What of a tokenized folder is as it was written: ``files`` have their sizes, and of the token files ``read``
+    were read."""
 
     files: int
-    bytes: int
+    token_files: int
+    token_bytes: int
     read: int
     read_bytes: int
 
@@ -235,10 +237,10 @@ def verify_shards(folder: Path, limit: int | None = None) -> ShardCheck:
     """
     listed, sizes = _listed(folder), dict[Path, int]()
     for shard in listed:
-        tokens, index, text = (folder / (shard.path + ending) for ending in ENDINGS)
-        sizes |= {file: _size(file) for file in (tokens, index, text)}
+        tokens_file, index, text = (folder / (shard.path + ending) for ending in ENDINGS)
+        sizes |= {file: _size(file) for file in (tokens_file, index, text)}
         for file, possible in (
-            (tokens, [2 * shard.tokens, 4 * shard.tokens]),
+            (tokens_file, [2 * shard.tokens, 4 * shard.tokens]),
             (index, [index_size(shard.documents)]),
             (text, [sizes[text]] if sizes[text] > 8 * shard.documents else []),
         ):
@@ -254,7 +256,8 @@ def verify_shards(folder: Path, limit: int | None = None) -> ShardCheck:
         if _digest(file) != shard.sha256:
             raise InputError(f"{file} is not what tokenize wrote (sha256 differs); tokenize again")
         read, read_bytes = read + 1, read_bytes + sizes[file]
-    return ShardCheck(len(sizes), sum(sizes.values()), read, read_bytes)
+    tokens = [size for file, size in sizes.items() if file.suffix == ".bin"]
+    return ShardCheck(len(sizes), len(tokens), sum(tokens), read, read_bytes)
 
 
 def _size(file: Path) -> int:
@@ -279,4 +282,3 @@ def _listed(folder: Path) -> list[ShardEntry]:
         raise InputError(f"{file} cannot be read ({error.strerror}); tokenize again") from error
     except Damaged as error:
         raise InputError(f"{file} is damaged ({error}); tokenize again") from error
-

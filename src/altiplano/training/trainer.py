@@ -180,7 +180,7 @@ class Trainer:
             from_step_0=self.job.from_step_0 and begins and self.job.is_first_attempt,
             progress=self.progress,
         )
-        if found is None and self.done:
+        if found is None:
             for part in self.model.parts:
                 set_initial_weights(part, self.job.recipe)
             for name, tensor in self.tensors.items():
@@ -230,7 +230,8 @@ def prepare(
     ]
     if not heldout:
         raise InputError(f"{job.tokens} has no held-out shards: tokenize a corpus with held-out documents")
-    model = parallelize(recipe, job.layout, mesh, token_losses(mesh.group("tp")))
+    # Their first values are drawn by ``load``, where there is no checkpoint to take others from.
+    model = parallelize(recipe, job.layout, mesh, token_losses(mesh.group("tp")), initial=False)
     model.progress = progress
     if loss is not None:
         model.training_losses = loss

@@ -4,7 +4,10 @@ A pickle may call any function of any module. An index needs a dozen names, whic
 asks for is an attack or damage.
 """
 
+import gc
 import pickle
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -37,12 +40,24 @@ ALLOWED = {
 class CheckpointReader(FileSystemReader):
     """Raises InputError for an index that asks for anything but the parts of one, or for files outside its folder.
 
-    The tensors' files are read by PyTorch with ``weights_only``.
+    The tensors' files are read by PyTorch with ``weights_only``. With ``index``, which was read before, the file is not
+    read again: that of a large checkpoint takes long.
     """
 
+    def __init__(self, path: Path, index: Metadata | None = None):
+        super().__init__(path)
+        self.index = index
+
     def read_metadata(self, *args: Any, **kwargs: Any) -> Metadata:
+        found = self.index if self.index is not None else self._read_index()
+        meta = getattr(found, "storage_meta", None) or StorageMeta()
+        meta.load_id = self.load_id  # as FileSystemReader does
+        found.storage_meta = meta
+        return found
+
+    def _read_index(self) -> Metadata:
         file = Path(self.path) / INDEX
-        with file.open("rb") as stream:
+        with file.open("rb") as stream, without_collection():
             try:
                 found = _Unpickler(stream).load()
             except (pickle.UnpicklingError, EOFError, AttributeError, ImportError, IndexError, TypeError) as error:
@@ -52,9 +67,6 @@ class CheckpointReader(FileSystemReader):
         for info in (found.storage_data or {}).values():
             if (name := str(info.relative_path)) != Path(name).name:
                 raise InputError(f"{file} names {name}, which is no file beside it: do not trust this checkpoint")
-        meta = getattr(found, "storage_meta", None) or StorageMeta()
-        meta.load_id = self.load_id  # as FileSystemReader does
-        found.storage_meta = meta
         return found
 
 
@@ -65,3 +77,15 @@ class _Unpickler(pickle.Unpickler):
         if name in ALLOWED.get(module, ()):
             return super().find_class(module, name)
         raise pickle.UnpicklingError(f"it asks for {module}.{name}: do not trust this checkpoint")
+
+
+@contextmanager
+def without_collection() -> Iterator[None]:
+    """Half a million small objects that stay: the garbage collector would look through them again and again."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()

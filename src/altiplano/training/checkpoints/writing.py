@@ -6,14 +6,14 @@ that several ranks hold alike one is chosen by the tensor's name. The first rank
 and only when that is not as it was at the save before. The folder is the one that ``dcp.save`` would have written.
 """
 
-import gc
 import json
 import math
 import pickle
+import sys
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -30,6 +30,7 @@ from torch.distributed.checkpoint.metadata import (
 )
 from torch.distributed.tensor import DTensor, Replicate
 
+from altiplano.training.checkpoints.reader import without_collection
 
 
 class Written(NamedTuple):
@@ -97,7 +98,7 @@ def as_text(parts: Sequence[Written]) -> str:
 
 def index_of(told: Sequence[str]) -> bytes:
     """``.metadata`` of what every rank wrote (``as_text``). Raises ValueError where a tensor is not whole."""
-    with _without_collection():
+    with without_collection():
         return pickle.dumps(_index(Written(*part) for text in told for part in json.loads(text)))
 
 
@@ -105,16 +106,24 @@ def _index(parts: Iterator[Written]) -> Metadata:
     tensors: dict[str, TensorStorageMetadata] = {}
     places: dict[MetadataIndex, _StorageInfo] = {}
     elements: dict[str, int] = {}
+
+    @cache
+    def chunk(*numbers: int) -> ChunkStorageMetadata:
+        """One for all layers and moments that are cut alike: what is shared is written, and read, once."""
+        half = len(numbers) // 2
+        return ChunkStorageMetadata(torch.Size(numbers[:half]), torch.Size(numbers[half:]))
+
     for part in parts:
         whole = tensors.get(part.tensor)
         if whole is None:
             properties = TensorProperties(dtype=getattr(torch, part.dtype))
             whole = tensors[part.tensor] = TensorStorageMetadata(properties, torch.Size(part.size), [])
             elements[part.tensor] = math.prod(part.size)
-        places[MetadataIndex(part.tensor, part.offsets, len(whole.chunks))] = _StorageInfo(
-            part.file, part.begin, part.length
-        )
-        whole.chunks.append(ChunkStorageMetadata(torch.Size(part.offsets), torch.Size(part.sizes)))
+        here = chunk(*part.offsets, *part.sizes)
+        index = MetadataIndex(part.tensor, None, len(whole.chunks))
+        object.__setattr__(index, "offset", here.offsets)  # the very same one
+        places[index] = _StorageInfo(sys.intern(part.file), part.begin, part.length)
+        whole.chunks.append(here)
         elements[part.tensor] -= math.prod(part.sizes)
     if wrong := [name for name, left in elements.items() if left]:
         raise ValueError(f"{wrong[0]} was not written whole ({elements[wrong[0]]:+,} elements are missing)")
@@ -122,15 +131,3 @@ def _index(parts: Iterator[Written]) -> Metadata:
     if hasattr(found, "version"):
         found.version = getattr(filesystem, "CURRENT_DCP_VERSION", None)
     return found
-
-
-@contextmanager
-def _without_collection() -> Iterator[None]:
-    """Half a million small objects that stay: the garbage collector would look through them again and again."""
-    was = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was:
-            gc.enable()
