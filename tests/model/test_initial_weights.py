@@ -45,7 +45,6 @@ def test_every_processor_draws_the_same_bits() -> None:
     """PyTorch's own kernels for AVX2 and for any processor; ``torch.randn`` differs between the two."""
     found = {hashlib.sha256(initial_value(NAME, SIZE, SHAPE, 0).numpy().tobytes()).hexdigest()}
     environment = os.environ | {"ATEN_CPU_CAPABILITY": "default"}
-    found.add(
-        subprocess.run([sys.executable, "-c", HASH], env=environment, capture_output=True, text=True).stdout.strip()
-    )
+    ended = subprocess.run([sys.executable, "-c", HASH], env=environment, capture_output=True, text=True, check=True)
+    found.add(ended.stdout.strip())
     assert found == {"82b7d5d33ddd83af4ffce68c332b0577d590c43d44f54e34001c06e96078210f"}

@@ -24,7 +24,8 @@ class Meeting:
     def __init__(self) -> None:
         self.rank, self.world = dist.get_rank(), dist.get_world_size()
         # A connection of its own: one that waits in a thread would keep training from the store.
-        self.store = dist.PrefixStore(f"meeting-{next(_names)}", _get_default_store().clone())
+        store: Any = _get_default_store()
+        self.store = dist.PrefixStore(f"meeting-{next(_names)}", store.clone())
         self.store.set_timeout(PATIENCE)
         self.round = 0
 

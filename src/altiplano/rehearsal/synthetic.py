@@ -21,8 +21,6 @@ TOKENS_PER_DOCUMENT = 1000
 GROUPS = 90
 """Domain × language, each with held-out text of its own."""
 HELDOUT_DOCUMENTS = 10**5
-WRITTEN_DOCUMENTS = 200
-"""Of each held-out group: as many as evaluation takes are really there, the others are holes."""
 
 
 def write_tokens(folder: Path, recipe: Recipe) -> int:
@@ -36,7 +34,9 @@ def write_tokens(folder: Path, recipe: Recipe) -> int:
         entries.append(_hole(folder, name, "train", tokens, -(-tokens // TOKENS_PER_DOCUMENT), dtype))
     for number in range(GROUPS):
         entries.append(_hole(folder, f"heldout/web.l{number:02d}", "heldout", *_heldout(), dtype))
-        _write_documents(folder / entries[-1].path, dtype)
+        # As many as evaluation takes are really there, the others are holes.
+        written = min(HELDOUT_DOCUMENTS, recipe.evaluation.max_tokens // TOKENS_PER_DOCUMENT + 1)
+        _write_documents(folder / entries[-1].path, dtype, written)
     listed = sorted(entries, key=lambda entry: entry.path)
     ShardList(vocabulary=recipe.model.vocab_size, dtype=np.dtype(dtype).name, shards=listed).write(
         folder / "shards.json"
@@ -77,15 +77,15 @@ def _hole(folder: Path, name: str, split: str, tokens: int, documents: int, dtyp
     )
 
 
-def _write_documents(path: Path, dtype: type[np.generic]) -> None:
+def _write_documents(path: Path, dtype: type[np.generic], count: int) -> None:
     """The lengths, offsets and bytes of the first documents."""
-    lengths = np.full(WRITTEN_DOCUMENTS, TOKENS_PER_DOCUMENT, np.int32)
-    offsets = np.arange(WRITTEN_DOCUMENTS, dtype=np.int64) * TOKENS_PER_DOCUMENT * np.dtype(dtype).itemsize
+    lengths = np.full(count, TOKENS_PER_DOCUMENT, np.int32)
+    offsets = np.arange(count, dtype=np.int64) * TOKENS_PER_DOCUMENT * np.dtype(dtype).itemsize
     with path.with_name(path.name + ".idx").open("r+b") as index:
         os.pwrite(index.fileno(), lengths.tobytes(), HEADER.size)
         os.pwrite(index.fileno(), offsets.tobytes(), HEADER.size + 4 * HELDOUT_DOCUMENTS)
     sizes = np.lib.format.open_memmap(path.with_name(path.name + ".bytes.npy"), "r+")
-    sizes[:WRITTEN_DOCUMENTS] = 4 * TOKENS_PER_DOCUMENT
+    sizes[:count] = 4 * TOKENS_PER_DOCUMENT
     sizes.flush()
 
 

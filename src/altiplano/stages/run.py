@@ -51,7 +51,8 @@ def run_until(
     """Run every stage up to ``last`` that is not up to date; ``force`` recomputes ``last`` even if it is, and begins
     any stage anew whose unfinished work was begun with other settings.
 
-    Under torchrun the first rank does that, and tells the others what they have to train; they return nothing. Stops early, with the outcome so far, at a stage that did not finish or whose gate failed.
+    Under torchrun the first rank does that, and tells the others what they have to train; they return nothing.
+    Stops early, with the outcome so far, at a stage that did not finish or whose gate failed.
     """
     check_layout(layout, recipe)
     handover: Handover | None = None

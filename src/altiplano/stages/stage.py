@@ -234,7 +234,8 @@ def wanted_of(stage: Stage, context: Context, force: bool = False) -> dict[str, 
     A result that was made with a library user's functions is not out of date because a command does not have them.
     """
     inputs = {}
-    published = _manifest_of(context.workspace, stage.name)
+    # Computed again it does not matter what it was, nor whether that can be read.
+    published = None if force else _manifest_of(context.workspace, stage.name)
     for name in stage.inputs:
         manifest = _manifest_of(context.workspace, name)
         if manifest is None and published is not None and name in published.inputs:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from altiplano.errors import InputError, StageFailed
 from altiplano.recipe.schema import Recipe
+from altiplano.recipe.units import human_bytes
 from altiplano.records import MixtureShares, TrainingSummary
 from altiplano.stages.stage import Context, Result, Stage, is_publisher, read_manifest
 from altiplano.storage import write_text
@@ -111,8 +112,8 @@ def _check_tokens(tokens: Path) -> None:
     found = verify_shards(tokens, BEGIN_BYTES)
     if found.read_bytes < found.token_bytes:
         print(
-            f"token shards: {found.files:,} files have their sizes; {found.read:,} of {found.token_files:,} were drawn "
-            f"and read, {found.read_bytes / 1e9:,.1f} of {found.token_bytes / 1e9:,.1f} GB, and are as they were written",
+            f"token shards: {found.files:,} files have their sizes; {found.read:,} of {found.token_files:,}, drawn at "
+            f"random, were read ({human_bytes(found.read_bytes)} of {human_bytes(found.token_bytes)}) and are sound",
             file=sys.stderr,
         )
 

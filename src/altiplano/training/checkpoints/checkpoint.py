@@ -228,7 +228,7 @@ def size(checkpoints: Iterable[Path]) -> int:
 
 
 def check_shapes(checkpoint: Path, wanted: dict[str, torch.Size], index: Metadata) -> None:
-    """Raise InputError unless every wanted tensor is in the checkpoint with its shape. ``index`` is the checkpoint's."""
+    """Raise InputError unless every wanted tensor is in the checkpoint, whose index is ``index``, with its shape."""
     there = index.state_dict_metadata
     for name, size in wanted.items():
         entry = there.get(name)

@@ -1,8 +1,8 @@
 """Saving checkpoints beside training: copy the state, then write, check, publish and prune in a thread of its own.
 
 Training waits only for the copy. The threads speak over the job's store (``parallel/meeting.py``), so that their
-messages never mix with those of a training step. A checkpoint appears by rename after all its bytes are on the disk: whenever the power goes,
-there is either the whole of it or nothing under its name.
+messages never mix with those of a training step. A checkpoint appears by rename after all its bytes are on the disk:
+whenever the power goes, there is either the whole of it or nothing under its name.
 
 What a rank does by itself it does inside ``_together``, which tells all ranks of its failure, whatever it was: no rank
 waits for one that has given up. A rank that fails while it speaks to the others cannot tell them; its training loop

@@ -12,7 +12,6 @@ import pickle
 import sys
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -28,6 +27,7 @@ from torch.distributed.checkpoint.metadata import (
     TensorProperties,
     TensorStorageMetadata,
 )
+from torch.distributed.checkpoint.planner import SavePlan, WriteItem
 from torch.distributed.tensor import DTensor, Replicate
 
 from altiplano.training.checkpoints.reader import without_collection
@@ -50,45 +50,48 @@ class Written(NamedTuple):
 def write_tensors(tensors: Mapping[str, Tensor], folder: Path, rank: int) -> list[Written]:
     """Write this rank's share of the tensors, or of the parts that it holds, into ``folder``; what was written."""
     planner, writer = DefaultSavePlanner(), FileSystemWriter(folder)
-    planner.set_up_planner(dict(tensors), writer.storage_meta(), is_coordinator=False)
     writer.set_up_storage_writer(False, rank=rank, use_collectives=False)
-    plan = planner.create_local_plan()
-    mine = [
-        item
-        for item in plan.items
-        if writes(item.index.fqn, tensors[item.index.fqn]) and math.prod(item.tensor_data.chunk.sizes)
-    ]
-    planner.finish_plan(writer.prepare_local_plan(replace(plan, items=mine)))
+    mine = share(tensors, planner)
+    planner.finish_plan(writer.prepare_local_plan(SavePlan(mine)))
     found = writer.write_data(planner.plan, planner).wait()
     places = {result.index: result.storage_data for result in found}
+    return [_written(item, places[item.index]) for item in mine]
+
+
+def share(tensors: Mapping[str, Tensor], planner: DefaultSavePlanner) -> list[WriteItem]:
+    """What this rank writes of what it holds. Prepares ``planner`` for it."""
+    planner.set_up_planner(dict(tensors), is_coordinator=False)
     return [
-        Written(
-            item.index.fqn,
-            str(item.tensor_data.properties.dtype).removeprefix("torch."),
-            [*item.tensor_data.size],
-            [*item.tensor_data.chunk.offsets],
-            [*item.tensor_data.chunk.sizes],
-            places[item.index].relative_path,
-            places[item.index].offset,
-            places[item.index].length,
-        )
-        for item in mine
+        item
+        for item in planner.create_local_plan().items
+        if item.tensor_data and math.prod(item.tensor_data.chunk.sizes) and _writes(item.index.fqn, tensors[item.index.fqn])
     ]
 
 
-def writes(name: str, tensor: Tensor) -> bool:
-    """Whether this rank writes what it holds of a tensor: of several that hold the same, one does, by its name."""
+def _writes(name: str, tensor: Tensor) -> bool:
     if not isinstance(tensor, DTensor):
         return True
-    here = tensor.device_mesh.get_coordinate()
-    if here is None:
-        return False
+    mesh, here = tensor.device_mesh, tensor.device_mesh.get_coordinate()
+    return here is not None and is_chosen(name, here, mesh.shape, tensor.placements)
+
+
+def is_chosen(name: str, coordinate: Sequence[int], shape: Sequence[int], placements: Sequence[Any]) -> bool:
+    """Whether the rank at ``coordinate`` of a mesh of ``shape`` writes its part of a tensor: of several ranks that hold
+    the same, one does, by the tensor's name."""
     number = zlib.crc32(name.encode())
     return all(
-        here[dimension] == number % tensor.device_mesh.size(dimension)
-        for dimension, placement in enumerate(tensor.placements)
+        at == number % size
+        for at, size, placement in zip(coordinate, shape, placements, strict=True)
         if isinstance(placement, Replicate)
     )
+
+
+def _written(item: WriteItem, place: _StorageInfo) -> Written:
+    data = item.tensor_data
+    assert data is not None  # all that is saved is tensors
+    dtype = str(data.properties.dtype).removeprefix("torch.")
+    where = [*data.size], [*data.chunk.offsets], [*data.chunk.sizes]
+    return Written(item.index.fqn, dtype, *where, place.relative_path, place.offset, place.length)
 
 
 def as_text(parts: Sequence[Written]) -> str:
@@ -127,7 +130,7 @@ def _index(parts: Iterator[Written]) -> Metadata:
         elements[part.tensor] -= math.prod(part.sizes)
     if wrong := [name for name, left in elements.items() if left]:
         raise ValueError(f"{wrong[0]} was not written whole ({elements[wrong[0]]:+,} elements are missing)")
-    found = Metadata(tensors, {name: (name,) for name in tensors}, places)
+    found = Metadata({**tensors}, {name: (name,) for name in tensors}, places)
     if hasattr(found, "version"):
         found.version = getattr(filesystem, "CURRENT_DCP_VERSION", None)
     return found

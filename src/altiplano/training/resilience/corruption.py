@@ -46,13 +46,11 @@ class CorruptionSearch:
         now, before = bit_sums(self.parameters), self.remembered
         tables = [self._gathered(now[places], group) for group, places in self.replicas]
         self.remembered = None
-        differ = [(table != table[0]).any() for table in tables]
+        differ = [torch.zeros((), dtype=torch.bool, device=now.device)]
+        differ += [(table != table[0]).any() for table in tables]
         if before is not None:
             differ.append((now != before).any())
-        if differ:
-            found_any = torch.stack(differ).any().int()
-        else:
-            found_any = torch.zeros((), dtype=torch.int32, device=now.device)
+        found_any = torch.stack(differ).any().int()
         dist.all_reduce(found_any, dist.ReduceOp.MAX)
         if not int(found_any):  # the one wait for the device, as long as all is well
             return
