@@ -51,7 +51,7 @@ def script(job: LaunchJob) -> str:
         train=_unexpanded("exec " + quoted(job.train(python, arguments, head))),
         configuration=CONFIGURATION,
         volume=VOLUME,
-        grace=launch.save_seconds + SECONDS_TO_END,
+        grace=job.save_seconds + SECONDS_TO_END,
     )
 
 

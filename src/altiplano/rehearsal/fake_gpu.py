@@ -57,6 +57,7 @@ WAITS = {
 """Where the host may wait for the device, by file and function: and why."""
 PINNED = {"tokens/loader.py:to"}
 """Copies from pinned memory, which nothing waits for on a GPU that is called by its name."""
+READS = (aten._local_scalar_dense.default, aten.nonzero.default, aten.equal.default, aten.masked_select.default)
 PACKAGE = Path(__file__).parents[1]
 
 
@@ -119,15 +120,16 @@ def _waits(function: Any, arguments: Any, named: Any) -> bool:
     """Whether the host waits for the GPU to have done all that it was given: it reads a number, or asks for a size that
     depends on values, or for a copy from or to memory that is not pinned."""
     first = arguments[0] if arguments else None
-    if function in (aten._local_scalar_dense.default, aten.nonzero.default, aten.equal.default, aten.masked_select.default):
+    if function in READS:
         return isinstance(first, Tensor) and first.device == GPU
-    if function is aten._to_copy.default:
-        goes = named.get("device")
-        return goes is not None and (first.device == GPU) != (torch.device(goes) == GPU) and not named.get("non_blocking")
-    if function is aten.copy_.default:
+    if function is aten._to_copy.default and named.get("device") is not None:
+        places, non_blocking = (first.device, torch.device(named["device"])), named.get("non_blocking")
+    elif function is aten.copy_.default:
+        places = first.device, arguments[1].device
         non_blocking = named.get("non_blocking") or (len(arguments) > 2 and arguments[2])
-        return (first.device == GPU) != (arguments[1].device == GPU) and not non_blocking
-    return False
+    else:
+        return False
+    return (places[0] == GPU) != (places[1] == GPU) and not non_blocking
 
 
 def _place() -> str:

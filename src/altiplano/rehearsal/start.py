@@ -18,7 +18,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
+from torch.distributed.checkpoint import DefaultSavePlanner
 from torch.distributed.tensor import DTensor
 from torch.distributed.tensor._utils import _compute_local_shape_and_global_offset
 from torch.futures import Future
@@ -119,10 +119,14 @@ def _save_and_resume(trainer: Trainer, meter: Meter) -> None:
         mine = [Written(*part) for part in parts[0]]
         del parts
         gc.collect()
-    put(saving, "Meeting", lambda: Peers(texts, meter))
+    put(saving, "Meeting", lambda: Peers(texts))
 
     def write(tensors: Any, unfinished: Path, number: int) -> list[Written]:
-        share(tensors, saving_planner())
+        share(tensors, DefaultSavePlanner())
+        with meter.pause():
+            unfinished.mkdir(exist_ok=True)
+            for other in range(trainer.job.layout.world_size):
+                (unfinished / f"__{other}_0.distcp").touch()
         return mine
 
     put(saving, "write_tensors", write)
@@ -138,12 +142,6 @@ def _save_and_resume(trainer: Trainer, meter: Meter) -> None:
     meter.end(RESUME)
 
 
-def saving_planner() -> Any:
-    from torch.distributed.checkpoint import DefaultSavePlanner
-
-    return DefaultSavePlanner()
-
-
 def _read_nothing(reader: Any, plan: Any, planner: Any) -> Future[None]:
     done: Future[None] = Future()
     done.set_result(None)
@@ -153,9 +151,9 @@ def _read_nothing(reader: Any, plan: Any, planner: Any) -> Future[None]:
 class Peers(LoneMeeting):
     """The other ranks say what ranks in their places would: where their tensors lie, the hashes of their files."""
 
-    def __init__(self, texts: list[str], meter: Meter):
+    def __init__(self, texts: list[str]):
         super().__init__()
-        self.texts, self.meter, self.writes = texts, meter, 0
+        self.texts = texts
 
     def gather(self, value: Any) -> list[Any]:
         result, problem = value
@@ -165,7 +163,7 @@ class Peers(LoneMeeting):
             theirs = [result and text for text in self.texts]
         else:
             theirs = [None] * self.world
-        return [value] + [[their, problem] for their in json.loads(json.dumps(theirs[1:]))]
+        return [value] + [[their, problem] for their in theirs[1:]]
 
 
 def _parts_of_all(tensors: dict[str, Any], layout: Layout) -> list[list[Any]]:

@@ -18,7 +18,7 @@ from altiplano.recipe.layout import Layout, check_layout
 from altiplano.recipe.schema import Recipe
 from altiplano.stages import calibrate, curate, evaluate, redteam, release, tokenize, train
 from altiplano.stages.stage import FUNCTIONS, Context, Outcome, is_publisher, run_stage, up_to_date
-from altiplano.stages.torchrun import Handover, is_rank
+from altiplano.stages.torchrun import Handover, ending_the_agent, is_rank
 from altiplano.training.callbacks import Custom
 
 if TYPE_CHECKING:
@@ -61,10 +61,11 @@ def run_until(
         if is_rank():
             handover = Handover(cluster.device)
             if not is_publisher():
-                handover.take(custom)
+                with ending_the_agent():
+                    handover.take(custom)
                 return []
     outcomes: list[Outcome] = []
-    with locked(workspace) as lock:
+    with ending_the_agent(), locked(workspace) as lock:
         if last not in ("curate", "tokenize"):
             train.check_forgotten(recipe, workspace)
         write_text(workspace / "recipe.toml", recipe_toml(recipe))

@@ -4,7 +4,12 @@ Each rank that did it for itself would list the raw corpus, read every manifest 
 """
 
 import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
+
+from altiplano.errors import InputError, TrainingError
 
 if TYPE_CHECKING:
     from altiplano.training.callbacks import Custom
@@ -14,6 +19,18 @@ if TYPE_CHECKING:
 def is_rank() -> bool:
     """Whether this process is one of several that torchrun (or SLURM, or a test) started."""
     return "RANK" in os.environ
+
+
+@contextmanager
+def ending_the_agent() -> Iterator[None]:
+    """Bad input and diverged training end torchrun's agent, too, which would start them again."""
+    try:
+        yield
+    except (InputError, TrainingError):
+        if "TORCHELASTIC_RUN_ID" in os.environ:
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)  # this rank still has to say why
+            os.kill(os.getppid(), signal.SIGTERM)
+        raise
 
 
 class Handover:

@@ -64,7 +64,9 @@ def share(tensors: Mapping[str, Tensor], planner: DefaultSavePlanner) -> list[Wr
     return [
         item
         for item in planner.create_local_plan().items
-        if item.tensor_data and math.prod(item.tensor_data.chunk.sizes) and _writes(item.index.fqn, tensors[item.index.fqn])
+        if item.tensor_data is not None
+        and math.prod(item.tensor_data.chunk.sizes)
+        and _writes(item.index.fqn, tensors[item.index.fqn])
     ]
 
 
