@@ -14,6 +14,7 @@ from altiplano.recipe.cluster import Cluster
 from altiplano.recipe.layout import Layout
 from altiplano.recipe.schema import Recipe
 
+STACK = "altiplano"
 LEAST_SAVE_SECONDS = 120
 TRAINED_BYTES = 12
 """A parameter's weight and two moments in float32."""
@@ -80,17 +81,12 @@ def planned_save_seconds(recipe: Recipe, cluster: Cluster, layout: Layout) -> in
     the cluster does not say enough to plan it. A step takes what is the upper end of its interval."""
     if cluster.device == "cpu" or not cluster.chip:
         return LEAST_SAVE_SECONDS
-    plan = make_plan(recipe, replace_devices(cluster, layout), layout)
+    plan = make_plan(recipe, cluster.model_copy(update={"devices": layout.world_size}), layout, cluster.stack or STACK)
     nodes = layout.world_size / (cluster.launch.devices_per_node or cluster.devices)
     written = TRAINED_BYTES * parameters(recipe.model) / (nodes * NODE_BANDWIDTH)
     operation = cluster.operation
     needed = (1 + plan.uncertainty) * plan.seconds + operation.save_seconds + max(operation.write_seconds, 2 * written)
     return max(LEAST_SAVE_SECONDS, math.ceil(needed))
-
-
-def replace_devices(cluster: Cluster, layout: Layout) -> Cluster:
-    """As many devices as the layout takes: it may leave some idle."""
-    return cluster.model_copy(update={"devices": layout.world_size})
 
 
 def launch_job(

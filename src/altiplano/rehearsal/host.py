@@ -112,8 +112,8 @@ def as_text(done: HostRehearsal) -> str:
         )
     total = sum(done.waits_of_a_step.values())
     lines.append(
-        f"\n  a small job of this layout on a device that is not there: {done.steps} steps, a rollback, saves and loads; "
-        f"{done.operations:,} operations, none of which mixed devices"
+        f"\n  a small job of this layout on a device that is not there: {done.steps} steps, a rollback, saves, "
+        f"loads; {done.operations:,} operations, none of which mixed devices"
     )
     lines.append(f"  in an ordinary step the host waits for the device {total} time{'s' if total != 1 else ''}:")
     lines += [f"    {count} in {place}" for place, count in sorted(done.waits_of_a_step.items())]

@@ -207,21 +207,20 @@ def recipe_values(recipe: Recipe, keys: tuple[str, ...]) -> dict[str, Any]:
     return chosen
 
 
-def _sources(stage: Stage, context: Context, published: StageManifest | None) -> str:
-    """A hash of what the stage reads from outside the workspace; of what it read, where that cannot be seen from here
-    and is not to be read again: raw files need not be where devices are."""
+def _sources(stage: Stage, context: Context, before: str) -> str:
+    """A hash of what the stage reads from outside the workspace. ``before``: of what the published result was made of,
+    if it was made as it would be now: raw files need not be where devices are."""
     if stage.sources is None:
         return ""
-    read = published.inputs.get("sources", "") if published is not None else ""
-    if read and is_rank() and not stage.distributed:  # prepared before; listing it again would keep all ranks waiting
-        return read
+    if before and is_rank() and not stage.distributed:  # prepared before; listing it again would keep all ranks waiting
+        return before
     try:
         return stage.sources(context)
     except RawFilesMissing as error:
-        if not read:
+        if not before:
             raise
         print(f"note: {error}; what {stage.name} made of the files before is taken as it is", file=sys.stderr)
-        return read
+        return before
 
 
 def _functions(stage: Stage, context: Context) -> str:
@@ -233,18 +232,19 @@ def wanted_of(stage: Stage, context: Context, force: bool = False) -> dict[str, 
 
     A result that was made with a library user's functions is not out of date because a command does not have them.
     """
-    inputs = {}
+    version, recipe = code_version(stage.code), recipe_values(context.recipe, stage.reads)
     # Computed again it does not matter what it was, nor whether that can be read.
     published = None if force else _manifest_of(context.workspace, stage.name)
+    is_like = published is not None and (published.version, published.recipe) == (version, recipe)
+    before = published.inputs if published is not None and is_like else {}
+    inputs = {}
     for name in stage.inputs:
         manifest = _manifest_of(context.workspace, name)
-        if manifest is None and published is not None and name in published.inputs:
-            inputs[name] = published.inputs[name]  # it was brought here without what it was made from
-            continue
-        if manifest is None:
+        if manifest is None and name not in before:
             raise InputError(f"{stage.name} needs {name}, which has not been run: altiplano {name} RECIPE")
-        inputs[name] = manifest.hash
-    if made := _sources(stage, context, published):
+        # Without a manifest the result was brought here without what it was made from.
+        inputs[name] = manifest.hash if manifest is not None else before[name]
+    if made := _sources(stage, context, before.get("sources", "")):
         inputs["sources"] = made
     functions = _functions(stage, context)
     if not functions and stage.functions is not None and not force:
@@ -253,8 +253,8 @@ def wanted_of(stage: Stage, context: Context, force: bool = False) -> dict[str, 
         inputs[FUNCTIONS] = functions
     return {
         "stage": stage.name,
-        "version": code_version(stage.code),
-        "recipe": recipe_values(context.recipe, stage.reads),
+        "version": version,
+        "recipe": recipe,
         "inputs": inputs,
     }
 
