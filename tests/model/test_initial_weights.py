@@ -1,6 +1,7 @@
 """Initial weights: normal, the same wherever they are drawn, and cheap to draw in part."""
 
 import hashlib
+import math
 import os
 import subprocess
 import sys
@@ -48,3 +49,14 @@ def test_every_processor_draws_the_same_bits() -> None:
     ended = subprocess.run([sys.executable, "-c", HASH], env=environment, capture_output=True, text=True, check=True)
     found.add(ended.stdout.strip())
     assert found == {"82b7d5d33ddd83af4ffce68c332b0577d590c43d44f54e34001c06e96078210f"}
+
+
+@pytest.mark.parametrize("name", ["llama-3.1-8b", "llama-3.1-70b", "llama-3.1-405b"])
+def test_the_first_loss_is_near_that_of_a_guess(name: str) -> None:
+    """The head sees vectors whose elements have a mean square of 1: with logits of deviation s the loss is about
+    ln(vocabulary) + s² / 2. Here of a head as wide as the recipe's, for fewer tokens."""
+    shape = load_recipe(name).model
+    head = initial_value("lm_head.weight", torch.Size([2000, shape.hidden_size]), shape, seed=0)
+    x = torch.nn.functional.rms_norm(torch.randn(64, shape.hidden_size), (shape.hidden_size,))
+    loss = torch.nn.functional.cross_entropy(x @ head.T, torch.randint(0, 2000, (64,)))
+    assert float(loss) - math.log(2000) < 1.1

@@ -33,6 +33,7 @@ from altiplano.parallel import parallelize
 from altiplano.rehearsal.fake_process_group import skip_vote
 from altiplano.training import callbacks, trainer
 from altiplano.training.checkpoints import checkpoint, saving, writing
+from altiplano.training.checkpoints.reader import CheckpointReader
 
 aten = torch.ops.aten
 GPU = torch.device("cpu", 1)
@@ -119,7 +120,7 @@ def _check_index(whole: Tensor, places: Any) -> None:
 def _waits(function: Any, arguments: Any, named: Any) -> bool:
     """Whether the host waits for the GPU to have done all that it was given: it reads a number, or asks for a size that
     depends on values, or for a copy from or to memory that is not pinned."""
-    first = arguments[0] if arguments else None
+    first: Any = arguments[0] if arguments else None
     if function in READS:
         return isinstance(first, Tensor) and first.device == GPU
     if function is aten._to_copy.default and named.get("device") is not None:
@@ -231,9 +232,9 @@ def without_files() -> None:
     """Checkpoints have no tensors' bytes, and no index."""
     put(saving, "write_tensors", _write_nothing)
     put(saving, "index_of", lambda told: told[0].encode())
-    put(checkpoint.CheckpointReader, "read_metadata", lambda reader: None)
+    put(CheckpointReader, "read_metadata", lambda reader: None)
     put(checkpoint, "check_shapes", lambda checkpoint, wanted, index: None)
-    put(checkpoint.dcp, "load", _load_nothing)
+    put(torch.distributed.checkpoint, "load", _load_nothing)
 
 
 def _write_nothing(tensors: dict[str, Tensor], folder: Path, rank: int) -> list[writing.Written]:

@@ -65,7 +65,7 @@ def share(tensors: Mapping[str, Tensor], planner: DefaultSavePlanner) -> list[Wr
         item
         for item in planner.create_local_plan().items
         if item.tensor_data is not None
-        and math.prod(item.tensor_data.chunk.sizes)
+        and item.tensor_data.chunk.sizes.numel()
         and _writes(item.index.fqn, tensors[item.index.fqn])
     ]
 
