@@ -4,6 +4,7 @@ import argparse
 import json
 
 from altiplano.cli.arguments import Commands, add_cluster, add_command, add_recipe, read_inputs
+from altiplano.recipe.cluster import Cluster
 from altiplano.recipe.layout import Layout
 from altiplano.recipe.schema import Recipe
 
@@ -35,7 +36,7 @@ def add(commands: Commands) -> None:
 def run(options: argparse.Namespace) -> int:
     recipe, cluster, layout = read_inputs(options)
     if options.start:
-        return _start(recipe, layout, as_json=options.json)
+        return _start(recipe, cluster, layout, as_json=options.json)
     from altiplano.rehearsal.rehearse import as_json, as_text, rehearse
 
     done = rehearse(recipe, cluster, layout)
@@ -43,9 +44,10 @@ def run(options: argparse.Namespace) -> int:
     return 0 if all(one.agrees for one in done) else 1
 
 
-def _start(recipe: Recipe, layout: Layout, *, as_json: bool) -> int:
+def _start(recipe: Recipe, cluster: Cluster, layout: Layout, *, as_json: bool) -> int:
     from altiplano.rehearsal import host
 
     done = host.rehearse_host(recipe, layout)
-    print(json.dumps(host.as_json(done), indent=1) if as_json else host.as_text(done))
+    about = {"recipe": recipe.name, "cluster": cluster.name, "layout": str(layout), "world_size": layout.world_size}
+    print(json.dumps(about | host.as_json(done), indent=1) if as_json else host.as_text(done))
     return 0 if done.agrees else 1
