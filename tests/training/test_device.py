@@ -14,7 +14,10 @@ from altiplano.recipe.load import load_recipe
 from altiplano.training.job import Job
 
 EVERYTHING = [
-    "batch.total_tokens=20480",
+    "model.num_hidden_layers=2",
+    "batch.tokens=256",
+    "batch.total_tokens=5120",
+    "evaluation.max_tokens=300",
     "evaluation.interval_steps=3",
     "checkpoint.interval_steps=100",
     "recovery.check_weights_every=4",

@@ -23,7 +23,7 @@ from typing import Any
 import torch
 import torch.distributed as dist
 from torch import Tensor
-from torch._subclasses.fake_tensor import FakeTensorMode
+from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 from torch.distributed.fsdp._fully_shard import _fully_shard
 from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes
 from torch.utils._pytree import tree_leaves
@@ -174,16 +174,16 @@ def fake_gpu() -> Iterator[DeviceWatch]:
 
 def _say_that_the_gpu_is_one(watch: DeviceWatch) -> None:
     put(torch.Tensor, "is_cuda", property(lambda tensor: tensor.device == GPU))
-    lists = torch.Tensor.tolist
+    lists = FakeTensor.tolist
 
     def tolist(numbers: Tensor) -> Any:
         """One copy, however many numbers."""
         if numbers.device != GPU:
             return lists(numbers)
         watch.wait()
-        return outside(lambda: lists(torch.ones(numbers.shape, dtype=numbers.dtype)))()
+        return outside(lambda: torch.ones(numbers.shape, dtype=numbers.dtype).tolist())()
 
-    put(torch.Tensor, "tolist", tolist)
+    put(FakeTensor, "tolist", tolist)
     put(_fully_shard, "_get_device_from_mesh", lambda mesh: GPU)
     # A number goes to a device by a copy; between two CPUs PyTorch leaves that out.
     tensor = torch.tensor

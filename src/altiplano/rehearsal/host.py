@@ -11,7 +11,7 @@ from altiplano.recipe.batch import BatchConfig
 from altiplano.recipe.layout import Layout
 from altiplano.recipe.schema import Recipe
 from altiplano.recipe.units import human_bytes
-from altiplano.rehearsal.rehearse import run_rank, say
+from altiplano.rehearsal import rehearse
 
 MEMORY_LIMIT = 2 * 2**30
 """Bytes of a rank's process, of which eight share a node; tensors on the device do not count."""
@@ -60,16 +60,16 @@ def rehearse_host(recipe: Recipe, layout: Layout) -> HostRehearsal:
             folders = {name: Path(place) / name for name in ("tokens", "start", "few-tokens", "life")}
             for folder in folders.values():
                 folder.mkdir()
-            say("writing lists and headers of the job's token shards …")
+            rehearse.say("writing lists and headers of the job's token shards …")
             shards = write_tokens(folders["tokens"], recipe)
-            say("rehearsing the start, checkpoints and the resumption of rank 0 …")
+            rehearse.say("rehearsing the start, checkpoints and the resumption of rank 0 …")
             where = {"tokens": str(folders["tokens"]), "folder": str(folders["start"])}
-            phases = run_rank(recipe, layout, 0, running, kind="start", **where)["phases"]
-            say("rehearsing the life of a small job of this layout, on a device that is not there …")
+            phases = rehearse.run_rank(recipe, layout, 0, running, kind="start", **where)["phases"]
+            rehearse.say("rehearsing the life of a small job of this layout, on a device that is not there …")
             small = shrunk(recipe, layout)
             write_tokens(folders["few-tokens"], small)
             where = {"tokens": str(folders["few-tokens"]), "folder": str(folders["life"])}
-            lived = run_rank(small, layout, 0, running, kind="life", **where)
+            lived = rehearse.run_rank(small, layout, 0, running, kind="life", **where)
         except BaseException:
             for process in running:
                 process.kill()

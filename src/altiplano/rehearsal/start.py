@@ -15,9 +15,11 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch.distributed import checkpoint as dcp
 from torch.distributed.checkpoint import DefaultSavePlanner
 from torch.distributed.tensor import DTensor
@@ -183,8 +185,7 @@ def _parts_of_all(tensors: dict[str, Any], layout: Layout) -> list[list[Any]]:
                 continue
             sizes, offsets = [*tensor.shape], [0] * tensor.ndim
             if mesh_shape:
-                local = _compute_local_shape_and_global_offset(tensor.shape, mesh_shape, list(coordinate), placements)
-                sizes, offsets = [*local[0]], [*local[1]]
+                sizes, offsets = _local(tuple(tensor.shape), mesh_shape, coordinate, tuple(placements))
             length = math.prod(sizes) * tensor.element_size()
             for pipeline in range(layout.pp if length else 0):
                 rank = pipeline * plane + number
@@ -194,6 +195,15 @@ def _parts_of_all(tensors: dict[str, Any], layout: Layout) -> list[list[Any]]:
                 found[rank].append([named, dtype, [*tensor.shape], offsets, sizes, file, ends[rank], length])
                 ends[rank] += length
     return found
+
+
+@cache
+def _local(
+    size: tuple[int, ...], mesh_shape: tuple[int, ...], coordinate: tuple[int, ...], placements: tuple[Any, ...]
+) -> tuple[list[int], list[int]]:
+    """Sizes and offsets of a part; alike for all layers and moments."""
+    local = _compute_local_shape_and_global_offset(torch.Size(size), mesh_shape, list(coordinate), placements)
+    return [*local[0]], [*local[1]]
 
 
 def _coordinates(mesh_shape: tuple[int, ...], plane: int) -> Iterator[tuple[int, ...]]:

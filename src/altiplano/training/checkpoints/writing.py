@@ -7,7 +7,6 @@ and only when that is not as it was at the save before. The folder is the one th
 """
 
 import json
-import math
 import pickle
 import sys
 import zlib
@@ -104,32 +103,34 @@ def as_text(parts: Sequence[Written]) -> str:
 def index_of(told: Sequence[str]) -> bytes:
     """``.metadata`` of what every rank wrote (``as_text``). Raises ValueError where a tensor is not whole."""
     with without_collection():
-        return pickle.dumps(_index(Written(*part) for text in told for part in json.loads(text)))
+        return pickle.dumps(_index(part for text in told for part in json.loads(text)))
 
 
-def _index(parts: Iterator[Written]) -> Metadata:
+def _index(parts: Iterator[Any]) -> Metadata:
     tensors: dict[str, TensorStorageMetadata] = {}
     places: dict[MetadataIndex, _StorageInfo] = {}
     elements: dict[str, int] = {}
 
     @cache
-    def chunk(*numbers: int) -> ChunkStorageMetadata:
-        """One for all layers and moments that are cut alike: what is shared is written, and read, once."""
+    def chunk(*numbers: int) -> tuple[ChunkStorageMetadata, int]:
+        """With its number of elements. One for all layers and moments that are cut alike: what is shared is written,
+        and read, once."""
         half = len(numbers) // 2
-        return ChunkStorageMetadata(torch.Size(numbers[:half]), torch.Size(numbers[half:]))
+        found = ChunkStorageMetadata(torch.Size(numbers[:half]), torch.Size(numbers[half:]))
+        return found, found.sizes.numel()
 
-    for part in parts:
-        whole = tensors.get(part.tensor)
+    for name, dtype, size, offsets, sizes, file, begin, length in parts:
+        whole = tensors.get(name)
         if whole is None:
-            properties = TensorProperties(dtype=getattr(torch, part.dtype))
-            whole = tensors[part.tensor] = TensorStorageMetadata(properties, torch.Size(part.size), [])
-            elements[part.tensor] = math.prod(part.size)
-        here = chunk(*part.offsets, *part.sizes)
-        index = MetadataIndex(part.tensor, None, len(whole.chunks))
+            properties = TensorProperties(dtype=getattr(torch, dtype))
+            whole = tensors[name] = TensorStorageMetadata(properties, torch.Size(size), [])
+            elements[name] = whole.size.numel()
+        here, number = chunk(*offsets, *sizes)
+        index = MetadataIndex(name, None, len(whole.chunks))
         object.__setattr__(index, "offset", here.offsets)  # the very same one
-        places[index] = _StorageInfo(sys.intern(part.file), part.begin, part.length)
+        places[index] = _StorageInfo(sys.intern(file), begin, length)
         whole.chunks.append(here)
-        elements[part.tensor] -= math.prod(part.sizes)
+        elements[name] -= number
     if wrong := [name for name, left in elements.items() if left]:
         raise ValueError(f"{wrong[0]} was not written whole ({elements[wrong[0]]:+,} elements are missing)")
     found = Metadata({**tensors}, {name: (name,) for name in tensors}, places)
