@@ -174,7 +174,7 @@ def fake_gpu() -> Iterator[DeviceWatch]:
 
 def _say_that_the_gpu_is_one(watch: DeviceWatch) -> None:
     put(torch.Tensor, "is_cuda", property(lambda tensor: tensor.device == GPU))
-    lists = FakeTensor.tolist
+    lists: Any = FakeTensor.tolist
 
     def tolist(numbers: Tensor) -> Any:
         """One copy, however many numbers."""
