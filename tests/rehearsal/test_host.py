@@ -15,7 +15,9 @@ from altiplano.tokens.shards import read_shards, verify_shards
 
 
 def test_made_up_shards_are_read_as_real_ones(tmp_path: Path) -> None:
-    recipe = load_recipe("llama-3.1-405b", ["batch.total_tokens=64G", "evaluation.max_tokens=5000"])
+    recipe = load_recipe(
+        "llama-3.1-405b", ["batch.total_tokens=64G", "optimizer.warmup_steps=10", "evaluation.max_tokens=5000"]
+    )
     count = write_tokens(tmp_path, recipe)
     assert verify_shards(tmp_path, limit=0).files == 3 * count
     data = TrainingData(read_shards(tmp_path, "train"), recipe.batch.sequence_length, bos=1, seed=0)

@@ -95,6 +95,7 @@ def shrunk(recipe: Recipe, layout: Layout) -> Recipe:
         ),
         "checkpoint": recipe.checkpoint.model_copy(update={"interval_steps": 100, "rolling_minutes": 0}),
         "recovery": recipe.recovery.model_copy(update={"check_weights_every": 4, "check_speed_every": 5}),
+        "optimizer": recipe.optimizer.model_copy(update={"warmup_steps": 2}),
         "mixture": (),
         "forget": (),
         "pretrained": None,

@@ -6,7 +6,6 @@ import sys
 import time
 import warnings
 from contextlib import redirect_stdout
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -87,7 +86,7 @@ def _rehearsed(recipe: Recipe, layout: Layout, job: dict[str, Any]) -> dict[str,
     tokens, folder = Path(job["tokens"]), Path(job["folder"])
     with redirect_stdout(sys.stderr):
         lived = live(Job(recipe=recipe, layout=layout, device="cuda", tokens=tokens, folder=folder), job["rank"])
-    return asdict(lived)
+    return vars(lived)  # counters are dictionaries
 
 
 def main() -> None:
