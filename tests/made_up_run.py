@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from made_up_verdicts import GROUPS, write, write_calibrate, write_evaluate, write_redteam
 
-from altiplano.model.llama import Llama, initial_value
+from altiplano.model.initial_weights import initial_value
+from altiplano.model.llama import Llama
 from altiplano.model.safetensors_files import save_weights
 from altiplano.model.weights import hugging_face_config
 from altiplano.recipe.cluster import Cluster

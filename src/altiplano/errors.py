@@ -14,6 +14,10 @@ class InputError(Exception):
     """The user's input cannot be used. The message is one line that names the fix; the command exits with 2."""
 
 
+class RawFilesMissing(InputError):
+    """The raw corpus is not on this machine; what was made from it may be."""
+
+
 class DoesNotFit(InputError):
     """No layout of a plan fits the memory: an answer, so ``plan`` exits with 1; anywhere else it is bad input."""
 

@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from altiplano.errors import TrainingError
-from altiplano.model.llama import Llama, initial_value
+from altiplano.model.initial_weights import initial_value
+from altiplano.model.llama import Llama
 from altiplano.parallel.compilation import check_gradients, compile_blocks
 from altiplano.recipe.schema import Recipe
 

@@ -9,7 +9,8 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.distributed.tensor import DTensor
 
-from altiplano.model.llama import Llama, initial_value
+from altiplano.model.initial_weights import initial_value
+from altiplano.model.llama import Llama
 from altiplano.parallel.mesh import start_mesh
 from altiplano.parallel.parallelize import parallelize, parameters_by_name
 from altiplano.recipe.layout import parse_layout

@@ -9,7 +9,8 @@ import torch
 
 from altiplano.evaluation.evaluate import Scores, document_losses, model_losses, seen_unseen_gap
 from altiplano.evaluation.perplexity import heldout_losses, heldout_text, pack
-from altiplano.model.llama import Llama, initial_value
+from altiplano.model.initial_weights import initial_value
+from altiplano.model.llama import Llama
 from altiplano.recipe.schema import Recipe
 from altiplano.tokens.shards import read_shards
 

@@ -151,7 +151,7 @@ def in_a_save(faults: Faults) -> None:
     def of_folder(folder: Path) -> int:
         return int(folder.name.rpartition("-")[2])
 
-    kill_before(saving.dcp, "save", "kill before writing", lambda tensors, checkpoint_id, **_: of_folder(checkpoint_id))
+    kill_before(saving, "write_tensors", "kill before writing", lambda tensors, folder, rank: of_folder(folder))
     kill_before(saving.Saver, "_digests", "kill after writing", lambda self, unfinished: of_folder(unfinished))
     kill_before(saving, "_publish", "kill before publishing", lambda unfinished, final, manifest: of_folder(final))
     kill_before(saving, "prune", "kill after publishing", lambda folder, newest, *_: of_folder(newest))
@@ -193,7 +193,7 @@ def an_error_in_a_save(faults: Faults) -> None:
     wrap(saving.Saver, "_digests", lambda self, unfinished: of_folder(unfinished))
     wrap(saving, "_publish", lambda unfinished, final, manifest: of_folder(final))
     wrap(saving, "prune", lambda folder, newest, *_: of_folder(newest))
-    wrap(saving.dcp, "save", lambda tensors, checkpoint_id, **_: of_folder(checkpoint_id))
+    wrap(saving, "write_tensors", lambda tensors, folder, rank: of_folder(folder))
 
 
 def unreadable_files(faults: Faults) -> None:

@@ -181,8 +181,8 @@ def test_a_folder_of_checkpoints_that_is_not_there_is_not_a_new_run(run: Path, t
         (0, "_digests", "MemoryError"),
         pytest.param(1, "_digests", "RuntimeError", marks=pytest.mark.slow),
         pytest.param(0, "_publish", "KeyError", marks=pytest.mark.slow),
-        (1, "save", "MemoryError"),
-        pytest.param(0, "save", "SystemExit", marks=pytest.mark.slow),
+        (1, "write_tensors", "MemoryError"),
+        pytest.param(0, "write_tensors", "SystemExit", marks=pytest.mark.slow),
     ],
 )
 def test_an_error_in_the_last_save_never_makes_an_older_one_the_result(

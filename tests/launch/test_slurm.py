@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
-from launch.jobs import ARGUMENTS, check_bash, job
+from launch.jobs import ARGUMENTS, ODD, check_bash, job
 
 from altiplano.errors import InputError
 from altiplano.launch.local import script as local_script
@@ -36,7 +36,7 @@ def test_the_batch_script_asks_for_what_the_layout_needs() -> None:
     assert asked["partition"] == "batch" and asked["account"] == "models" and asked["time"] == "1-00:00:00"
     assert asked["signal"] == "B:TERM@360" and "requeue" in asked
     assert "export TORCH_ELASTIC_SHUTDOWN_TIMEOUT=300\n" in text
-    assert "--nnodes=4" in text and "--nproc-per-node=8" in text and "--max-restarts=3" in text
+    assert "--nnodes=4" in text and "--nproc-per-node=8" in text and "--max-restarts=100" in text
     plain = directives(slurm_script(job(LaunchConfig(devices_per_node=8), device="cpu")))
     assert not {"gpus-per-node", "partition", "account", "time"} & plain.keys()
 
@@ -110,6 +110,17 @@ def test_a_failed_stage_or_step_fails_the_job(tmp_path: Path, monkeypatch: pytes
     (tmp_path / "notes").write_text("")
     assert subprocess.run(["bash", str(file)], env=environment, check=False, timeout=30).returncode == 2
     assert (tmp_path / "notes").read_text() == ""  # nothing trained, nothing queued again
+
+
+SAVED = f"mkdir -p '{ODD}/.work/train-1/checkpoints/step-00000007'; exit 7".replace("it's", "it'\\''s")
+
+
+def test_a_job_that_failed_after_it_got_on_is_queued_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = slurm_job(tmp_path, monkeypatch)
+    environment = fake_cluster(tmp_path, SAVED)
+    ended = [subprocess.run(["bash", str(file)], env=environment, check=False, timeout=30).returncode for _ in range(2)]
+    assert ended == [0, 7]  # the second time there is no newer checkpoint
+    assert (tmp_path / "notes").read_text().count("scontrol requeue 42") == 1
 
 
 SAVES = 'trap \'sleep 1; echo saved >> "$NOTES"; exit 130\' TERM; echo up >> "$NOTES"; while true; do sleep 0.1; done'

@@ -8,7 +8,8 @@ import torch
 
 from altiplano.errors import InputError
 from altiplano.model.attention import Cache
-from altiplano.model.llama import Llama, initial_value
+from altiplano.model.initial_weights import initial_value
+from altiplano.model.llama import Llama
 from altiplano.model.safetensors_files import save_weights
 from altiplano.model.weights import hugging_face_config, load_model, shape_from_config
 from altiplano.planning.model_size import parameters

@@ -4,7 +4,20 @@ import numpy as np
 import pytest
 
 from altiplano.errors import InputError
-from altiplano.tokens.shards import ShardWriter, read_shards, token_dtype, verify_shards, write_list
+from altiplano.parallel.processes import peak_memory
+from altiplano.tokens import loader
+from altiplano.tokens.shards import (
+    HEADER,
+    MAGIC,
+    Shard,
+    ShardCheck,
+    ShardWriter,
+    index_size,
+    read_shards,
+    token_dtype,
+    verify_shards,
+    write_list,
+)
 
 
 def write(folder: Path, vocabulary: int, documents: list[list[int]]) -> None:
@@ -57,3 +70,48 @@ def test_damage_is_named(tmp_path: Path) -> None:
     (tmp_path / "shards.json").write_text("{")
     with pytest.raises(InputError, match=r"shards\.json is damaged"):
         read_shards(tmp_path, "train")
+
+
+def test_a_long_index_is_not_read(tmp_path: Path) -> None:
+    """Of a hundred million documents, which would be two gigabytes."""
+    path, documents = tmp_path / "web.en", 10**8
+    with path.with_name("web.en.idx").open("wb") as index:
+        index.write(HEADER.pack(MAGIC, 1, 8, documents, documents + 1))
+        index.truncate(index_size(documents))
+    path.with_name("web.en.bin").write_bytes(b"\0\0" * 7)
+    before = peak_memory()
+    shard = Shard(path, "train", "web", "en", documents, 7, 7)
+    assert len(shard.data) == 7 and shard.begin(10**7) == 0 and len(shard.lengths) == documents
+    assert peak_memory() - before < 50e6
+
+
+def test_sizes_are_always_looked_at_and_bytes_within_a_limit(tmp_path: Path) -> None:
+    write(tmp_path, 512, [[5, 6], [7, 8, 9]])
+    tokens, index = tmp_path / "train" / "web.en.bin", tmp_path / "train" / "web.en.idx"
+    assert verify_shards(tmp_path) == ShardCheck(3, 1, 10, 1, 10)
+    assert verify_shards(tmp_path, limit=9) == ShardCheck(3, 1, 10, 0, 0)
+    raw = tokens.read_bytes()
+    tokens.write_bytes(raw[:-2] + b"\x01\x01")
+    assert verify_shards(tmp_path, limit=9).read == 0
+    with pytest.raises(InputError, match="sha256 differs"):
+        verify_shards(tmp_path, limit=10)
+    tokens.write_bytes(raw + b"\0")
+    with pytest.raises(InputError, match=r"web\.en\.bin is not what tokenize wrote \(11 bytes\)"):
+        verify_shards(tmp_path, limit=0)
+    tokens.write_bytes(raw)
+    index.write_bytes(index.read_bytes()[:-1])
+    with pytest.raises(InputError, match=r"web\.en\.idx is not what tokenize wrote"):
+        verify_shards(tmp_path, limit=0)
+
+
+def test_few_of_many_shards_are_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loader, "MAPPED", 2)
+    writers = [ShardWriter(tmp_path / "train" / f"web.en-{number:05d}", np.uint16) for number in range(6)]
+    for number, writer in enumerate(writers):
+        writer.add([number] * 9, 9)
+    write_list(tmp_path, [writer.close("train", "web", "en") for writer in writers], 512)
+    data = loader.TrainingData(read_shards(tmp_path, "train"), 4, bos=600, seed=0)
+    seen = data.batch(range(data.windows)).tokens
+    assert sorted(set(seen.flatten().tolist())) == [0, 1, 2, 3, 4, 5]
+    if Path("/proc/self/maps").exists():
+        assert Path("/proc/self/maps").read_text().count(str(tmp_path)) <= 2

@@ -1,6 +1,5 @@
-"""Everything that meets in an operation is on the same device: a rank's whole life on a GPU that is not there.
-
-``fake_gpu.py`` says what of it is not the real thing.
+"""Everything that meets in an operation is on the same device, and the host waits for it where it may: a rank's whole
+life on a GPU that is not there (``altiplano/rehearsal/fake_gpu.py`` says what of it is not the real thing).
 """
 
 import subprocess
@@ -14,37 +13,100 @@ from altiplano.recipe.layout import parse_layout
 from altiplano.recipe.load import load_recipe
 from altiplano.training.job import Job
 
-EVERYTHING = ["evaluation.interval_steps=2", "recovery.check_weights_every=1", "recovery.check_speed_every=1"]
+EVERYTHING = [
+    "model.num_hidden_layers=2",
+    "batch.tokens=256",
+    "batch.total_tokens=5120",
+    "evaluation.max_tokens=300",
+    "evaluation.interval_steps=3",
+    "checkpoint.interval_steps=100",
+    "recovery.check_weights_every=4",
+    "recovery.check_speed_every=5",
+]
+LIFE = """
+import json, os, sys
+from contextlib import redirect_stdout
+from pathlib import Path
+import torch
+from altiplano.rehearsal.life import live
+from altiplano.training.job import Job
+{mistake}
+job = Job.model_validate_json(Path(sys.argv[1]).read_text())
+with redirect_stdout(sys.stderr):
+    lived = live(job, int(sys.argv[2]))
+print(lived.steps, lived.rollbacks, lived.operations > 1000, json.dumps(lived.waits_of_a_step), flush=True)
+os._exit(0)
+"""
+ONE = '{"training/trainer.py:_on_all_ranks": 1}'
+TWO = '{"training/trainer.py:_on_all_ranks": 1, "training/trainer.py:any_rank": 1}'
 
 
-def live(folder: Path, tokens: Path, layout: str, rank: int, precision: str, *mistake: str) -> tuple[int, str]:
-    """First evaluation, steps, evaluation, save; then the same again from what was saved."""
+def lived(folder: Path, tokens: Path, layout: str, rank: int, precision: str, mistake: str = "") -> tuple[int, str]:
+    """First evaluation, steps, a rollback, evaluation, save; then the same again from what was saved."""
     recipe = load_recipe("quickstart", [*SMALL, *EVERYTHING, f"precision.compute={precision}"])
     job = Job(recipe=recipe, layout=parse_layout(layout), device="cuda", tokens=tokens, folder=folder)
     (folder / "job.json").write_text(job.model_dump_json())
-    command = [sys.executable, str(Path(__file__).with_name("fake_gpu.py")), str(folder / "job.json"), str(rank)]
-    ended = subprocess.run([*command, *mistake], capture_output=True, text=True, timeout=250, check=False)
-    return ended.returncode, ended.stdout + ended.stderr
+    command = [sys.executable, "-c", LIFE.format(mistake=mistake), str(folder / "job.json"), str(rank)]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=280, check=False)
+    return ended.returncode, ended.stdout if ended.returncode == 0 else ended.stderr
 
 
 @pytest.mark.parametrize(
-    ("layout", "rank", "precision"),
+    ("layout", "rank", "precision", "waits"),
     [
-        ("dp1", 0, "float32"),
-        ("dp2", 0, "bfloat16"),
-        ("dp2.tp2.pp2.recompute-selective", 1, "bfloat16"),
-        pytest.param("dp2.tp2.pp2", 7, "bfloat16", marks=pytest.mark.slow),
-        ("cp2.tp2", 1, "bfloat16"),
-        ("pp2.zbv", 1, "float32"),
+        ("dp1", 0, "bfloat16", ONE),
+        ("dp2.tp2.pp2.recompute-selective", 1, "bfloat16", TWO),
+        pytest.param("dp1", 0, "float32", ONE, marks=pytest.mark.slow),
+        pytest.param("dp2.tp2.pp2", 7, "bfloat16", TWO, marks=pytest.mark.slow),
+        pytest.param("cp2.tp2", 1, "bfloat16", TWO, marks=pytest.mark.slow),
+        pytest.param("pp2.zbv", 1, "float32", TWO, marks=pytest.mark.slow),
     ],
 )
-def test_a_rank_lives_on_one_device(layout: str, rank: int, precision: str, tokenized: Path, tmp_path: Path) -> None:
-    code, said = live(tmp_path, tokenized, layout, rank, precision)
+def test_a_rank_lives_on_one_device(
+    layout: str, rank: int, precision: str, waits: str, tokenized: Path, tmp_path: Path
+) -> None:
+    code, said = lived(tmp_path, tokenized, layout, rank, precision)
     assert code == 0, said
-    assert "lived" in said.splitlines()
+    assert said.splitlines()[-1] == f"6 1 True {waits}"
 
 
-def test_a_batch_that_stays_on_the_cpu_is_found(tokenized: Path, tmp_path: Path) -> None:
-    code, said = live(tmp_path, tokenized, "dp2", 0, "bfloat16", "mix")
+BATCH = "from altiplano.tokens.loader import Batch; Batch.to = lambda batch, device: batch"
+PLACES = """
+from altiplano.parallel import pipeline
+pipeline.context_shard = lambda sequence, group, device: real(sequence, group, torch.device('cpu'))
+from altiplano.parallel.context import context_shard as real
+"""
+CLIP = """
+from altiplano.training import trainer
+def clip(*arguments, real=trainer.clip_gradient):
+    norm = real(*arguments)
+    print(float(norm))
+    return norm
+clip.__code__ = clip.__code__.replace(co_filename=trainer.__file__)
+trainer.clip_gradient = clip
+"""
+MOMENTS = """
+from altiplano.training.checkpoints import checkpoint
+real = checkpoint.training_tensors
+def on_cpu(parameters, optimizer):
+    tensors = real(parameters, optimizer)
+    for state in optimizer.state.values():
+        state['exp_avg'] = torch.zeros(state['exp_avg'].shape)
+    return tensors
+checkpoint.training_tensors = on_cpu
+"""
+
+
+@pytest.mark.parametrize(
+    ("mistake", "found"),
+    [
+        pytest.param(BATCH, "indices on cpu:1 for a tensor on cpu", id="batch"),
+        pytest.param(CLIP, "the host waits for the device in training/trainer.py:clip", id="wait"),
+        pytest.param(PLACES, "cpu:1", id="places", marks=pytest.mark.slow),
+        pytest.param(MOMENTS, "cpu:1", id="moments", marks=pytest.mark.slow),
+    ],
+)
+def test_a_planted_mistake_is_found(mistake: str, found: str, tokenized: Path, tmp_path: Path) -> None:
+    code, said = lived(tmp_path, tokenized, "dp1", 0, "float32", mistake)
     assert code != 0
-    assert "indices on cpu:1 for a tensor on cpu" in said
+    assert found in said.splitlines()[-1], said

@@ -232,3 +232,15 @@ def test_every_ledger_line_is_json_but_one_cut_short(tmp_path: Path) -> None:
     ledger.note(file, "end")
     assert [event.event for event in ledger.read(file)] == ["start", "resume", "end"]
     assert len(file.read_text().splitlines()) == 4
+
+
+def test_restarts_count_only_as_long_as_nothing_is_published() -> None:
+    def start(attempt: int) -> LedgerEvent:
+        return LedgerEvent(event="start", time=0.0, attempt=attempt)
+
+    published, step = LedgerEvent(event="published", time=0.0, step=3), LedgerEvent(event="step", time=0.0, step=4)
+    assert ledger.restarts_without_progress([]) == 0
+    assert ledger.restarts_without_progress([start(0), start(1), start(2)]) == 2
+    assert ledger.restarts_without_progress([start(0), start(1), published, step, start(2)]) == 1
+    assert ledger.restarts_without_progress([start(0), start(1), start(2), published]) == 0
+    assert ledger.restarts_without_progress([start(0), start(1), start(0), start(1)]) == 1  # another command

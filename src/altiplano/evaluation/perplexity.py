@@ -51,7 +51,7 @@ def pack(documents: Sequence[np.ndarray], sequence: int, bos: int) -> np.ndarray
     """``documents`` one after the other as windows [n, sequence + 1] that overlap in one token."""
     stream = np.concatenate(documents)
     count = math.ceil((len(stream) - 1) / sequence)
-    padded = np.full(count * sequence + 1, bos, dtype=np.int64)
+    padded = np.full(count * sequence + 1, bos, dtype=np.int32)  # half of int64: a rank holds all held-out text
     padded[: len(stream)] = stream
     return np.lib.stride_tricks.sliding_window_view(padded, sequence + 1)[::sequence]
 

@@ -53,7 +53,7 @@ def script(job: LaunchJob) -> str:
         export=_unexpanded("exec " + quoted(job.export(python, arguments))),
         configuration=CONFIGURATION,
         volume=VOLUME,
-        grace=launch.save_seconds + SECONDS_TO_END,
+        grace=job.save_seconds + SECONDS_TO_END,
     )
 
 

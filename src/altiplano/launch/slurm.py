@@ -26,22 +26,22 @@ def seconds(limit: str) -> int:
 
 def script(job: LaunchJob) -> str:
     """Raises InputError for a value that a line of ``#SBATCH`` cannot hold, and a limit too short to save before it."""
-    launch, python = job.cluster.launch, job.cluster.launch.python or sys.executable
+    launch, python, save = job.cluster.launch, job.cluster.launch.python or sys.executable, job.save_seconds
     for key in ("partition", "account"):
         value = getattr(launch, key)
         if value and not value.replace("-", "").replace("_", "").replace(",", "").replace(".", "").isalnum():
             raise InputError(f"cluster {job.cluster.name}: launch.{key} = {value!r} is not a name that SLURM knows")
-    least = launch.save_seconds + SECONDS_TO_END + SECONDS_EARLY
+    least = save + SECONDS_TO_END + SECONDS_EARLY
     limit = seconds(launch.time_limit) if launch.time_limit else 0
     if 0 < limit <= least:  # SLURM takes 0 for none
         raise InputError(
             f"cluster {job.cluster.name}: launch.time_limit = {launch.time_limit!r} is {limit:,} s, and SLURM may tell "
-            f"the job to stop {least:,} s before its end (launch.save_seconds = {launch.save_seconds}, and "
+            f"the job to stop {least:,} s before its end (launch.save_seconds = {save}, and "
             f"{SECONDS_TO_END + SECONDS_EARLY} more): it would never train; choose a longer one"
         )
-    if launch.save_seconds + SECONDS_TO_END > MOST_NOTICE:
+    if save + SECONDS_TO_END > MOST_NOTICE:
         raise InputError(
-            f"cluster {job.cluster.name}: launch.save_seconds = {launch.save_seconds:,}: SLURM can tell a job at most "
+            f"cluster {job.cluster.name}: launch.save_seconds = {save:,}: SLURM can tell a job at most "
             f"{MOST_NOTICE:,} s before its end; choose {MOST_NOTICE - SECONDS_TO_END:,} or less"
         )
     # The first host is known to the running script alone, so its name is the one word that the shell expands.
@@ -61,6 +61,7 @@ def script(job: LaunchJob) -> str:
         environment={name: shlex.quote(value) for name, value in job.environment.items()},
         prepare=quoted(job.prepare(python, job.arguments)),
         check=quoted(job.check(python, job.arguments)),
+        checkpoints=f"{shlex.quote(str(job.workspace))}/.work/train-*/checkpoints/step-*",
         ranks=ranks.replace(f"--rdzv-endpoint={marker}", f'--rdzv-endpoint="$head":{launch.port}'),
-        notice=launch.save_seconds + SECONDS_TO_END,
+        notice=save + SECONDS_TO_END,
     )

@@ -1,5 +1,6 @@
 """What is to be started, the same for every place: which commands, on how many nodes, in which environment."""
 
+import math
 import re
 import shlex
 from collections.abc import Sequence
@@ -7,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from altiplano.errors import InputError
+from altiplano.planning.model_size import parameters
+from altiplano.planning.plan import make_plan
 from altiplano.recipe.cluster import Cluster
 from altiplano.recipe.layout import Layout
 from altiplano.recipe.schema import Recipe
@@ -15,6 +18,13 @@ STAGES = ("train", "export", "evaluate", "calibrate", "redteam")
 """That several processes compute together."""
 EXPORT_PROCESSES = 8
 """On each node that exports: each holds one tensor at a time, in two element types."""
+STACK = "altiplano"
+LEAST_SAVE_SECONDS = 120
+TRAINED_BYTES = 12
+"""A parameter's weight and two moments in float32."""
+NODE_BANDWIDTH = 1e9
+"""Bytes a second that a node writes to, and reads from, shared storage. Assumed: Llama 3's 2 TB/s (Grattafiori et al.
+2024, section 3.3.1) over its 2,000 nodes."""
 
 
 @dataclass(frozen=True)
@@ -43,10 +53,19 @@ class LaunchJob:
         return self.per_node if self.cluster.device == "cuda" and self.stage != "export" else 0
 
     @property
+    def save_seconds(self) -> int:
+        """What ranks are given between the request to stop and their end."""
+        return self.cluster.launch.save_seconds or planned_save_seconds(self.recipe, self.cluster, self.layout)
+
+    @property
     def environment(self) -> dict[str, str]:
         return {
             # Time for a checkpoint between SIGTERM and SIGKILL; torchrun's own default is 30 s.
-            "TORCH_ELASTIC_SHUTDOWN_TIMEOUT": str(self.cluster.launch.save_seconds),
+            "TORCH_ELASTIC_SHUTDOWN_TIMEOUT": str(self.save_seconds),
+            # Agents count their restarts each for itself, and the shared store is ordered by that count: after a fault
+            # on one of several nodes ranks would look for each other under different names (pytorch#135712). Without
+            # it every round has a store of its own.
+            "TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1",
             **self.cluster.launch.environment,
         }
 
@@ -71,6 +90,19 @@ class LaunchJob:
         restarts = f"--max-restarts={self.cluster.launch.max_restarts}"
         agent = [python, "-m", "torch.distributed.run", *rendezvous, f"--nproc-per-node={self.per_node}", restarts]
         return [*agent, "-m", "altiplano", self.stage, *arguments]
+
+
+def planned_save_seconds(recipe: Recipe, cluster: Cluster, layout: Layout) -> int:
+    """The rest of a step, the copy of the state, and its way to the disk and back, as planned; LEAST_SAVE_SECONDS where
+    the cluster does not say enough to plan it. A step takes what is the upper end of its interval."""
+    if cluster.device == "cpu" or not cluster.chip:
+        return LEAST_SAVE_SECONDS
+    plan = make_plan(recipe, cluster.model_copy(update={"devices": layout.world_size}), layout, cluster.stack or STACK)
+    nodes = layout.world_size / (cluster.launch.devices_per_node or cluster.devices)
+    written = TRAINED_BYTES * parameters(recipe.model) / (nodes * NODE_BANDWIDTH)
+    operation = cluster.operation
+    needed = (1 + plan.uncertainty) * plan.seconds + operation.save_seconds + max(operation.write_seconds, 2 * written)
+    return max(LEAST_SAVE_SECONDS, math.ceil(needed))
 
 
 def launch_job(

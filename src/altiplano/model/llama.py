@@ -4,11 +4,8 @@ Parameters carry Hugging Face's names (less the ``model.`` prefix) and its rotar
 the two unchanged. Nothing here knows of devices or parallelism; ``altiplano.parallel`` spreads a model from outside.
 
 RMSNorm (Zhang and Sennrich 2019): x / √(mean(x²) + ε) · weight over the last dimension.
-
-Initial weights that depend only on the seed and a parameter's name, never on how the model is parallelized.
 """
 
-import hashlib
 import math
 from typing import Any
 
@@ -201,17 +198,3 @@ class _RMSNorm(torch.autograd.Function):
         along = (change * normal).mean(dim=-1, keepdim=True)
         dx = change.sub_(normal.mul_(along)).mul_(scale)
         return dx.to(x.dtype), dweight.to(weight.dtype), None
-
-
-def initial_value(name: str, size: torch.Size, shape: ModelConfig, seed: int) -> Tensor:
-    """The whole parameter ``name`` in float32: ones for norms, else normal with ``initializer_range``.
-
-    Projections that write to the residual stream are scaled by 1/sqrt(2 · layers) (Radford et al. 2019).
-    """
-    if name.endswith("norm.weight"):
-        return torch.ones(size)
-    key = hashlib.sha256(f"{seed}/{name}".encode()).digest()
-    generator = torch.Generator().manual_seed(int.from_bytes(key[:8], "big") >> 1)
-    residual = name.endswith(("o_proj.weight", "down_proj.weight"))
-    std = shape.initializer_range / math.sqrt(2 * shape.num_hidden_layers) if residual else shape.initializer_range
-    return torch.randn(size, generator=generator) * std

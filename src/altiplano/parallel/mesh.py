@@ -1,6 +1,8 @@
 """The device mesh: which pipeline stage, data-, context- and tensor-parallel rank this process is."""
 
 import os
+import resource
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -90,6 +92,7 @@ def start_processes(device: str, timeout: timedelta = TIMEOUT) -> torch.device:
     else:
         local = torch.device("cpu")
     if not dist.is_initialized():
+        allow_open_files()
         world = int(os.environ.get("WORLD_SIZE", "1"))
         backend, bound = ("nccl", local) if device == "cuda" else ("gloo", None)
         if os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True":
@@ -105,3 +108,12 @@ def start_processes(device: str, timeout: timedelta = TIMEOUT) -> torch.device:
                 backend, rank=0, world_size=1, store=dist.HashStore(), timeout=timeout, device_id=bound
             )
     return local
+
+
+def allow_open_files() -> None:
+    """As many descriptors as the system lets a process have: shells give 1,024, and a rank has sockets to its
+    neighbours and files mapped."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        with suppress(ValueError, OSError):  # macOS names a hard limit that it does not grant
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

@@ -8,7 +8,8 @@ from torch import Tensor
 from torch.distributed.tensor import DTensor
 from torch.distributed.tensor._utils import compute_local_shape_and_global_offset
 
-from altiplano.model.llama import Llama, initial_value
+from altiplano.model.initial_weights import initial_value
+from altiplano.model.llama import Llama
 from altiplano.model.weights import pretrained_weights
 from altiplano.parallel.bfloat16 import choose_products, set_attention
 from altiplano.parallel.compilation import compile_blocks
@@ -22,21 +23,18 @@ from altiplano.recipe.layout import Layout, partition_layers
 from altiplano.recipe.schema import Recipe
 
 
-def parallelize(recipe: Recipe, layout: Layout, mesh: Mesh, losses: TokenLosses) -> ParallelModel:
-    """This process's parts of the recipe's model, one for each of its pipeline stages, with their initial weights."""
-    model = parallelize_unset(recipe, layout, mesh, losses)
-    for part in model.parts:
-        set_initial_weights(part, recipe)
-    return model
-
-
-def parallelize_unset(recipe: Recipe, layout: Layout, mesh: Mesh, losses: TokenLosses) -> ParallelModel:
-    """The same with anything in the weights' memory, for who reads them from a checkpoint."""
+def parallelize(
+    recipe: Recipe, layout: Layout, mesh: Mesh, losses: TokenLosses, *, initial: bool = True
+) -> ParallelModel:
+    """This process's parts of the recipe's model, one for each of its pipeline stages, with their initial weights; with
+    anything in them unless ``initial``, for weights that come from elsewhere."""
     compute = compute_type(recipe)
     products = choose_products() if compute is torch.bfloat16 and mesh.device.type == "cpu" else None
     parts = shape_parts(recipe, layout, mesh)
     for part in parts:
         allocate(part, mesh.device)
+        if initial:
+            set_initial_weights(part, recipe)
     return ParallelModel(parts, layout, mesh, recipe.batch.sequence_length, compute, losses, products)
 
 
@@ -101,7 +99,7 @@ def set_initial_weights(part: Llama, recipe: Recipe) -> None:
             local = parameter.to_local()
             where = tuple(slice(start, start + length) for start, length in zip(offset, size, strict=True))
         if pretrained is None:
-            piece = initial_value(name, parameter.shape, recipe.model, recipe.seed)[where]
+            piece = initial_value(name, parameter.shape, recipe.model, recipe.seed, where, local.device)
         else:
             piece = pretrained.read(name, where)
         local.copy_(piece.reshape(local.shape))

@@ -105,18 +105,19 @@ class ParallelModel:
         self.training_losses = losses
         self.stages = layout.stage_numbers(mesh.rank("pp"))
         self.context_shard = context_shard(sequence, mesh.group("cp"), mesh.device)
-        self.num_target_tokens = 1.0
+        self.num_target_tokens: float | Tensor = 1.0
         self.unchecked = layout.compile
         self.schedules: dict[tuple[int, int], Any] = {}
         self.progress: Callable[[], None] = lambda: None
         for part in parts:
             part.register_forward_pre_hook(lambda module, arguments: self.progress())
 
-    def step(self, batch: Batch, sequences: int, num_target_tokens: int) -> Tensor:
+    def step(self, batch: Batch, sequences: int, num_target_tokens: int | Tensor) -> Tensor:
         """Accumulate the gradient of sum(token losses) / num_target_tokens; return this rank's part of that loss.
 
         ``batch`` is this data-parallel rank's share of a global batch of ``sequences`` rows. ``num_target_tokens`` is
-        the number of predicted tokens of the batch over all ranks, so that every token weighs the same. The parts of
+        the number of predicted tokens of the batch over all ranks, so that every token weighs the same; on the device,
+        where the host does not know it. The parts of
         all ``dp`` and ``pp`` ranks add up to the loss; ``cp`` ranks return the same, as ``tp`` ranks do. Raises
         TrainingError when the model is compiled and that changes the gradient of its first batch.
         """
@@ -125,7 +126,7 @@ class ParallelModel:
             check_gradients(self._sample(batch, sequences, num_target_tokens), self.parts, self.compute)
         return self._gradient(batch, sequences, num_target_tokens)
 
-    def _sample(self, batch: Batch, sequences: int, num_target_tokens: int) -> Callable[[], Tensor]:
+    def _sample(self, batch: Batch, sequences: int, num_target_tokens: int | Tensor) -> Callable[[], Tensor]:
         """One micro-batch's gradient on each rank; with a pipeline the whole step's, as it takes several to fill it."""
         if self.layout.pp > 1:
             return lambda: self._gradient(batch, sequences, num_target_tokens)
@@ -133,8 +134,11 @@ class ParallelModel:
         first = Batch(batch.tokens[:size], batch.targets[:size], batch.document[:size])
         return lambda: self._gradient(first, size * self.layout.dp, num_target_tokens)
 
-    def _gradient(self, batch: Batch, sequences: int, num_target_tokens: int) -> Tensor:
-        self.num_target_tokens = float(max(1, num_target_tokens))
+    def _gradient(self, batch: Batch, sequences: int, num_target_tokens: int | Tensor) -> Tensor:
+        if isinstance(num_target_tokens, Tensor):
+            self.num_target_tokens = num_target_tokens.clamp(min=1)
+        else:
+            self.num_target_tokens = float(max(1, num_target_tokens))
         count, size = self.layout.micro_batches(sequences, self.sequence)
         rows = math.ceil(sequences / self.layout.dp) if self.layout.pp == 1 else count * size
         batch = self._held_tokens(padded(batch, rows))

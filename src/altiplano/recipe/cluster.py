@@ -20,8 +20,17 @@ class LaunchConfig(Section):
     devices_per_node: int | None = Field(None, gt=0, description="none: all of the cluster's devices are in one node")
     python: str = Field("", description="interpreter that has Altiplano; empty: the one at hand, in an image python")
     port: int = Field(29400, gt=0, lt=65536, description="of the rendezvous on the first node")
-    max_restarts: int = Field(3, ge=0, description="of all ranks after one fails, by torchrun and by Kubernetes each")
-    save_seconds: int = Field(120, gt=0, description="that ranks have for a checkpoint when they are told to stop")
+    max_restarts: int = Field(
+        100,
+        ge=0,
+        description="of all ranks in one job, by torchrun and by Kubernetes each; recovery.max_restarts bounds those "
+        "without a new checkpoint",
+    )
+    save_seconds: int | None = Field(
+        None,
+        gt=0,
+        description="that ranks have for the rest of a step and a checkpoint when they are told to stop; none: planned",
+    )
     environment: dict[VariableName, str] = Field(
         default_factory=dict, description="written into the job as it is; what is secret goes into secrets"
     )

@@ -5,6 +5,8 @@ import os
 import sys
 import time
 import warnings
+from contextlib import redirect_stdout
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -19,6 +21,7 @@ from altiplano.rehearsal.fake_process_group import fake_tensors, join_fake_group
 from altiplano.rehearsal.recorded import Keeper, SentCounter
 from altiplano.tokens.loader import Batch
 from altiplano.training.checkpoints.checkpoint import training_tensors
+from altiplano.training.job import Job
 from altiplano.training.loss import token_losses
 from altiplano.training.optimizer import clip_gradient, make_optimizer
 
@@ -70,10 +73,26 @@ def local(tensor: Any) -> Tensor:
     return getattr(tensor, "_local_tensor", tensor)
 
 
+def _rehearsed(recipe: Recipe, layout: Layout, job: dict[str, Any]) -> dict[str, Any]:
+    if job["kind"] == "step":
+        return rehearse_rank(recipe, layout, job["rank"])
+    if job["kind"] == "start":
+        from altiplano.rehearsal.start import rehearse_start
+
+        phases = rehearse_start(recipe, layout, job["rank"], Path(job["tokens"]), Path(job["folder"]))
+        return {"phases": phases}
+    from altiplano.rehearsal.life import live
+
+    tokens, folder = Path(job["tokens"]), Path(job["folder"])
+    with redirect_stdout(sys.stderr):
+        lived = live(Job(recipe=recipe, layout=layout, device="cuda", tokens=tokens, folder=folder), job["rank"])
+    return vars(lived)  # counters are dictionaries
+
+
 def main() -> None:
     warnings.filterwarnings("ignore")
     torch.set_num_threads(1)
     job = json.load(sys.stdin)
     recipe, layout = Recipe.model_validate(job["recipe"]), Layout.model_validate(job["layout"])
-    print(json.dumps(rehearse_rank(recipe, layout, job["rank"])), flush=True)
+    print(json.dumps(_rehearsed(recipe, layout, job)), flush=True)
     os._exit(0)  # an interpreter that shuts down with process groups sometimes aborts

@@ -52,19 +52,30 @@ def rehearse(recipe: Recipe, cluster: Cluster, layout: Layout) -> list[Compariso
             raise
 
 
+FAILED = {"step": "cannot take a step", "start": "cannot start", "life": "cannot live on one device"}
+
+
 def say(text: str) -> None:
     sys.stderr.write(text + "\n")  # at once: two threads speak
     sys.stderr.flush()
 
 
-def run_rank(recipe: Recipe, layout: Layout, rank: int, running: list[subprocess.Popen[str]]) -> dict[str, Any]:
-    """In a fresh process, added to ``running``: PyTorch has one default process group.
+def run_rank(
+    recipe: Recipe,
+    layout: Layout,
+    rank: int,
+    running: list[subprocess.Popen[str]],
+    kind: str = "step",
+    **folders: str,
+) -> dict[str, Any]:
+    """In a fresh process, added to ``running``: PyTorch has one default process group. ``kind``: step, start or life.
 
     Raises TrainingError with its last words.
     """
     # Compiling is left out: it changes neither shapes nor collectives, and fake tensors are not compiled.
     plain = layout.model_copy(update={"compile": False})
     job = {"recipe": recipe.model_dump(mode="json"), "layout": plain.model_dump(mode="json"), "rank": rank}
+    job |= {"kind": kind, **folders}
     command = [sys.executable, "-m", "altiplano.rehearsal", str(os.getpid())]
     with subprocess.Popen(command, stdin=PIPE, stdout=PIPE, stderr=PIPE, text=True) as process:
         running.append(process)
@@ -72,7 +83,7 @@ def run_rank(recipe: Recipe, layout: Layout, rank: int, running: list[subprocess
     if process.returncode:
         words = [line for line in errors.splitlines() if line.strip()]
         raise TrainingError(
-            f"pipeline rank {rank} (stages {layout.stage_numbers(rank)}) of layout {layout} cannot take a step: "
+            f"pipeline rank {rank} (stages {layout.stage_numbers(rank)}) of layout {layout} {FAILED[kind]}: "
             f"{words[-1].strip() if words else f'exit status {process.returncode}'}"
         )
     measured: dict[str, Any] = json.loads(output.splitlines()[-1])

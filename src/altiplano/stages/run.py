@@ -18,6 +18,7 @@ from altiplano.recipe.layout import Layout, check_layout
 from altiplano.recipe.schema import Recipe
 from altiplano.stages import calibrate, curate, evaluate, redteam, release, tokenize, train
 from altiplano.stages.stage import FUNCTIONS, Context, Outcome, is_publisher, run_stage, up_to_date
+from altiplano.stages.torchrun import Handover, ending_the_agent, is_rank
 from altiplano.training.callbacks import Custom
 
 if TYPE_CHECKING:
@@ -50,17 +51,28 @@ def run_until(
     """Run every stage up to ``last`` that is not up to date; ``force`` recomputes ``last`` even if it is, and begins
     any stage anew whose unfinished work was begun with other settings.
 
+    Under torchrun the first rank does that, and tells the others what they compute together; they return nothing.
     Stops early, with the outcome so far, at a stage that did not finish or whose gate failed.
     """
     check_layout(layout, recipe)
+    handover: Handover | None = None
     if last not in ("curate", "tokenize"):
         check_device(cluster)
+        if is_rank():
+            from altiplano.parallel.mesh import TIMEOUT
+            from altiplano.training.export import PATIENCE
+
+            handover = Handover("cpu", PATIENCE) if export_only else Handover(cluster.device, TIMEOUT)
+            if not is_publisher():
+                with ending_the_agent():
+                    handover.follow(custom)
+                return []
     outcomes: list[Outcome] = []
-    with locked(workspace) as lock:
+    with ending_the_agent(), locked(workspace) as lock:
         if last not in ("curate", "tokenize"):
             train.check_forgotten(recipe, workspace)
         write_text(workspace / "recipe.toml", recipe_toml(recipe))
-        for stage in STAGES:
+        for stage in STAGES[_first(last, workspace) :]:
             context = Context(
                 recipe,
                 cluster,
@@ -75,6 +87,7 @@ def run_until(
                 allow=allow,
                 log_to=log_to,
                 lock=lock,
+                handover=handover,
                 engine=engine,
                 custom=custom,
                 extensions=extensions,
@@ -85,13 +98,21 @@ def run_until(
             say(f"{stage.name}: {_describe(outcome)}")
             if stage.name == last or not outcome.result.finished or not outcome.result.passed:
                 break
+    if handover is not None:
+        handover.end()
     return outcomes
+
+
+def _first(last: str, workspace: Path) -> int:
+    """Where to begin: tokens that were brought here without the documents they were made from are taken as they are."""
+    alone = (workspace / "tokenize").exists() and not (workspace / "curate").exists()
+    return 1 if alone and last != "curate" else 0
 
 
 def first_to_do(last: str, recipe: Recipe, cluster: Cluster, layout: Layout, workspace: Path) -> str:
     """The first stage up to ``last`` that is not up to date or whose gate failed; empty when there is none."""
     names = [str(stage.name) for stage in STAGES]
-    for name, stage in zip(names[: names.index(last) + 1], STAGES, strict=False):
+    for name, stage in [*zip(names[: names.index(last) + 1], STAGES, strict=False)][_first(last, workspace) :]:
         published = up_to_date(stage, Context(recipe, cluster, layout, workspace, workspace, {}))
         if published is None or not published.passed:
             return name

@@ -55,6 +55,8 @@ def asking_trained_model(stage: str, ask: Ask, context: Context, temperature: fl
     but the first of torchrun's the result is not finished."""
     if context.layout.world_size > 1 and "RANK" not in os.environ:
         return on_ranks(stage, context)
+    if context.handover is not None:
+        context.handover.give(stage, scoring_job(stage, context))
     with trained_model(context, temperature) as served:
         if served is None:
             return Result({}, finished=False)
@@ -86,9 +88,8 @@ def trained_model(context: Context, temperature: float) -> Iterator[LanguageMode
     yield LocalModel(recipe.name, model, tokenizer, length, temperature)
 
 
-def on_ranks(stage: str, context: Context) -> Result:
-    """Run a stage on as many processes of this machine as its layout has ranks."""
-    job = ScoringJob(
+def scoring_job(stage: str, context: Context) -> ScoringJob:
+    return ScoringJob(
         stage=stage,
         recipe=context.recipe,
         cluster=context.cluster,
@@ -97,6 +98,11 @@ def on_ranks(stage: str, context: Context) -> Result:
         folder=context.folder,
         inputs=context.inputs,
     )
+
+
+def on_ranks(stage: str, context: Context) -> Result:
+    """Run a stage on as many processes of this machine as its layout has ranks."""
+    job = scoring_job(stage, context)
     file, answer = context.folder / JOB, context.folder / RESULT
     write_text(file, job.model_dump_json())
     command = [sys.executable, "-m", "altiplano.stages.scoring", str(file), str(os.getpid())]

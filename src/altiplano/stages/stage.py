@@ -9,6 +9,7 @@ import hashlib
 import os
 import platform
 import resource
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
@@ -19,13 +20,14 @@ from itertools import chain, count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from altiplano.errors import InputError
+from altiplano.errors import InputError, RawFilesMissing
 from altiplano.parallel.processes import peak_memory
 from altiplano.recipe.cluster import Cluster
 from altiplano.recipe.layout import Layout
 from altiplano.recipe.schema import Recipe
 from altiplano.records import StageManifest, StageMeasurements
 from altiplano.stages.resume import begin, wait_until_begun
+from altiplano.stages.torchrun import Handover, is_rank
 from altiplano.storage import Damaged, all_in, digest, json_digest, remove_temporaries, sampled_digest, sync
 from altiplano.training.callbacks import Custom
 from altiplano.version import __version__
@@ -65,6 +67,8 @@ class Context:
     """Curation only: a library user's own functions."""
     lock: int | None = None
     """Descriptor of the workspace's lock, for processes that write in it: it is held as long as any of them lives."""
+    handover: Handover | None = None
+    """Training only, under torchrun: through which the other ranks learn of their job."""
     engine: str = "local"
     """Curation and tokenizing: local, ray or ray:ADDRESS."""
 
@@ -232,6 +236,22 @@ def recipe_values(recipe: Recipe, keys: tuple[str, ...]) -> dict[str, Any]:
     return chosen
 
 
+def _sources(stage: Stage, context: Context, before: str) -> str:
+    """A hash of what the stage reads from outside the workspace. ``before``: of what the published result was made of,
+    if it was made as it would be now: raw files need not be where devices are."""
+    if stage.sources is None:
+        return ""
+    if before and is_rank() and not stage.distributed:  # prepared before; listing it again would keep all ranks waiting
+        return before
+    try:
+        return stage.sources(context)
+    except RawFilesMissing as error:
+        if not before:
+            raise
+        print(f"note: {error}; what {stage.name} made of the files before is taken as it is", file=sys.stderr)
+        return before
+
+
 def _functions(stage: Stage, context: Context) -> str:
     return stage.functions(context) if stage.functions is not None else ""
 
@@ -241,24 +261,29 @@ def wanted_of(stage: Stage, context: Context, force: bool = False) -> dict[str, 
 
     A result that was made with a library user's functions is not out of date because a command does not have them.
     """
+    version, recipe = code_version(stage.code), recipe_values(context.recipe, stage.reads)
+    # Computed again it does not matter what it was, nor whether that can be read.
+    published = None if force else _manifest_of(context.workspace, stage.name)
+    is_like = published is not None and (published.version, published.recipe) == (version, recipe)
+    before = published.inputs if published is not None and is_like else {}
     inputs = {}
     for name in stage.inputs:
         manifest = _manifest_of(context.workspace, name)
-        if manifest is None:
+        if manifest is None and name not in before:
             raise InputError(f"{stage.name} needs {name}, which has not been run: altiplano {name} RECIPE")
-        inputs[name] = manifest.hash
-    if stage.sources is not None and (made := stage.sources(context)):
+        # Without a manifest the result was brought here without what it was made from.
+        inputs[name] = manifest.hash if manifest is not None else before[name]
+    if made := _sources(stage, context, before.get("sources", "")):
         inputs["sources"] = made
     functions = _functions(stage, context)
     if not functions and stage.functions is not None and not force:
-        published = _manifest_of(context.workspace, stage.name)
         functions = published.inputs.get(FUNCTIONS, "") if published else ""
     if functions:
         inputs[FUNCTIONS] = functions
     return {
         "stage": stage.name,
-        "version": code_version(stage.code),
-        "recipe": recipe_values(context.recipe, stage.reads),
+        "version": version,
+        "recipe": recipe,
         "inputs": inputs,
     }
 

@@ -13,11 +13,12 @@ from altiplano.errors import InputError, StageFailed
 from altiplano.recipe.cluster import Cluster
 from altiplano.recipe.layout import Layout
 from altiplano.recipe.schema import Recipe
+from altiplano.recipe.units import human_bytes
 from altiplano.records import MixtureShares, TrainingSummary
 from altiplano.stages.stage import Context, Result, Stage, is_publisher, read_manifest, wanted_of, work_folder
 from altiplano.stages.supervise import supervise
 from altiplano.storage import read_json, write_text
-from altiplano.tokens.shards import read_shards, verify_shards
+from altiplano.tokens.shards import BEGIN_BYTES, read_shards, verify_shards
 
 if TYPE_CHECKING:
     from altiplano.training.job import Job
@@ -55,7 +56,7 @@ def run(context: Context) -> Result:
         raise InputError(f"training in {context.folder} has not taken its {steps:,} steps: altiplano train RECIPE")
     if is_publisher() and not trained_before:
         pretrained_weights(context.recipe)  # whether it fits, before ranks start
-        verify_shards(tokens)
+        _check_tokens(tokens)
         _describe_data(context.recipe, tokens, context.folder)
     job = Job(
         recipe=context.recipe,
@@ -74,8 +75,12 @@ def run(context: Context) -> Result:
     elif context.export_only:
         from altiplano.training.export import under_torchrun
 
+        if context.handover is not None:
+            context.handover.give("export", job)
         under_torchrun(job)
     elif not trained_before:  # torchrun's agent watches over this rank
+        if context.handover is not None:
+            context.handover.give("train", job)
         from altiplano.training.worker import run_job
 
         run_job(job, context.custom)
@@ -130,6 +135,18 @@ def check_forgotten(recipe: Recipe, workspace: Path) -> None:
         raise InputError(
             f"{workspace / 'train'} has forgotten {len(missing)} documents that this recipe would train on again: go "
             f"on with {workspace / 'recipe.toml'}, copy its forget = [...], or choose another --workspace"
+        )
+
+
+def _check_tokens(tokens: Path) -> None:
+    """Raise InputError when token files are not as they were written. Says what was not read: reading 60 TB again at
+    every start would take a day."""
+    found = verify_shards(tokens, BEGIN_BYTES)
+    if found.read_bytes < found.token_bytes:
+        print(
+            f"token shards: {found.files:,} files have their sizes; {found.read:,} of {found.token_files:,}, drawn at "
+            f"random, were read ({human_bytes(found.read_bytes)} of {human_bytes(found.token_bytes)}) and are sound",
+            file=sys.stderr,
         )
 
 

@@ -9,6 +9,7 @@ import queue
 import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import count
 from types import TracebackType
 from typing import Protocol, Self
@@ -28,6 +29,8 @@ from altiplano.tokens.shards import Shard
 IGNORED = -100
 WORTHWHILE_EPOCHS = 4
 """Muennighoff et al. 2023, "Scaling Data-Constrained Language Models": up to four, repeated text is nearly as good."""
+MAPPED = 256
+"""Token files that are open at a time: 15T tokens have 14,000, and each would take a descriptor."""
 CHUNK = 4096
 """Samples whose places are found together: short batches of short rows would spend their time on it otherwise."""
 
@@ -80,8 +83,8 @@ class TrainingData:
     def __init__(
         self, shards: Sequence[Shard], sequence: int, bos: int, seed: int, mixture: Sequence[MixturePhase] = ()
     ):
-        """Opens every shard. Raises InputError when one is missing or damaged, the text is too short, or the mixture
-        names a source that is not there."""
+        """Opens none but the first shard: the others when they are read. Raises InputError when it is missing or
+        damaged, the text is too short, or the mixture names a source that is not there."""
         self.shards, self.sequence, self.bos, self.seed = [s for s in shards if s.tokens], sequence, bos, seed
         self.ends = np.cumsum([shard.tokens for shard in self.shards])
         self.tokens = int(self.ends[-1]) if self.shards else 0
@@ -91,9 +94,8 @@ class TrainingData:
                 f"the training shards hold {self.tokens:,} tokens, fewer than one sequence of {sequence:,}; add text"
             )
         self.begins = self.ends - [shard.tokens for shard in self.shards]
-        # Plain arrays: slices of a memmap are slower by their bookkeeping.
-        self.data = [np.asarray(shard.data) for shard in self.shards]
-        self.views = [_windows(data, sequence + 1) for data in self.data]
+        self.dtype = self.shards[0].dtype
+        self._mapped = lru_cache(MAPPED)(self._map)
         self.sources = _sources(self.shards, sequence)
         self.mixture: Mixture | None = None
         if mixture:
@@ -109,6 +111,12 @@ class TrainingData:
         self.fingerprint = json_digest(order)
         """Changes when any sample could: other tokens, sequence length, seed or mixture."""
         self._chunk = (-1, np.empty(0, np.int64))
+
+    def _map(self, number: int) -> tuple[np.ndarray, np.ndarray]:
+        """Tokens of shard ``number``, and every window within it. Plain arrays: slices of a memmap are slower by their
+        bookkeeping."""
+        tokens = np.asarray(self.shards[number].mapped())
+        return tokens, _windows(tokens, self.sequence + 1)
 
     def batch(self, samples: np.ndarray | range) -> Batch:
         """These places [rows] of the run's one global order of samples; rows may be 0."""
@@ -169,12 +177,12 @@ class TrainingData:
     def read(self, starts: np.ndarray) -> np.ndarray:
         """sequence + 1 tokens from each start on [rows, sequence + 1]."""
         size = self.sequence + 1
-        windows = np.empty((len(starts), size), dtype=self.data[0].dtype)
+        windows = np.empty((len(starts), size), dtype=self.dtype)
         shards = np.searchsorted(self.ends, starts, side="right")
         for number in set(shards.tolist()):
             rows = np.flatnonzero(shards == number)
             offsets = starts[rows] - self.begins[number]
-            view = self.views[number]
+            _, view = self._mapped(number)
             inside = offsets < len(view)
             if not inside.all():
                 for row in rows[~inside]:
@@ -189,7 +197,7 @@ class TrainingData:
         shard = int(np.searchsorted(self.ends, start, side="right"))
         while count > 0:
             offset = start - int(self.begins[shard])
-            part = self.data[shard][offset : offset + count]
+            part = self._mapped(shard)[0][offset : offset + count]
             parts.append(part)
             start, count, shard = start + len(part), count - len(part), shard + 1
         return np.concatenate(parts)

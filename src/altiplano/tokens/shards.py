@@ -5,6 +5,7 @@ of the documents), ``NAME.bytes.npy`` the UTF-8 bytes of each document's text. `
 """
 
 import hashlib
+import random
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -22,6 +23,8 @@ HEADER = struct.Struct("<9sQBQQ")
 ENDINGS = (".bin", ".idx", ".bytes.npy")
 COPY_BYTES = 1 << 24
 DTYPES: dict[int, type[np.generic]] = {8: np.uint16, 4: np.int32}
+BEGIN_BYTES = 1 << 32
+"""Of token files that are read again when training begins, which is often: all of 15T tokens would take a day."""
 
 
 def token_dtype(vocabulary: int) -> type[np.generic]:
@@ -49,25 +52,42 @@ class Shard:
     def name(self) -> str:
         return f"{self.domain}.{self.language}"
 
-    @cached_property
-    def _index(self) -> tuple[type[np.generic], np.ndarray, np.ndarray]:
-        file = self.path.with_name(self.path.name + ".idx")
-        raw = _read(file)
-        if len(raw) < HEADER.size or raw[:9] != MAGIC:
-            raise InputError(f"{file} is not a token index; tokenize again")
-        _, _, code, sequences, _ = HEADER.unpack_from(raw)
-        if code not in DTYPES or len(raw) != HEADER.size + 12 * sequences + 8 * (sequences + 1):
-            raise InputError(f"{file} is damaged; tokenize again")
-        lengths = np.frombuffer(raw, np.int32, sequences, HEADER.size)
-        offsets = np.frombuffer(raw, np.int64, sequences, HEADER.size + 4 * sequences)
-        dtype = DTYPES[code]
-        return dtype, lengths, offsets // np.dtype(dtype).itemsize
+    def file(self, ending: str) -> Path:
+        """One of the shard's files: ``.bin``, ``.idx`` or ``.bytes.npy``."""
+        return self.path.with_name(self.path.name + ending)
 
     @cached_property
-    def data(self) -> np.ndarray:
-        """All tokens, memory-mapped. Raises InputError when the file is missing or not as long as its index says."""
-        file = self.path.with_name(self.path.name + ".bin")
-        dtype = self._index[0]
+    def _header(self) -> tuple[type[np.generic], int]:
+        """Type of the tokens and number of documents: 34 bytes are read, whatever the size of the index."""
+        file = self.file(".idx")
+        try:
+            with file.open("rb") as opened:
+                raw = opened.read(HEADER.size)
+                size = opened.seek(0, 2)
+        except OSError as error:
+            raise InputError(f"{file} cannot be read ({error.strerror}); tokenize again") from error
+        if len(raw) < HEADER.size or raw[:9] != MAGIC:
+            raise InputError(f"{file} is not a token index; tokenize again")
+        _, _, code, documents, _ = HEADER.unpack(raw)
+        if code not in DTYPES or size != index_size(documents):
+            raise InputError(f"{file} is damaged; tokenize again")
+        return DTYPES[code], documents
+
+    @cached_property
+    def lengths(self) -> np.ndarray:
+        """Tokens of each document [documents], int32, memory-mapped."""
+        return np.memmap(self.file(".idx"), np.int32, "r", HEADER.size, (self._header[1],))
+
+    @cached_property
+    def _offsets(self) -> np.ndarray:
+        """Bytes before each document [documents], int64, memory-mapped."""
+        documents = self._header[1]
+        return np.memmap(self.file(".idx"), np.int64, "r", HEADER.size + 4 * documents, (documents,))
+
+    def mapped(self) -> np.ndarray:
+        """All tokens, memory-mapped as long as the caller keeps them. Raises InputError when the file is missing or not
+        as long as its index says."""
+        file, dtype = self.file(".bin"), self.dtype
         try:
             data = np.memmap(file, dtype=dtype, mode="r")
         except (OSError, ValueError) as error:
@@ -77,34 +97,39 @@ class Shard:
         return data
 
     @cached_property
-    def document_bytes(self) -> np.ndarray:
-        """UTF-8 bytes of each document's text [documents]."""
-        return np.load(self.path.with_name(self.path.name + ".bytes.npy"))
+    def data(self) -> np.ndarray:
+        """``mapped``, once and for good."""
+        return self.mapped()
 
-    @property
-    def lengths(self) -> np.ndarray:
-        """Tokens of each document [documents], int32."""
-        return self._index[1]
+    @cached_property
+    def document_bytes(self) -> np.ndarray:
+        """UTF-8 bytes of each document's text [documents], memory-mapped."""
+        return np.load(self.file(".bytes.npy"), mmap_mode="r")
 
     @property
     def dtype(self) -> type[np.generic]:
-        return self._index[0]
+        return self._header[0]
 
     def remove(self) -> None:
         for ending in ENDINGS:
-            self.path.with_name(self.path.name + ending).unlink(missing_ok=True)
+            self.file(ending).unlink(missing_ok=True)
 
     def __len__(self) -> int:
         return self.documents
 
     def begin(self, number: int) -> int:
         """Tokens before a document."""
-        return int(self._index[2][number])
+        return int(self._offsets[number]) // np.dtype(self.dtype).itemsize
 
     def document(self, number: int) -> np.ndarray:
         """Tokens of one document with its begin and end tokens (int64)."""
-        _, lengths, offsets = self._index
-        return self.data[offsets[number] : offsets[number] + lengths[number]].astype(np.int64)
+        begin = self.begin(number)
+        return self.data[begin : begin + int(self.lengths[number])].astype(np.int64)
+
+
+def index_size(documents: int) -> int:
+    """Bytes of an index: its header, lengths, offsets, and the numbers of Megatron's documents."""
+    return HEADER.size + 12 * documents + 8 * (documents + 1)
 
 
 class ShardWriter:
@@ -192,16 +217,61 @@ def read_shards(folder: Path, split: str) -> list[Shard]:
     ]
 
 
-def verify_shards(folder: Path) -> None:
-    """Raise InputError, naming the file, when a token file is missing or not what was written."""
-    for shard in _listed(folder):
+@dataclass(frozen=True)
+class ShardCheck:
+    """What of a tokenized folder is as it was written: ``files`` have their sizes, and of the token files ``read``
+    were read."""
+
+    files: int
+    token_files: int
+    token_bytes: int
+    read: int
+    read_bytes: int
+
+
+def verify_shards(folder: Path, limit: int | None = None) -> ShardCheck:
+    """Raise InputError, naming the file, when a token file is missing or not what was written.
+
+    The size of every file is looked at. All token files are read, or no more than ``limit`` bytes of them: those that
+    are, are drawn anew each time.
+    """
+    listed, sizes = _listed(folder), dict[Path, int]()
+    for shard in listed:
+        tokens_file, index, text = (folder / (shard.path + ending) for ending in ENDINGS)
+        sizes |= {file: _size(file) for file in (tokens_file, index, text)}
+        for file, possible in (
+            (tokens_file, [2 * shard.tokens, 4 * shard.tokens]),
+            (index, [index_size(shard.documents)]),
+            (text, [sizes[text]] if sizes[text] > 8 * shard.documents else []),
+        ):
+            if sizes[file] not in possible:
+                raise InputError(f"{file} is not what tokenize wrote ({sizes[file]:,} bytes); tokenize again")
+    if limit is not None:
+        listed = random.sample(listed, len(listed))
+    read = read_bytes = 0
+    for shard in listed:
         file = folder / (shard.path + ".bin")
-        try:
-            sound = digest(file) == shard.sha256
-        except OSError as error:
-            raise InputError(f"{file} cannot be read ({error.strerror}); tokenize again") from error
-        if not sound:
+        if limit is not None and read_bytes + sizes[file] > limit:
+            continue
+        if _digest(file) != shard.sha256:
             raise InputError(f"{file} is not what tokenize wrote (sha256 differs); tokenize again")
+        read, read_bytes = read + 1, read_bytes + sizes[file]
+    tokens = [size for file, size in sizes.items() if file.suffix == ".bin"]
+    return ShardCheck(len(sizes), len(tokens), sum(tokens), read, read_bytes)
+
+
+def _size(file: Path) -> int:
+    try:
+        return file.stat().st_size
+    except OSError as error:
+        raise InputError(f"{file} cannot be read ({error.strerror}); tokenize again") from error
+
+
+def _digest(file: Path) -> str:
+    try:
+        return digest(file)
+    except OSError as error:
+        raise InputError(f"{file} cannot be read ({error.strerror}); tokenize again") from error
 
 
 def _listed(folder: Path) -> list[ShardEntry]:
@@ -212,10 +282,3 @@ def _listed(folder: Path) -> list[ShardEntry]:
         raise InputError(f"{file} cannot be read ({error.strerror}); tokenize again") from error
     except Damaged as error:
         raise InputError(f"{file} is damaged ({error}); tokenize again") from error
-
-
-def _read(file: Path) -> bytes:
-    try:
-        return file.read_bytes()
-    except OSError as error:
-        raise InputError(f"{file} cannot be read ({error.strerror}); tokenize again") from error

@@ -42,4 +42,5 @@ class Job(BaseModel):
         return self.attempt == 0 and os.environ.get("TORCHELASTIC_RESTART_COUNT", "0") == "0"
 
     def facts(self) -> dict[str, Any]:
-        return {"layout": str(self.layout), "world_size": self.layout.world_size, "attempt": self.attempt}
+        attempt = self.attempt or int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0"))
+        return {"layout": str(self.layout), "world_size": self.layout.world_size, "attempt": attempt}

@@ -9,7 +9,7 @@ import torch.distributed as dist
 from altiplano.inference.mesh_model import MeshModel
 from altiplano.parallel.asking import AskedModel
 from altiplano.parallel.mesh import start_mesh
-from altiplano.parallel.parallelize import parallelize_unset, parameters_by_name
+from altiplano.parallel.parallelize import parallelize, parameters_by_name
 from altiplano.recipe.layout import Layout
 from altiplano.recipe.schema import Recipe
 from altiplano.tokens.tokenizer import Tokenizer
@@ -29,7 +29,7 @@ def over_mesh(
     mesh = start_mesh(layout, device)
     # nothing is differentiated: no activation is kept, and a compiled block would not pay
     plain = layout.model_copy(update={"recompute": "none", "compile": False})
-    model = parallelize_unset(recipe, plain, mesh, token_losses(mesh.group("tp")))
+    model = parallelize(recipe, plain, mesh, token_losses(mesh.group("tp")), initial=False)
     load_sharded(checkpoint, parameters_by_name(model.parts))
     asked = AskedModel(model, recipe.model)
     if dist.get_rank() > 0:

@@ -18,7 +18,7 @@ from altiplano.parallel.mesh import Mesh
 from altiplano.parallel.parallelize import parallelize, parameters_by_name, set_initial_weights
 from altiplano.parallel.pipeline import ParallelModel, TokenLosses
 from altiplano.records import CheckpointManifest, HeldoutScores, StepMetrics
-from altiplano.tokens.loader import Batch, Prefetcher, TrainingData
+from altiplano.tokens.loader import IGNORED, Batch, Prefetcher, TrainingData
 from altiplano.tokens.shards import read_shards
 from altiplano.tokens.tokenizer import Tokenizer
 from altiplano.training.accounting import ledger
@@ -86,15 +86,17 @@ class Trainer:
     def step(self, batch: Batch) -> StepMetrics:
         """The next optimizer step, on every process together; what it measured. Raises Fault and TrainingError.
 
-        On one GPU this process waits for it once, when the gradient is there; the update runs on beside what follows.
+        This process waits for its device once, when the gradient is there; the update runs on beside what follows.
         """
         recipe, step = self.job.recipe, self.done
         sequences = len(recipe.batch.samples(step))
-        valid = self.mesh.total(batch.valid, "dp")
+        batch = batch.to(self.mesh.device)
+        # Counted and added up where it is needed: the host need not know it.
+        valid = self.mesh.sum((batch.targets != IGNORED).sum(), "dp")
         rate = self.schedule(step, recipe.batch.steps, recipe.optimizer)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
-        summed = self.mesh.sum(self.model.step(batch.to(self.mesh.device), sequences, valid), "dp", "pp")
+        summed = self.mesh.sum(self.model.step(batch, sequences, valid), "dp", "pp")
         length = clip_gradient(self.parameters.values(), recipe.optimizer.max_grad_norm, self.mesh)
         loss, norm, finite = _on_all_ranks(summed, length)
         if self.corruption.remembered is not None:
@@ -180,7 +182,7 @@ class Trainer:
             from_step_0=self.job.from_step_0 and begins and self.job.is_first_attempt,
             progress=self.progress,
         )
-        if found is None and self.done:
+        if found is None:
             for part in self.model.parts:
                 set_initial_weights(part, self.job.recipe)
             for name, tensor in self.tensors.items():
@@ -230,7 +232,8 @@ def prepare(
     ]
     if not heldout:
         raise InputError(f"{job.tokens} has no held-out shards: tokenize a corpus with held-out documents")
-    model = parallelize(recipe, job.layout, mesh, token_losses(mesh.group("tp")))
+    # Their first values are drawn by ``load``, where there is no checkpoint to take others from.
+    model = parallelize(recipe, job.layout, mesh, token_losses(mesh.group("tp")), initial=False)
     model.progress = progress
     if loss is not None:
         model.training_losses = loss
@@ -248,7 +251,7 @@ def prepare(
         tensors,
         bos,
         skips=Skips.read(job.folder),
-        corruption=CorruptionSearch(parameters, dist.new_group(backend="gloo")),
+        corruption=CorruptionSearch(parameters),
         progress=progress,
         schedule=schedule,
         benchmarks=_benchmarks(job),
@@ -283,6 +286,7 @@ def any_rank(mesh: Mesh, *flags: bool) -> list[bool]:
     """Each flag, true when it is so on any process: what all must do together, all must know."""
     if dist.get_world_size() == 1:
         return list(flags)
-    values = torch.tensor([float(flag) for flag in flags], device=mesh.device)
+    # Filled there, not copied there: a copy waits for the device as reading does.
+    values = torch.stack([torch.full((), float(flag), device=mesh.device) for flag in flags])
     dist.all_reduce(values, dist.ReduceOp.MAX)
     return [bool(value) for value in values.tolist()]

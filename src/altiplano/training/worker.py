@@ -11,6 +11,7 @@ from typing import Any
 import torch
 import torch.distributed as dist
 
+from altiplano.errors import TrainingError
 from altiplano.parallel.mesh import start_mesh
 from altiplano.planning.model_size import parameters, training_flops_per_token
 from altiplano.records import StepMetrics, TrainingSummary
@@ -45,6 +46,7 @@ def run_job(job: Job, custom: Custom | None = None) -> dict[str, Any]:
     heartbeat = Heartbeat(heartbeats_folder(job), rank, recovery.hang_seconds, recovery.init_seconds)
     book = ledger.Ledger(ledger_file(job) if is_writer else None, heartbeat, job.begun)
     if is_writer and job.begun is None:  # nobody watches over this rank on this machine
+        _check_progress(job)
         ledger.note(ledger_file(job), "start", **job.facts())
     tokenizer = Tokenizer.load(job.tokens / "tokenizer")
     keep_freed_memory()
@@ -62,6 +64,16 @@ def run_job(job: Job, custom: Custom | None = None) -> dict[str, Any]:
         book.book(session["last_step"], "end")
         write_record(job, session)
     return session
+
+
+def _check_progress(job: Job) -> None:
+    """Raise TrainingError when torchrun keeps starting what does not get on: it counts restarts, not progress."""
+    most, events = job.recipe.recovery.max_restarts, ledger.read(ledger_file(job))
+    if not job.is_first_attempt and ledger.restarts_without_progress(events) >= most:
+        raise TrainingError(
+            f"started again {most} times without a new checkpoint: stopped; see the log above, and "
+            f"{job.folder / 'incidents.jsonl'}"
+        )
 
 
 def run_job_here(job: Job, custom: Custom | None = None) -> None:

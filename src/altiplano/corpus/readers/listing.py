@@ -18,7 +18,7 @@ from altiplano.corpus.readers import opening
 from altiplano.corpus.readers.formats import installed_python
 from altiplano.corpus.readers.opening import is_remote
 from altiplano.corpus.readers.raw import BadRecord, left_out
-from altiplano.errors import InputError
+from altiplano.errors import InputError, RawFilesMissing
 from altiplano.recipe.schema import CorpusConfig, SourceConfig
 from altiplano.storage import digest
 
@@ -57,7 +57,7 @@ def files_of(source: SourceConfig, root: Path, notes: list[BadRecord] | None = N
         found = [(url, size) for url, size, _ in opening.files(source)]
     else:
         if not root.is_dir():
-            raise InputError(f"corpus.root: no folder {root}; set it with --set corpus.root=FOLDER")
+            raise RawFilesMissing(f"corpus.root: no folder {root}; set it with --set corpus.root=FOLDER")
         if Path(source.path).is_absolute() or ".." in Path(source.path).parts:
             raise InputError(f"corpus.sources {source.name!r}: path {source.path!r} must be a glob inside corpus.root")
         try:

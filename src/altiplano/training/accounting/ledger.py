@@ -75,6 +75,16 @@ def newest_published(events: Sequence[LedgerEvent]) -> int:
     return newest
 
 
+def restarts_without_progress(events: Sequence[LedgerEvent]) -> int:
+    """How often ranks were started again, by the same command, since the newest checkpoint was published."""
+    restarts = 0
+    for event in reversed(events):
+        if event.event == PUBLISHED or (event.event == "start" and not event.attempt):
+            break
+        restarts += event.event == "start"
+    return restarts
+
+
 def read(file: Path) -> list[LedgerEvent]:
     """All events in order, without what a killed process left half written."""
     return LedgerEvent.read_lines(file)

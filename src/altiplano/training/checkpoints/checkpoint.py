@@ -182,8 +182,14 @@ def load_newest(
             )
     if choice is None:
         return None
-    check_shapes(choice, {name: tensor.shape for name, tensor in tensors.items()})
-    dcp.load(tensors, storage_reader=CheckpointReader(choice))
+    reader = CheckpointReader(choice)
+    reader.index = reader.read_metadata()
+    check_shapes(choice, {name: tensor.shape for name, tensor in tensors.items()}, reader.index)
+    progress()
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="torch.distributed is disabled")
+        # Every rank knows by itself what to read: the first one need not plan it for all.
+        dcp.load(tensors, storage_reader=reader, no_dist=True)
     return read_manifest(choice)
 
 
@@ -221,9 +227,9 @@ def size(checkpoints: Iterable[Path]) -> int:
     return total
 
 
-def check_shapes(checkpoint: Path, wanted: dict[str, torch.Size], index: Metadata | None = None) -> None:
-    """Raise InputError unless every wanted tensor is in the checkpoint with its shape."""
-    there = CheckpointReader(checkpoint, index).read_metadata().state_dict_metadata
+def check_shapes(checkpoint: Path, wanted: dict[str, torch.Size], index: Metadata) -> None:
+    """Raise InputError unless every wanted tensor is in the checkpoint, whose index is ``index``, with its shape."""
+    there = index.state_dict_metadata
     for name, size in wanted.items():
         entry = there.get(name)
         stored = getattr(entry, "size", None)

@@ -1,8 +1,8 @@
 """Saving checkpoints beside training: copy the state, then write, check, publish and prune in a thread of its own.
 
-Training waits only for the copy. The thread speaks over a process group of its own, so its messages never mix with
-those of a training step. A checkpoint appears by rename after all its bytes are on the disk: whenever the power goes,
-there is either the whole of it or nothing under its name.
+Training waits only for the copy. The threads speak over the job's store (``parallel/meeting.py``), so that their
+messages never mix with those of a training step. A checkpoint appears by rename after all its bytes are on the disk:
+whenever the power goes, there is either the whole of it or nothing under its name.
 
 What a rank does by itself it does inside ``_together``, which tells all ranks of its failure, whatever it was: no rank
 waits for one that has given up. A rank that fails while it speaks to the others cannot tell them; its training loop
@@ -22,11 +22,10 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
-import torch.distributed.checkpoint as dcp
 from torch import Tensor
-from torch.distributed.checkpoint.api import CheckpointException
 
 from altiplano.errors import Fault, InputError
+from altiplano.parallel.meeting import Meeting
 from altiplano.recipe.schema import CheckpointConfig
 from altiplano.records import CheckpointManifest, StepMetrics
 from altiplano.storage import Damaged, digest, remove_tree, sync
@@ -40,6 +39,8 @@ from altiplano.training.checkpoints.checkpoint import (
     set_aside,
     step_of,
 )
+from altiplano.training.checkpoints.reader import INDEX
+from altiplano.training.checkpoints.writing import as_text, index_of, write_tensors
 
 PERMANENT, ROLLING = "permanent", "rolling"
 LOOK_SECONDS = 1.0
@@ -66,7 +67,9 @@ class Saver:
         self.folder, self.tensors, self.settings = folder, tensors, settings
         self.published, self.progress = published, progress
         self.rank = dist.get_rank()
-        self.group = dist.new_group(backend="gloo")
+        self.meeting = Meeting()
+        self.said, self.told, self.index = "", list[str](), b""
+        """Where this rank's tensors lay at the save before; on the first rank everybody's, and the index of them."""
         self.thread: threading.Thread | None = None
         self.problem: Exception | None = None
         self.failed = 0
@@ -149,11 +152,11 @@ class Saver:
         self.unfinished = unfinished = final.with_name(f".{final.name}")
         try:
             self._together(lambda: self._clear(unfinished))
-            dcp.save(copies, checkpoint_id=unfinished, process_group=self.group)
+            self._write_tensors(copies, unfinished)
             parts = self._together(lambda: self._digests(unfinished))
             digests = {name: value for part in parts for name, value in part.items()}
             self._together(lambda: self._publish(unfinished, final, manifest.model_copy(update={"files": digests})))
-        except (CheckpointException, NotSaved) as error:  # of any rank: both are raised on all of them
+        except NotSaved as error:  # of any rank, raised on all of them
             with suppress(OSError):  # the next save of this step removes it, or says why it cannot
                 self._clear(unfinished)
             return _first_line(error)
@@ -173,22 +176,42 @@ class Saver:
         return bool(gone[0])  # the first rank's
 
     def _together(self, work: Callable[[], Any]) -> list[Any]:
-        """What ``work`` returns on each rank. Raises NotSaved on all of them when it raises anything on any."""
+        """What ``work`` returns on each rank, for the first one; [] for the others. Raises NotSaved on all of them when
+        it raises anything on any."""
         result, problem = None, ""
         try:
             result = work()
         except BaseException as error:
             problem = f"{type(error).__name__}: {_first_line(error)}"
-        parts: list[Any] = [None] * dist.get_world_size()
-        dist.all_gather_object(parts, (result, problem), group=self.group)
-        for _, trouble in parts:
-            if trouble:
-                raise NotSaved(trouble)
+        parts = self.meeting.gather([result, problem])
+        if trouble := self.meeting.tell(next((trouble for _, trouble in parts if trouble), "")):
+            raise NotSaved(trouble)
         return [part for part, _ in parts]
 
     def _clear(self, unfinished: Path) -> None:
         if self.rank == 0:
             remove_tree(unfinished)
+
+    def _write_tensors(self, copies: dict[str, Tensor], unfinished: Path) -> None:
+        """The tensors and their index. A rank says where its tensors lie, and nothing where that is as it was."""
+        mine = ""
+
+        def write() -> str:
+            nonlocal mine
+            mine = as_text(write_tensors(copies, unfinished, self.rank))
+            return "" if mine == self.said else mine
+
+        said = self._together(write)
+
+        def index() -> None:
+            if any(said):
+                self.told = [new or old for new, old in zip(said, self.told or said, strict=True)]
+                self.index = index_of(self.told)
+            if self.rank == 0:
+                (unfinished / INDEX).write_bytes(self.index)
+
+        self._together(index)
+        self.said = mine
 
     def _digests(self, unfinished: Path) -> dict[str, str]:
         """sha256 of this rank's share of the files, which it syncs as well."""

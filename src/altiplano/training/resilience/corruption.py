@@ -6,7 +6,6 @@ finds wrong arithmetic, too, and knows the rank when at least three can vote. A 
 changes with any single flipped bit.
 """
 
-from collections import defaultdict
 from collections.abc import Mapping
 
 import torch
@@ -21,21 +20,20 @@ INTEGERS = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
 
 @torch.no_grad()
 def bit_sums(parameters: Mapping[str, nn.Parameter]) -> Tensor:
-    """One int64 per parameter: the sum of the local shard's bits read as integers, modulo 2⁶⁴."""
+    """One int64 per parameter, on its device: the sum of the local shard's bits read as integers, modulo 2⁶⁴."""
     sums = []
     for parameter in parameters.values():
         local = parameter.to_local() if isinstance(parameter, DTensor) else parameter
         local = local.detach().contiguous()
         sums.append(local.view(INTEGERS[local.element_size()]).sum(dtype=torch.int64))
-    return torch.stack(sums).cpu()
+    return torch.stack(sums)
 
 
 class CorruptionSearch:
     """Remembers sums after an update and compares them before the next."""
 
-    def __init__(self, parameters: Mapping[str, nn.Parameter], group: dist.ProcessGroup):
-        """``group`` is of all processes and talks on the CPU."""
-        self.parameters, self.group = parameters, group
+    def __init__(self, parameters: Mapping[str, nn.Parameter]):
+        self.parameters = parameters
         self.names = list(parameters)
         self.remembered: Tensor | None = None
         self.replicas = _replica_groups(parameters)
@@ -45,30 +43,42 @@ class CorruptionSearch:
 
     def compare(self, step: int) -> None:
         """On all processes together. Raises Fault, naming rank and parameter, when anything is not as it must be."""
-        now = bit_sums(self.parameters)
-        verdicts = [self._changed(now), *self._unlike(now)]
+        now, before = bit_sums(self.parameters), self.remembered
+        tables = [self._gathered(now[places], group) for group, places in self.replicas]
         self.remembered = None
+        differ = [torch.zeros((), dtype=torch.bool, device=now.device)]
+        differ += [(table != table[0]).any() for table in tables]
+        if before is not None:
+            differ.append((now != before).any())
+        found_any = torch.stack(differ).any().int()
+        dist.all_reduce(found_any, dist.ReduceOp.MAX)
+        if not int(found_any):  # the one wait for the device, as long as all is well
+            return
+        verdicts = [self._changed(now.cpu(), before), *self._unlike([table.cpu() for table in tables])]
         found: list[list[str]] = [[] for _ in range(dist.get_world_size())]
-        dist.all_gather_object(found, [verdict for verdict in verdicts if verdict], group=self.group)
+        dist.all_gather_object(found, [verdict for verdict in verdicts if verdict])
         reasons = sorted({reason for of_rank in found for reason in of_rank})
         if reasons:
             # A rank whose own memory changed explains why its replicas differ.
             certain = [reason for reason in reasons if reason.startswith("rank")]
             raise Fault(f"silent corruption by step {step}: {(certain or reasons)[0]}")
 
-    def _changed(self, now: Tensor) -> str:
-        if self.remembered is None or torch.equal(now, self.remembered):
+    def _gathered(self, mine: Tensor, group: dist.ProcessGroup) -> Tensor:
+        """The sums of each rank of a group [ranks, sums]."""
+        theirs = [torch.empty_like(mine) for _ in range(group.size())]
+        dist.all_gather(theirs, mine, group=group)
+        return torch.stack(theirs)
+
+    def _changed(self, now: Tensor, before: Tensor | None) -> str:
+        if before is None or torch.equal(now, before.cpu()):
             return ""
-        name = self.names[int((now != self.remembered).nonzero()[0])]
+        name = self.names[int((now != before.cpu()).nonzero()[0])]
         return f"rank {dist.get_rank()} holds other weights than it computed ({name} changed between two updates)"
 
-    def _unlike(self, now: Tensor) -> list[str]:
+    def _unlike(self, tables: list[Tensor]) -> list[str]:
         verdicts = []
-        for ranks, (group, places) in self.replicas.items():
-            mine = now[places]
-            theirs = [torch.empty_like(mine) for _ in ranks]
-            dist.all_gather(theirs, mine, group=group)
-            table = torch.stack(theirs)
+        for (group, places), table in zip(self.replicas, tables, strict=True):
+            ranks = dist.get_process_group_ranks(group)
             column = (table != table[0]).any(dim=0).nonzero().flatten()
             if not len(column):
                 continue
@@ -83,27 +93,15 @@ class CorruptionSearch:
         return verdicts
 
 
-Groups = dict[tuple[int, ...], tuple[dist.ProcessGroup, list[int]]]
-
-
-def _replica_groups(parameters: Mapping[str, nn.Parameter]) -> Groups:
-    """Ranks that hold the same shards, with a group of their own for talking on the CPU, and which parameters."""
-    places: dict[tuple[int, ...], list[int]] = defaultdict(list)
+def _replica_groups(parameters: Mapping[str, nn.Parameter]) -> list[tuple[dist.ProcessGroup, list[int]]]:
+    """Groups of the mesh whose ranks hold the same shards, and the places of these parameters, in order."""
+    groups: dict[str, tuple[dist.ProcessGroup, list[int]]] = {}
     for place, parameter in enumerate(parameters.values()):
-        if not isinstance(parameter, DTensor):
+        if not isinstance(parameter, DTensor) or parameter.device_mesh.get_coordinate() is None:
             continue
         mesh = parameter.device_mesh
-        here = mesh.get_coordinate()
         for dimension, placement in enumerate(parameter.placements):
-            if isinstance(placement, Replicate) and mesh.size(dimension) > 1 and here is not None:
-                index = tuple(slice(None) if d == dimension else c for d, c in enumerate(here))
-                places[tuple(mesh.mesh[index].tolist())].append(place)
-    # Every process must take part in making every group, in the same order.
-    all_places: list[list[tuple[int, ...]]] = [[] for _ in range(dist.get_world_size())]
-    dist.all_gather_object(all_places, sorted(places))
-    groups: Groups = {}
-    for ranks in sorted({ranks for of_rank in all_places for ranks in of_rank}):
-        group = dist.new_group(list(ranks), backend="gloo")
-        if ranks in places:
-            groups[ranks] = (group, places[ranks])
-    return groups
+            if isinstance(placement, Replicate) and mesh.size(dimension) > 1:
+                group = mesh.get_group(dimension)
+                groups.setdefault(group.group_name, (group, []))[1].append(place)
+    return [*groups.values()]  # members of a group have the same parameters, so they are in the same order on all

@@ -23,9 +23,8 @@ LEAST_WAIT = 0.1  # seconds; below this no wait for data is worth a warning
 class SlowRanks:
     """Flags ranks that were slower than ``ratio`` times the median in ``IN_A_ROW`` comparisons."""
 
-    def __init__(self, device: torch.device, ratio: float, group: dist.ProcessGroup):
-        """``group`` is of all processes and talks on the CPU."""
-        self.ratio, self.group = ratio, group
+    def __init__(self, device: torch.device, ratio: float):
+        self.ratio = ratio
         self.probe = torch.randn(SIZE, SIZE, device=device)
         self.counts: dict[int, int] = {}
         self.waited: list[float] = []
@@ -36,13 +35,16 @@ class SlowRanks:
 
     def compare(self) -> dict[int, str]:
         """On all processes together: which ranks are slow, and in what."""
-        mine = torch.tensor([self._work(), median(self.waited) if self.waited else 0.0], dtype=torch.float64)
+        mine = torch.tensor(
+            [self._work(), median(self.waited) if self.waited else 0.0], dtype=torch.float64, device=self.probe.device
+        )
         self.waited = []
         all_times = [torch.empty_like(mine) for _ in range(dist.get_world_size())]
-        dist.all_gather(all_times, mine, group=self.group)
+        dist.all_gather(all_times, mine)
+        table = torch.stack(all_times).cpu()
         slow: dict[int, str] = {}
         for column, what, least in ((0, "computing", 0.0), (1, "waiting for data", LEAST_WAIT)):
-            values = [float(times[column]) for times in all_times]
+            values = table[:, column].tolist()
             for rank, value in enumerate(values):
                 others = median(values[:rank] + values[rank + 1 :] or [value])
                 if value > self.ratio * others and value > least:
@@ -62,7 +64,7 @@ class ReportSlowRanks(Callback):
     """Warns every ``recovery.check_speed_every`` steps of ranks that slow down all others."""
 
     def on_train_begin(self, run: TrainingRun) -> None:
-        self.ranks = SlowRanks(run.mesh.device, run.job.recipe.recovery.slow_ratio, run.trainer.corruption.group)
+        self.ranks = SlowRanks(run.mesh.device, run.job.recipe.recovery.slow_ratio)
 
     def on_step_end(self, run: TrainingRun, metrics: StepMetrics) -> None:
         self.ranks.note_wait(metrics.data_seconds)

@@ -1,0 +1,264 @@
+"""A GPU that is not there, and the other ranks of a job: PyTorch's fake tensors and a process group that sends nothing.
+
+Tensors have a device, a shape and a type, and no content. An operation that mixes devices raises, as it does on a GPU,
+and so does every wait of the host for the GPU at a place that is not named in ``WAITS``.
+
+What is not the real thing, and why:
+
+- the GPU is called ``cpu:1``, and such tensors say that they are on CUDA: fake tensors on ``cuda`` take no gradient in
+  a PyTorch that was built without it
+- numbers read from a tensor on the GPU: the number it was made from, where that is known, else 1; no two tensors differ
+- collectives of objects, and what ranks tell the first one: every rank says what this one says
+- FlexAttention: compiled it would need a GPU; PyTorch's fused attention, after a look at the devices of the mask
+- checkpoint files: what is saved must be on the CPU, what is loaded is copied to where it belongs, as DCP does
+"""
+
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
+from torch.distributed.fsdp._fully_shard import _fully_shard
+from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes
+from torch.utils._pytree import tree_leaves
+
+from altiplano.model import attention
+from altiplano.parallel import parallelize
+from altiplano.rehearsal.fake_process_group import skip_vote
+from altiplano.training import callbacks, trainer
+from altiplano.training.checkpoints import checkpoint, saving, writing
+from altiplano.training.checkpoints.reader import CheckpointReader
+
+aten = torch.ops.aten
+GPU = torch.device("cpu", 1)
+CPU = torch.device("cpu")
+
+WAITS = {
+    "training/trainer.py:_on_all_ranks": "once a step: the loss, the gradient's norm, whether both are numbers",
+    "training/trainer.py:any_rank": "once a step with several ranks: whether one asks to stop, save or roll back",
+    "training/trainer.py:reduce": "once an evaluation: the summed losses",
+    "training/checkpoints/checkpoint.py:load_newest": "at a start, or a rollback: what is loaded",
+    "parallel/context.py:context_shard": "once, at a start",
+    "evaluation/perplexity.py:heldout_losses": "the losses of each scored batch",
+    "parallel/pipeline.py:score": "how many rows the rank with most has, once a scored batch",
+    "training/resilience/corruption.py:compare": "once a search for corruption: whether anything was found",
+    "training/resilience/corruption.py:_changed": "which weights changed, once some did",
+    "training/resilience/corruption.py:_unlike": "which replicas differ, once some do",
+    "training/resilience/stragglers.py:_work": "the timed probe of a search for slow ranks",
+    "training/resilience/stragglers.py:compare": "the times of all ranks",
+    "training/checkpoints/saving.py:start": "the copy of the state that is saved",
+    "training/metrics.py:memory_by_pipeline_rank": "once, at the end",
+}
+"""Where the host may wait for the device, by file and function: and why."""
+PINNED = {"tokens/loader.py:to"}
+"""Copies from pinned memory, which nothing waits for on a GPU that is called by its name."""
+READS = (aten._local_scalar_dense.default, aten.nonzero.default, aten.equal.default, aten.masked_select.default)
+PACKAGE = Path(__file__).parents[1]
+
+
+class DeviceWatch(TorchDispatchMode):
+    """What fake tensors let pass: an index on the GPU into a tensor on the CPU, and waits for the GPU, which it counts
+    by place. And numbers, where they are known."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.on_gpu = 0
+        """Operations with a result on the GPU."""
+        self.waits: Counter[str] = Counter()
+        self.numbers: dict[int, tuple[Tensor, Any]] = {}
+        """Numbers that tensors were made from, by the tensor's id, and the tensor, so that the id stays its own."""
+
+    def __torch_dispatch__(self, function: Any, types: Any, arguments: Any = (), named: Any = None) -> Any:
+        named = named or {}
+        if function in (aten.index.Tensor, aten.index_put.default, aten.index_put_.default):
+            _check_index(arguments[0], arguments[1])
+        tensors = [leaf for leaf in tree_leaves((arguments, named)) if isinstance(leaf, Tensor)]
+        if tensors and all(map(_is_real, tensors)) and torch.device(named.get("device") or "cpu") != GPU:
+            with _disable_current_modes():
+                return function(*arguments, **named)
+        if _waits(function, arguments, named):
+            self.wait()
+        if function is aten.nonzero.default:
+            return arguments[0].new_empty(0, arguments[0].dim(), dtype=torch.int64)
+        if function is aten._local_scalar_dense.default:
+            return self.number(arguments[0])
+        if function is aten.equal.default:
+            if arguments[0].device != arguments[1].device:
+                raise RuntimeError(f"tensors on {arguments[0].device} and {arguments[1].device} are compared")
+            return True
+        result = function(*arguments, **named)
+        self.on_gpu += any(isinstance(leaf, Tensor) and leaf.device == GPU for leaf in tree_leaves(result))
+        return result
+
+    def wait(self) -> None:
+        """Raises RuntimeError where the host may not wait."""
+        place = _place()
+        if place in PINNED:
+            return
+        if place not in WAITS:
+            raise RuntimeError(f"the host waits for the device in {place}, which is not named in WAITS")
+        self.waits[place] += 1
+
+    def number(self, tensor: Tensor) -> Any:
+        kept = self.numbers.get(id(tensor))
+        one = 1.0 if tensor.is_floating_point() else True if tensor.dtype is torch.bool else 1
+        return one if kept is None else kept[1]
+
+
+def _check_index(whole: Tensor, places: Any) -> None:
+    for place in places:
+        if place is not None and place.device != whole.device and place.device == GPU:
+            raise RuntimeError(f"indices on {place.device} for a tensor on {whole.device}")
+
+
+def _waits(function: Any, arguments: Any, named: Any) -> bool:
+    """Whether the host waits for the GPU to have done all that it was given: it reads a number, or asks for a size that
+    depends on values, or for a copy from or to memory that is not pinned."""
+    first: Any = arguments[0] if arguments else None
+    if function in READS:
+        return isinstance(first, Tensor) and first.device == GPU
+    if function is aten._to_copy.default and named.get("device") is not None:
+        places, non_blocking = (first.device, torch.device(named["device"])), named.get("non_blocking")
+    elif function is aten.copy_.default:
+        places = first.device, arguments[1].device
+        non_blocking = named.get("non_blocking") or (len(arguments) > 2 and arguments[2])
+    else:
+        return False
+    return (places[0] == GPU) != (places[1] == GPU) and not non_blocking
+
+
+def _place() -> str:
+    """File and function of the package's code that is at work, the nearest one outside the rehearsal."""
+    frame: Any = sys._getframe(1)
+    while frame is not None:
+        file = Path(frame.f_code.co_filename)
+        inside = file.is_relative_to(PACKAGE) and not file.is_relative_to(PACKAGE / "rehearsal")
+        if inside and not frame.f_code.co_name.startswith("<"):  # a comprehension is part of its function
+            return f"{file.relative_to(PACKAGE)}:{frame.f_code.co_name}"
+        frame = frame.f_back
+    return "code outside the package"
+
+
+def _is_real(tensor: Tensor) -> bool:
+    return type(tensor) is Tensor and tensor.device == CPU
+
+
+class LoneMeeting:
+    """A meeting that the other ranks do not come to: each would have said what this one says."""
+
+    def __init__(self) -> None:
+        self.world = dist.get_world_size()
+
+    def gather(self, value: Any) -> list[Any]:
+        return [value] * self.world
+
+    def tell(self, value: Any = None) -> Any:
+        return value
+
+
+@contextmanager
+def fake_gpu() -> Iterator[DeviceWatch]:
+    """Within it the package's code runs on the GPU that is not there. For a process of its own: nothing is put back."""
+    watch = DeviceWatch()
+    _say_that_the_gpu_is_one(watch)
+    _leave_the_others_out()
+    with FakeTensorMode(allow_non_fake_inputs=True), watch:
+        yield watch
+
+
+def _say_that_the_gpu_is_one(watch: DeviceWatch) -> None:
+    put(torch.Tensor, "is_cuda", property(lambda tensor: tensor.device == GPU))
+    lists: Any = FakeTensor.tolist
+
+    def tolist(numbers: Tensor) -> Any:
+        """One copy, however many numbers."""
+        if numbers.device != GPU:
+            return lists(numbers)
+        watch.wait()
+        return outside(lambda: torch.ones(numbers.shape, dtype=numbers.dtype).tolist())()
+
+    put(FakeTensor, "tolist", tolist)
+    put(_fully_shard, "_get_device_from_mesh", lambda mesh: GPU)
+    # A number goes to a device by a copy; between two CPUs PyTorch leaves that out.
+    tensor = torch.tensor
+
+    def on_device(values: Any, device: Any = None, **rest: Any) -> Tensor:
+        made = tensor(values, **rest).to(device or "cpu")
+        if isinstance(values, int | float):
+            watch.numbers[id(made)] = (made, values)
+        return made
+
+    put(torch, "tensor", on_device)
+    # A model on the meta device, and places in it, are the same without fake tensors.
+    for name in ("Llama", "compute_local_shape_and_global_offset"):
+        put(parallelize, name, outside(getattr(parallelize, name)))
+
+    def flex_attention(
+        q: Tensor, k: Tensor, v: Tensor, block_mask: Any, enable_gqa: bool, kernel_options: Any
+    ) -> Tensor:
+        if not block_mask.kv_indices.device == block_mask.kv_num_blocks.device == q.device == GPU:
+            raise RuntimeError(f"a mask on {block_mask.kv_indices.device} for queries on {q.device}")
+        return torch.nn.functional.scaled_dot_product_attention(q, k, v, is_causal=False, enable_gqa=enable_gqa)
+
+    put(attention, "_compiled_flex_attention", lambda: flex_attention)
+
+
+def _leave_the_others_out() -> None:
+    skip_vote()
+
+    def all_gather_object(gathered: list[Any], mine: Any, group: Any = None) -> None:
+        gathered[:] = [mine] * len(gathered)
+
+    put(dist, "all_gather_object", all_gather_object)
+    put(dist, "broadcast_object_list", lambda objects, src=None, group=None, **rest: None)
+    put(saving, "Meeting", LoneMeeting)
+    any_rank = trainer.any_rank
+
+    def any_rank_as_here(mesh: Any, *flags: bool) -> list[bool]:
+        any_rank(mesh, *flags)
+        return list(flags)
+
+    put(trainer, "any_rank", any_rank_as_here)
+    put(callbacks, "any_rank", any_rank_as_here)
+
+
+def without_files() -> None:
+    """Checkpoints have no tensors' bytes, and no index."""
+    put(saving, "write_tensors", _write_nothing)
+    put(saving, "index_of", lambda told: told[0].encode())
+    put(CheckpointReader, "read_metadata", lambda reader: None)
+    put(checkpoint, "check_shapes", lambda checkpoint, wanted, index: None)
+    put(torch.distributed.checkpoint, "load", _load_nothing)
+
+
+def _write_nothing(tensors: dict[str, Tensor], folder: Path, rank: int) -> list[writing.Written]:
+    for name, tensor in tensors.items():
+        if getattr(tensor, "_local_tensor", tensor).device != CPU:
+            raise RuntimeError(f"{name} is written from {tensor.device}")
+    folder.mkdir(exist_ok=True)
+    return [writing.Written(name, "", [], [], [], "", 0, 0) for name in tensors]
+
+
+def _load_nothing(tensors: dict[str, Tensor], **how: Any) -> None:
+    for tensor in tensors.values():
+        tensor.copy_(torch.zeros_like(tensor, device="cpu"))
+
+
+def outside(function: Any) -> Any:
+    """``function`` without fake tensors."""
+
+    def called(*arguments: Any, **named: Any) -> Any:
+        with _disable_current_modes():
+            return function(*arguments, **named)
+
+    return called
+
+
+def put(owner: Any, name: str, value: Any) -> None:
+    setattr(owner, name, value)

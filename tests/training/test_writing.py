@@ -1,0 +1,61 @@
+"""A checkpoint's folder is the one that PyTorch's own code writes and reads; its index is made anew when it changes."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+import torch.distributed as dist
+import torch.distributed.checkpoint as dcp
+from torch.distributed.tensor import Replicate, Shard
+
+from altiplano.parallel.mesh import start_mesh
+from altiplano.recipe.layout import parse_layout
+from altiplano.recipe.schema import CheckpointConfig
+from altiplano.training.checkpoints import checkpoint, saving
+from altiplano.training.checkpoints.reader import CheckpointReader
+from altiplano.training.checkpoints.writing import Written, as_text, index_of, is_chosen
+
+
+@pytest.fixture(autouse=True)
+def alone() -> Iterator[None]:
+    start_mesh(parse_layout("dp1"), "cpu")
+    yield
+    dist.destroy_process_group()
+
+
+def test_pytorch_reads_what_was_saved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = []
+    monkeypatch.setattr(saving, "index_of", lambda told: made.append(told) or index_of(told))
+    tensors = {"model.a": torch.randn(3, 4), "exp_avg.a": torch.arange(5.0)}
+    saver = saving.Saver(tmp_path, tensors, CheckpointConfig(interval_steps=1))
+    for step in (1, 2):
+        tensors["model.a"] += 1
+        saver.start(step, {}, saving.PERMANENT)
+        assert saver.finish() is None
+    assert len(made) == 1  # everything lies where it lay
+    for read in (dcp.FileSystemReader, CheckpointReader):
+        found = {name: torch.zeros_like(value) for name, value in tensors.items()}
+        dcp.load(found, storage_reader=read(checkpoint.of_step(tmp_path, 2)))
+        assert all(torch.equal(found[name], value) for name, value in tensors.items())
+    assert checkpoint.check(checkpoint.of_step(tmp_path, 2)).problem == ""
+
+
+def part(start: int, stop: int) -> Written:
+    return Written("a", "float32", [10, 2], [start, 0], [stop - start, 2], f"__{start}_0.distcp", 0, 8)
+
+
+def test_a_tensor_that_is_not_whole_is_refused() -> None:
+    index_of([as_text([part(0, 4)]), as_text([part(4, 10)])])
+    with pytest.raises(ValueError, match=r"a was not written whole \(\+4 elements"):
+        index_of([as_text([part(0, 4)]), as_text([part(6, 10)])])
+    with pytest.raises(ValueError, match=r"a was not written whole \(-4 elements"):
+        index_of([as_text([part(0, 6)]), as_text([part(4, 10)])])
+
+
+def test_one_of_those_that_hold_the_same_writes_it() -> None:
+    shape, places = (4, 3), [(row, column) for row in range(4) for column in range(3)]
+    for name in ("model.norm", "model.other.norm", "exp_avg.norm"):
+        assert sum(is_chosen(name, place, shape, (Replicate(), Replicate())) for place in places) == 1
+        chosen = [place for place in places if is_chosen(name, place, shape, (Shard(0), Replicate()))]
+        assert [row for row, _ in chosen] == [0, 1, 2, 3] and len({column for _, column in chosen}) == 1
