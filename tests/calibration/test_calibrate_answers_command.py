@@ -29,7 +29,7 @@ def test_command(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     page = (folder / "answer_calibration.html").read_text()
     assert page.count("<svg") == 1 + 4 + 3  # the mark, four figures of all tasks, one of each
     assert "not for" in page or "another number than the temperature for sampling" in page
-    assert "http" not in page.replace("http://www.w3.org", "")
+    assert "://" not in page.replace("http://www.w3.org", "")
 
 
 def test_fit_on_and_normalisation(folder: Path, tmp_path: Path) -> None:

@@ -97,6 +97,7 @@ def failing_for_b(task, **rest):
     annotate_shard(task, **rest)
 
 
+@pytest.mark.slow
 def test_a_shard_that_kills_its_process_is_skipped_and_counted(tmp_path, monkeypatch):
     essays = ESSAY.split("\n# ")
     corpus = small(tmp_path, {f"{name}.txt": essay for name, essay in zip("abcdef", essays, strict=False)})

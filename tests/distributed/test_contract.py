@@ -41,7 +41,10 @@ def single(tokenized: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("layout", ["dp3.mb2", "dp2.tp2.pp2", "dp2.rep2.cp2.pp2.zbv"])
+@pytest.mark.parametrize(
+    "layout",
+    ["dp2.tp2.pp2", *(pytest.param(one, marks=pytest.mark.slow) for one in ("dp3.mb2", "dp2.rep2.cp2.pp2.zbv"))],
+)
 def test_whole_jobs_equal_one_process(layout: str, single: Path, tokenized: Path, tmp_path: Path) -> None:
     """Data, steps, held-out scores, checkpoints and written weights; 16 sequences over 3 ranks are ragged."""
     run(tmp_path, tokenized, layout, [*SMALL, "precision.compute=float64"])

@@ -119,7 +119,7 @@ def test_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "left out 50 items" in " ".join(shown.split()) and "old" in shown
     page = (tmp_path / "out" / "compare.html").read_text()
     assert "<svg" in page and "no difference told" in page and "left out 50 items" in page
-    assert "http" not in page.replace("http://www.w3.org", "")
+    assert "://" not in page.replace("http://www.w3.org", "")
     assert run(["compare", *folders, "--output", str(tmp_path / "out"), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["first"] == folders[0]
 

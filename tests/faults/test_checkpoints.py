@@ -89,7 +89,7 @@ def run(stopped: Path, tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize(
     "why",
-    ["EACCES", "EISDIR", "EIO", *(pytest.param(why, marks=pytest.mark.slow) for why in ("ESTALE", "ENFILE"))],
+    ["EACCES", *(pytest.param(why, marks=pytest.mark.slow) for why in ("EISDIR", "EIO", "ESTALE", "ENFILE"))],
 )
 def test_checkpoints_that_cannot_be_read_are_kept_and_training_stops(
     why: str, run: Path, tokenized: Path, undisturbed: Path
@@ -142,6 +142,7 @@ def test_one_that_cannot_be_read_is_set_aside_and_never_removed(run: Path, token
     assert same_weights(run, undisturbed)
 
 
+@pytest.mark.slow
 def test_damaged_ones_are_kept_when_told_to_begin_at_step_0(run: Path, tokenized: Path, undisturbed: Path) -> None:
     for name in KEPT:
         file = next((run / "checkpoints" / name).glob("*.distcp"))
@@ -181,7 +182,7 @@ def test_a_folder_of_checkpoints_that_is_not_there_is_not_a_new_run(run: Path, t
         (0, "_digests", "MemoryError"),
         pytest.param(1, "_digests", "RuntimeError", marks=pytest.mark.slow),
         pytest.param(0, "_publish", "KeyError", marks=pytest.mark.slow),
-        (1, "write_tensors", "MemoryError"),
+        pytest.param(1, "write_tensors", "MemoryError", marks=pytest.mark.slow),
         pytest.param(0, "write_tensors", "SystemExit", marks=pytest.mark.slow),
     ],
 )
@@ -209,7 +210,7 @@ def test_an_error_while_older_ones_are_removed_holds_nobody_up(tokenized: Path, 
     assert not (tmp_path / "incidents.jsonl").exists()
 
 
-@pytest.mark.parametrize("bit", [1, 128])
+@pytest.mark.parametrize("bit", [1, pytest.param(128, marks=pytest.mark.slow)])
 def test_a_flipped_bit_in_an_older_manifest_stops_nobody(
     bit: int, run: Path, tokenized: Path, undisturbed: Path
 ) -> None:
@@ -271,6 +272,7 @@ def test_the_lists_that_decide_what_is_trained_are_verified(run: Path, tokenized
     assert "skips.json has no checksum of its own" in errors.splitlines()[-1]
 
 
+@pytest.mark.slow
 def test_the_command_tells_how_much_disk_they_take(run: Path, tokenized: Path) -> None:
     file = next((run / "checkpoints" / KEPT[-1]).glob("*.distcp"))
     file.write_bytes(file.read_bytes()[:-1])

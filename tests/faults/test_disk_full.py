@@ -21,9 +21,8 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", mount], check=True)
 
 
-@pytest.mark.parametrize(
-    "size", [pytest.param("40k", marks=pytest.mark.slow), "600k", pytest.param("2m", marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("size", ["40k", "600k", "2m"])
 def test_a_full_disk_is_one_line_and_can_be_mended(small_disk: Path, size: str) -> None:
     subprocess.run(["mount", "-o", f"remount,size={size}", small_disk], check=True)
     workspace = small_disk / "run"

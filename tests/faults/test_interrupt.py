@@ -32,6 +32,7 @@ def test_control_c(layout: str, tmp_path: Path) -> None:
         assert hashes(workspace) == hashes(tmp_path / "undisturbed")
 
 
+@pytest.mark.slow
 def test_control_c_while_the_ranks_start_is_not_lost(tmp_path: Path) -> None:
     workspace = tmp_path / "run"
     finish(workspace, "tokenize")
@@ -49,6 +50,7 @@ def test_control_c_while_the_ranks_start_is_not_lost(tmp_path: Path) -> None:
     assert len(metrics.read_text().splitlines()) == 1  # the step in progress ended
 
 
+@pytest.mark.slow
 def test_kill_nine_leaves_no_rank_behind(tmp_path: Path) -> None:
     workspace = tmp_path / "run"
     process = start(workspace, "train", layout="dp2")

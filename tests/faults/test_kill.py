@@ -25,6 +25,7 @@ def test_a_run_killed_in_every_stage_ends_with_the_same_hashes(undisturbed: Path
     assert sum(killed.values()) >= 6, killed
 
 
+@pytest.mark.slow
 def test_a_finished_run_computes_nothing_again(undisturbed: Path) -> None:
     before = {path: path.stat().st_mtime_ns for stage in STAGES for path in (undisturbed / stage).rglob("*")}
     output = finish(undisturbed)

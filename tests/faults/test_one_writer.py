@@ -50,6 +50,7 @@ def test_a_command_killed_while_its_supervisor_starts_leaves_no_second_writer(tm
     assert not alive(orphan)
 
 
+@pytest.mark.slow
 def test_the_lock_is_held_as_long_as_any_writer_lives(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The supervisor is stopped, and so cannot end when its command is killed before it asked to."""
     monkeypatch.setattr(run, "SECONDS_TO_END", 0.5)

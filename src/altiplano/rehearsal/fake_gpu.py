@@ -46,7 +46,7 @@ WAITS = {
     "training/checkpoints/checkpoint.py:load_newest": "at a start, or a rollback: what is loaded",
     "parallel/context.py:context_shard": "once, at a start",
     "evaluation/perplexity.py:heldout_losses": "the losses of each scored batch",
-    "parallel/pipeline.py:score": "how many rows the rank with most has, once a scored batch",
+    "parallel/pipeline.py:read": "how many rows the rank with most has, once a scored batch",
     "training/resilience/corruption.py:compare": "once a search for corruption: whether anything was found",
     "training/resilience/corruption.py:_changed": "which weights changed, once some did",
     "training/resilience/corruption.py:_unlike": "which replicas differ, once some do",

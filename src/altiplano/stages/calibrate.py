@@ -67,7 +67,6 @@ STAGE = Stage(
         "inference",
         "model",
         "parallel",
-        "planning",
         "recipe",
         "tokens",
         "training",

@@ -87,7 +87,6 @@ STAGE = Stage(
         "model",
         "overfitting",
         "parallel",
-        "planning",
         "recipe",
         "tokens",
         "training",

@@ -52,7 +52,6 @@ STAGE = Stage(
         "inference",
         "model",
         "parallel",
-        "planning",
         "recipe",
         "redteam",
         "tokens",

@@ -166,14 +166,15 @@ class Saver:
         """Whether older checkpoints were removed as the disk is full; the same on all ranks. ``size``: of this rank's
         part."""
         try:
-            needed = sum(self._together(lambda: size))
-            told = is_full(reason)
+            needed = sum(self._together(lambda: size))  # on the first rank, which alone removes any
             gone = self._together(
-                lambda: self.rank or make_room(self.folder, needed, self.settings, self.verified, told=told)
+                lambda: self.rank == 0
+                and make_room(self.folder, needed, self.settings, self.verified, told=is_full(reason))
             )
+            self.meeting.gather(None)
+            return bool(self.meeting.tell(any(gone)))
         except NotSaved:
             return False
-        return bool(gone[0])  # the first rank's
 
     def _together(self, work: Callable[[], Any]) -> list[Any]:
         """What ``work`` returns on each rank, for the first one; [] for the others. Raises NotSaved on all of them when
