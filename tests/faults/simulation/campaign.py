@@ -12,7 +12,6 @@ from typing import Any
 
 import torch
 import torch.distributed as real_dist
-from torch.distributed.checkpoint.api import CheckpointException
 
 from altiplano import storage
 from altiplano.errors import InputError
@@ -141,32 +140,24 @@ class Campaign:
     def not_finite(self, step: int) -> bool:
         return step in self.nans and self.process.rank == RANKS - 1
 
-    def save(self, copies: dict[str, torch.Tensor], checkpoint_id: Path, process_group: int) -> None:
-        """As ``dcp.save``: each rank its file, in two pieces; fails on all ranks when it does on one."""
-        problem = None
-        try:
-            checkpoint_id.mkdir(parents=True, exist_ok=True)
-            text = json.dumps({"w": int(copies["model.w"]), "filling": "x" * 200})
-            with (checkpoint_id / f"__{self.process.rank}_0.distcp").open("w") as file:
-                for half in (text[:100], text[100:]):
-                    self.world.sleep(self.world.random.uniform(20.0, 60.0))
-                    self.check_none_is_gone()
-                    if self.disk.failing:
-                        raise OSError(errno.EIO, os.strerror(errno.EIO))
-                    if self.disk.checkpoints() >= self.disk.capacity:
-                        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-                    file.write(half)
-                    file.flush()
-            if self.process.rank == 0:
-                (checkpoint_id / ".metadata").write_text("index")
-        except OSError as error:
-            problem = error
-        problems = self.network.gather(problem, process_group)
-        if any(problems):
-            raise CheckpointException("save", {0: (next(one for one in problems if one), None)})  # type: ignore[dict-item]
+    def write_tensors(self, tensors: dict[str, torch.Tensor], folder: Path, rank: int) -> list[Any]:
+        """Each rank its file, in two pieces."""
+        folder.mkdir(parents=True, exist_ok=True)
+        text = json.dumps({"w": int(tensors["model.w"]), "filling": "x" * 200})
+        with (folder / f"__{rank}_0.distcp").open("w") as file:
+            for half in (text[:100], text[100:]):
+                self.world.sleep(self.world.random.uniform(20.0, 60.0))
+                self.check_none_is_gone()
+                if self.disk.failing:
+                    raise OSError(errno.EIO, os.strerror(errno.EIO))
+                if self.disk.checkpoints() >= self.disk.capacity:
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+                file.write(half)
+                file.flush()
+        return []
 
-    def load(self, tensors: dict[str, torch.Tensor], storage_reader: Path) -> None:
-        content = json.loads((storage_reader / f"__{self.process.rank}_0.distcp").read_text())
+    def load(self, tensors: dict[str, torch.Tensor], storage_reader: Any, no_dist: bool) -> None:
+        content = json.loads((storage_reader.path / f"__{self.process.rank}_0.distcp").read_text())
         tensors["model.w"].fill_(content["w"])
 
     def digest(self, path: Path) -> str:
@@ -175,10 +166,12 @@ class Campaign:
             raise OSError(errno.EIO, os.strerror(errno.EIO), str(path))
         return storage.digest(path)
 
-    def export(self, final: Path, step: int, recipe: Any, tokenizer: Any, folder: Path, progress: Any) -> None:
-        content = json.loads((final / "__0_0.distcp").read_text())
-        folder.mkdir(exist_ok=True)
-        storage.write_json(folder / "result.json", {"w": content["w"], "step": step})
+    def export(self, job: Job, verify: bool) -> int:
+        steps = job.recipe.batch.steps
+        content = json.loads((checkpoint.of_step(job.folder / "checkpoints", steps) / "__0_0.distcp").read_text())
+        (job.folder / "weights").mkdir(exist_ok=True)
+        storage.write_json(job.folder / "weights" / "result.json", {"w": content["w"], "step": steps})
+        return 0
 
     # The command and the world around it.
 

@@ -23,7 +23,7 @@ from altiplano.training.callbacks import Callback, TrainingRun
 from altiplano.training.checkpoints import checkpoint, saving
 from altiplano.training.resilience import heartbeat, incidents, rollback
 from altiplano.training.skips import Skips
-from faults.simulation.world import Clock, Process, Threads, World
+from faults.simulation.world import Clock, Meeting, Process, Threads, World
 
 STEPS, RANKS, SEQUENCES = 180, 2, 8
 STEP_SECONDS = 600.0
@@ -179,11 +179,13 @@ def installed(campaign: Any) -> Iterator[None]:
         module.dist = network  # type: ignore[attr-defined]
     saving.threading = Threads(world)  # type: ignore[assignment]
     saving.LOOK_SECONDS = 30.0
-    saving.dcp = SimpleNamespace(save=campaign.save)  # type: ignore[assignment]
+    saving.Meeting = lambda: Meeting(network)  # type: ignore[assignment, misc]
+    saving.write_tensors = campaign.write_tensors
     usage = lambda folder: SimpleNamespace(free=100 if disk.checkpoints() < disk.capacity else 0)  # noqa: E731
     saving.shutil = SimpleNamespace(disk_usage=usage)  # type: ignore[assignment]
     checkpoint.dcp = SimpleNamespace(load=campaign.load)  # type: ignore[assignment]
-    checkpoint.CheckpointReader = lambda path: path  # type: ignore[assignment, misc]
+    reader = lambda path: SimpleNamespace(path=path, read_metadata=lambda: None)  # noqa: E731
+    checkpoint.CheckpointReader = reader  # type: ignore[assignment, misc]
     checkpoint.check_shapes = lambda *_: None
     trainer.set_initial_weights = lambda part, recipe: part.fill_(1)  # type: ignore[assignment]
     for module in (saving, checkpoint):
@@ -206,7 +208,7 @@ def installed(campaign: Any) -> Iterator[None]:
     worker.start_mesh = lambda *_: mesh  # type: ignore[assignment, return-value]
     worker.keep_freed_memory = lambda: None
     worker.device_name = lambda device: "virtual"
-    worker.export_weights = campaign.export
+    supervisor.in_forked_processes = campaign.export
     opened = Path.open
 
     def watched_open(self: Path, *arguments: Any, **named: Any) -> Any:

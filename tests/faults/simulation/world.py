@@ -212,6 +212,20 @@ class Network:
         tensor.copy_(result)
 
 
+class Meeting:
+    """In the place of ``altiplano.parallel.meeting``'s."""
+
+    def __init__(self, network: Network):
+        self.network, self.group = network, network.new_group()
+
+    def gather(self, value: Any) -> list[Any]:
+        said = self.network.gather(value, self.group)
+        return said if self.network.get_rank() == 0 else []
+
+    def tell(self, value: Any = None) -> Any:
+        return self.network.gather(value, self.group)[0]
+
+
 class Disk:
     """Real files in ``folder``, of which the power may take what was not synced; that may be full or not readable."""
 
