@@ -60,7 +60,8 @@ def map_shards(
     """Run ``work`` on each task whose output is not there yet, largest first. ``size`` is in bytes, for progress.
 
     A task that fails is tried again; after three failures ``skip`` writes its output instead, with the reason.
-    Raises InputError, naming the step, where there is no ``skip``.
+    Raises InputError, naming the step, where there is no ``skip``, and where it is the output that cannot be written: a
+    disk can be mended, what was skipped is lost.
     """
     there = _names({output(task).parent for task in tasks[:1]})
     todo = sorted((task for task in tasks if output(task).name not in there), key=size, reverse=True)
@@ -78,7 +79,7 @@ def map_shards(
                 failures[output(task)] = failures.get(output(task), 0) + 1
                 if failures[output(task)] < ATTEMPTS:
                     again.append(task)
-                elif skip is None:
+                elif skip is None or _is_of_output(error, output(task)):
                     raise InputError(f"{title}: {_reason(error)}; run again to go on from here") from error
                 else:
                     skip(task, _reason(error))
@@ -95,6 +96,13 @@ def _raise_if_final(error: Exception) -> None:
     """Raise what would only fail again: bad input, a disk that is full or read-only."""
     if isinstance(error, InputError) or (isinstance(error, OSError) and explain_os_error(error) is not None):
         raise error
+
+
+def _is_of_output(error: Exception, output: Path) -> bool:
+    """Whether it is what was written that failed: readers give the names of raw files, writers often none."""
+    if not isinstance(error, OSError):
+        return False
+    return error.filename is None or Path(os.fsdecode(error.filename)).is_relative_to(output.parent.parent)
 
 
 def _reason(error: Exception) -> str:
