@@ -168,8 +168,10 @@ class Saver:
         try:
             needed = sum(self._together(lambda: size))  # on the first rank, which alone removes any
             gone = self._together(
-                lambda: self.rank == 0
-                and make_room(self.folder, needed, self.settings, self.verified, told=is_full(reason))
+                lambda: (
+                    self.rank == 0
+                    and make_room(self.folder, needed, self.settings, self.verified, told=is_full(reason))
+                )
             )
             self.meeting.gather(None)
             return bool(self.meeting.tell(any(gone)))
