@@ -125,6 +125,7 @@ def test_the_stage_writes_the_same_files_twice(
         context = SimpleNamespace(
             recipe=SimpleNamespace(seed=3, name="tiny", calibration=CalibrationConfig()),
             cluster=SimpleNamespace(device="cpu"),
+            handover=None,
             layout=Layout(),
             inputs={
                 "train": tmp_path / "train",

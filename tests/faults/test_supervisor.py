@@ -21,7 +21,7 @@ RECIPE = [
     "checkpoint.interval_steps=20",
     "checkpoint.rolling_steps=5",
     "guards.spike_window=16",
-    "guards.spike_zscore=8",
+    "guards.spike_zscore=5",
     "recovery.hang_seconds=6",
     "recovery.init_seconds=25",
     "recovery.check_weights_every=1",
@@ -137,6 +137,7 @@ def test_a_slow_rank_is_named(tokenized: Path, tmp_path: Path) -> None:
     assert "rank 1 is slow: waiting for data" in errors
 
 
+@pytest.mark.slow
 def test_the_ledger_books_all_time(tokenized: Path, tmp_path: Path) -> None:
     code, errors = faulty(tmp_path, tokenized, [{"kind": "kill", "rank": 0, "step": 8}])
     assert code == 0, errors

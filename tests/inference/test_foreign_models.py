@@ -22,6 +22,7 @@ def gguf() -> Path:
     return next(Path(found.origin).parent.glob("*.gguf"))
 
 
+@pytest.mark.slow
 def test_gguf_gives_the_logits_of_transformers(gguf: Path) -> None:
     from transformers import AutoModelForCausalLM, AutoTokenizer
 

@@ -57,6 +57,8 @@ def test_the_first_loss_is_near_that_of_a_guess(name: str) -> None:
     ln(vocabulary) + s² / 2. Here of a head as wide as the recipe's, for fewer tokens."""
     shape = load_recipe(name).model
     head = initial_value("lm_head.weight", torch.Size([2000, shape.hidden_size]), shape, seed=0)
-    x = torch.nn.functional.rms_norm(torch.randn(64, shape.hidden_size), (shape.hidden_size,))
-    loss = torch.nn.functional.cross_entropy(x @ head.T, torch.randint(0, 2000, (64,)))
+    chance = torch.Generator().manual_seed(0)
+    x = torch.randn(1024, shape.hidden_size, generator=chance)
+    x = torch.nn.functional.rms_norm(x, (shape.hidden_size,))
+    loss = torch.nn.functional.cross_entropy(x @ head.T, torch.randint(0, 2000, (1024,), generator=chance))
     assert float(loss) - math.log(2000) < 1.1
