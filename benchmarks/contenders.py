@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from sizes import BATCHES, CLOCKS, benchmark_recipe, random_batch
 from torch import Tensor, nn
 
-from altiplano.model.llama import initial_value
+from altiplano.model.initial_weights import initial_value
 from altiplano.recipe.layout import Layout
 from altiplano.recipe.schema import ModelConfig, Recipe
 from altiplano.tokens.loader import Batch

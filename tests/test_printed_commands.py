@@ -46,6 +46,7 @@ BEFORE = (
     "pyproject.toml",
     "src",
     "constraints.txt",
+    "requirements",
 )
 
 

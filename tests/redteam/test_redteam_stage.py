@@ -39,6 +39,7 @@ def attack(served, run, folder, name):
         recipe=SimpleNamespace(seed=1, name="tiny", redteam=SETTINGS),
         cluster=SimpleNamespace(device="cpu"),
         layout=Layout(),
+        handover=None,
         inputs={
             "curate": run / "curate",
             "tokenize": run / "tokenize",
