@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from altiplano.cli.arguments import Commands, add_command
+from altiplano.errors import InputError
 
 
 def add(commands: Commands) -> None:
@@ -17,9 +18,11 @@ def add(commands: Commands) -> None:
         "  altiplano doctor --measure this-machine.toml\n\n"
         'A cluster file takes what was measured as chip = "this-machine.toml".',
     )
-    doctor.add_argument("model", type=Path, nargs="?", help="a Hugging Face Llama folder (default: this machine)")
     doctor.add_argument(
-        "--deep", type=Path, metavar="RUN", help="verify every byte that the stages of a run wrote, and its checkpoints"
+        "model", type=Path, nargs="?", help="a Hugging Face Llama folder, or with --deep a run (default: this machine)"
+    )
+    doctor.add_argument(
+        "--deep", action="store_true", help="of a run: verify every byte that its stages wrote, and its checkpoints"
     )
     doctor.add_argument(
         "--measure", type=Path, metavar="FILE", help="write what this machine can do: products, memory, disk"
@@ -38,8 +41,10 @@ def run(options: argparse.Namespace) -> int:
     if options.deep:
         from altiplano.stages.verify_run import problems_of_run
 
-        found = list(problems_of_run(options.deep))
-        print("\n".join(f"✗ {problem}" for problem in found) or f"✓ every byte of {options.deep} is as it was written")
+        if options.model is None:
+            raise InputError("--deep verifies a run: name its folder, such as runs/quickstart")
+        found = list(problems_of_run(options.model))
+        print("\n".join(f"✗ {problem}" for problem in found) or f"✓ every byte of {options.model} is as it was written")
         return 1 if found else 0
     if options.model is None:
         from altiplano.training.accounting.hardware import describe_machine

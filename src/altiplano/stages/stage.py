@@ -68,7 +68,7 @@ class Context:
     lock: int | None = None
     """Descriptor of the workspace's lock, for processes that write in it: it is held as long as any of them lives."""
     handover: Handover | None = None
-    """Training only, under torchrun: through which the other ranks learn of their job."""
+    """Under torchrun: through which the first rank tells the others what they compute with it."""
     engine: str = "local"
     """Curation and tokenizing: local, ray or ray:ADDRESS."""
 

@@ -62,7 +62,9 @@ def run_to_its_end(command: list[str], lock: int | None) -> tuple[int, bool]:
             for number, handler in handlers.items():
                 signal.signal(number, handler)
         if code < 0 and not select.select([ends], [], [], SECONDS_TO_END)[0]:
-            raise TrainingError("the supervisor was killed and its ranks do not end: end them, then train again")
+            raise TrainingError(
+                "what watched the ranks was killed, and they do not end: kill them; then the same command goes on"
+            )
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
         os.close(ends)
