@@ -61,7 +61,7 @@ def test_no_second_writer_beside_ranks_that_outlive_their_supervisor(
 ) -> None:
     monkeypatch.setattr(supervising, "SECONDS_TO_END", 0.3)
     rank = "import subprocess, os; subprocess.Popen(['sleep', '20'], close_fds=False); os.kill(os.getpid(), 9)"
-    with pytest.raises(TrainingError, match="its ranks do not end"):
+    with pytest.raises(TrainingError, match="they do not end"):
         supervise([sys.executable, "-SE", "-c", rank], None, tmp_path, restarts=3)
 
 

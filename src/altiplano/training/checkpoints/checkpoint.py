@@ -186,11 +186,15 @@ def load_newest(
     reader.index = reader.read_metadata()
     check_shapes(choice, {name: tensor.shape for name, tensor in tensors.items()}, reader.index)
     progress()
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="torch.distributed is disabled")
-        # Every rank knows by itself what to read: the first one need not plan it for all.
-        dcp.load(tensors, storage_reader=reader, no_dist=True)
+    _read(tensors, reader)
     return read_manifest(choice)
+
+
+def _read(tensors: dict[str, Any], reader: CheckpointReader) -> None:
+    """What this process holds of the tensors. Each knows by itself what to read: the first need not plan it for all."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="torch.distributed is disabled")  # as asked for
+        dcp.load(tensors, storage_reader=reader, no_dist=True)
 
 
 def _refuse_to_begin_anew(folder: Path, passed: list[tuple[Path, Condition]], published: int) -> None:
@@ -250,7 +254,7 @@ def load_sharded(checkpoint: Path, parameters: dict[str, nn.Parameter]) -> None:
     reader = CheckpointReader(checkpoint)
     reader.index = reader.read_metadata()  # once: that of a large one takes long
     check_shapes(checkpoint, {name: tensor.shape for name, tensor in tensors.items()}, reader.index)
-    dcp.load(tensors, storage_reader=reader)
+    _read(tensors, reader)
 
 
 def different(one: Path, other: Path) -> str:
@@ -263,10 +267,8 @@ def different(one: Path, other: Path) -> str:
         if sizes[0] is None or sizes[0] != sizes[1]:
             return name
         values = [torch.empty(sizes[0], dtype=shapes[0][name].properties.dtype) for _ in shapes]  # type: ignore[union-attr]
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message="torch.distributed is disabled")  # as asked for
-            for path, value in zip((one, other), values, strict=True):
-                dcp.load({name: value}, storage_reader=CheckpointReader(path), no_dist=True)
+        for path, value in zip((one, other), values, strict=True):
+            _read({name: value}, CheckpointReader(path))
         if not torch.equal(*values):
             return name
     return ""
@@ -280,7 +282,5 @@ def load_weights(
     reader = CheckpointReader(checkpoint, index)
     reader.index = reader.read_metadata()  # once; and what is wrong with it as it is: dcp.load wraps it
     weights = {f"model.{name}": torch.empty(size, dtype=dtype) for name, size in shapes.items()}
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="torch.distributed is disabled")  # as asked for
-        dcp.load(dict(weights), storage_reader=reader, no_dist=True)
+    _read(dict(weights), reader)
     return {name.removeprefix("model."): value for name, value in weights.items()}
