@@ -74,11 +74,11 @@ def keep_streams() -> None:
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: PTH123, SIM115
         elif hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
-    if not isinstance(sys.stderr, _Heedless):
-        sys.stderr = cast(TextIO, _Heedless(sys.stderr))
+    if not isinstance(sys.stderr, _NeverFails):
+        sys.stderr = cast(TextIO, _NeverFails(sys.stderr))
 
 
-class _Heedless:
+class _NeverFails:
     """Standard error on which writing never fails: work goes on when nobody can be told of it."""
 
     def __init__(self, stream: TextIO):

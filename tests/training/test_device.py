@@ -1,5 +1,5 @@
 """Everything that meets in an operation is on the same device, and the host waits for it where it may: a rank's whole
-life on a GPU that is not there (``altiplano/rehearsal/fake_gpu.py`` says what of it is not the real thing).
+whole run on a fake GPU (``altiplano/rehearsal/fake_gpu.py`` says what of it is not the real thing).
 """
 
 import subprocess

@@ -1,4 +1,4 @@
-"""A GPU that is not there, and the other ranks of a job: PyTorch's fake tensors and a process group that sends nothing.
+"""A fake GPU, and the other ranks of a job: PyTorch's fake tensors and a process group that sends nothing.
 
 Tensors have a device, a shape and a type, and no content. An operation that mixes devices raises, as it does on a GPU,
 and so does every wait of the host for the GPU at a place that is not named in ``WAITS``.
@@ -164,7 +164,7 @@ class LoneMeeting:
 
 @contextmanager
 def fake_gpu() -> Iterator[DeviceWatch]:
-    """Within it the package's code runs on the GPU that is not there. For a process of its own: nothing is put back."""
+    """Within it the package's code runs on the fake GPU. For a process of its own: nothing is put back."""
     watch = DeviceWatch()
     _say_that_the_gpu_is_one(watch)
     _leave_the_others_out()

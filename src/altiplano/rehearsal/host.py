@@ -66,7 +66,7 @@ def rehearse_host(recipe: Recipe, layout: Layout) -> HostRehearsal:
             rehearse.say("rehearsing the start, checkpoints and the resumption of rank 0 …")
             where = {"tokens": str(folders["tokens"]), "folder": str(folders["start"])}
             phases = rehearse.run_rank(recipe, layout, 0, running, kind="start", **where)["phases"]
-            rehearse.say("rehearsing the life of a small job of this layout, on a device that is not there …")
+            rehearse.say("running a small job of this layout from its start to its end on a fake GPU …")
             small = shrunk(recipe, layout)
             write_tokens(folders["few-tokens"], small)
             where = {"tokens": str(folders["few-tokens"]), "folder": str(folders["life"])}
@@ -76,7 +76,7 @@ def rehearse_host(recipe: Recipe, layout: Layout) -> HostRehearsal:
                 process.kill()
             raise
     if not lived["rollbacks"]:
-        raise TrainingError("the rehearsed life had no rollback")
+        raise TrainingError("the small job had no rollback")
     return HostRehearsal(
         shards, [Phase(**phase) for phase in phases], lived["steps"], lived["operations"], lived["waits_of_a_step"]
     )
@@ -114,7 +114,7 @@ def as_text(done: HostRehearsal) -> str:
         )
     total = sum(done.waits_of_a_step.values())
     lines.append(
-        f"\n  a small job of this layout on a device that is not there: {done.steps} steps, a rollback, saves, "
+        f"\n  a small job of this layout on a fake GPU: {done.steps} steps, a rollback, saves, "
         f"loads; {done.operations:,} operations, none of which mixed devices"
     )
     lines.append(f"  in an ordinary step the host waits for the device {total} time{'s' if total != 1 else ''}:")

@@ -1,4 +1,4 @@
-"""The whole life of a training job as one of its ranks on a GPU that is not there (``fake_gpu.py``)."""
+"""The whole life of a training job as one of its ranks on a fake GPU (``fake_gpu.py``)."""
 
 import os
 from collections import Counter
@@ -65,7 +65,7 @@ class SpikeOnce(Callback):
 
 @contextmanager
 def fake_rank(layout: Layout, rank: int) -> Iterator[tuple[Mesh, DeviceWatch]]:
-    """As rank ``rank`` of the whole job, whose device is a GPU that is not there."""
+    """As rank ``rank`` of the whole job, whose device is a fake GPU."""
     os.environ.update(WORLD_SIZE=str(layout.world_size), RANK=str(rank), LOCAL_RANK="0")
     dist.init_process_group("fake", store=FakeStore(), rank=rank, world_size=layout.world_size)
     mesh = replace(start_mesh(layout, "cpu"), device=GPU)

@@ -1,6 +1,6 @@
 """What one rank of a large job does beside its steps, measured: it starts, saves, resumes, scores held-out text.
 
-The code is the job's own, on a folder of tokens of the job's size (``synthetic.py``), a device that is not there and
+The code is the job's own, on a folder of tokens of the job's size (``synthetic.py``), a fake device and
 ranks that only answer (``fake_gpu.py``). What the host does is real: lists that are read, files that are opened,
 plans and indexes that are made. What a device or a file system would take is left out, as are the tensors' bytes.
 """
