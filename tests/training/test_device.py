@@ -102,7 +102,7 @@ checkpoint.training_tensors = on_cpu
     [
         pytest.param(BATCH, "indices on cpu:1 for a tensor on cpu", id="batch"),
         pytest.param(CLIP, "the host waits for the device in training/trainer.py:clip", id="wait"),
-        pytest.param(PLACES, "cpu:1", id="places", marks=pytest.mark.slow),
+        pytest.param(PLACES, "parallel/pipeline.py:_held_tokens", id="places", marks=pytest.mark.slow),
         pytest.param(MOMENTS, "cpu:1", id="moments", marks=pytest.mark.slow),
     ],
 )

@@ -43,7 +43,7 @@ WAITS = {
     "training/trainer.py:_on_all_ranks": "once a step: the loss, the gradient's norm, whether both are numbers",
     "training/trainer.py:any_rank": "once a step with several ranks: whether one asks to stop, save or roll back",
     "training/trainer.py:reduce": "once an evaluation: the summed losses",
-    "training/checkpoints/checkpoint.py:load_newest": "at a start, or a rollback: what is loaded",
+    "training/checkpoints/checkpoint.py:_read": "at a start, or a rollback: what is loaded",
     "parallel/context.py:context_shard": "once, at a start",
     "evaluation/perplexity.py:heldout_losses": "the losses of each scored batch",
     "parallel/pipeline.py:read": "how many rows the rank with most has, once a scored batch",
@@ -59,12 +59,13 @@ WAITS = {
 PINNED = {"tokens/loader.py:to"}
 """Copies from pinned memory, which nothing waits for on a GPU that is called by its name."""
 READS = (aten._local_scalar_dense.default, aten.nonzero.default, aten.equal.default, aten.masked_select.default)
+INDEXED = (aten.index.Tensor, aten.index_put.default, aten.index_put_.default)
 PACKAGE = Path(__file__).parents[1]
 
 
 class DeviceWatch(TorchDispatchMode):
-    """What fake tensors let pass: an index on the GPU into a tensor on the CPU, and waits for the GPU, which it counts
-    by place. And numbers, where they are known."""
+    """What fake tensors let pass: an index on the GPU into a tensor on the CPU, an optimizer's lists of tensors on two
+    devices, and waits for the GPU, which it counts by place. And numbers, where they are known."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -76,9 +77,11 @@ class DeviceWatch(TorchDispatchMode):
 
     def __torch_dispatch__(self, function: Any, types: Any, arguments: Any = (), named: Any = None) -> Any:
         named = named or {}
-        if function in (aten.index.Tensor, aten.index_put.default, aten.index_put_.default):
+        if function in INDEXED:
             _check_index(arguments[0], arguments[1])
         tensors = [leaf for leaf in tree_leaves((arguments, named)) if isinstance(leaf, Tensor)]
+        if function.__name__.startswith(("_foreach", "_fused")) and len({tensor.device for tensor in tensors}) > 1:
+            raise RuntimeError(f"{function} of tensors on {CPU} and {GPU}")
         if tensors and all(map(_is_real, tensors)) and torch.device(named.get("device") or "cpu") != GPU:
             with _disable_current_modes():
                 return function(*arguments, **named)
@@ -119,10 +122,12 @@ def _check_index(whole: Tensor, places: Any) -> None:
 
 def _waits(function: Any, arguments: Any, named: Any) -> bool:
     """Whether the host waits for the GPU to have done all that it was given: it reads a number, or asks for a size that
-    depends on values, or for a copy from or to memory that is not pinned."""
+    depends on values, or for a copy from or to memory that is not pinned, an index on the CPU among them."""
     first: Any = arguments[0] if arguments else None
     if function in READS:
         return isinstance(first, Tensor) and first.device == GPU
+    if function in INDEXED:
+        return first.device == GPU and any(place is not None and place.device != GPU for place in arguments[1])
     if function is aten._to_copy.default and named.get("device") is not None:
         places, non_blocking = (first.device, torch.device(named["device"])), named.get("non_blocking")
     elif function is aten.copy_.default:
