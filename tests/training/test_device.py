@@ -1,5 +1,5 @@
 """Everything that meets in an operation is on the same device, and the host waits for it where it may: a rank's whole
-whole run on a fake GPU (``altiplano/rehearsal/fake_gpu.py`` says what of it is not the real thing).
+run on a fake GPU, and what is asked of its model. ``altiplano/rehearsal/fake_gpu.py`` says what is not the real thing.
 """
 
 import subprocess
@@ -42,7 +42,8 @@ TWO = '{"training/trainer.py:_on_all_ranks": 1, "training/trainer.py:any_rank": 
 
 
 def lived(folder: Path, tokens: Path, layout: str, rank: int, precision: str, mistake: str = "") -> tuple[int, str]:
-    """First evaluation, steps, a rollback, evaluation, save; then the same again from what was saved."""
+    """First evaluation, steps, a rollback, evaluation, save; then the same again from what was saved; then scoring,
+    generation and the fit of a temperature."""
     recipe = load_recipe("quickstart", [*SMALL, *EVERYTHING, f"precision.compute={precision}"])
     job = Job(recipe=recipe, layout=parse_layout(layout), device="cuda", tokens=tokens, folder=folder)
     (folder / "job.json").write_text(job.model_dump_json())
@@ -95,6 +96,10 @@ def on_cpu(parameters, optimizer):
     return tensors
 checkpoint.training_tensors = on_cpu
 """
+ANSWER = """
+from altiplano.parallel.asking import AskedModel
+AskedModel._ask = lambda asked, kind, *arguments: asked._answer(kind, arguments)
+"""
 
 
 @pytest.mark.parametrize(
@@ -104,6 +109,7 @@ checkpoint.training_tensors = on_cpu
         pytest.param(CLIP, "the host waits for the device in training/trainer.py:clip", id="wait"),
         pytest.param(PLACES, "parallel/pipeline.py:_held_tokens", id="places", marks=pytest.mark.slow),
         pytest.param(MOMENTS, "cpu:1", id="moments", marks=pytest.mark.slow),
+        pytest.param(ANSWER, "cpu:1", id="answer", marks=pytest.mark.slow),
     ],
 )
 def test_a_planted_mistake_is_found(mistake: str, found: str, tokenized: Path, tmp_path: Path) -> None:

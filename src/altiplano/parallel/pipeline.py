@@ -165,10 +165,11 @@ class ParallelModel:
         rows at a time than a micro-batch has; None where the head is not here."""
         batch = batch.to(self.mesh.device)
         rows = batch.tokens.shape[0]
-        most = torch.tensor(max(1, rows), device=self.mesh.device)
-        dist.all_reduce(most, dist.ReduceOp.MAX, group=self.mesh.group("dp"))
-        _, size = self.layout.micro_batches(int(most) * self.layout.dp, self.sequence)
-        whole = padded(batch, size * math.ceil(int(most) / size))
+        longest = torch.tensor(max(1, rows), device=self.mesh.device)
+        dist.all_reduce(longest, dist.ReduceOp.MAX, group=self.mesh.group("dp"))
+        most = int(longest)
+        _, size = self.layout.micro_batches(most * self.layout.dp, self.sequence)
+        whole = padded(batch, size * math.ceil(most / size))
         found = [self._forward(part, reader) for part in micro_batches(self._held_tokens(whole), size)]
         for part in self.parts:
             for module in fsdp_modules(part):

@@ -54,11 +54,28 @@ WAITS = {
     "training/resilience/stragglers.py:compare": "the times of all ranks",
     "training/checkpoints/saving.py:start": "the copy of the state that is saved",
     "training/metrics.py:memory_by_pipeline_rank": "once, at the end",
+    "parallel/asking.py:_ask": "the answer of the ranks, once a question",
+    "parallel/asking.py:keep": "which tokens of a batch are asked for",
+    "inference/log_probabilities.py:hidden_rows": "the tokens of a scored batch",
+    "inference/log_probabilities.py:score": "a row's targets, its log-probabilities",
+    "inference/log_probabilities.py:standardised": "the same",
+    "inference/continuations.py:_score": "which places predict, log-probabilities, the greedy tokens",
+    "inference/continuations.py:_of_tokens": "the tokens of a batch of continuations",
+    "inference/generate.py:stream": "the prompts, the chosen tokens as the next input",
+    "inference/generate.py:_choose": "settings of the rows, and what NumPy's generators draw, once a token",
+    "inference/generate.py:record": "the chosen tokens and their log-probabilities, once a token",
+    "inference/language_model.py:matrix": "the matrix",
+    "model/attention.py:__init__": "which segments see which, once a batch of continuations",
+    "model/attention.py:_mask": "the same",
+    "model/attention.py:keep": "which rows go on, when some have ended",
+    "calibration/predictions.py:predict": "hidden states, once a row",
 }
 """Where the host may wait for the device, by file and function: and why."""
 PINNED = {"tokens/loader.py:to"}
 """Copies from pinned memory, which nothing waits for on a GPU that is called by its name."""
 READS = (aten._local_scalar_dense.default, aten.nonzero.default, aten.equal.default, aten.masked_select.default)
+MADE_OF_OTHERS = (aten.item, aten.is_nonzero, aten.to)
+"""What arrives as it is in inference mode, and else as the operations that it is made of."""
 INDEXED = (aten.index.Tensor, aten.index_put.default, aten.index_put_.default)
 PACKAGE = Path(__file__).parents[1]
 
@@ -77,6 +94,9 @@ class DeviceWatch(TorchDispatchMode):
 
     def __torch_dispatch__(self, function: Any, types: Any, arguments: Any = (), named: Any = None) -> Any:
         named = named or {}
+        if function.overloadpacket in MADE_OF_OTHERS:
+            with self:
+                return function.decompose(*arguments, **named)
         if function in INDEXED:
             _check_index(arguments[0], arguments[1])
         tensors = [leaf for leaf in tree_leaves((arguments, named)) if isinstance(leaf, Tensor)]
@@ -89,6 +109,8 @@ class DeviceWatch(TorchDispatchMode):
             self.wait()
         if function is aten.nonzero.default:
             return arguments[0].new_empty(0, arguments[0].dim(), dtype=torch.int64)
+        if function in INDEXED:
+            arguments = (arguments[0], _chosen(arguments[1]), *arguments[2:])
         if function is aten._local_scalar_dense.default:
             return self.number(arguments[0])
         if function is aten.equal.default:
@@ -96,6 +118,10 @@ class DeviceWatch(TorchDispatchMode):
                 raise RuntimeError(f"tensors on {arguments[0].device} and {arguments[1].device} are compared")
             return True
         result = function(*arguments, **named)
+        if function is aten._to_copy.default and named.get("device") == GPU != result.device:
+            result = torch.empty(
+                result.shape, dtype=result.dtype, device=GPU
+            )  # PyTorch leaves what holds nothing on the CPU
         self.on_gpu += any(isinstance(leaf, Tensor) and leaf.device == GPU for leaf in tree_leaves(result))
         return result
 
@@ -120,14 +146,26 @@ def _check_index(whole: Tensor, places: Any) -> None:
             raise RuntimeError(f"indices on {place.device} for a tensor on {whole.device}")
 
 
+def _chosen(places: Any) -> list[Any]:
+    """Indices where masks choose nothing: how much a real one chooses is not known."""
+    found: list[Any] = []
+    for place in places:
+        mask = place is not None and place.dtype is torch.bool
+        found += [place.new_empty(0, dtype=torch.int64) for _ in range(place.dim())] if mask else [place]
+    return found
+
+
 def _waits(function: Any, arguments: Any, named: Any) -> bool:
     """Whether the host waits for the GPU to have done all that it was given: it reads a number, or asks for a size that
     depends on values, or for a copy from or to memory that is not pinned, an index on the CPU among them."""
     first: Any = arguments[0] if arguments else None
     if function in READS:
         return isinstance(first, Tensor) and first.device == GPU
-    if function in INDEXED:
-        return first.device == GPU and any(place is not None and place.device != GPU for place in arguments[1])
+    if function in INDEXED:  # masks: how many there are
+        indices = [index for index in arguments[1] if index is not None]
+        fills = function is not aten.index.Tensor and arguments[2].numel() == 1  # one number, wherever a mask says
+        masks = any(index.dtype is torch.bool for index in indices) and not fills
+        return first.device == GPU and (masks or any(index.device != GPU for index in indices))
     if function is aten._to_copy.default and named.get("device") is not None:
         places, non_blocking = (first.device, torch.device(named["device"])), named.get("non_blocking")
     elif function is aten.copy_.default:
@@ -179,27 +217,36 @@ def fake_gpu() -> Iterator[DeviceWatch]:
 
 def _say_that_the_gpu_is_one(watch: DeviceWatch) -> None:
     put(torch.Tensor, "is_cuda", property(lambda tensor: tensor.device == GPU))
-    lists: Any = FakeTensor.tolist
 
     def tolist(numbers: Tensor) -> Any:
         """One copy, however many numbers."""
-        if numbers.device != GPU:
-            return lists(numbers)
-        watch.wait()
+        if numbers.device == GPU:
+            watch.wait()
         return outside(lambda: torch.ones(numbers.shape, dtype=numbers.dtype).tolist())()
 
+    def numpy(numbers: Tensor) -> Any:
+        if numbers.device == GPU:
+            raise TypeError(f"a tensor on {GPU} has no memory that NumPy can read")
+        return outside(lambda: torch.ones(numbers.shape, dtype=numbers.dtype).numpy())()
+
     put(FakeTensor, "tolist", tolist)
+    put(FakeTensor, "numpy", numpy)
     put(_fully_shard, "_get_device_from_mesh", lambda mesh: GPU)
-    # A number goes to a device by a copy; between two CPUs PyTorch leaves that out.
-    tensor = torch.tensor
+    # Values go to a GPU by a copy that the host waits for; between two CPUs PyTorch leaves it out.
+    tensor, as_tensor = torch.tensor, torch.as_tensor
+
+    def moved(made: Tensor, device: Any) -> Tensor:
+        to = torch.device(device or "cpu")
+        return made if to == made.device else torch.empty_like(made, device=to).copy_(made)
 
     def on_device(values: Any, device: Any = None, **rest: Any) -> Tensor:
-        made = tensor(values, **rest).to(device or "cpu")
+        made = moved(tensor(values, **rest), device)
         if isinstance(values, int | float):
             watch.numbers[id(made)] = (made, values)
         return made
 
     put(torch, "tensor", on_device)
+    put(torch, "as_tensor", lambda values, dtype=None, device=None: moved(as_tensor(values, dtype=dtype), device))
     # A model on the meta device, and places in it, are the same without fake tensors.
     for name in ("Llama", "compute_local_shape_and_global_offset"):
         put(parallelize, name, outside(getattr(parallelize, name)))

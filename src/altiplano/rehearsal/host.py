@@ -115,7 +115,7 @@ def as_text(done: HostRehearsal) -> str:
     total = sum(done.waits_of_a_step.values())
     lines.append(
         f"\n  a small job of this layout on a fake GPU: {done.steps} steps, a rollback, saves, "
-        f"loads; {done.operations:,} operations, none of which mixed devices"
+        f"loads, then scoring and generation; {done.operations:,} operations, none of which mixed devices"
     )
     lines.append(f"  in an ordinary step the host waits for the device {total} time{'s' if total != 1 else ''}:")
     lines += [f"    {count} in {place}" for place, count in sorted(done.waits_of_a_step.items())]

@@ -1,4 +1,5 @@
-"""The whole life of a training job as one of its ranks on a fake GPU (``fake_gpu.py``)."""
+"""The whole life of a training job, and of its model as it is asked, as one of its ranks on a fake GPU
+(``fake_gpu.py``)."""
 
 import os
 from collections import Counter
@@ -6,18 +7,30 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
+import numpy as np
+import torch
 import torch.distributed as dist
 from torch.testing._internal.distributed.fake_pg import FakeStore
 
+from altiplano.calibration.predictions import predictor
+from altiplano.calibration.windows import Window
+from altiplano.inference.continuations import Continuation
+from altiplano.inference.generate import Row, Sampling
+from altiplano.inference.language_model import LanguageModel, LocalModel
+from altiplano.inference.mesh_model import MeshModel
+from altiplano.model.llama import Llama
 from altiplano.parallel.mesh import Mesh, start_mesh
 from altiplano.recipe.layout import Layout
 from altiplano.records import StepMetrics
-from altiplano.rehearsal.fake_gpu import GPU, DeviceWatch, fake_gpu, put, without_files
+from altiplano.rehearsal.fake_gpu import GPU, DeviceWatch, fake_gpu, outside, put, without_files
+from altiplano.tokens.loader import make_batch
 from altiplano.tokens.tokenizer import Tokenizer
 from altiplano.training import loop
 from altiplano.training.accounting.ledger import Ledger
 from altiplano.training.callbacks import Callback, Custom, TrainingRun
+from altiplano.training.checkpoints import checkpoint
 from altiplano.training.job import Job
+from altiplano.training.scoring import spread
 
 
 @dataclass
@@ -77,7 +90,8 @@ def fake_rank(layout: Layout, rank: int) -> Iterator[tuple[Mesh, DeviceWatch]]:
 
 
 def live(job: Job, rank: int, sessions: tuple[int, ...] = (3, 6)) -> Lived:
-    """First evaluation, steps, evaluation in the loop, a rollback, saves; then again from what was saved.
+    """First evaluation, steps, evaluation in the loop, a rollback, saves; again from what was saved; then scoring,
+    generation and the fit of a temperature.
 
     ``sessions`` are the steps that each session ends with. Raises RuntimeError where devices are mixed, or the host
     waits where it may not.
@@ -91,5 +105,32 @@ def live(job: Job, rank: int, sessions: tuple[int, ...] = (3, 6)) -> Lived:
             if (session["first_step"], session["last_step"]) != (first, last):
                 raise RuntimeError(f"a session went from step {session['first_step']} to {session['last_step']}")
             first = last
+        _answer(job, mesh)
         lived.steps, lived.operations, lived.waits = first, watch.on_gpu, watch.waits
     return lived
+
+
+def _answer(job: Job, mesh: Mesh) -> None:
+    """What evaluation, calibration and the red team ask: the trained model over the mesh, where one process is all of
+    it the written model, too."""
+    recipe, tokenizer = job.recipe, Tokenizer.load(job.tokens / "tokenizer")
+    [newest, *_] = checkpoint.saved(job.folder / "checkpoints")
+    _ask(MeshModel(recipe.name, spread(recipe, job.layout, mesh, newest), tokenizer))
+    if job.layout.world_size == 1:
+        with torch.device("meta"):
+            model = outside(Llama)(recipe.model)
+        _ask(LocalModel(recipe.name, model.to_empty(device=GPU), tokenizer, recipe.batch.sequence_length))
+
+
+def _ask(model: LanguageModel) -> None:
+    rows = [np.arange(length) for length in (7, 12)]
+    windows = np.arange(model.context + 1)[None]
+    model.losses(make_batch(windows, model.tokenizer.bos))
+    model.score(rows)
+    model.score_continuations([Continuation((1, 2, 3), (4,)), Continuation((1, 2, 3), (5, 6))])
+    model.standardised(rows)
+    model.generate([Row([1, 2], Sampling(2, temperature=0)), Row([1, 2, 3], Sampling(3, top_k=4, top_p=0.9))])
+    model.matrix("lm_head")
+    predicted = predictor(model)([Window("web.en", 0, rows[0]), Window("web.en", 1, rows[1])], "fit half")
+    predicted.derivatives(1.0)
+    predicted.judge([1.0, 1.5])

@@ -8,7 +8,7 @@ import torch.distributed as dist
 
 from altiplano.inference.mesh_model import MeshModel
 from altiplano.parallel.asking import AskedModel
-from altiplano.parallel.mesh import start_mesh
+from altiplano.parallel.mesh import Mesh, start_mesh
 from altiplano.parallel.parallelize import parallelize, parameters_by_name
 from altiplano.recipe.layout import Layout
 from altiplano.recipe.schema import Recipe
@@ -26,15 +26,19 @@ def over_mesh(
 
     Weights are as in training: multiplied in the recipe's precision, each process with its own part of them.
     """
-    mesh = start_mesh(layout, device)
-    # nothing is differentiated: no activation is kept, and a compiled block would not pay
-    plain = layout.model_copy(update={"recompute": "none", "compile": False})
-    model = parallelize(recipe, plain, mesh, token_losses(mesh.group("tp")), initial=False)
-    load_sharded(checkpoint, parameters_by_name(model.parts))
-    asked = AskedModel(model, recipe.model)
+    asked = spread(recipe, layout, start_mesh(layout, device), checkpoint)
     if dist.get_rank() > 0:
         asked.follow()
         yield None
         return
     with asked.asking():
         yield MeshModel(recipe.name, asked, tokenizer, temperature)
+
+
+def spread(recipe: Recipe, layout: Layout, mesh: Mesh, checkpoint: Path) -> AskedModel:
+    """This process's part of the model, with the checkpoint's weights."""
+    # nothing is differentiated: no activation is kept, and a compiled block would not pay
+    plain = layout.model_copy(update={"recompute": "none", "compile": False})
+    model = parallelize(recipe, plain, mesh, token_losses(mesh.group("tp")), initial=False)
+    load_sharded(checkpoint, parameters_by_name(model.parts))
+    return AskedModel(model, recipe.model)
