@@ -1,6 +1,7 @@
 """Fixtures that several rooms share: a small recipe and a tokenized folder of made-up text."""
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,11 @@ from altiplano.recipe.schema import Recipe
 
 # Test processes share the cores: one thread each, or they wait for one another.
 os.environ["OMP_NUM_THREADS"] = "1"
+
+# What starts the tests may ignore these, as a shell does for what it runs in the background; the tests send them.
+for number in (signal.SIGINT, signal.SIGHUP, signal.SIGQUIT):
+    if signal.getsignal(number) is signal.SIG_IGN:
+        signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
 
 # Two busy cores are no ground for deadlines.
 settings.register_profile("altiplano", deadline=None)

@@ -20,7 +20,7 @@ def in_a_fresh_process(module: str, *arguments: str) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("ranks", [["1", "2"], ["4"], ["8"]], ids=",".join)
+@pytest.mark.parametrize("ranks", [["1", "2"], pytest.param(["4"], marks=pytest.mark.slow), ["8"]], ids=",".join)
 def test_every_layout_equals_one_plain_process(ranks: list[str]) -> None:
     """Losses, gradient norms, gradients, parameters and scores in float64; ``make contract`` does all precisions."""
     in_a_fresh_process("contract", "--fast", "--precision", "float64", "--ranks", *ranks)

@@ -32,10 +32,11 @@ def test_ramp_and_mixture_do_change_the_run(undisturbed: Path) -> None:
 @pytest.mark.parametrize(
     "sessions",
     [
-        [("dp2", None)],
+        pytest.param([("dp2", None)], marks=pytest.mark.slow),
         [("dp3", None)],  # 8 and 16 sequences over 3 ranks
         [("pp2", None)],
-        [("dp1", 2), ("dp2", 5), ("tp2", 6), ("dp1", None)],  # inside the ramp, at its end, across the mixture's change
+        # inside the ramp, at its end, across the mixture's change
+        pytest.param([("dp1", 2), ("dp2", 5), ("tp2", 6), ("dp1", None)], marks=pytest.mark.slow),
     ],
 )
 def test_layouts_and_resumed_sessions_see_the_same_batches(

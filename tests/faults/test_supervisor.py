@@ -130,6 +130,7 @@ def test_silent_corruption_names_the_rank(tokenized: Path, tmp_path: Path) -> No
     assert "one of ranks 0, 1 is wrong: their replicas of layers.0.input_layernorm.weight differ" in errors
 
 
+@pytest.mark.slow
 def test_a_slow_rank_is_named(tokenized: Path, tmp_path: Path) -> None:
     slow = [{"kind": "slow", "rank": 1, "step": 4, "steps": 9}]
     code, errors = faulty(tmp_path, tokenized, slow, extra=["recovery.check_speed_every=3"])

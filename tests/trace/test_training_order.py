@@ -90,7 +90,15 @@ def check(run: Path, done: int, skips: Skips = Skips()) -> list[Steps]:  # noqa:
     return found
 
 
-@pytest.mark.parametrize("settings", [[], MIXED, [*MIXED, *RAMP], RAMP], ids=["plain", "mixed", "mixed ramp", "ramp"])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        pytest.param([], id="plain"),
+        pytest.param([*MIXED, *RAMP], id="mixed ramp"),
+        pytest.param(MIXED, id="mixed", marks=pytest.mark.slow),
+        pytest.param(RAMP, id="ramp", marks=pytest.mark.slow),
+    ],
+)
 def test_the_steps_are_those_that_read_it(
     tmp_path: Path, tokenizer: Tokenizer, documents: Sequence[Made], settings: list[str]
 ) -> None:

@@ -56,7 +56,7 @@ def lived(folder: Path, tokens: Path, layout: str, rank: int, precision: str, mi
     ("layout", "rank", "precision", "waits"),
     [
         ("dp1", 0, "bfloat16", ONE),
-        ("dp2.tp2.pp2.recompute-selective", 1, "bfloat16", TWO),
+        pytest.param("dp2.tp2.pp2.recompute-selective", 1, "bfloat16", TWO, marks=pytest.mark.slow),
         pytest.param("dp1", 0, "float32", ONE, marks=pytest.mark.slow),
         pytest.param("dp2.tp2.pp2", 7, "bfloat16", TWO, marks=pytest.mark.slow),
         pytest.param("cp2.tp2", 1, "bfloat16", TWO, marks=pytest.mark.slow),
@@ -105,7 +105,7 @@ AskedModel._ask = lambda asked, kind, *arguments: asked._answer(kind, arguments)
 @pytest.mark.parametrize(
     ("mistake", "found"),
     [
-        pytest.param(BATCH, "indices on cpu:1 for a tensor on cpu", id="batch"),
+        pytest.param(BATCH, "indices on cpu:1 for a tensor on cpu", id="batch", marks=pytest.mark.slow),
         pytest.param(CLIP, "the host waits for the device in training/trainer.py:clip", id="wait"),
         pytest.param(PLACES, "parallel/pipeline.py:_held_tokens", id="places", marks=pytest.mark.slow),
         pytest.param(MOMENTS, "cpu:1", id="moments", marks=pytest.mark.slow),

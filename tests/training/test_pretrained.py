@@ -56,7 +56,9 @@ def begun(model: Path, *overrides: str) -> Recipe:
     return load_recipe("quickstart", [*settings(model, tied=False), *overrides])
 
 
-@pytest.mark.parametrize("tied", [False, True], ids=["untied", "tied"])
+@pytest.mark.parametrize(
+    "tied", [pytest.param(False, id="untied", marks=pytest.mark.slow), pytest.param(True, id="tied")]
+)
 def test_the_first_evaluation_is_the_models_own(tied: bool, tokens: Path, tmp_path: Path) -> None:
     model = make_model(tmp_path / "model", tied)
     run(tmp_path / "run", tokens, "dp1", settings(model, tied), stop_after=1)
@@ -67,9 +69,10 @@ def test_the_first_evaluation_is_the_models_own(tied: bool, tokens: Path, tmp_pa
         assert first["groups"][name]["bits_per_byte"] == pytest.approx(scores.bits_per_byte, rel=1e-4)
 
 
-def test_layouts_begin_and_go_on_alike(model: Path, tokens: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("layouts", [("tp2",), pytest.param(("dp2", "pp2"), marks=pytest.mark.slow)])
+def test_layouts_begin_and_go_on_alike(layouts: tuple[str, ...], model: Path, tokens: Path, tmp_path: Path) -> None:
     losses = []
-    for layout in ("dp1", "dp2", "tp2", "pp2"):
+    for layout in ("dp1", *layouts):
         run(tmp_path / layout, tokens, layout, settings(model, tied=False), stop_after=3)
         losses.append([line["loss"] for line in records(tmp_path / layout / "metrics.jsonl")])
     assert np.allclose(losses, losses[0], rtol=1e-5)
