@@ -126,5 +126,5 @@ def test_written_weights_are_the_mean_of_the_last_checkpoints(undisturbed: Path)
 
 
 def test_a_missing_checkpoint_of_the_average_is_one_line(undisturbed: Path) -> None:
-    with pytest.raises(InputError, match=r"no checkpoint of step 5, one of 3 .* --set average.checkpoints=1"):
-        to_average(undisturbed / "checkpoints", (4, 5, 6))
+    with pytest.raises(InputError, match=r"no checkpoint of step 1, one of 3 .* --set average.checkpoints=2"):
+        to_average(undisturbed / "checkpoints", (1, 4, 6))
