@@ -17,9 +17,10 @@ from altiplano.optional_imports import extra
 from altiplano.planning.best_layout import best_layout
 from altiplano.planning.plan import Plan, make_plan
 from altiplano.recipe.cluster import Cluster
-from altiplano.recipe.layout import check_layout, parse_layout
+from altiplano.recipe.layout import parse_layout
 from altiplano.recipe.load import load_cluster
 from altiplano.recipe.schema import OptimizerConfig, Recipe
+from altiplano.recipe.trainings import MAIN, check_layouts, last_training
 from altiplano.records import GroupScores
 from altiplano.records.run_records import Records, read_records
 from altiplano.stages.run import run_until
@@ -137,7 +138,8 @@ def train(
     loss: Callable[[Tensor, Tensor], Tensor] | None = None,
     schedule: Callable[[int, int, OptimizerConfig], float] | None = None,
 ) -> Run:
-    """Train from the newest checkpoint to the recipe's last step, or to ``steps``; earlier stages run when they must.
+    """Train from the newest checkpoint to the last step of the recipe and its phases, or to ``steps``; earlier stages
+    run when they must.
 
     ``callbacks`` see every step; they must not change what is computed. ``loss`` takes logits
     [rows, tokens, vocabulary] and targets [rows, tokens] (-100 where nothing is predicted, which must lose nothing) and
@@ -173,7 +175,8 @@ def _run_until(
     chosen = parse_layout(layout) if layout not in ("", "auto") else hardware.layout
     if layout == "auto":
         chosen = best_layout(recipe, hardware)
-    check_layout(chosen, recipe, hardware.device)
+    check_layouts(chosen, recipe, hardware, hardware.device)
+    last = last_training(recipe).stage if last == MAIN else last
     try:
         outcomes = run_until(
             last,

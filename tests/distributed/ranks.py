@@ -11,15 +11,23 @@ from torch import Tensor
 
 from altiplano.recipe.layout import Layout, parse_layout
 from altiplano.recipe.load import load_recipe
+from altiplano.recipe.schema import Recipe
 from altiplano.training.job import Job
 
 
 def start(
-    folder: Path, tokens: Path, layout: str | Layout, overrides: list[str], stop_after: int | None = None
+    folder: Path,
+    tokens: Path,
+    layout: str | Layout,
+    overrides: list[str] | Recipe,
+    stop_after: int | None = None,
+    begin: Path | None = None,
 ) -> subprocess.Popen[str]:
+    """``begin``: a checkpoint of another training to begin with."""
     folder.mkdir(parents=True, exist_ok=True)
     job = Job(
-        recipe=load_recipe("quickstart", overrides),
+        recipe=overrides if isinstance(overrides, Recipe) else load_recipe("quickstart", overrides),
+        start=begin,
         layout=layout if isinstance(layout, Layout) else parse_layout(layout),
         device="cpu",
         tokens=tokens,
@@ -31,8 +39,15 @@ def start(
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
-def run(folder: Path, tokens: Path, layout: str | Layout, overrides: list[str], stop_after: int | None = None) -> None:
-    process = start(folder, tokens, layout, overrides, stop_after)
+def run(
+    folder: Path,
+    tokens: Path,
+    layout: str | Layout,
+    overrides: list[str] | Recipe,
+    stop_after: int | None = None,
+    begin: Path | None = None,
+) -> None:
+    process = start(folder, tokens, layout, overrides, stop_after, begin)
     output, _ = process.communicate(timeout=240)
     assert process.returncode == 0, output
 

@@ -169,7 +169,7 @@ def alone(recipe: Recipe, checkpoint: Path, tokens: Path) -> LocalModel:
 
 
 def export(recipe: Recipe, checkpoint: Path, tokens: Path, folder: Path) -> None:
-    export_weights(checkpoint, STEP, recipe, Tokenizer.load(tokens / "tokenizer"), folder, shard_bytes=100_000)
+    export_weights({STEP: checkpoint}, recipe, Tokenizer.load(tokens / "tokenizer"), folder, shard_bytes=100_000)
 
 
 def other_files(ours: Path, theirs: Path) -> int:
@@ -209,7 +209,7 @@ def measure(
             for number, case in enumerate(together):
                 kind = _kind(case)
                 tokenizer = Tokenizer.load(tokens / "tokenizer")
-                with over_mesh(recipes[kind], parse_layout(case.layout), "cpu", places[kind], tokenizer) as served:
+                with over_mesh(recipes[kind], parse_layout(case.layout), "cpu", [places[kind]], tokenizer) as served:
                     if served is not None:
                         torch.save(ask(served, tokens), folder / f"{ranks}.{number}.pt")
                 export(recipes[kind], places[kind], tokens, folder / precision / f"{ranks}.{number}")

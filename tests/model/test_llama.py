@@ -14,7 +14,8 @@ from altiplano.model.safetensors_files import save_weights
 from altiplano.model.weights import hugging_face_config, load_model, shape_from_config
 from altiplano.planning.model_size import parameters
 from altiplano.recipe.load import load_recipe
-from altiplano.recipe.schema import ModelConfig, RopeScaling
+from altiplano.recipe.phases import RopeScaling
+from altiplano.recipe.schema import ModelConfig
 
 
 def shape(tied: bool = False, scaling: bool = True) -> ModelConfig:

@@ -19,7 +19,7 @@ def wanted(**changes: Any) -> dict[str, Any]:
 
 
 def start(work: Path, fingerprint: str, values: dict[str, Any], *allow: str, begin_again: bool = False) -> Path:
-    folder = work / f"train-{fingerprint}"
+    folder = work / f"train-{fingerprint * 12}"
     begin("train", folder, values, allow, begin_again=begin_again)
     return folder
 
@@ -34,14 +34,14 @@ def test_a_change_is_named_and_refused(tmp_path: Path) -> None:
     start(tmp_path, "a", wanted())
     with pytest.raises(InputError, match=r"beta1 was 0.9, is 0.8; optimizer.learning_rate was 0.003, is 0.001"):
         start(tmp_path, "b", wanted(optimizer__learning_rate=1e-3, optimizer__beta1=0.8), "optimizer.beta1")
-    assert not (tmp_path / "train-b").exists()
+    assert not (tmp_path / f"train-{'b' * 12}").exists()
 
 
 def test_an_allowed_change_takes_the_work_over_and_is_recorded(tmp_path: Path) -> None:
     (start(tmp_path, "a", wanted()) / "weeks of work").write_text("")
     folder = start(tmp_path, "b", wanted(optimizer__learning_rate=1e-3), "optimizer.learning_rate")
     assert (folder / "weeks of work").exists()
-    assert not (tmp_path / "train-a").exists()
+    assert not (tmp_path / f"train-{'a' * 12}").exists()
     assert json.loads((folder / "changes.jsonl").read_text())["changes"] == {"optimizer.learning_rate": [0.003, 0.001]}
     assert start(tmp_path, "b", wanted(optimizer__learning_rate=1e-3)) == folder
 
@@ -65,3 +65,8 @@ def test_differences_name_keys_as_recipes_do() -> None:
     assert differences(wanted(), wanted()) == {}
     other = {**wanted(), "inputs": {"tokenize": "bb"}, "version": "2"}
     assert differences(wanted(), other) == {"inputs.tokenize": ("aa", "bb"), "version": ("1", "2")}
+
+
+def test_work_of_a_phase_is_not_taken_for_the_main_training(tmp_path: Path) -> None:
+    begin("train-anneal", tmp_path / f"train-anneal-{'a' * 12}", wanted(), (), begin_again=False)
+    start(tmp_path, "b", wanted(seed=2))

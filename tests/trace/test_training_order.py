@@ -132,7 +132,7 @@ def test_left_out_samples_and_updates(tmp_path: Path, tokenizer: Tokenizer, docu
     skips.write(under_way(run, settings_of(run), 12, {"tokenize": "hash of tokenize"}))
     found = check(run, 12, skips)
     assert any(one.left_out for one in found) and any(one.without_update for one in found)
-    left_out = sum(TrainingOrder(run)._step_of(sample) is None for sample in range(30))
+    left_out = sum(TrainingOrder(run).parts[0]._step_of(sample) is None for sample in range(30))
     assert left_out == 10
 
 

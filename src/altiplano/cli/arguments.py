@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from altiplano.recipe.cluster import Cluster
-from altiplano.recipe.layout import SPELLING, Layout, check_layout, parse_layout
+from altiplano.recipe.layout import SPELLING, Layout, parse_layout
 from altiplano.recipe.load import load_cluster, load_recipe, shipped
 from altiplano.recipe.schema import Recipe
+from altiplano.recipe.trainings import check_layouts, trainings
 
 Commands = Any
 """What ``add_subparsers`` returns; argparse does not name its type."""
@@ -80,10 +81,14 @@ def read_inputs(options: argparse.Namespace) -> tuple[Recipe, Cluster, Layout]:
     if options.layout == "auto":
         from altiplano.planning.best_layout import best_layout
 
-        layout = best_layout(recipe, cluster)
+        main, *phases = trainings(recipe)
+        layout = best_layout(main.recipe, cluster)
+        cluster = cluster.model_copy(
+            update={"layouts": {one.phase: str(best_layout(one.recipe, cluster)) for one in phases} | cluster.layouts}
+        )
     else:
         layout = parse_layout(options.layout) if options.layout else cluster.layout
-    check_layout(layout, recipe, cluster.device)
+    check_layouts(layout, recipe, cluster, cluster.device)
     return recipe, cluster, layout
 
 

@@ -49,7 +49,7 @@ def asked_model(
 
     from altiplano.inference.device import choose_device
     from altiplano.recipe.load import load_recipe
-    from altiplano.release.convert import as_model_folder, run_of
+    from altiplano.release.convert import as_model_folder, recipe_of, run_of
     from altiplano.storage import digest
     from altiplano.tokens.tokenizer import Tokenizer
     from altiplano.training.scoring import over_mesh
@@ -62,11 +62,11 @@ def asked_model(
         yield local, fingerprint
         return
     run = run_of(place)
-    recipe = load_recipe(str(run / "recipe.toml"), [])
+    recipe = recipe_of(load_recipe(str(run / "recipe.toml"), []), run, place)
     recipe = recipe.model_copy(update={"name": f"{run.name}-{place.name}"})
     check_layout(layout, recipe)
     tokenizer = Tokenizer.load(run / "tokenize" / "tokenizer")
-    with over_mesh(recipe, layout, choose_device(device).type, place, tokenizer) as served:
+    with over_mesh(recipe, layout, choose_device(device).type, [place], tokenizer) as served:
         yield (served, digest(place / MANIFEST)) if served is not None else None
 
 

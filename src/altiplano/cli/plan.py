@@ -45,6 +45,7 @@ def add(commands: Commands) -> None:
 def run(options: argparse.Namespace) -> int:
     if options.stage == "corpus":
         return plan_curation(options)
+    from altiplano.planning.output.phases import phases_json, phases_text, plan_phases
     from altiplano.planning.output.plans import make_plans, print_plans
 
     recipe, cluster = load_recipe(options.recipe, options.overrides), load_cluster(options.cluster)
@@ -57,8 +58,17 @@ def run(options: argparse.Namespace) -> int:
         from altiplano.report import write_page
 
         write_page(plans[0].plan, options.html)
-    print_plans(plans, options.json)
-    return 0 if all(one.fits for one in plans) else 1
+    main = plans[0].plan
+    # beside other numbers of devices, or another recipe, stands the main training alone
+    is_alone = main is not None and not options.what_if and not options.compare
+    phases = plan_phases(recipe, cluster, options.layout, options.stack, options.precision) if is_alone else []
+    more = phases_json(main, phases) if main is not None and phases else {}
+    print_plans(plans, options.json, more)
+    if main is not None and phases and not options.json:
+        print("\n" + phases_text(main, phases))
+    elif recipe.phases and not phases and not options.json:
+        print(f"\nphases that are not in these columns: {', '.join(one.name for one in recipe.phases)}")
+    return 0 if all(one.fits for one in [*plans, *phases]) else 1
 
 
 def plan_curation(options: argparse.Namespace) -> int:

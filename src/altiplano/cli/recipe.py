@@ -5,6 +5,7 @@ import json
 
 from altiplano.cli.arguments import Commands, add_cluster, add_command, add_recipe, read_inputs
 from altiplano.recipe.load import check_formats
+from altiplano.recipe.trainings import MAIN, layout_of, trainings
 
 
 def add(commands: Commands) -> None:
@@ -23,17 +24,20 @@ def add(commands: Commands) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    recipe, _, layout = read_inputs(options)
+    recipe, cluster, layout = read_inputs(options)
     if options.action == "validate":
         check_formats(recipe.corpus, readers=())
         from altiplano.planning.model_size import parameters
         from altiplano.recipe.units import human
 
-        print(
-            f"{recipe.name}: valid. {human(parameters(recipe.model))} parameters; {recipe.batch.steps:,} steps of "
-            f"{' to '.join(f'{size:,}' for size in recipe.batch.sizes)} sequences of {recipe.batch.sequence_length:,} "
-            f"tokens; layout {layout}"
-        )
+        for one in trainings(recipe):
+            batch = one.recipe.batch
+            begin = f"{recipe.name}: valid. {human(parameters(recipe.model))} parameters"
+            print(
+                f"{begin if one.stage == MAIN else f'phase {one.phase}'}; {batch.steps:,} steps of "
+                f"{' to '.join(f'{size:,}' for size in batch.sizes)} sequences of {batch.sequence_length:,} tokens; "
+                f"layout {layout_of(one, cluster, layout)}"
+            )
     elif options.json:
         print(json.dumps(recipe.model_dump(mode="json"), indent=2))
     else:

@@ -8,6 +8,8 @@ from pathlib import Path
 from altiplano.cli import calibrate, evaluate, redteam, release
 from altiplano.cli.arguments import GO_ON, Commands, add_cluster, add_command, add_recipe, complain, read_inputs
 from altiplano.errors import INTERRUPTED, InputError
+from altiplano.recipe.schema import Recipe
+from altiplano.recipe.trainings import MAIN, training_of, trainings
 
 STAGES = {
     "curate": "raw files to filtered, deduplicated documents, with an audit of what was dropped and why",
@@ -38,7 +40,7 @@ FORCE = (
 def add(commands: Commands) -> None:
     for name, text in {"run": "every stage below, in order, ending with a report", **STAGES}.items():
         sub = add_command(commands, name, text, run, RUN_EXAMPLES.format(command=name))
-        last = {"run": "release", "export": "train"}.get(name, name)
+        last = {"run": "release", "export": MAIN}.get(name, name)
         sub.set_defaults(last=last, whole=name == "run", export_only=name == "export")
         add_recipe(sub)
         add_cluster(sub)
@@ -69,6 +71,9 @@ def add(commands: Commands) -> None:
             )
         if name == "train":
             sub.add_argument("--steps", type=int, metavar="N", help="stop after N optimizer steps, with a checkpoint")
+            sub.add_argument(
+                "--phase", metavar="NAME", help="up to this phase of the recipe; main: before them (default: the last)"
+            )
             sub.add_argument(
                 "--profile", metavar="A:B", help="record a torch.profiler trace of steps A to B - 1 on every rank"
             )
@@ -114,13 +119,19 @@ def _of_no_recipe(options: argparse.Namespace) -> Callable[[argparse.Namespace],
 
 def _run_stages(options: argparse.Namespace) -> int:
     recipe, cluster, layout = read_inputs(options)
-    from altiplano.stages.run import first_to_do, run_until
-    from altiplano.stages.train import is_only_export_left
+    from altiplano.stages.run import first_to_do, is_only_export_left, run_until
 
+    chosen = training_of(recipe, getattr(options, "phase", None))
+    last_stage = chosen.stage if options.last == MAIN else options.last
+    if options.force and options.last == MAIN and recipe.phases and not getattr(options, "phase", None):
+        raise InputError(
+            f"--force: say which training with --phase: {', '.join(one.phase for one in trainings(recipe))}"
+        )
     workspace = options.workspace or Path("runs") / recipe.name
     if options.check:
-        missing = first_to_do(options.last, recipe, cluster, layout, workspace)
-        if missing == "train" and not options.export_only and is_only_export_left(recipe, cluster, layout, workspace):
+        missing = first_to_do(last_stage, recipe, cluster, layout, workspace)
+        is_of_devices = options.last == MAIN and not options.export_only
+        if missing and is_of_devices and is_only_export_left(last_stage, recipe, cluster, layout, workspace):
             missing = ""
         return complain(f"{missing} is not up to date in {workspace}", 1) if missing else 0
     stop_after = getattr(options, "steps", None)
@@ -133,7 +144,7 @@ def _run_stages(options: argparse.Namespace) -> int:
         check_loggers(log_to)
     profile = parse_steps(options.profile) if getattr(options, "profile", None) else None
     outcomes = run_until(
-        options.last,
+        last_stage,
         recipe,
         cluster,
         layout,
@@ -150,10 +161,10 @@ def _run_stages(options: argparse.Namespace) -> int:
     failed = [outcome for outcome in outcomes if not outcome.result.passed]
     is_publisher = os.environ.get("RANK", "0") == "0"
     if is_publisher and not outcomes[-1].result.finished:
-        last, wanted = outcomes[-1], recipe.batch.steps if stop_after is None else stop_after
-        if last.result.counts["steps"] < wanted:
+        last = outcomes[-1]
+        if last.result.counts["steps"] < _steps_wanted(recipe, last.stage, stop_after):
             return complain(GO_ON, INTERRUPTED)
-        return 0 if last.stage == options.last else complain(last.result.message, 1)
+        return 0 if options.last == MAIN else complain(last.result.message, 1)
     if options.whole and is_publisher:
         from altiplano.report import report
         from altiplano.report.terminal import print_summary
@@ -165,6 +176,16 @@ def _run_stages(options: argparse.Namespace) -> int:
     if failed:
         return complain(failed[0].result.message or f"the gate of {failed[0].stage} failed", 1)
     return 0
+
+
+def _steps_wanted(recipe: Recipe, stage: str, stop_after: int | None) -> int:
+    """Of the training that is ``stage``, when the command was to stop after so many steps of all trainings."""
+    before = 0
+    for one in trainings(recipe):
+        if one.stage == stage:
+            return one.recipe.batch.steps if stop_after is None else min(one.recipe.batch.steps, stop_after - before)
+        before += one.recipe.batch.steps
+    raise AssertionError(stage)  # nothing else stays unfinished
 
 
 def parse_steps(text: str) -> tuple[int, int]:

@@ -18,7 +18,9 @@ from altiplano.inference.gguf import SUFFIX, read_gguf
 from altiplano.inference.log_probabilities import Tokens, TokenScores, score, standardised
 from altiplano.model.llama import Llama
 from altiplano.model.weights import load_model, sampled_hash, weights_fingerprint
+from altiplano.recipe.load import load_recipe
 from altiplano.recipe.schema import ModelConfig
+from altiplano.recipe.trainings import MAIN, trainings
 from altiplano.records import AnswerCalibration, AnswerTemperature
 from altiplano.storage import Damaged, read_json
 from altiplano.tokens.loader import Batch
@@ -190,13 +192,22 @@ def _weights_of_run(run: Path) -> Path:
     """The released model; before there is one, the weights of training, which the run's own tokenizer belongs to."""
     if (run / "release" / "config.json").exists():
         return run / "release"
-    weights = run / "train" / "weights"
+    weights = run / _last_training(run) / "weights"
     if not weights.exists():
         raise InputError(
             f"{run} has no trained model: training has not reached its last step; go on with it, or make a model of "
             f"its newest checkpoint: altiplano checkpoint convert {run} FOLDER"
         )
     return weights
+
+
+def _last_training(run: Path) -> str:
+    """The stage of the run's last training that the recipe has and that is finished; the main one without any."""
+    try:
+        stages = [one.stage for one in trainings(load_recipe(str(run / "recipe.toml")))]
+    except InputError:  # of another version
+        stages = [MAIN]
+    return next((stage for stage in reversed(stages) if (run / stage / "weights").exists()), MAIN)
 
 
 def _answer_temperature(folder: Path, calibration: dict[str, Any] | None) -> AnswerTemperature | None:

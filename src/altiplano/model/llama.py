@@ -21,7 +21,8 @@ from altiplano.model.attention import (
     causal_attention,
     document_packing,
 )
-from altiplano.recipe.schema import ModelConfig, RopeScaling
+from altiplano.recipe.phases import RopeScaling
+from altiplano.recipe.schema import ModelConfig
 
 Rotary = tuple[Tensor, Tensor]
 

@@ -13,7 +13,8 @@ from torch import Tensor
 from altiplano.errors import InputError
 from altiplano.model.llama import Llama
 from altiplano.model.safetensors_files import INDEX, ONE_FILE
-from altiplano.recipe.schema import ModelConfig, Recipe, RopeScaling
+from altiplano.recipe.phases import RopeScaling
+from altiplano.recipe.schema import ModelConfig, Recipe
 from altiplano.storage import json_digest, listed, read_json
 
 SAMPLED_BYTES = 1 << 20

@@ -53,7 +53,10 @@ def _contamination(
 
 
 def _order(recipe: Recipe, tokens: Path, scores: FolderScores) -> TrainingData | None:
-    """None where it cannot be made of these shards; training then had others."""
+    """None where it cannot be made of these shards, since training had others, or where trainings before this one
+    have read them in an order of their own."""
+    if recipe.batch.from_tokens:
+        return None
     try:
         shards = read_shards(tokens, "train")
         return TrainingData(shards, recipe.batch.sequence_length, scores.tokenizer.bos, recipe.seed, recipe.mixture)

@@ -4,6 +4,7 @@ Both may change while a run goes on, at token counts: never at a number of steps
 """
 
 import math
+from collections.abc import Sequence
 from functools import cached_property
 from itertools import pairwise
 from typing import Annotated, Self
@@ -26,6 +27,9 @@ class BatchConfig(Section):
     tokens: Count = Field(gt=0)
     sequence_length: Count = Field(gt=0)
     total_tokens: Count = Field(gt=0)
+    from_tokens: Count = Field(
+        0, ge=0, description="of total_tokens, those that earlier trainings have read: the data goes on after them"
+    )
     ramp: tuple[Ramp, ...] = ()
 
     @property
@@ -36,7 +40,7 @@ class BatchConfig(Section):
     @cached_property
     def segments(self) -> list[tuple[int, int, int]]:
         """(first step, tokens before it, tokens per step) of each batch size that the run comes to."""
-        segments, step, seen = [], 0, 0
+        segments, step, seen = [], 0, self.from_tokens
         for ramp in self.ramp:
             segments.append((step, seen, ramp.tokens))
             steps = math.ceil((min(ramp.until, self.total_tokens) - seen) / ramp.tokens)
@@ -76,6 +80,11 @@ class BatchConfig(Section):
                     f"{nearest:,} sequences are {nearest * self.sequence_length:,}, "
                     f"{power:,} are {power * self.sequence_length:,}"
                 )
+        if self.from_tokens % self.sequence_length or self.from_tokens >= self.total_tokens:
+            raise ValueError(
+                f"from_tokens = {self.from_tokens:,} must be whole sequences of {self.sequence_length:,} tokens, and "
+                f"below total_tokens = {self.total_tokens:,}"
+            )
         for earlier, later in pairwise(self.ramp):
             if later.until <= earlier.until:
                 raise ValueError(f"ramp: until = {later.until:,} must be above the {earlier.until:,} before it")
@@ -93,3 +102,13 @@ class MixturePhase(Section):
         allow_inf_nan=False,
         description="languages of a domain share its weight by size to the power 1/temperature; 1: as they are",
     )
+
+
+def check_mixture(phases: Sequence[MixturePhase]) -> None:
+    """Raises ValueError unless they begin at 0 and follow one another."""
+    starts = [phase.from_tokens for phase in phases]
+    if starts and starts[0] != 0:
+        raise ValueError(f"mixture: the first phase starts at from_tokens = {starts[0]:,}; it must be 0")
+    for earlier, later in pairwise(starts):
+        if later <= earlier:
+            raise ValueError(f"mixture: from_tokens = {later:,} must be above the {earlier:,} before it")

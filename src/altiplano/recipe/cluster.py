@@ -5,7 +5,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
-from altiplano.recipe.layout import Layout
+from altiplano.errors import InputError
+from altiplano.recipe.layout import Layout, parse_layout
 from altiplano.recipe.units import Bytes, Section
 
 VariableName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
@@ -88,5 +89,18 @@ class Cluster(Section):
     pue: float = Field(1.0, ge=1, description="power usage effectiveness of the site")
     country: str = Field("", description="ISO 3166-1 alpha-3; empty: as the recipe's disclosure states")
     layout: Layout = Layout()
+    layouts: dict[str, str] = Field(
+        {}, description='of phases, by their names, such as "dp2.cp8"; the others have that of all the run'
+    )
     operation: Operation = Operation()
     launch: LaunchConfig = LaunchConfig()
+
+    @field_validator("layouts")
+    @classmethod
+    def _layouts_can_be(cls, layouts: dict[str, str]) -> dict[str, str]:
+        for name, text in layouts.items():
+            try:
+                parse_layout(text)
+            except InputError as error:
+                raise ValueError(str(error).replace("--layout", name, 1)) from error
+        return layouts

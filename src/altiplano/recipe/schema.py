@@ -6,14 +6,14 @@ A recipe says what is computed, never on how many devices: layouts and hardware 
 
 import re
 from datetime import date
-from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal, Self
 from urllib.parse import parse_qsl, urlsplit
 
 from pydantic import Field, model_validator
 
-from altiplano.recipe.batch import BatchConfig, MixturePhase
+from altiplano.recipe.batch import BatchConfig, MixturePhase, check_mixture
+from altiplano.recipe.phases import AverageConfig, PhaseConfig, RopeScaling, Schedule
 from altiplano.recipe.quality import QualityConfig
 from altiplano.recipe.release import ReleaseConfig
 from altiplano.recipe.units import Bytes, Count, Section
@@ -25,21 +25,6 @@ Hazard = Literal[
 ]  # fmt: skip
 """That the red team looks for; ``redteam/hazards.py`` says what they are."""
 Fraction = Field(ge=0, le=1)
-
-
-class RopeScaling(Section):
-    """Llama-3.1's frequency scaling for long context; absent during 8k pretraining."""
-
-    factor: float = Field(8.0, ge=1)
-    low_freq_factor: float = Field(1.0, gt=0)
-    high_freq_factor: float = Field(4.0, gt=0)
-    original_max_position_embeddings: Count = Field(8192, gt=0)
-
-    @model_validator(mode="after")
-    def _bands_are_in_order(self) -> Self:
-        if self.low_freq_factor >= self.high_freq_factor:
-            raise ValueError("low_freq_factor must be below high_freq_factor")
-        return self
 
 
 class ModelConfig(Section):
@@ -246,11 +231,12 @@ class TokenizerConfig(Section):
 
 
 class OptimizerConfig(Section):
-    """AdamW; linear warm-up, then cosine to ``min_learning_rate``; gradients clipped by global norm."""
+    """AdamW; linear warm-up, then down to ``min_learning_rate`` at the last step; gradients clipped by global norm."""
 
     learning_rate: float = Field(gt=0)
     min_learning_rate: float = Field(0.0, ge=0)
     warmup_steps: int = Field(ge=0)
+    schedule: Schedule = "cosine"
     beta1: float = Field(0.9, ge=0, lt=1)
     beta2: float = Field(0.95, ge=0, lt=1)
     eps: float = Field(1e-8, gt=0)
@@ -455,6 +441,8 @@ class Recipe(Section):
     precision: PrecisionConfig = PrecisionConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
     checkpoint: CheckpointConfig = CheckpointConfig()
+    phases: tuple[PhaseConfig, ...] = ()
+    average: AverageConfig = AverageConfig()
     guards: GuardsConfig = GuardsConfig()
     recovery: RecoveryConfig = RecoveryConfig()
     calibration: CalibrationConfig = CalibrationConfig()
@@ -477,12 +465,7 @@ class Recipe(Section):
 
     @model_validator(mode="after")
     def _mixture_is_in_order(self) -> Self:
-        starts = [phase.from_tokens for phase in self.mixture]
-        if starts and starts[0] != 0:
-            raise ValueError(f"mixture: the first phase starts at from_tokens = {starts[0]:,}; it must be 0")
-        for earlier, later in pairwise(starts):
-            if later <= earlier:
-                raise ValueError(f"mixture: from_tokens = {later:,} must be above the {earlier:,} before it")
+        check_mixture(self.mixture)
         return self
 
     @model_validator(mode="after")
@@ -493,3 +476,23 @@ class Recipe(Section):
                 f"batch.total_tokens / batch.tokens = {self.batch.steps:,} steps"
             )
         return self
+
+    @model_validator(mode="after")
+    def _phases_are_possible(self) -> Self:
+        from altiplano.recipe.trainings import last_training
+
+        names = [phase.name for phase in self.phases]
+        if twice := [name for name in names if names.count(name) > 1]:
+            raise ValueError(f"phases: two are called {twice[0]}; give each a name of its own")
+        average, steps = self.average, last_training(self).recipe.batch.steps
+        if average.steps(steps)[0] < 1:
+            raise ValueError(
+                f"average.checkpoints = {average.checkpoints} with every_steps = {average.every_steps:,} begin before "
+                f"the last training's {steps:,} steps; {-(-steps // average.every_steps)} checkpoints would do"
+            )
+        return self
+
+    @property
+    def averaged(self) -> tuple[int, ...]:
+        """The steps of this training whose checkpoints its weights are the mean of, ascending."""
+        return self.average.steps(self.batch.steps)

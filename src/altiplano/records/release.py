@@ -25,6 +25,15 @@ class Grid(Record):
     source: str = Field(description="Of the figure")
 
 
+class PhaseFacts(Record):
+    """One of several trainings of a run."""
+
+    name: str = Field(description="main, or of the phase")
+    tokens: int = Field(description="That it read")
+    steps: int = Field(description="That it took")
+    sequence_length: int = Field(description="Tokens")
+
+
 class RunFacts(FileRecord):
     """``facts.json``: what fills the card, the report and the energy statement. null or empty: not known.
 
@@ -40,6 +49,10 @@ class RunFacts(FileRecord):
     parameters: int | None = Field(default=None, description="Of the model, embeddings included")
     tokens: int | None = Field(default=None, description="Training tokens")
     steps: int | None = Field(default=None, description="Optimizer steps")
+    phases: list[PhaseFacts] = Field(default_factory=list, description="Where there are several trainings: each")
+    averaged_steps: list[int] = Field(
+        default_factory=list, description="Of the last training, whose checkpoints' mean the weights are; empty: one's"
+    )
     device: str = Field(default="", description="cpu or cuda")
     device_name: str = Field(default="", description="What people call the device")
     devices: int | None = Field(default=None, description="Devices that trained")

@@ -4,7 +4,7 @@ Whatever is missing is None or empty.
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, Self, TypeVar
@@ -12,6 +12,7 @@ from typing import Protocol, Self, TypeVar
 from altiplano.errors import InputError
 from altiplano.recipe.load import load_recipe
 from altiplano.recipe.schema import Recipe
+from altiplano.recipe.trainings import is_training, trainings
 from altiplano.records.answer_calibration import AnswerCalibration
 from altiplano.records.benchmarks import Benchmarks
 from altiplano.records.corpus import Audit, ShardEntry, ShardList
@@ -19,11 +20,25 @@ from altiplano.records.evaluation import Calibration, Evaluation
 from altiplano.records.overfitting import Overfitting
 from altiplano.records.redteam import Redteam
 from altiplano.records.release import Generation, RunFacts, Samples
-from altiplano.records.stage import StageManifest
-from altiplano.records.training import HeldoutScores, MixtureShares, SourceShare, StepMetrics, TrainingSummary
+from altiplano.records.stage import StageManifest, work_folders
+from altiplano.records.training import (
+    Goodput,
+    HeldoutScores,
+    MixtureShares,
+    SourceShare,
+    StepMetrics,
+    TrainingSummary,
+)
 from altiplano.storage import Damaged
 
-STAGES = ("curate", "tokenize", "train", "evaluate", "calibrate", "redteam", "release")
+TRAIN = "train"
+STAGES = ("curate", "tokenize", TRAIN, "evaluate", "calibrate", "redteam", "release")
+
+
+def stages_of(recipe: Recipe | None) -> tuple[str, ...]:
+    """Names of a run's stages, in order: each phase of training is one."""
+    trained = [one.stage for one in trainings(recipe)] if recipe is not None else [TRAIN]
+    return tuple(name for stage in STAGES for name in (trained if stage == TRAIN else [stage]))
 
 
 class Readable(Protocol):
@@ -32,11 +47,27 @@ class Readable(Protocol):
 
 
 FileType = TypeVar("FileType", bound=Readable)
+Line = TypeVar("Line", StepMetrics, HeldoutScores)
+
+
+@dataclass(frozen=True)
+class TrainingRecords:
+    """What one training of a run left; its steps are counted from its own beginning."""
+
+    stage: str
+    run: TrainingSummary | None
+    mixture: list[SourceShare]
+    metrics: list[StepMetrics]
+    heldout: list[HeldoutScores]
 
 
 @dataclass(frozen=True)
 class Records:
-    """The records of one run, whole or partial."""
+    """The records of one run, whole or partial.
+
+    Of several trainings (phases) ``run``, ``metrics`` and ``heldout`` are one after another, as if they were one:
+    steps, seconds and sessions count on. What cannot be added up (layout, speed, memory) is the last one's.
+    """
 
     name: str
     workspace: Path
@@ -47,6 +78,8 @@ class Records:
     """Stages that have files but no manifest yet."""
     audit: Audit | None
     shards: list[ShardEntry]
+    trainings: tuple[TrainingRecords, ...]
+    """Those that have begun, in order."""
     run: TrainingSummary | None
     mixture: list[SourceShare]
     metrics: list[StepMetrics]
@@ -63,7 +96,16 @@ class Records:
 
     @property
     def done(self) -> tuple[str, ...]:
-        return tuple(stage for stage in STAGES if stage in self.manifests)
+        return tuple(stage for stage in self.stages if stage in self.manifests)
+
+    @property
+    def stages(self) -> tuple[str, ...]:
+        return stages_of(self.recipe)
+
+    @property
+    def trained(self) -> str:
+        """The stage whose weights are released: the last training."""
+        return next(stage for stage in reversed(self.stages) if is_training(stage))
 
 
 def read_records(workspace: Path, folders: Mapping[str, Path] | None = None, recipe: Recipe | None = None) -> Records:
@@ -71,8 +113,10 @@ def read_records(workspace: Path, folders: Mapping[str, Path] | None = None, rec
 
     Raises InputError when ``workspace`` is not a run folder, or a file in it is of another version of Altiplano.
     """
-    found = dict(folders) if folders is not None else _stage_folders(workspace)
     text = workspace / "recipe.toml"
+    recipe_of_run = recipe if recipe is not None else _recipe(text)
+    stages = stages_of(recipe_of_run)
+    found = dict(folders) if folders is not None else _stage_folders(workspace, stages)
     if not found and not text.exists():
         raise InputError(f"{workspace} is not the folder of a run: it has neither recipe.toml nor any stage in it")
     manifests = {stage: _read(StageManifest, folder / "manifest.json") for stage, folder in found.items()}
@@ -83,21 +127,22 @@ def read_records(workspace: Path, folders: Mapping[str, Path] | None = None, rec
         return found.get(stage, workspace / "absent") / path
 
     shards = _read(ShardList, file("tokenize", "shards.json"))
-    mixture = _read(MixtureShares, file("train", "mixture.json"))
+    trained = tuple(_training(stage, found[stage]) for stage in stages if is_training(stage) and stage in found)
     samples = _read(Samples, file("release", "samples.json"))
     return Records(
         name=recipe.name if recipe is not None else workspace.resolve().name,
         workspace=workspace,
-        recipe=recipe if recipe is not None else _recipe(text),
+        recipe=recipe_of_run,
         recipe_text=text.read_text(encoding="utf-8") if text.exists() else "",
         manifests={stage: manifest for stage, manifest in manifests.items() if manifest},
-        under_way=tuple(stage for stage in STAGES if stage in found and not manifests[stage]),
+        under_way=tuple(stage for stage in stages if stage in found and not manifests[stage]),
         audit=_read(Audit, file("curate", "audit.json")),
         shards=shards.shards if shards else [],
-        run=_read(TrainingSummary, file("train", "run.json")),
-        mixture=mixture.root if mixture else [],
-        metrics=StepMetrics.read_lines(file("train", "metrics.jsonl")),
-        heldout=HeldoutScores.read_lines(file("train", "heldout.jsonl")),
+        trainings=trained,
+        run=_together([one.run for one in trained if one.run]),
+        mixture=trained[-1].mixture if trained else [],
+        metrics=_counted_on(trained, [one.metrics for one in trained]),
+        heldout=_counted_on(trained, [one.heldout for one in trained]),
         perplexity=_read(Evaluation, file("evaluate", "perplexity.json")),
         benchmarks=_read(Benchmarks, file("evaluate", "benchmarks/benchmarks.json")),
         overfitting=_read(Overfitting, file("evaluate", "overfitting.json")),
@@ -107,6 +152,72 @@ def read_records(workspace: Path, folders: Mapping[str, Path] | None = None, rec
         samples=samples.root if samples else [],
         facts=_read(RunFacts, file("release", "facts.json")),
         card=_text(file("release", "README.md")),
+    )
+
+
+def _training(stage: str, folder: Path) -> TrainingRecords:
+    mixture = _read(MixtureShares, folder / "mixture.json")
+    return TrainingRecords(
+        stage=stage,
+        run=_read(TrainingSummary, folder / "run.json"),
+        mixture=mixture.root if mixture else [],
+        metrics=StepMetrics.read_lines(folder / "metrics.jsonl"),
+        heldout=HeldoutScores.read_lines(folder / "heldout.jsonl"),
+    )
+
+
+def _counted_on(trained: Sequence[TrainingRecords], lines: Sequence[Sequence[Line]]) -> list[Line]:
+    """The lines of all trainings, with steps that go on where the training before ended."""
+    before, found = 0, list[Line]()
+    for one, its_lines in zip(trained, lines, strict=True):
+        found += [line.model_copy(update={"step": line.step + before}) for line in its_lines] if before else its_lines
+        before += one.run.steps if one.run else 0
+    return found
+
+
+def _together(runs: Sequence[TrainingSummary]) -> TrainingSummary | None:
+    """Several trainings as one."""
+    if len(runs) < 2:
+        return runs[0] if runs else None
+    sessions, before = [], 0
+    for one in runs:
+        for session in one.sessions:
+            ends = {
+                key: value + before
+                for key in ("first_step", "last_step")
+                if (value := getattr(session, key)) is not None
+            }
+            sessions.append(session.model_copy(update=ends))
+        before += one.steps
+    booked = [one.goodput for one in runs if one.goodput]
+    return runs[-1].model_copy(
+        update={
+            "steps": before,
+            "seconds": sum(one.seconds for one in runs),
+            "restarts": sum(one.restarts for one in runs),
+            "sessions": sessions,
+            "incidents": [incident for one in runs for incident in one.incidents],
+            "goodput": _goodput(booked) if booked else None,
+        }
+    )
+
+
+def _goodput(booked: Sequence[Goodput]) -> Goodput:
+    """Of several trainings: seconds add up; shares are means by wall-clock."""
+    wall = sum(one.wall for one in booked)
+    names = dict.fromkeys(name for one in booked for name in one.seconds)
+
+    def share(values: Sequence[float | None]) -> float | None:
+        known = [(value, one.wall) for value, one in zip(values, booked, strict=True) if value is not None]
+        whole = sum(seconds for _, seconds in known)
+        return sum(value * seconds for value, seconds in known) / whole if whole else None
+
+    return Goodput(
+        seconds={name: sum(one.seconds.get(name, 0.0) for one in booked) for name in names},
+        booked=sum(one.booked for one in booked),
+        wall=wall,
+        share=share([one.share for one in booked]),
+        forward=share([one.forward for one in booked]),
     )
 
 
@@ -135,11 +246,11 @@ def _is_stale(manifest: StageManifest | None, manifests: Mapping[str, StageManif
     return False
 
 
-def _stage_folders(workspace: Path) -> dict[str, Path]:
+def _stage_folders(workspace: Path, stages: Sequence[str]) -> dict[str, Path]:
     """Published stage folders; for a stage that has none, the newest one in the making."""
     found = {}
-    for stage in STAGES:
-        work = sorted((workspace / ".work").glob(f"{stage}-*"), key=lambda path: path.stat().st_mtime)
+    for stage in stages:
+        work = sorted((workspace / ".work").glob(work_folders(stage)), key=lambda path: path.stat().st_mtime)
         if (workspace / stage).is_dir():
             found[stage] = workspace / stage
         elif work:

@@ -7,6 +7,11 @@ from pydantic import Field
 from altiplano.records.record import FileRecord, Record
 
 
+def work_folders(stage: str) -> str:
+    """Pattern of the names of a stage's work folders, and of no other's: ``train-anneal`` is a stage, too."""
+    return f"{stage}-{'[0-9a-f]' * 12}"
+
+
 class StageMeasurements(Record):
     """What computing a stage took."""
 

@@ -115,7 +115,7 @@ def _answer(job: Job, mesh: Mesh) -> None:
     it the written model, too."""
     recipe, tokenizer = job.recipe, Tokenizer.load(job.tokens / "tokenizer")
     [newest, *_] = checkpoint.saved(job.folder / "checkpoints")
-    _ask(MeshModel(recipe.name, spread(recipe, job.layout, mesh, newest), tokenizer))
+    _ask(MeshModel(recipe.name, spread(recipe, job.layout, mesh, [newest]), tokenizer))
     if job.layout.world_size == 1:
         with torch.device("meta"):
             model = outside(Llama)(recipe.model)

@@ -6,7 +6,7 @@ from typing import Any
 
 from altiplano.recipe.schema import Recipe
 from altiplano.records import EvidenceIndex, Export, Notice, Notices, RunFacts, StageManifest
-from altiplano.records.run_records import STAGES, Records
+from altiplano.records.run_records import Records
 from altiplano.release.documents.bill_of_materials import bill_of_materials
 from altiplano.release.documents.card import render_card
 from altiplano.release.documents.croissant import croissant
@@ -61,7 +61,7 @@ def read_bundle(folder: Path) -> Bundle:
         records=records,
         manifests={
             stage: StageManifest.read(evidence / stage / "manifest.json")
-            for stage in STAGES
+            for stage in records.stages
             if (evidence / stage / "manifest.json").exists()
         },
         recipe=records.recipe,

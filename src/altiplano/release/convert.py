@@ -7,6 +7,8 @@ from pathlib import Path
 
 from altiplano.errors import InputError
 from altiplano.recipe.load import load_recipe
+from altiplano.recipe.schema import Recipe
+from altiplano.recipe.trainings import trainings
 from altiplano.release.model_folder import write_tokenizer
 from altiplano.tokens.tokenizer import Tokenizer
 from altiplano.training.checkpoints import checkpoint
@@ -37,6 +39,18 @@ def run_of(folder: Path) -> Path:
     raise InputError(f"{folder} is not in a run's folder, with its recipe.toml and tokenize/: its shape is not known")
 
 
+def recipe_of(recipe: Recipe, run: Path, place: Path) -> Recipe:
+    """The recipe of the training that a checkpoint in the run is of."""
+    return trainings(recipe)[_number(recipe, run, place)].recipe
+
+
+def _number(recipe: Recipe, run: Path, place: Path) -> int:
+    """Of the training that a checkpoint is of, in order; one that lies elsewhere in the run is the first's."""
+    first, *rest = place.resolve().relative_to(run.resolve()).parts
+    known = {one.stage: number for number, one in enumerate(trainings(recipe))}
+    return known.get(rest[0].rpartition("-")[0] if first == ".work" else first, 0)
+
+
 def convert(place: Path, out: Path) -> str:
     """Write the weights of a checkpoint, of a run the newest, as a Hugging Face folder with its tokenizer.
 
@@ -44,14 +58,16 @@ def convert(place: Path, out: Path) -> str:
     """
     if out.exists():
         raise InputError(f"{out} is there already: give a new folder")
-    folder = max(find(place), key=checkpoint.step_of)
+    found = find(place)
+    run = run_of(found[0])
+    recipe = load_recipe(str(run / "recipe.toml"), [])
+    folder = max(found, key=lambda one: (_number(recipe, run, one), checkpoint.step_of(one)))
     condition = checkpoint.check(folder)
     if condition.problem:
         raise InputError(f"{folder} is {condition}; altiplano checkpoint verify shows which are sound")
-    run = run_of(folder)
-    recipe = load_recipe(str(run / "recipe.toml"), [])
+    recipe = recipe_of(recipe, run, folder)
     out.mkdir(parents=True)
     tokenizer = Tokenizer.load(run / "tokenize" / "tokenizer")
-    export_weights(folder, checkpoint.step_of(folder), recipe, tokenizer, out)
+    export_weights({checkpoint.step_of(folder): folder}, recipe, tokenizer, out)
     write_tokenizer(tokenizer, recipe.batch.sequence_length, out)
     return f"step {checkpoint.step_of(folder):,} of {recipe.name} is in {out}"

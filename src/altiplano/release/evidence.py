@@ -18,9 +18,10 @@ import tomli_w
 from altiplano.optional_imports import extra
 from altiplano.recipe.cluster import Cluster
 from altiplano.recipe.schema import Recipe
+from altiplano.recipe.trainings import is_training
 from altiplano.recipe.units import human_bytes
 from altiplano.records import Audit, EvidenceFile, EvidenceIndex, Incident, LeftOut, StageManifest, TrainingSummary
-from altiplano.records.run_records import Records, read_records
+from altiplano.records.run_records import TRAIN, Records, read_records
 from altiplano.release.documents.data_statistics import write_statistics
 from altiplano.storage import all_in, digest, read_json, read_lines, rewrite_lines, write_json, write_text
 
@@ -45,7 +46,7 @@ WHY = {
     "curate/counts.json": "names of raw files; its sums are in curate/audit.json",
     "tokenize/train": "the text itself; sha256 of each shard is in tokenize/shards.json",
     "tokenize/heldout": "the text itself; sha256 of each shard is in tokenize/shards.json",
-    "train/weights": "the weights of the release; sha256 of the trained ones is in train/manifest.json",
+    "train/weights": "the weights; sha256 of each file is in the manifest.json beside it",
     "train/checkpoints": "states of training",
 }
 PATHS = "folders of paths in the recipe"
@@ -68,7 +69,7 @@ def write_evidence(inputs: Mapping[str, Path], recipe: Recipe, cluster: Cluster,
     files, left_out = [], []
     for stage, source in inputs.items():
         taken = set()
-        for path in _matching(source, WHOLE.get(stage, ())):
+        for path in _matching(source, whole_files(stage)):
             name = f"{stage}/{path.relative_to(source)}"
             taken.add(path)
             if path.suffix in ROWS and path.stat().st_size > LARGEST:
@@ -125,6 +126,16 @@ def environment() -> dict[str, str]:
     return found
 
 
+def whole_files(stage: str) -> tuple[str, ...]:
+    """Patterns of a stage's files that are copied byte for byte."""
+    return WHOLE.get(_kind(stage), ())
+
+
+def _kind(stage: str) -> str:
+    """A phase of training leaves what training does."""
+    return TRAIN if is_training(stage) else stage
+
+
 def _matching(source: Path, patterns: tuple[str, ...]) -> list[Path]:
     found = {path for pattern in patterns for path in source.glob(pattern) if path.is_file()}
     return sorted(path for path in found if path.relative_to(source).as_posix() != "manifest.json")
@@ -142,7 +153,7 @@ def _reduced(stage: str, source: Path) -> Iterator[tuple[Path, str, Reduced]]:
     }
     for name, how in known.items():
         path = source.parent / source.name / name.partition("/")[2]
-        if name.startswith(f"{stage}/") and path.exists():
+        if name.startswith(f"{_kind(stage)}/") and path.exists():
             yield path, name.partition("/")[2], how
     if stage == "evaluate":
         for path in sorted((source / "benchmarks" / "answers").glob("**/*.parquet")):
@@ -156,7 +167,7 @@ def _rest(stage: str, source: Path, taken: set[Path]) -> Iterator[LeftOut]:
         name = f"{stage}/{path.name}"
         inside = [file for file in all_in(path) if file.is_file()] if path.is_dir() else [path]
         if path.name != "manifest.json" and inside and not taken.issuperset(inside):
-            yield LeftOut(path=name, why=WHY.get(name, "says nothing of the figures"))
+            yield LeftOut(path=name, why=WHY.get(f"{_kind(stage)}/{path.name}", "says nothing of the figures"))
 
 
 def _write_audit(source: Path, target: Path) -> None:

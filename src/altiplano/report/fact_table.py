@@ -23,6 +23,8 @@ def fact_rows(facts: RunFacts) -> list[FactRow]:
         FactRow("Parameters", number(facts.parameters), _count(stated.get("parameters"))),
         FactRow("Training tokens", number(facts.tokens), _count(stated.get("tokens"))),
         FactRow("Optimizer steps", number(facts.steps)),
+        *([FactRow("Phases of training", _phases(facts))] if facts.phases else []),
+        *([FactRow("Weights", _averaged(facts))] if facts.averaged_steps else []),
         FactRow("Tokens per step", _tokens_per_step(facts), _count(stated.get("batch_tokens"))),
         FactRow("Hardware", facts.device_name or facts.device or MISSING, str(stated.get("hardware", ""))),
         FactRow("Devices", _devices(facts), _count(stated.get("devices"))),
@@ -66,6 +68,18 @@ def _count(value: int | None) -> str:
     if value is None:
         return ""
     return human(value) if value >= 1_000_000 else number(value)
+
+
+def _phases(facts: RunFacts) -> str:
+    return "; ".join(
+        f"{one.name}: {human(one.tokens)} tokens, {number(one.steps)} steps, sequences of {number(one.sequence_length)}"
+        for one in facts.phases
+    )
+
+
+def _averaged(facts: RunFacts) -> str:
+    steps = ", ".join(number(step) for step in facts.averaged_steps)
+    return f"mean of {len(facts.averaged_steps)} checkpoints, of steps {steps} of the last training"
 
 
 def _tokens_per_step(facts: RunFacts) -> str:

@@ -14,8 +14,10 @@ from altiplano.planning.cost import emissions_kg, energy_kwh, grid
 from altiplano.planning.planned_vs_measured import planned
 from altiplano.recipe.cluster import Cluster
 from altiplano.recipe.schema import Recipe
-from altiplano.records import RunFacts, TrainingSummary
-from altiplano.records.run_records import Records
+from altiplano.recipe.trainings import is_training, last_training, trainings
+from altiplano.records import PlannedRun, RunFacts, TrainingSummary
+from altiplano.records.release import PhaseFacts
+from altiplano.records.run_records import Records, TrainingRecords
 from altiplano.storage import json_digest
 from altiplano.version import __version__
 
@@ -30,7 +32,7 @@ def run_facts(records: Records, cluster: Cluster | None = None) -> RunFacts:
     devices = device_count(run, cluster)
     seconds = training_seconds(records)
     hours = None if devices is None or seconds is None else devices * seconds / 3600
-    elsewhere = sum(seconds for stage, seconds in stage_seconds.items() if stage != "train") / 3600
+    elsewhere = sum(seconds for stage, seconds in stage_seconds.items() if not is_training(stage)) / 3600
     run_hours = None if hours is None else hours + elsewhere
     stated = _stated(recipe)
     country = (cluster.country if cluster else "") or stated.get("country", "")
@@ -40,6 +42,8 @@ def run_facts(records: Records, cluster: Cluster | None = None) -> RunFacts:
     run_energy = None if run_hours is None or watts is None or pue is None else energy_kwh(run_hours, watts, pue)
     return RunFacts(
         **_of_training(run),
+        phases=_phases(records),
+        averaged_steps=_averaged(recipe),
         name=records.name,
         title=recipe.disclosure.title if recipe else "",
         pretrained=recipe.pretrained.name if recipe and recipe.pretrained else "",
@@ -58,7 +62,7 @@ def run_facts(records: Records, cluster: Cluster | None = None) -> RunFacts:
         pue=pue,
         country=country,
         country_is_stated=bool(country) and not (cluster and cluster.country),
-        planned=planned(recipe, cluster, run.layout, run.matmul_peak_flops) if recipe and cluster and run else None,
+        planned=_planned(recipe, cluster, run),
         grid=where,
         energy_kwh=energy,
         run_energy_kwh=run_energy,
@@ -70,6 +74,34 @@ def run_facts(records: Records, cluster: Cluster | None = None) -> RunFacts:
         forgotten=len(recipe.forget) if recipe else 0,
         stated=stated,
     )
+
+
+def _planned(recipe: Recipe | None, cluster: Cluster | None, run: TrainingSummary | None) -> PlannedRun | None:
+    """What was expected of the last training."""
+    if recipe is None or cluster is None or run is None:
+        return None
+    return planned(last_training(recipe).recipe, cluster, run.layout, run.matmul_peak_flops)
+
+
+def _phases(records: Records) -> list[PhaseFacts]:
+    if records.recipe is None or not records.recipe.phases:
+        return []
+    runs = {one.stage: one.run for one in records.trainings if one.run}
+    return [
+        PhaseFacts(
+            name=one.phase,
+            tokens=runs[one.stage].tokens - one.recipe.batch.from_tokens,
+            steps=runs[one.stage].steps,
+            sequence_length=one.recipe.batch.sequence_length,
+        )
+        for one in trainings(records.recipe)
+        if one.stage in runs
+    ]
+
+
+def _averaged(recipe: Recipe | None) -> list[int]:
+    steps = last_training(recipe).recipe.averaged if recipe else ()
+    return [*steps] if len(steps) > 1 else []
 
 
 def _of_training(run: TrainingSummary | None) -> dict[str, Any]:
@@ -114,16 +146,22 @@ def wall_seconds(records: Records) -> dict[str, float]:
     """Time per finished stage, in order. A manifest knows the last session only; training counts all of its own."""
     measured = {stage: records.manifests[stage].measured.wall_seconds for stage in records.done}
     known = {stage: seconds for stage, seconds in measured.items() if seconds is not None}
-    if "train" in known:
-        known["train"] = max(known["train"], training_seconds(records) or 0.0)
+    for one in records.trainings:
+        if one.stage in known:
+            known[one.stage] = max(known[one.stage], _seconds(one) or 0.0)
     return known
 
 
 def training_seconds(records: Records) -> float | None:
-    """Time of all sessions. A killed one left no end, so the steps that were kept count at least."""
-    if records.run is None:
+    """Time of all sessions of all trainings. A killed one left no end, so the steps that were kept count at least."""
+    known = [seconds for one in records.trainings if (seconds := _seconds(one)) is not None]
+    return sum(known) if known else None
+
+
+def _seconds(training: TrainingRecords) -> float | None:
+    if training.run is None:
         return None
-    return max(records.run.seconds, sum(line.seconds for line in records.metrics))
+    return max(training.run.seconds, sum(line.seconds for line in training.metrics))
 
 
 def recipe_hash(recipe: Recipe) -> str:

@@ -24,11 +24,12 @@ from altiplano.recipe.cluster import Cluster
 from altiplano.recipe.layout import parse_layout
 from altiplano.recipe.load import load_recipe
 from altiplano.recipe.schema import Recipe
+from altiplano.recipe.trainings import Training, trainings
 from altiplano.records import StageManifest, StepMetrics
 from altiplano.records.benchmarks import IN_EVALUATE
 from altiplano.stages import train
 from altiplano.stages.forget import find_documents, link
-from altiplano.stages.run import STAGES
+from altiplano.stages.run import stages_of
 from altiplano.stages.stage import FUNCTIONS, Context, read_manifest
 from altiplano.storage import Damaged, digest, json_digest
 from altiplano.tokens.encode import document_files
@@ -117,7 +118,7 @@ class Auditor:
     def files(self) -> Outcome:
         """Every file of every stage against its manifest, and each manifest against those that it was made from."""
         hashes, count = dict[str, str](), 0
-        for stage in STAGES:
+        for stage, _ in stages_of(self.recipe):
             folder = self.run / stage.name
             manifest = read_manifest(folder)
             if manifest is None:
@@ -189,62 +190,72 @@ class Auditor:
         return what, f"document {changed[0]} has another text" if changed else ""
 
     def training(self) -> Outcome:
-        """Some steps after a kept checkpoint, drawn at random."""
-        kept = [0, *sorted(map(checkpoint.step_of, checkpoint.saved(self._checkpoints)))]
-        starts = [step for step in kept if step < self.recipe.batch.steps]
-        return self._replay(starts[int(self.random.integers(len(starts)))], self.steps)
+        """Some steps after a kept checkpoint, drawn at random, of a training drawn at random."""
+        number = int(self.random.integers(len(self.trainings))) if len(self.trainings) > 1 else 0
+        training = self.trainings[number]
+        kept = [0, *sorted(map(checkpoint.step_of, checkpoint.saved(self._checkpoints(training))))]
+        starts = [step for step in kept if step < training.recipe.batch.steps]
+        return self._replay(number, starts[int(self.random.integers(len(starts)))], self.steps)
 
     def last_steps(self) -> Outcome:
         """From the newest kept checkpoint before the end to the final weights, where there is one."""
-        kept = map(checkpoint.step_of, checkpoint.saved(self._checkpoints))
-        earlier = [step for step in kept if step < self.recipe.batch.steps]
+        number, last = len(self.trainings) - 1, self.trainings[-1]
+        kept = map(checkpoint.step_of, checkpoint.saved(self._checkpoints(last)))
+        # of averaged weights all checkpoints are made again
+        earlier = [step for step in kept if step < last.recipe.averaged[0]]
+        if not earlier and number:  # a phase begins with a checkpoint that is kept
+            earlier = [0]
         if not earlier:
             return "the last steps: no checkpoint before the end is kept (checkpoint.retain_steps)", ""
-        return self._replay(max(earlier), self.recipe.batch.steps)
+        return self._replay(number, max(earlier), last.recipe.batch.steps)
 
-    @property
-    def _checkpoints(self) -> Path:
-        return self.run / "train" / "checkpoints"
+    @cached_property
+    def trainings(self) -> tuple[Training, ...]:
+        return trainings(self.recipe)
 
-    def _replay(self, first: int, count: int) -> Outcome:
-        """Steps ``first`` + 1 … as they were taken, by the layout that took them: losses and gradient norms, and the
-        weights where a checkpoint of the last of them is kept."""
-        last = min(first + count, self.recipe.batch.steps)
-        ends = sorted(map(checkpoint.step_of, checkpoint.saved(self._checkpoints)))
+    def _checkpoints(self, training: Training) -> Path:
+        return self.run / training.stage / "checkpoints"
+
+    def _replay(self, number: int, first: int, count: int) -> Outcome:
+        """Of training ``number``, from 0, steps ``first`` + 1 … as they were taken, by the layout that took them:
+        losses and gradient norms, and the weights where a checkpoint of the last of them is kept."""
+        training = self.trainings[number]
+        recipe, published, checkpoints = training.recipe, self.run / training.stage, self._checkpoints(training)
+        last = min(first + count, recipe.batch.steps)
+        ends = sorted(map(checkpoint.step_of, checkpoint.saved(checkpoints)))
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
             (folder / "checkpoints").mkdir()
             layout = self.cluster.layout
-            if first:
-                source = checkpoint.of_step(self._checkpoints, first)
+            for step in sorted({first, *(one for one in recipe.averaged if one < first)} - {0}):
+                source = checkpoint.of_step(checkpoints, step)
                 shutil.copytree(source, folder / "checkpoints" / source.name, copy_function=link)
-            if (stated := self._layout(ends)) is not None:
-                layout = parse_layout(stated)
-            Skips.read(self.run / "train").before(last, self.recipe.batch).write(folder)
-            recipe = self.recipe.model_copy(
-                update={"evaluation": self.recipe.evaluation.model_copy(update={"interval_steps": 10**9})}
+            if ends:  # training computes the same under every layout, but not the same bits
+                stated = checkpoint.read_manifest(checkpoint.of_step(checkpoints, ends[-1])).layout
+                layout = parse_layout(stated) if stated is not None else layout
+            Skips.read(published).before(last, recipe.batch).write(folder)
+            recipe = recipe.model_copy(
+                update={"evaluation": recipe.evaluation.model_copy(update={"interval_steps": 10**9})}
             )
-            context = Context(recipe, self.cluster, layout, self.run, folder, {"tokenize": self.run / "tokenize"})
+            before = self.trainings[number - 1] if number else None
+            inputs = {name: self.run / name for name in train.stage_of(train.STAGE, training, before).inputs}
+            context = Context(recipe, self.cluster, layout, self.run, folder, inputs)
             train.run(replace(context, stop_after=last))
-            what = f"steps {first + 1:,} to {last:,}"
-            if problem := self._compare_steps(folder, first, last):
+            what = f"steps {first + 1:,} to {last:,}" + (f" of phase {training.phase}" if number else "")
+            if problem := self._compare_steps(folder, published, first, last):
                 return what, problem
             if last in ends:
-                here, there = (checkpoint.of_step(path, last) for path in (folder / "checkpoints", self._checkpoints))
+                here, there = (checkpoint.of_step(path, last) for path in (folder / "checkpoints", checkpoints))
                 if different := checkpoint.different(here, there):
                     return what, f"{different} of the checkpoint of step {last:,} is another"
                 what += ", and the checkpoint after them"
             final = "weights/model.safetensors"
-            if last == self.recipe.batch.steps and digest(folder / final) != digest(self.run / "train" / final):
+            if last == recipe.batch.steps and digest(folder / final) != digest(published / final):
                 return what, "the final weights are others"
         return what, ""
 
-    def _layout(self, steps: list[int]) -> str | None:
-        """Of the newest checkpoint: training computes the same under every layout, but not the same bits."""
-        return checkpoint.read_manifest(checkpoint.of_step(self._checkpoints, steps[-1])).layout if steps else None
-
-    def _compare_steps(self, folder: Path, first: int, last: int) -> str:
-        theirs = {one.step: one for one in StepMetrics.read_lines(self.run / "train" / "metrics.jsonl")}
+    def _compare_steps(self, folder: Path, published: Path, first: int, last: int) -> str:
+        theirs = {one.step: one for one in StepMetrics.read_lines(published / "metrics.jsonl")}
         for one in StepMetrics.read_lines(folder / "metrics.jsonl"):
             if not first < one.step <= last:
                 continue
@@ -275,7 +286,7 @@ class Auditor:
         from altiplano.inference.language_model import load_language_model
 
         tokenizer = self.run / "tokenize" / "tokenizer"
-        return load_language_model(self.run / "train" / "weights", tokenizer=tokenizer).to(
+        return load_language_model(self.run / self.trainings[-1].stage / "weights", tokenizer=tokenizer).to(
             torch.device(self.cluster.device)
         )
 
@@ -321,9 +332,9 @@ class Auditor:
 
         recipe = self.recipe
         scored = score_folder(
-            self.run / "train" / "weights",
+            self.run / self.trainings[-1].stage / "weights",
             self.run / "tokenize",
-            sequence=recipe.batch.sequence_length,
+            sequence=self.trainings[-1].recipe.batch.sequence_length,
             seed=recipe.seed,
             device=self.cluster.device,
         )

@@ -25,7 +25,7 @@ def _evaluate(context: Context, served: "LanguageModel") -> Result:
     from altiplano.evaluation.evaluate import document_scores, score_shards, summarise_folder
     from altiplano.overfitting.judge import judge
 
-    weights, tokens = context.inputs["train"] / "weights", context.inputs["tokenize"]
+    weights, tokens = context.trained / "weights", context.inputs["tokenize"]
     settings, seed, sequence = context.recipe.evaluation, context.recipe.seed, context.recipe.batch.sequence_length
     scored = score_shards(served.losses, tokens, sequence=sequence, seed=seed, rows=served.windows_at_once)
     evaluation = summarise_folder(scored, settings, seed)
@@ -52,9 +52,7 @@ def _evaluate(context: Context, served: "LanguageModel") -> Result:
         )
         counts["benchmark_items"] = _items(found)
     answers = [answers_in(context.folder / IN_EVALUATE, task) for task in tasks]
-    overfitting = judge(
-        context.recipe, tokens, context.inputs["train"], evaluation, scored, tasks, answers, contamination
-    )
+    overfitting = judge(context.recipe, tokens, context.trained, evaluation, scored, tasks, answers, contamination)
     overfitting.write(context.folder / "overfitting.json")
     counts["overfitting_shown"] = sum(test.verdict == "shown" for test in overfitting.tests)
     return Result(counts)

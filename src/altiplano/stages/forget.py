@@ -20,7 +20,9 @@ from altiplano.recipe.cluster import Cluster
 from altiplano.recipe.layout import Layout, parse_layout
 from altiplano.recipe.load import load_recipe
 from altiplano.recipe.schema import Recipe
+from altiplano.recipe.trainings import MAIN
 from altiplano.records import StepMetrics
+from altiplano.records.stage import work_folders
 from altiplano.stages import train
 from altiplano.stages.resume import WANTED
 from altiplano.stages.stage import Context, read_manifest, recipe_values, wanted_of, work_folder
@@ -122,6 +124,11 @@ def price(run: Path, documents: Sequence[str], cluster: Cluster) -> Price:
     """What training without these documents (addresses) costs. Raises InputError when the run was not trained, or
     with other settings or tokens than it has now."""
     recipe = load_recipe(str(run / "recipe.toml"))
+    if recipe.phases:
+        raise InputError(
+            f"{run}: a run with phases cannot go back to before a document: name it in forget of the recipe, and train "
+            "in another --workspace"
+        )
     batch = recipe.batch
     trained = _training(run, recipe)
     bos = Tokenizer.load(run / "tokenize" / "tokenizer").bos
@@ -205,7 +212,7 @@ def _training(run: Path, recipe: Recipe) -> _Training:
         of: dict[str, Any] = {"recipe": published.recipe, "inputs": published.inputs}
         folder, done = run / "train", int(published.counts["steps"])
     else:
-        begun = [path for path in listed(run / ".work", "train-*") if (path / WANTED).exists()]
+        begun = [path for path in listed(run / ".work", work_folders(MAIN)) if (path / WANTED).exists()]
         if not begun:
             raise InputError(f"{run} has trained nothing: there is nothing to forget")
         folder = max(begun, key=lambda path: (path / WANTED).stat().st_mtime)

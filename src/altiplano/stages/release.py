@@ -30,7 +30,7 @@ def run(context: Context) -> Result:
         message = f"not released: {'; '.join(failed)}"
         return Result(counts={"failed_gates": failed}, passed=False, message=message)
 
-    trained = inputs["train"] / "weights"
+    trained = context.trained / "weights"
     tokenizer, calibration = inputs["tokenize"] / "tokenizer", inputs["calibrate"] / "calibration.json"
     files = export(trained, tokenizer, calibration, folder, context.recipe.release.dtype)
     rounding = describe_export(trained, folder, inputs["tokenize"])
@@ -52,10 +52,11 @@ def run(context: Context) -> Result:
 
 def check_trained(records: Records, rounding: Export) -> None:
     """Raises InputError when the trained weights are no longer what training published."""
-    published = records.manifests["train"].outputs if "train" in records.manifests else {}
+    stage = records.trained
+    published = records.manifests[stage].outputs if stage in records.manifests else {}
     for name, found in rounding.trained.items():
         if published.get(f"weights/{name}", found) != found:
-            raise InputError(f"train/weights/{name} has changed since it was trained; restore it or train again")
+            raise InputError(f"{stage}/weights/{name} has changed since it was trained; restore it or train again")
 
 
 def hardware(context: Context) -> str:

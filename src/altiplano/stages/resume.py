@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from altiplano.errors import InputError
+from altiplano.records.stage import work_folders
 from altiplano.storage import append_line, listed, read_json, write_json
 
 WANTED = "wanted.json"
@@ -24,7 +25,7 @@ def begin(name: str, folder: Path, wanted: dict[str, Any], allow: tuple[str, ...
     Raises InputError naming every changed key that is not in ``allow``. With ``anew`` the other one is left alone.
     """
     if not (folder / WANTED).exists() and not begin_again:
-        before = [other for other in listed(folder.parent, f"{name}-*") if (other / WANTED).exists()]
+        before = [other for other in listed(folder.parent, work_folders(name)) if (other / WANTED).exists()]
         if before:
             newest = max(before, key=lambda other: (other / WANTED).stat().st_mtime)
             _take_over(name, newest, folder, wanted, allow)

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
@@ -14,10 +15,11 @@ import tomli_w
 
 from altiplano.errors import InputError
 from altiplano.recipe.cluster import Cluster
-from altiplano.recipe.layout import Layout, check_layout
+from altiplano.recipe.layout import Layout
 from altiplano.recipe.schema import Recipe
+from altiplano.recipe.trainings import MAIN, check_layouts, is_training, layout_of, trainings
 from altiplano.stages import calibrate, curate, evaluate, redteam, release, tokenize, train
-from altiplano.stages.stage import FUNCTIONS, Context, Outcome, is_publisher, run_stage, up_to_date
+from altiplano.stages.stage import FUNCTIONS, Context, Outcome, Stage, is_publisher, run_stage, up_to_date
 from altiplano.stages.torchrun import Handover, ending_the_agent, is_rank
 from altiplano.training.callbacks import Custom
 
@@ -27,7 +29,33 @@ from altiplano.storage import write_text
 
 SECONDS_TO_END = 30.0
 """What a killed command has started may take so long to be gone."""
+BEFORE_TRAINING = ("curate", "tokenize")
 STAGES = tuple(module.STAGE for module in (curate, tokenize, train, evaluate, calibrate, redteam, release))
+
+
+def stages_of(recipe: Recipe) -> list[tuple[Stage, Recipe]]:
+    """The stages of a run in order, each with the recipe that it computes: every phase is a stage of its own, and those
+    after training take what the last one trained. A release has all of them."""
+    every = trainings(recipe)
+    last = every[-1]
+    found: list[tuple[Stage, Recipe]] = []
+    for stage in STAGES:
+        if stage.name == MAIN:
+            befores = [None, *every[:-1]]
+            found += [
+                (train.stage_of(stage, one, before), one.recipe) for one, before in zip(every, befores, strict=True)
+            ]
+        elif stage.name == "release":
+            found.append((_after(stage, [one.stage for one in every]), recipe))
+        else:
+            found.append((_after(stage, [last.stage]), recipe if stage.name in BEFORE_TRAINING else last.recipe))
+    return found
+
+
+def _after(stage: Stage, trained: list[str]) -> Stage:
+    """The stage with these trainings in the place of the main one."""
+    inputs = [name for one in stage.inputs for name in (trained if one == MAIN else [one])]
+    return stage if tuple(inputs) == stage.inputs else replace(stage, inputs=tuple(inputs))
 
 
 def run_until(
@@ -48,13 +76,14 @@ def run_until(
     custom: Custom | None = None,
     extensions: "Extensions | None" = None,
 ) -> list[Outcome]:
-    """Run every stage up to ``last`` that is not up to date; ``force`` recomputes ``last`` even if it is, and begins
-    any stage anew whose unfinished work was begun with other settings.
+    """Run every stage up to ``last`` (``train-NAME`` of a phase) that is not up to date; ``force`` recomputes ``last``
+    even if it is, and begins any stage anew whose unfinished work was begun with other settings. ``stop_after`` counts
+    the steps of all trainings, one after another.
 
     Under torchrun the first rank does that, and tells the others what they compute together; they return nothing.
     Stops early, with the outcome so far, at a stage that did not finish or whose gate failed.
     """
-    check_layout(layout, recipe)
+    check_layouts(layout, recipe, cluster)
     handover: Handover | None = None
     if last not in ("curate", "tokenize"):
         check_device(cluster)
@@ -72,15 +101,16 @@ def run_until(
         if last not in ("curate", "tokenize"):
             train.check_forgotten(recipe, workspace)
         write_text(workspace / "recipe.toml", recipe_toml(recipe))
-        for stage in STAGES[_first(last, workspace) :]:
+        before = 0
+        for stage, its_recipe in stages_of(recipe)[_first(last, workspace) :]:
             context = Context(
-                recipe,
+                its_recipe,
                 cluster,
-                layout,
+                _layout(stage, recipe, cluster, layout),
                 workspace,
                 workspace,
                 {},
-                stop_after=stop_after,
+                stop_after=None if stop_after is None else stop_after - before,
                 profile=profile,
                 export_only=export_only,
                 from_step_0=from_step_0,
@@ -98,6 +128,10 @@ def run_until(
             say(f"{stage.name}: {_describe(outcome)}")
             if stage.name == last or not outcome.result.finished or not outcome.result.passed:
                 break
+            if is_training(stage.name):
+                before += its_recipe.batch.steps
+                if (export_only and not outcome.skipped) or (stop_after is not None and stop_after <= before):
+                    break
     if handover is not None:
         handover.end()
     return outcomes
@@ -111,12 +145,36 @@ def _first(last: str, workspace: Path) -> int:
 
 def first_to_do(last: str, recipe: Recipe, cluster: Cluster, layout: Layout, workspace: Path) -> str:
     """The first stage up to ``last`` that is not up to date or whose gate failed; empty when there is none."""
-    names = [str(stage.name) for stage in STAGES]
-    for name, stage in [*zip(names[: names.index(last) + 1], STAGES, strict=False)][_first(last, workspace) :]:
-        published = up_to_date(stage, Context(recipe, cluster, layout, workspace, workspace, {}))
+    missing = _missing(last, recipe, cluster, layout, workspace)
+    return missing[0].name if missing is not None else ""
+
+
+def is_only_export_left(last: str, recipe: Recipe, cluster: Cluster, layout: Layout, workspace: Path) -> bool:
+    """Whether the first stage up to ``last`` that is not up to date is a training whose steps are all taken: only its
+    weights are not written and published."""
+    missing = _missing(last, recipe, cluster, layout, workspace)
+    return missing is not None and is_training(missing[0].name) and train.is_only_export_left(*missing)
+
+
+def _missing(
+    last: str, recipe: Recipe, cluster: Cluster, layout: Layout, workspace: Path
+) -> tuple[Stage, Context] | None:
+    for stage, its_recipe in stages_of(recipe)[_first(last, workspace) :]:
+        context = Context(its_recipe, cluster, layout, workspace, workspace, {})
+        published = up_to_date(stage, context)
         if published is None or not published.passed:
-            return name
-    return ""
+            return stage, context
+        if stage.name == last:
+            break
+    return None
+
+
+def _layout(stage: Stage, recipe: Recipe, cluster: Cluster, layout: Layout) -> Layout:
+    """Of a phase its own, where the cluster file has one; of the stages that ask the trained model the last one's."""
+    every = trainings(recipe)
+    if stage.name in BEFORE_TRAINING:
+        return layout
+    return layout_of(next((one for one in every if one.stage == stage.name), every[-1]), cluster, layout)
 
 
 def check_device(cluster: Cluster) -> None:

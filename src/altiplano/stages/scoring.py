@@ -70,16 +70,16 @@ def asking_trained_model(stage: str, ask: Ask, context: Context, temperature: fl
 @contextmanager
 def trained_model(context: Context, temperature: float) -> Iterator[LanguageModel | None]:
     """As ``over_mesh``; a layout of one rank takes the written weights in float32."""
-    recipe, trained = context.recipe, context.inputs["train"]
+    recipe, trained = context.recipe, context.trained
     tokenizer = Tokenizer.load(context.inputs["tokenize"] / "tokenizer")
     if context.layout.world_size > 1:
-        checkpoint = of_step(trained / "checkpoints", recipe.batch.steps)
-        if not checkpoint.exists():
+        checkpoints = [of_step(trained / "checkpoints", step) for step in recipe.averaged]
+        if missing := [one for one in checkpoints if not one.exists()]:
             raise InputError(
-                f"{checkpoint} is not there, whose weights ranks read: bring it back, or use the written ones with "
+                f"{missing[0]} is not there, whose weights ranks read: bring it back, or use the written ones with "
                 "--layout dp1"
             )
-        with over_mesh(recipe, context.layout, context.cluster.device, checkpoint, tokenizer, temperature) as asked:
+        with over_mesh(recipe, context.layout, context.cluster.device, checkpoints, tokenizer, temperature) as asked:
             yield asked
         return
     weights = trained / "weights"

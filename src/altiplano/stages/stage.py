@@ -25,6 +25,7 @@ from altiplano.parallel.processes import peak_memory
 from altiplano.recipe.cluster import Cluster
 from altiplano.recipe.layout import Layout
 from altiplano.recipe.schema import Recipe
+from altiplano.recipe.trainings import MAIN, is_training, phase_of
 from altiplano.records import StageManifest, StageMeasurements
 from altiplano.stages.resume import begin, wait_until_begun
 from altiplano.stages.torchrun import Handover, is_rank
@@ -71,6 +72,11 @@ class Context:
     """Under torchrun: through which the first rank tells the others what they compute with it."""
     engine: str = "local"
     """Curation and tokenizing: local, ray or ray:ADDRESS."""
+
+    @property
+    def trained(self) -> Path:
+        """Of the stage's inputs the folder of the last training, whose weights it takes."""
+        return next(self.inputs[name] for name in reversed(self.inputs) if is_training(name))
 
 
 @dataclass(frozen=True)
@@ -132,13 +138,13 @@ def run_stage(stage: Stage, context: Context, *, force: bool = False, begin_agai
     if wanted["inputs"].get(FUNCTIONS) and not _functions(stage, context):
         raise InputError(
             f"{workspace / stage.name} was made with functions of a Python program and is out of date: run that "
-            f"program again, or go on without them: altiplano {stage.name} RECIPE --force"
+            f"program again, or go on without them: altiplano {command_of(stage.name)} --force"
         )
 
     if "RANK" in os.environ and not stage.distributed:
         raise InputError(
             f"{stage.name} is not up to date, and torchrun is for training: "
-            f"first run altiplano {stage.name} RECIPE without torchrun"
+            f"first run altiplano {command_of(stage.name)} without torchrun"
         )
     folder = work_folder(stage, workspace, wanted)
     if stage.protect_partial_work and is_publisher():
@@ -179,6 +185,11 @@ def up_to_date(stage: Stage, context: Context) -> StageManifest | None:
     return published if published and published.fingerprint == wanted else None
 
 
+def command_of(name: str) -> str:
+    """What computes a stage, after ``altiplano``."""
+    return f"{MAIN} RECIPE --phase {phase_of(name)}" if is_training(name) and name != MAIN else f"{name} RECIPE"
+
+
 def is_publisher() -> bool:
     """Under torchrun every rank computes; the first one publishes."""
     return os.environ.get("RANK", "0") == "0"
@@ -197,7 +208,9 @@ def _manifest_of(workspace: Path, name: str) -> StageManifest | None:
     try:
         return read_manifest(workspace / name)
     except Damaged as error:
-        raise InputError(f"{workspace / name}: {error}; altiplano {name} RECIPE --force computes it again") from error
+        raise InputError(
+            f"{workspace / name}: {error}; altiplano {command_of(name)} --force computes it again"
+        ) from error
 
 
 def differing(folder: Path, manifest: StageManifest, *, deep: bool = False) -> Iterator[str]:
@@ -219,7 +232,7 @@ def check_result(workspace: Path, name: str, *, deep: bool = False) -> None:
     for problem in differing(workspace / name, manifest, deep=deep) if manifest is not None else ():
         raise InputError(
             f"{workspace / name}: {problem}: bring it back from a copy, or compute it again: "
-            f"altiplano {name} RECIPE --force"
+            f"altiplano {command_of(name)} --force"
         )
 
 
@@ -270,7 +283,7 @@ def wanted_of(stage: Stage, context: Context, force: bool = False) -> dict[str, 
     for name in stage.inputs:
         manifest = _manifest_of(context.workspace, name)
         if manifest is None and name not in before:
-            raise InputError(f"{stage.name} needs {name}, which has not been run: altiplano {name} RECIPE")
+            raise InputError(f"{stage.name} needs {name}, which has not been run: altiplano {command_of(name)}")
         # Without a manifest the result was brought here without what it was made from.
         inputs[name] = manifest.hash if manifest is not None else before[name]
     if made := _sources(stage, context, before.get("sources", "")):

@@ -6,25 +6,26 @@ import os
 import shutil
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from altiplano.errors import InputError, StageFailed
-from altiplano.recipe.cluster import Cluster
-from altiplano.recipe.layout import Layout
 from altiplano.recipe.schema import Recipe
+from altiplano.recipe.trainings import MAIN, Training, is_training
 from altiplano.recipe.units import human_bytes
 from altiplano.records import MixtureShares, TrainingSummary
 from altiplano.stages.stage import Context, Result, Stage, is_publisher, read_manifest, wanted_of, work_folder
 from altiplano.stages.supervise import supervise
 from altiplano.storage import read_json, write_text
 from altiplano.tokens.shards import BEGIN_BYTES, read_shards, verify_shards
+from altiplano.training.checkpoints import checkpoint
 
 if TYPE_CHECKING:
     from altiplano.training.job import Job
 
 # How often it is evaluated or saved does not change what is trained.
-READS = ("seed", "model", "mixture", "batch", "optimizer", "precision", "guards", "forget")
+READS = ("seed", "model", "mixture", "batch", "optimizer", "precision", "guards", "forget", "average")
 # What is measured, or tells of what happened, and so differs between runs that compute the same weights.
 RECORDS = (
     "metrics.jsonl",
@@ -56,6 +57,7 @@ def run(context: Context) -> Result:
         raise InputError(f"training in {context.folder} has not taken its {steps:,} steps: altiplano train RECIPE")
     if is_publisher() and not trained_before:
         pretrained_weights(context.recipe)  # whether it fits, before ranks start
+        _check_start(context)
         _check_tokens(tokens)
         _describe_data(context.recipe, tokens, context.folder)
     job = Job(
@@ -64,6 +66,7 @@ def run(context: Context) -> Result:
         device=context.cluster.device,
         tokens=tokens,
         folder=context.folder,
+        start=_start(context),
         stop_after=context.stop_after,
         profile=context.profile,
         allow=context.allow,
@@ -119,21 +122,46 @@ def _train_or_export(job: "Job", context: Context, trained: bool) -> None:
         raise StageFailed(code)
 
 
-def is_only_export_left(recipe: Recipe, cluster: Cluster, layout: Layout, workspace: Path) -> bool:
+def stage_of(main: Stage, training: Training, before: Training | None) -> Stage:
+    """The stage of one of a recipe's trainings, like ``main``; a phase goes on from the training before it."""
+    if before is None:
+        return main
+    # what the first one began with is in the hash of its result
+    return replace(main, name=training.stage, inputs=(*main.inputs, before.stage), sources=None)
+
+
+def _start(context: Context) -> Path | None:
+    """The last checkpoint of the training before this phase; None where there is none before it."""
+    before = next((folder for name, folder in context.inputs.items() if is_training(name)), None)
+    if before is None:
+        return None
+    published = read_manifest(before)
+    assert published is not None  # it is an input
+    return checkpoint.of_step(before / "checkpoints", int(published.counts["steps"]))
+
+
+def _check_start(context: Context) -> None:
+    """Raise InputError, before ranks start, where the checkpoint to begin with is not there."""
+    start = _start(context)
+    if start is not None and not checkpoint.saved(context.folder / "checkpoints") and not start.exists():
+        raise InputError(f"{start} is not there, which this phase begins with: bring it back from a copy")
+
+
+def is_only_export_left(stage: Stage, context: Context) -> bool:
     """Whether training is done, and only its weights are not written and published."""
-    context = Context(recipe, cluster, layout, workspace, workspace, {})
     from altiplano.training.export import is_trained
 
-    return is_trained(work_folder(STAGE, workspace, wanted_of(STAGE, context)), recipe.batch.steps)
+    folder = work_folder(stage, context.workspace, wanted_of(stage, context))
+    return is_trained(folder, context.recipe.batch.steps)
 
 
 def check_forgotten(recipe: Recipe, workspace: Path) -> None:
     """Raise InputError when the model that is there has forgotten documents and the recipe would train on them."""
-    published = read_manifest(workspace / "train")
+    published = read_manifest(workspace / MAIN)
     forgotten = published.recipe.get("forget", ()) if published else ()
     if missing := [one for one in forgotten if one not in recipe.forget]:
         raise InputError(
-            f"{workspace / 'train'} has forgotten {len(missing)} documents that this recipe would train on again: go "
+            f"{workspace / MAIN} has forgotten {len(missing)} documents that this recipe would train on again: go "
             f"on with {workspace / 'recipe.toml'}, copy its forget = [...], or choose another --workspace"
         )
 
@@ -168,14 +196,12 @@ def _describe_data(recipe: Recipe, tokens: Path, folder: Path) -> None:
 
 
 def _drop_older_checkpoints(context: Context) -> None:
-    """All but that of the last step, whose weights were written and whose bytes were verified."""
-    from altiplano.training.checkpoints import checkpoint
-
+    """All but those whose weights, or their mean, were written and whose bytes were verified."""
     folder = context.folder / "checkpoints"
     if checkpoint.of_step(folder, context.recipe.batch.steps).exists():
         for old in checkpoint.saved(folder):
             step = checkpoint.step_of(old)
-            if step < context.recipe.batch.steps and not context.recipe.checkpoint.retains(step):
+            if step not in context.recipe.averaged and not context.recipe.checkpoint.retains(step):
                 shutil.rmtree(old)
 
 
@@ -196,7 +222,7 @@ def _pretrained(context: Context) -> str:
 
 
 STAGE = Stage(
-    "train",
+    MAIN,
     reads=READS,
     inputs=("tokenize",),
     run=run,

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from altiplano.errors import InputError
-from altiplano.records.run_records import STAGES
+from altiplano.records.run_records import STAGES, TRAIN
 from altiplano.stages.stage import differing, read_manifest
-from altiplano.storage import Damaged
+from altiplano.storage import Damaged, listed
 from altiplano.training.checkpoints import checkpoint, inspection
 
 
@@ -14,6 +14,7 @@ def problems_of_run(workspace: Path) -> Iterator[str]:
     """What is wrong with each published stage and each checkpoint, one line a file. Raises InputError for a folder that
     is none of a run's."""
     there = [name for name in STAGES if (workspace / name).is_dir()]
+    there += [path.name for path in listed(workspace, f"{TRAIN}-*") if (path / "manifest.json").exists()]  # phases
     if not there:
         raise InputError(f"{workspace} is not the folder of a run: no stage was published in it")
     for name in there:

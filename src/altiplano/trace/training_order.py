@@ -13,7 +13,10 @@ import numpy as np
 from altiplano.errors import InputError
 from altiplano.recipe.batch import BatchConfig, MixturePhase
 from altiplano.recipe.load import load_recipe
+from altiplano.recipe.schema import Recipe
+from altiplano.recipe.trainings import MAIN, trainings
 from altiplano.records import StageManifest
+from altiplano.records.stage import work_folders
 from altiplano.storage import Damaged, read_lines, try_read_json
 from altiplano.tokens.loader import TrainingData
 from altiplano.tokens.shards import read_shards
@@ -51,31 +54,62 @@ class _Settings:
 
 
 class TrainingOrder:
-    """Of one run. ``note`` says why the steps are not known; then ``steps_of`` may not be asked."""
+    """Of one run, its trainings (phases) one after another. ``note`` says why the steps are not known; then
+    ``steps_of`` may not be asked."""
 
     def __init__(self, run: Path):
         self.done, self.total, self.note, self.pretrained = 0, 0, "", False
+        self.parts: list[_Part] = []
         try:
-            settings = _settings(run)
-            self._batch = BatchConfig.model_validate(settings.values["batch"])
-            mixture = [MixturePhase.model_validate(phase) for phase in settings.values["mixture"]]
-            bos = Tokenizer.load(run / "tokenize" / "tokenizer").bos
-            shards = read_shards(run / "tokenize", "train")
-            self.data = TrainingData(shards, self._batch.sequence_length, bos, int(settings.values["seed"]), mixture)
-            self._skips = Skips.read(settings.folder) if settings.folder else Skips()
+            found = [_settings(run, stage, recipe) for stage, recipe in _trainings(run)]
+            self.parts = [_Part(run, settings) for settings in found]
         except (InputError, KeyError, ValueError) as error:
             self.note = " ".join(str(error).split())
             return
-        self.done, self.total, self.pretrained = settings.done, self._batch.steps, settings.pretrained
+        self.done, self.total = sum(one.done for one in self.parts), sum(one.total for one in self.parts)
+        self.pretrained = found[0].pretrained
+
+    @property
+    def data(self) -> TrainingData:
+        """The order of the first training."""
+        return self.parts[0].data
 
     def steps_of(self, places: Sequence[Place]) -> Steps:
-        """The steps that predict a token of any of the places, each once."""
+        """The steps that predict a token of any of the places, each once; they are counted on over all trainings."""
+        found, before = Steps([], [], [], 0), 0
+        for part in self.parts:
+            steps = part.steps_of(places)
+            found = Steps(
+                found.trained + [before + step for step in steps.trained],
+                found.planned + [before + step for step in steps.planned],
+                found.without_update + [before + step for step in steps.without_update],
+                found.left_out + steps.left_out,
+            )
+            before += part.total
+        return found
+
+
+class _Part:
+    """One training of a run."""
+
+    def __init__(self, run: Path, settings: _Settings):
+        """Raises InputError, KeyError or ValueError where its order is not known."""
+        self._batch = BatchConfig.model_validate(settings.values["batch"])
+        mixture = [MixturePhase.model_validate(phase) for phase in settings.values["mixture"]]
+        bos = Tokenizer.load(run / "tokenize" / "tokenizer").bos
+        shards = read_shards(run / "tokenize", "train")
+        self.data = TrainingData(shards, self._batch.sequence_length, bos, int(settings.values["seed"]), mixture)
+        self._skips = Skips.read(settings.folder) if settings.folder else Skips()
+        self.done, self.total = settings.done, self._batch.steps
+
+    def steps_of(self, places: Sequence[Place]) -> Steps:
+        first = self._batch.samples(0).start
         samples = int(self._samples(self.total - 1)[-1]) + 1 if self.total else 0
         found = set[int]()
         for place in places:
             begin = self.data.shards[place.shard].begin(place.document)
             found.update(self.data.samples_of(place.shard, begin + place.first, begin + place.last, samples))
-        steps = [self._step_of(sample) for sample in found]
+        steps = [self._step_of(sample) for sample in found if sample >= first]
         taken = sorted({step for step in steps if step is not None})
         return Steps(
             trained=[step + 1 for step in taken if step < self.done and step not in self._skips.updates],
@@ -93,25 +127,36 @@ class TrainingOrder:
         return self._skips.kept(self._batch.samples(step))
 
 
-def _settings(run: Path) -> _Settings:
-    """Of the run's training, finished or under way, else of its recipe. Raises InputError where the order of what was
-    read is not known."""
+def _trainings(run: Path) -> list[tuple[str, Recipe | None]]:
+    """Stage and recipe of each training; of a run whose recipe cannot be read the main one."""
+    try:
+        return [(one.stage, one.recipe) for one in trainings(load_recipe(str(run / "recipe.toml")))]
+    except InputError:
+        return [(MAIN, None)]
+
+
+def _settings(run: Path, stage: str, recipe: Recipe | None) -> _Settings:
+    """Of one of the run's trainings, finished or under way, else of its recipe. Raises InputError where the order of
+    what was read is not known."""
     tokenized = _manifest(run / "tokenize")
     of_tokens = tokenized.hash if tokenized else None
-    trained = _manifest(run / "train")
+    trained = _manifest(run / stage)
     if trained is not None:
         if of_tokens is not None and trained.inputs.get("tokenize") != of_tokens:
             raise InputError("training read other token shards than the run has now")
         return _checked(
-            _Settings(trained.recipe, run / "train", int(trained.counts["steps"]), "sources" in trained.inputs)
+            _Settings(trained.recipe, run / stage, int(trained.counts["steps"]), "sources" in trained.inputs)
         )
-    for folder in sorted((run / ".work").glob("train-*"), key=lambda path: path.stat().st_mtime, reverse=True):
+    for folder in sorted(
+        (run / ".work").glob(work_folders(stage)), key=lambda path: path.stat().st_mtime, reverse=True
+    ):
         wanted = try_read_json(folder / "wanted.json")
         inputs = wanted.get("inputs", {}) if isinstance(wanted, dict) else {}
         if inputs and of_tokens in (None, inputs.get("tokenize")):
             done = _last_step(folder / "metrics.jsonl")
             return _checked(_Settings(wanted["recipe"], folder, done, "sources" in inputs))
-    recipe = load_recipe(str(run / "recipe.toml"))
+    if recipe is None:
+        raise InputError(f"{run} has neither a training nor a recipe.toml that can be read")
     return _Settings(recipe.model_dump(mode="json"), None, 0, recipe.pretrained is not None)
 
 

@@ -63,7 +63,9 @@ class TrainingRun:
 
     @property
     def is_permanent_save_due(self) -> bool:
-        return self.step % self.job.recipe.checkpoint.interval_steps == 0 or self.step == self.end or self.is_stopping
+        recipe = self.job.recipe
+        is_regular = self.step % recipe.checkpoint.interval_steps == 0 or self.step in recipe.averaged
+        return is_regular or self.step == self.end or self.is_stopping
 
     def agree(self) -> None:
         """What one process asks for, all of them do."""

@@ -39,11 +39,11 @@ def is_trained(folder: Path, steps: int) -> bool:
 
 
 def write_weights(job: Job, *, verify: bool) -> None:
-    """``weights/`` of the last step's checkpoint and no other, on all processes of the process group together."""
-    steps = job.recipe.batch.steps
+    """``weights/`` of the last step's checkpoint, or of the mean that the recipe says, on all processes of the process
+    group together. Raises InputError when one of those is missing."""
     tokenizer = Tokenizer.load(job.tokens / "tokenizer")
-    final = checkpoint.of_step(job.folder / "checkpoints", steps)
-    digests = export_weights(final, steps, job.recipe, tokenizer, job.folder / "weights", verify=verify)
+    found = checkpoint.to_average(job.folder / "checkpoints", job.recipe.averaged)
+    digests = export_weights(found, job.recipe, tokenizer, job.folder / "weights", verify=verify)
     if not dist.is_initialized() or dist.get_rank() == 0:
         write_json(job.folder / DIGESTS, digests)
 

@@ -18,6 +18,8 @@ class Job(BaseModel):
     """A tokenized folder."""
     folder: Path
     """Where checkpoints, metrics and weights go."""
+    start: Path | None = None
+    """Checkpoint of another training whose weights and moments this one begins with; None: with initial weights."""
     stop_after: int | None = None
     """Stop after so many optimizer steps of the run."""
     profile: tuple[int, int] | None = None

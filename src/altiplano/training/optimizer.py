@@ -32,12 +32,13 @@ def make_optimizer(parameters: Mapping[str, nn.Parameter], settings: OptimizerCo
 
 
 def learning_rate(step: int, steps: int, settings: OptimizerConfig) -> float:
-    """Learning rate of step 0 … steps - 1: linear warm-up to the peak, then half a cosine down to the minimum."""
+    """Learning rate of step 0 … steps - 1: linear warm-up to the peak, then half a cosine, or a line, down to the
+    minimum, which the last step has."""
     if step < settings.warmup_steps:
         return settings.learning_rate * (step + 1) / settings.warmup_steps
     progress = (step - settings.warmup_steps) / max(1, steps - 1 - settings.warmup_steps)
-    cosine = 0.5 * (1 + math.cos(math.pi * progress))
-    return settings.min_learning_rate + (settings.learning_rate - settings.min_learning_rate) * cosine
+    above = 1 - progress if settings.schedule == "linear" else 0.5 * (1 + math.cos(math.pi * progress))
+    return settings.min_learning_rate + (settings.learning_rate - settings.min_learning_rate) * above
 
 
 # The norm is one number: reducing it over dp and then tp costs nothing that is worth a warning per run.

@@ -168,9 +168,11 @@ class Trainer:
         return int(self.samples(self.done - 1)[-1]) + 1 if self.done else 0
 
     def load(self, no_later_than: int | None = None) -> None:
-        """Go to the newest sound checkpoint, or to the initial weights when there never was one.
+        """Go to the newest sound checkpoint, or to the beginning when there never was one.
 
-        Raises InputError when there are checkpoints and none can be used, unless this command was told to go on.
+        A phase begins with the weights, the moments and the number of updates (of AdamW's bias correction) of the
+        training before it; only its steps are counted anew. Raises InputError when there are checkpoints and none can
+        be used, unless this command was told to go on, or the one to begin with cannot be used.
         """
         self.close()
         begins = no_later_than is None
@@ -182,14 +184,17 @@ class Trainer:
             from_step_0=self.job.from_step_0 and begins and self.job.is_first_attempt,
             progress=self.progress,
         )
-        if found is None:
+        origin = found
+        if found is None and self.job.start is not None:
+            origin = checkpoint.load_one(self.job.start, self.tensors, self.progress)
+        elif found is None:
             for part in self.model.parts:
                 set_initial_weights(part, self.job.recipe)
             for name, tensor in self.tensors.items():
                 if not name.startswith("model."):
                     tensor.zero_()
         self.done = found.step if found else 0
-        self.updates = self.done if found is None or found.updates is None else found.updates
+        self.updates = 0 if origin is None else origin.step if origin.updates is None else origin.updates
         self.skipped_in_a_row = 0
         self.corruption.remembered = None
         checkpoint.set_optimizer_updates(self.parameters, self.optimizer, self.updates)

@@ -38,7 +38,8 @@ def bill_of_materials(
     data = list(_data(recipe, sources))
     libraries = [_library(name, version) for name, version in sorted(environment.items())]
     files = [_file(name, digest) for name, digest in sorted(export.released.items())]
-    trained = records.manifests["train"].hash if "train" in records.manifests else facts.recipe_hash
+    made = records.manifests.get(records.trained)
+    trained = made.hash if made else facts.recipe_hash
     return {
         "$schema": "http://cyclonedx.org/schema/bom-1.7.schema.json",
         "bomFormat": "CycloneDX",

@@ -12,19 +12,17 @@ from typing import Any
 from altiplano.errors import InputError
 from altiplano.model.weights import hugging_face_config
 from altiplano.recipe.schema import Recipe
+from altiplano.recipe.trainings import last_training, trainings
 from altiplano.records import EvidenceIndex, StageManifest
-from altiplano.records.run_records import STAGES
+from altiplano.records.run_records import stages_of
 from altiplano.release.bundle import CARD, EXPORT, FACTS, NOTICES, Bundle
-from altiplano.release.evidence import FOLDER, INDEX, PATHS, WHOLE, without_paths
+from altiplano.release.evidence import FOLDER, INDEX, PATHS, whole_files, without_paths
 from altiplano.release.model_folder import generation_config, write_tokenizer
 from altiplano.release.signing import SIGNATURE
 from altiplano.release.validate import weight_problems
 from altiplano.release.weight_files import AS_TRAINED, verify_copy, weight_dtype
 from altiplano.storage import all_in, json_digest, listed, read_json, write_json
 from altiplano.tokens.tokenizer import Tokenizer
-
-JUDGED = STAGES[:-1]
-"""The stages that a release is made from."""
 
 Sha256 = Callable[[Path], str]
 """The digest of a file; those that a verified signature vouches for need not be read again."""
@@ -58,7 +56,7 @@ def source_problems(index: EvidenceIndex, manifests: dict[str, StageManifest]) -
                     yield f"{FOLDER}/{one.path} is not what {stage} wrote, by {FOLDER}/{stage}/manifest.json"
         for name in written:
             path = PurePosixPath(name.partition("/")[2])
-            wanted = any(path.match(pattern.removeprefix("**/")) for pattern in WHOLE.get(stage, ()))
+            wanted = any(path.match(pattern.removeprefix("**/")) for pattern in whole_files(stage))
             if wanted and name not in sources and name not in left_out:
                 yield f"{FOLDER}/{name} is missing: {stage} wrote it"
 
@@ -66,9 +64,13 @@ def source_problems(index: EvidenceIndex, manifests: dict[str, StageManifest]) -
 def chain_problems(recipe: Recipe, index: EvidenceIndex, manifests: dict[str, StageManifest]) -> Iterator[str]:
     """Is each stage made from the stages that are here, by the recipe that is here?"""
     whole = {one.path for one in index.files if PATHS not in one.removed}
-    values = recipe.model_dump(mode="json")
-    values["corpus"].pop("root")
-    for stage in JUDGED:
+    every = trainings(recipe)
+    recipes = {one.stage: one.recipe for one in every}
+    judged = stages_of(recipe)[:-1]
+    for stage in judged:
+        # what a phase changes holds for the stages after it
+        values = recipes.get(stage, every[-1].recipe).model_dump(mode="json")
+        values["corpus"].pop("root")
         if stage not in manifests:
             yield f"{FOLDER}/{stage}/manifest.json is missing: nothing says what {stage} was made from"
             continue
@@ -127,11 +129,12 @@ def manifest_problems(folder: Path, bundle: Bundle, sha256: Sha256) -> Iterator[
 
 def model_problems(folder: Path, bundle: Bundle, sha256: Sha256) -> Iterator[str]:
     """Is the model folder what the export makes of the recipe, the run's tokenizer and its calibration?"""
-    recipe, export, evidence = bundle.recipe, bundle.export, folder / FOLDER
-    trained = bundle.manifests["train"].outputs
+    last, export, evidence = last_training(bundle.recipe), bundle.export, folder / FOLDER
+    recipe = last.recipe
+    trained = bundle.manifests[last.stage].outputs
     for name, value in export.trained.items():
         if trained.get(f"weights/{name}") != value:
-            yield f"{EXPORT}: {name} was not trained: {FOLDER}/train/manifest.json has other weights"
+            yield f"{EXPORT}: {name} was not trained: {FOLDER}/{last.stage}/manifest.json has other weights"
     if wanted := {name for name in trained if name.endswith(".safetensors")} - {f"weights/{n}" for n in export.trained}:
         yield f"{EXPORT} does not name {min(wanted)}"
     if recipe.release.dtype not in (AS_TRAINED, export.dtype):
@@ -193,7 +196,7 @@ def run_problems(folder: Path, bundle: Bundle, run: Path, sha256: Sha256) -> Ite
     if bundle.withdrawn is not None:
         return
     try:
-        verify_copy(run / "train" / "weights", folder)
+        verify_copy(run / bundle.records.trained / "weights", folder)
     except InputError as error:
         yield str(error).partition(";")[0]
 

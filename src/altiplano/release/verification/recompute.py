@@ -11,8 +11,9 @@ from pathlib import Path
 from altiplano.errors import InputError
 from altiplano.evaluation.document_scores import by_group, read_document_scores
 from altiplano.evaluation.statistics import clustered_mean, clustered_ratio, wilson
-from altiplano.records import HeldoutScores, TextScores
-from altiplano.records.run_records import Records
+from altiplano.recipe.trainings import Training, trainings
+from altiplano.records import HeldoutScores, TextScores, TrainingSummary
+from altiplano.records.run_records import Records, TrainingRecords
 from altiplano.release.bundle import Bundle
 from altiplano.release.documents.data_statistics import SOURCES
 from altiplano.release.evidence import FOLDER, read_answers
@@ -30,24 +31,33 @@ def _close(value: float, written: float, tolerance: float = EXACT) -> bool:
 
 
 def training_problems(bundle: Bundle) -> Iterator[str]:
-    """Steps, tokens, learning rates and losses against the recipe and the run's summary."""
-    records, recipe = bundle.records, bundle.recipe
-    run, metrics, where = records.run, records.metrics, f"{FOLDER}/train/metrics.jsonl"
-    if run is None:
-        yield f"{FOLDER}/train/run.json is missing"
-        return
+    """Steps, tokens, learning rates and losses of every training against the recipe and its summary."""
+    found = {one.stage: one for one in bundle.records.trainings}
+    for training in trainings(bundle.recipe):
+        one = found.get(training.stage)
+        if one is None or one.run is None:
+            yield f"{FOLDER}/{training.stage}/run.json is missing"
+        else:
+            yield from _problems_of_training(bundle, training, one, one.run)
+
+
+def _problems_of_training(
+    bundle: Bundle, training: Training, records: TrainingRecords, run: TrainingSummary
+) -> Iterator[str]:
+    recipe, metrics, folder = training.recipe, records.metrics, f"{FOLDER}/{training.stage}"
+    where = f"{folder}/metrics.jsonl"
     for what, found, wanted in (
         ("steps", run.steps, recipe.batch.steps),
         ("tokens", run.tokens, recipe.batch.tokens_after(recipe.batch.steps)),
     ):
         if found != wanted:
-            yield f"{FOLDER}/train/run.json: {found:,} {what}, the recipe gives {wanted:,}"
-    if not metrics and "train/metrics.jsonl" in bundle.left_out:
+            yield f"{folder}/run.json: {found:,} {what}, the recipe gives {wanted:,}"
+    if not metrics and f"{training.stage}/metrics.jsonl" in bundle.left_out:
         metrics = []
     elif [line.step for line in metrics] != list(range(1, run.steps + 1)):
         yield f"{where}: its steps are not 1 to {run.steps:,}"
         return
-    custom = "functions" in bundle.manifests["train"].inputs
+    custom = "functions" in bundle.manifests[training.stage].inputs
     for line in metrics:
         rate = learning_rate(line.step - 1, recipe.batch.steps, recipe.optimizer)
         if not custom and not _close(line.learning_rate, rate):
@@ -56,16 +66,15 @@ def training_problems(bundle: Bundle) -> Iterator[str]:
         if line.tokens != recipe.batch.tokens_after(line.step):
             yield f"{where}: step {line.step}: {line.tokens:,} tokens, the recipe gives another number"
             return
-    counts = bundle.manifests["train"].counts
+    counts = bundle.manifests[training.stage].counts
     for name, value in (("steps", run.steps), ("tokens", run.tokens), ("parameters", run.parameters)):
         if counts.get(name, value) != value:
-            yield f"{FOLDER}/train/run.json: {name} is {value:,}, the stage's manifest has {counts[name]:,}"
+            yield f"{folder}/run.json: {name} is {value:,}, the stage's manifest has {counts[name]:,}"
     for scores in records.heldout:
-        yield from _heldout_problems(scores, run.steps)
+        yield from _heldout_problems(f"{folder}/heldout.jsonl: step {scores.step}", scores, run.steps)
 
 
-def _heldout_problems(line: HeldoutScores, steps: int) -> Iterator[str]:
-    where = f"{FOLDER}/train/heldout.jsonl: step {line.step}"
+def _heldout_problems(where: str, line: HeldoutScores, steps: int) -> Iterator[str]:
     if not 0 <= line.step <= steps:
         yield f"{where}: there is no such step"
     for name, scores in {**line.groups, "all": line.total}.items():

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from altiplano.errors import InputError
 from altiplano.records import EvidenceIndex, RunFacts, Samples
+from altiplano.records.run_records import stages_of
 from altiplano.release.bundle import (
     CARD,
     FACTS,
@@ -21,7 +22,7 @@ from altiplano.release.bundle import (
     read_bundle,
     recomputed_facts,
 )
-from altiplano.release.evidence import FOLDER, INDEX, ROWS, WHOLE
+from altiplano.release.evidence import FOLDER, INDEX, ROWS, read_recipe, whole_files
 from altiplano.release.gate import failed_gates
 from altiplano.release.signing import signature_problems
 from altiplano.release.verification.lineage_check import (
@@ -118,7 +119,8 @@ def _released(bundle: Bundle) -> date:
 def not_recomputed(folder: Path) -> list[str]:
     """Rows that the publisher left out, so that nobody can compute their figures: a reader must know."""
     index = EvidenceIndex.read(folder / FOLDER / INDEX)
-    wanted = {f"{stage}/{name}" for stage, names in WHOLE.items() for name in names}
+    stages = stages_of(read_recipe(folder / FOLDER))
+    wanted = {f"{stage}/{name}" for stage in stages for name in whole_files(stage)}
     left = [one for one in index.left_out if one.path in wanted or one.path.endswith(ROWS)]
     return [f"{one.path} was left out ({one.why}): its figures were not recomputed" for one in left]
 

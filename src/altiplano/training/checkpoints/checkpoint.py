@@ -9,7 +9,7 @@ import re
 import shutil
 import sys
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import chain, count
@@ -21,6 +21,7 @@ import torch.distributed as dist
 import torch.distributed.checkpoint as dcp
 from torch import Tensor, nn
 from torch.distributed.checkpoint.metadata import Metadata
+from torch.distributed.tensor import DTensor
 
 from altiplano.errors import InputError
 from altiplano.records import CheckpointManifest
@@ -76,6 +77,20 @@ def step_of(checkpoint: Path) -> int:
 
 def of_step(folder: Path, step: int) -> Path:
     return folder / f"step-{step:08d}"
+
+
+def to_average(folder: Path, steps: Sequence[int]) -> dict[int, Path]:
+    """The checkpoints of these steps, ascending, whose mean is a training's result. Raises InputError when one is
+    missing."""
+    found = {step: of_step(folder, step) for step in steps}
+    missing = [step for step, path in found.items() if not path.exists()]
+    if missing and len(steps) > 1:
+        raise InputError(
+            f"{folder} has no checkpoint of step {missing[-1]:,}, one of {len(steps)} to average: bring it back, or "
+            f"average fewer: --set average.checkpoints={sum(step > missing[-1] for step in steps)} "
+            "--allow average.checkpoints"
+        )
+    return found
 
 
 def read_manifest(checkpoint: Path) -> CheckpointManifest:
@@ -243,18 +258,35 @@ def check_shapes(checkpoint: Path, wanted: dict[str, torch.Size], index: Metadat
             raise InputError(f"{checkpoint} is of another model: {name} is {[*stored]} there and {[*size]} here")
 
 
-def load_sharded(checkpoint: Path, parameters: dict[str, nn.Parameter]) -> None:
-    """Each process reads its own (shards of) ``parameters``, by their names in the whole model; all call it together.
-    Raises InputError when the checkpoint is damaged or of another model."""
+def load_one(
+    checkpoint: Path, tensors: dict[str, Any], progress: Callable[[], None] = lambda: None
+) -> CheckpointManifest:
+    """Each process reads its own (shards of) ``tensors``, by their names in the whole checkpoint; all call it together.
+    Raises InputError when the checkpoint is not there, damaged or of another model."""
     conditions = [Condition()] * dist.get_world_size()
-    dist.all_gather_object(conditions, check(checkpoint, dist.get_rank(), dist.get_world_size()))
+    dist.all_gather_object(conditions, check(checkpoint, dist.get_rank(), dist.get_world_size(), progress))
     if bad := [condition for condition in conditions if condition.problem]:
         raise InputError(f"{checkpoint} is {bad[0]}; altiplano checkpoint verify shows which are sound")
-    tensors: dict[str, Any] = {f"model.{name}": value.detach() for name, value in parameters.items()}
     reader = CheckpointReader(checkpoint)
     reader.index = reader.read_metadata()  # once: that of a large one takes long
     check_shapes(checkpoint, {name: tensor.shape for name, tensor in tensors.items()}, reader.index)
     _read(tensors, reader)
+    return read_manifest(checkpoint)
+
+
+def load_sharded(checkpoints: Sequence[Path], parameters: dict[str, nn.Parameter]) -> None:
+    """Each process reads its own (shards of) ``parameters``, by their names in the whole model, of several checkpoints
+    their mean; all call it together. Raises as ``load_one``."""
+    tensors: dict[str, Any] = {f"model.{name}": value.detach() for name, value in parameters.items()}
+    held = {name: value.to_local() if isinstance(value, DTensor) else value for name, value in tensors.items()}
+    sums: dict[str, Tensor] = {}
+    for checkpoint in checkpoints:
+        load_one(checkpoint, tensors)
+        if len(checkpoints) > 1:
+            for name, value in held.items():
+                sums[name] = sums[name].add_(value) if name in sums else value.to(torch.float64, copy=True)
+    for name, total in sums.items():
+        held[name].copy_(total / len(checkpoints))
 
 
 def different(one: Path, other: Path) -> str:

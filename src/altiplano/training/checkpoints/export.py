@@ -5,6 +5,7 @@ it writes on its way. The first process reads the checkpoint's index once and gi
 for 405 billion parameters it takes 20 s to read. The index of the weights is written last, when all files are there.
 """
 
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -37,8 +38,7 @@ def export_files(shape: ModelConfig, dtype: torch.dtype) -> Files:
 
 
 def export_weights(
-    checkpoint: Path,
-    step: int,
+    checkpoints: Mapping[int, Path],
     recipe: Recipe,
     tokenizer: Tokenizer,
     folder: Path,
@@ -48,20 +48,29 @@ def export_weights(
 ) -> dict[str, str]:
     """Write safetensors and ``config.json`` on all processes of the process group, or on this one where there is none.
 
+    ``checkpoints``: by their steps, ascending; of several the mean is written, each tensor's computed in float64.
     Returns, on the first, the sha256 of each file of weights. The bytes depend on the weights alone, not on how many
-    processes write them. With ``verify`` every byte of the checkpoint is read and checked first, each process its
-    share. Raises Fault unless the checkpoint is of ``step``, InputError when it is damaged: it is set aside then.
+    processes write them. With ``verify`` every byte of the last checkpoint is read and checked first, each process its
+    share; that of earlier ones always is. Raises Fault unless each is of its step, InputError when one is missing, or
+    damaged: it is set aside then.
     """
     rank, world = (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
-    if verify:
-        _verify(checkpoint, rank, world)
+    last = max(checkpoints)
+    for step, checkpoint in checkpoints.items():
+        if verify or step < last:
+            _verify(checkpoint, rank, world)
     dtype, trained = export_dtype(recipe), torch.float64 if recipe.precision.compute == "float64" else torch.float32
     sizes = _sizes(recipe.model, dtype)
     files = weight_files(sizes, shard_bytes)
-    index = _scattered(checkpoint, step, folder, files, rank, world)
+    if rank == 0:
+        folder.mkdir(parents=True, exist_ok=True)
+        for stale in folder.glob("*.safetensors*"):  # of an export that was interrupted, perhaps into other files
+            stale.unlink()
+    indices = {path: _scattered(path, step, files, rank, world) for step, path in checkpoints.items()}
 
     def load(name: str) -> Tensor:
-        return load_weights(checkpoint, {name: sizes[name][0]}, trained, index)[name].to(dtype)
+        shape = {name: sizes[name][0]}
+        return mean(load_weights(path, shape, trained, index)[name] for path, index in indices.items()).to(dtype)
 
     mine = [*files][rank::world]
     digests = {name: write_file(folder / name, {one: sizes[one] for one in files[name]}, load) for name in mine}
@@ -75,6 +84,17 @@ def export_weights(
         write_json(folder / "config.json", config, indent=2)
         write_index(sizes, files, folder)
     return {name: digest for part in found for name, digest in part.items()}
+
+
+def mean(values: Iterable[Tensor]) -> Tensor:
+    """Of tensors of one shape and type, summed in float64 in their order; a single one is returned as it is."""
+    every = iter(values)
+    first = next(every)
+    total, count = None, 1
+    for value in every:
+        total = (first.double() if total is None else total).add_(value)
+        count += 1
+    return first if total is None else (total / count).to(first.dtype)
 
 
 def _sizes(shape: ModelConfig, dtype: torch.dtype) -> dict[str, tuple[torch.Size, torch.dtype]]:
@@ -98,7 +118,7 @@ def _verify(checkpoint: Path, rank: int, world: int) -> None:
     raise InputError(f"{checkpoint} is {bad[0]}: mend that, then the same command goes on")
 
 
-def _scattered(checkpoint: Path, step: int, folder: Path, files: Files, rank: int, world: int) -> Metadata:
+def _scattered(checkpoint: Path, step: int, files: Files, rank: int, world: int) -> Metadata:
     """What the checkpoint's index says of the tensors in this process's files."""
     parts: list[Metadata] = []
     if rank == 0:
@@ -108,9 +128,6 @@ def _scattered(checkpoint: Path, step: int, folder: Path, files: Files, rank: in
             raise Fault(f"the weights of step {step:,} cannot be written: {checkpoint.name}: {error}") from error
         if found != step:
             raise Fault(f"the weights of step {step:,} cannot be written: {checkpoint} is of step {found:,}")
-        folder.mkdir(parents=True, exist_ok=True)
-        for stale in folder.glob("*.safetensors*"):  # of an export that was interrupted, perhaps into other files
-            stale.unlink()
         whole = CheckpointReader(checkpoint).read_metadata()
         for other in range(world):
             wanted = {f"model.{name}" for file in [*files][other::world] for name in files[file]}

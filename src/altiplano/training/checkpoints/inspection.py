@@ -26,6 +26,7 @@ def find(place: Path) -> list[Path]:
 def folders(place: Path) -> list[Path]:
     """Where checkpoints of the run in ``place`` may be."""
     found = [place, place / "checkpoints", place / "train" / "checkpoints"]
+    found += [phase / "checkpoints" for phase in listed(place, "train-*")]
     return [*found, *(work / "checkpoints" for work in listed(place / ".work", "train-*"))]
 
 

@@ -15,7 +15,7 @@ import shutil
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -61,9 +61,12 @@ class Saver:
         loaded: int = 0,
         published: Callable[[int, float], None] = lambda step, seconds: None,
         progress: Callable[[], None] = lambda: None,
+        averaged: Collection[int] = (),
     ):
         """``loaded`` is the step that training goes on from. ``published`` is told, on the first process, the step of a
-        checkpoint that counts and the seconds it took; ``progress`` that a save one waits for gets on."""
+        checkpoint that counts and the seconds it took; ``progress`` that a save one waits for gets on. Checkpoints of
+        the steps ``averaged`` stay."""
+        self.averaged = averaged
         self.folder, self.tensors, self.settings = folder, tensors, settings
         self.published, self.progress = published, progress
         self.rank = dist.get_rank()
@@ -142,7 +145,7 @@ class Saver:
         if self.rank == 0:
             try:  # nothing of this is worth the checkpoint that is there, nor the other ranks' time
                 self.published(step, time.monotonic() - begun)
-                self._warn(prune(self.folder, of_step(self.folder, step), self.settings, self.verified))
+                self._warn(prune(self.folder, of_step(self.folder, step), self.settings, self.verified, self.averaged))
             except Exception as error:
                 print(f"warning: earlier checkpoints were not removed: {_first_line(error)}", file=sys.stderr)
 
@@ -170,7 +173,9 @@ class Saver:
             gone = self._together(
                 lambda: (
                     self.rank == 0
-                    and make_room(self.folder, needed, self.settings, self.verified, told=is_full(reason))
+                    and make_room(
+                        self.folder, needed, self.settings, self.verified, self.averaged, told=is_full(reason)
+                    )
                 )
             )
             self.meeting.gather(None)
@@ -260,6 +265,7 @@ class SaveCheckpoints(Callback):
             run.step,
             run.ledger.published,
             run.ledger.progress,
+            run.job.recipe.averaged,
         )
         self.last_save = time.monotonic()
 
@@ -291,8 +297,10 @@ class SaveCheckpoints(Callback):
             raise Fault(f"training ended at step {run.step:,}, its newest checkpoint is of step {self.saver.newest:,}")
 
 
-def prune(folder: Path, newest: Path, settings: CheckpointConfig, verified: set[int]) -> dict[Path, str]:
-    """Remove those up to ``newest`` that enough later ones of their tier replace.
+def prune(
+    folder: Path, newest: Path, settings: CheckpointConfig, verified: set[int], averaged: Collection[int] = ()
+) -> dict[Path, str]:
+    """Remove those up to ``newest`` that enough later ones of their tier replace; those of the steps ``averaged`` stay.
 
     Only ``verified`` steps count as such: their bytes were read and found right by this process's job. Returns those
     whose tier cannot be known, which stay, and why.
@@ -308,7 +316,7 @@ def prune(folder: Path, newest: Path, settings: CheckpointConfig, verified: set[
         except (OSError, Damaged, InputError) as error:
             skipped[checkpoint] = str(error)
             continue
-        if tier == PERMANENT and settings.retains(step_of(checkpoint)):
+        if tier == PERMANENT and (settings.retains(step_of(checkpoint)) or step_of(checkpoint) in averaged):
             continue
         if later[tier] >= keep[tier]:
             remove(checkpoint)
@@ -323,10 +331,17 @@ def is_full(reason: str) -> bool:
 
 
 def make_room(
-    folder: Path, needed: int, settings: CheckpointConfig, verified: set[int], *, told: bool = False
+    folder: Path,
+    needed: int,
+    settings: CheckpointConfig,
+    verified: set[int],
+    averaged: Collection[int] = (),
+    *,
+    told: bool = False,
 ) -> list[Path]:
     """On a full disk: remove checkpoints, the oldest first, until ``needed`` bytes are free; one at least when ``told``
-    that it is full. The newest verified one, later ones and retained ones stay. Returns those that are gone."""
+    that it is full. The newest verified one, later ones, retained ones and those to be averaged stay. Returns those
+    that are gone."""
     gone: list[Path] = []
     older = saved(folder)
     while older and step_of(older[0]) not in verified:
@@ -334,7 +349,7 @@ def make_room(
     for checkpoint in reversed(older[1:]):
         if (gone or not told) and shutil.disk_usage(folder).free >= needed:
             break
-        if not settings.retains(step_of(checkpoint)):
+        if not settings.retains(step_of(checkpoint)) and step_of(checkpoint) not in averaged:
             remove(checkpoint)
             gone.append(checkpoint)
             print(f"warning: the disk is full: {checkpoint.name} is removed to save a newer one", file=sys.stderr)

@@ -1,0 +1,79 @@
+"""The phases of a recipe, each planned as the training that it is, and what all trainings take together."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from altiplano.errors import InputError
+from altiplano.formatting import estimate, span, wrapped
+from altiplano.planning.memory import capacity
+from altiplano.planning.output.plan_json import describe
+from altiplano.planning.output.plans import Column, in_columns
+from altiplano.planning.plan import Plan, make_plan
+from altiplano.recipe.cluster import Cluster
+from altiplano.recipe.layout import parse_layout
+from altiplano.recipe.schema import Recipe
+from altiplano.recipe.trainings import trainings
+from altiplano.recipe.units import human, human_bytes
+
+
+def plan_phases(recipe: Recipe, cluster: Cluster, layout: str | None, stack: str, precision: str) -> list[Column]:
+    """One for each phase, by its own layout in the cluster file, else by ``layout`` (None and auto: the best one). Of
+    one that cannot be, the reason."""
+    given = None if layout in (None, "auto") else parse_layout(layout or "")
+    found = []
+    for training in trainings(recipe)[1:]:
+        own = cluster.layouts.get(training.phase)
+        chosen = parse_layout(own) if own else given
+        try:
+            plan = make_plan(training.recipe, cluster, chosen, stack, precision=precision)
+        except InputError as error:
+            found.append(Column(training.phase, recipe.name, None, str(error)))
+        else:
+            found.append(Column(training.phase, recipe.name, plan))
+    return found
+
+
+def phases_text(main: Plan, phases: Sequence[Column]) -> str:
+    """A table of all trainings, and their sums where all can be."""
+    columns = [Column("main", main.recipe.name, main), *phases]
+    rows = {
+        "tokens": lambda plan: human(plan.recipe.batch.total_tokens - plan.recipe.batch.from_tokens),
+        "sequence length": lambda plan: f"{plan.recipe.batch.sequence_length:,}",
+        "layout": lambda plan: str(plan.case.parallelism),
+        "memory": lambda plan: f"{human_bytes(plan.fullest.total)} of {human_bytes(capacity(plan.chip))}",
+        "fits": lambda plan: "yes" if plan.fits else "NO",
+        "step": lambda plan: estimate(plan.seconds),
+        "steps": lambda plan: f"{plan.steps:,}",
+        "time": lambda plan: span(plan.bill(plan.ettr).days),
+        "device-hours": lambda plan: f"{plan.bill(plan.ettr).device_hours:,.0f}",
+    }
+    text = in_columns(columns, [(title, cell, "-") for title, cell in rows.items()])
+    total = totals(main, phases)
+    if total is None:
+        return f"Phases\n{text}"
+    summed = f"{span(total['days'])}, {human(total['device_hours'])} device-hours, with failures as written"
+    return f"Phases\n{text}\n" + wrapped(summed, "together: ", 2)
+
+
+def totals(main: Plan, phases: Sequence[Column]) -> dict[str, float] | None:
+    """Days, device-hours and dollars of all trainings as the recipe is written; None where one cannot be."""
+    plans = [main, *(one.plan for one in phases)]
+    bills = [plan.bill(plan.ettr) for plan in plans if plan is not None]
+    if len(bills) < len(plans):
+        return None
+    return {
+        "days": sum(bill.days for bill in bills),
+        "device_hours": sum(bill.device_hours for bill in bills),
+        "dollars": sum(bill.dollars for bill in bills),
+    }
+
+
+def phases_json(main: Plan, phases: Sequence[Column]) -> dict[str, Any]:
+    """What ``--json`` adds to the plan of the main training."""
+    return {
+        "phases": [
+            {"phase": one.name} | (describe(one.plan) if one.plan is not None else {"refused": one.reason})
+            for one in phases
+        ],
+        "together": totals(main, phases),
+    }

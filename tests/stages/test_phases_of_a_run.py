@@ -1,0 +1,90 @@
+"""Phases as stages of a run: in order, skipped when up to date, up to the one that was asked for."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from faults.runs import finish
+from stages.test_torchrun_stages import CLUSTER, CURATE, RECIPE, TOKENIZE
+
+from altiplano.cli import run as command
+from altiplano.recipe.layout import Layout
+from altiplano.recipe.load import load_recipe
+from altiplano.records.run_records import read_records
+from altiplano.stages import run, train
+from altiplano.stages.stage import Context, Result
+
+PHASES = (
+    "phases=[{name='long', total_tokens=4096, sequence_length=128, learning_rate=1e-3, "
+    "rope_scaling={original_max_position_embeddings=64}}, "
+    "{name='anneal', total_tokens=4096, schedule='linear', learning_rate=1e-3}]"
+)
+
+
+def pretend(context: Context) -> Result:
+    """A training that stops where it is told to."""
+    steps = context.recipe.batch.steps
+    done = min(steps, context.stop_after or steps)
+    return Result({"steps": done}, finished=done == steps)
+
+
+@pytest.fixture
+def toy(monkeypatch: pytest.MonkeyPatch) -> None:
+    stages = (replace(CURATE, sources=None), TOKENIZE, replace(train.STAGE, run=pretend, sources=None))
+    monkeypatch.setattr(run, "STAGES", stages)
+
+
+def outcomes(workspace: Path, last: str = "train-anneal", **how: Any) -> list[tuple[str, str]]:
+    recipe = how.pop("recipe", load_recipe("quickstart", ["corpus.root=/nowhere", PHASES.replace("4096", "1048576")]))
+    found = run.run_until(last, recipe, CLUSTER, Layout(), workspace, **how)
+    kept = found[2:] if found[0].stage == "curate" else found
+    return [(one.stage, "skipped" if one.skipped else str(one.result.counts["steps"])) for one in kept]
+
+
+def test_phases_run_one_after_another_and_once(toy: None, tmp_path: Path) -> None:
+    main, phase = RECIPE.batch.steps, 1048576 // RECIPE.batch.tokens
+    assert outcomes(tmp_path, "train") == [("train", str(main))]
+    assert outcomes(tmp_path, stop_after=main) == [("train", "skipped")]
+    assert outcomes(tmp_path, stop_after=main + 5) == [("train", "skipped"), ("train-long", "5")]
+    assert outcomes(tmp_path) == [("train", "skipped"), ("train-long", str(phase)), ("train-anneal", str(phase))]
+    assert outcomes(tmp_path) == [("train", "skipped"), ("train-long", "skipped"), ("train-anneal", "skipped")]
+    changed = PHASES.replace("4096", "1048576").replace("1e-3}]", "2e-3}]")
+    other = load_recipe("quickstart", ["corpus.root=/nowhere", changed])
+    assert outcomes(tmp_path, recipe=other)[1:] == [("train-long", "skipped"), ("train-anneal", str(phase))]
+
+
+def test_without_phases_the_workspace_is_as_it_was(toy: None, tmp_path: Path) -> None:
+    assert outcomes(tmp_path, "train", recipe=RECIPE) == [("train", str(RECIPE.batch.steps))]
+    # a recipe that gets phases later begins with what was trained
+    assert outcomes(tmp_path)[0] == ("train", "skipped")
+
+
+def test_a_training_must_be_named_to_be_computed_again(capsys: pytest.CaptureFixture[str]) -> None:
+    again = ["train", "quickstart", "--set", PHASES, "--force"]
+    assert command(again) == 2
+    assert "--force: say which training with --phase: main, long, anneal" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_a_whole_run_with_phases_is_released_and_verified(tmp_path: Path) -> None:
+    workspace = tmp_path / "run"
+    extra = ["batch.total_tokens=10240", PHASES, "average.checkpoints=2", "average.every_steps=1"]
+    extra += ["checkpoint.retain_steps=5"]
+    finish(workspace, "run", extra)
+    assert finish(workspace, "run", extra).count("up to date") == 9
+    config = json.loads((workspace / "release" / "config.json").read_text())
+    assert config["max_position_embeddings"] == 128
+    assert config["rope_scaling"]["original_max_position_embeddings"] == 64
+    records = read_records(workspace)
+    assert [one.stage for one in records.trainings] == ["train", "train-long", "train-anneal"]
+    assert [line.step for line in records.metrics] == [*range(1, 19)]
+    assert records.run is not None and (records.run.steps, records.run.tokens) == (18, 18432)
+    card = (workspace / "release" / "README.md").read_text()
+    assert "mean of 2 checkpoints, of steps 3, 4 of the last training" in card and "anneal: " in card
+    assert command(["release", "verify", str(workspace / "release"), "--run", str(workspace), "--unsigned"]) == 0
+    assert command(["audit", str(workspace), "--challenges", "1"]) == 0  # the last steps of the last phase, too
+    assert command(["doctor", str(workspace), "--deep"]) == 0
+    assert command(["report", str(workspace)]) == 0
