@@ -97,7 +97,8 @@ def run(arguments: Sequence[str]) -> int:
     except TrainingError as error:
         return complain(str(error), 1)
     except StageFailed as error:
-        return complain(GO_ON, INTERRUPTED) if error.code == INTERRUPTED else error.code
+        is_to_say = error.code == INTERRUPTED and os.environ.get("RANK", "0") == "0"
+        return complain(GO_ON, INTERRUPTED) if is_to_say else error.code
     except KeyboardInterrupt:
         return complain(GO_ON if command in (stages.run, trace.run, power.run) else "interrupted", INTERRUPTED)
     except BrokenPipeError:
