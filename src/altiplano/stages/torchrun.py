@@ -91,9 +91,10 @@ class Handover:
         """
         while (told := self.meeting.tell()) is not None:
             work, values = told
-            if not _compute(work, values, custom):
-                raise StageFailed(INTERRUPTED)
+            done = _compute(work, values, custom)
             self.meeting.gather(None)
+            if not done:
+                raise StageFailed(INTERRUPTED)
 
 
 def _compute(work: str, values: dict[str, Any], custom: "Custom | None") -> bool:
