@@ -93,13 +93,14 @@ def test_an_interrupted_rank_does_not_leave_as_if_all_were_done(monkeypatch: pyt
     """Its node's agent would take part in no other start."""
     handover = Handover.__new__(Handover)
     heard: list[None] = []
-    meeting = SimpleNamespace(tell=lambda: ["train", {}], gather=heard.append)
+    told = iter([["train", {}], None])
+    meeting = SimpleNamespace(tell=lambda: next(told), gather=heard.append)
     monkeypatch.setattr(handover, "meeting", meeting, raising=False)
     monkeypatch.setattr(torchrun, "_compute", lambda *told: False)
     with pytest.raises(StageFailed) as raised:
         handover.follow(None)
     assert raised.value.code == INTERRUPTED
-    assert heard == [None]  # the first rank waits for that
+    assert heard == [None, None]  # the first rank waits for both: it keeps the store
 
 
 def test_the_first_rank_lists_no_raw_files(prepared: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,7 @@ import argparse
 import contextlib
 import os
 import sys
+import traceback
 from collections.abc import Callable, Sequence
 
 from altiplano.cli import (
@@ -75,7 +76,12 @@ def parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     keep_streams()
-    code = run(sys.argv[1:] if arguments is None else arguments)
+    try:
+        code = run(sys.argv[1:] if arguments is None else arguments)
+    except Exception:
+        # The interpreter would wait for threads, and one that saves waits for ranks that may be gone.
+        traceback.print_exc()
+        code = 1
     with contextlib.suppress(OSError):  # whoever read it is gone
         sys.stdout.flush()
     sys.stderr.flush()

@@ -73,8 +73,10 @@ class Handover:
         self._tell([work, job.model_dump(mode="json")])
 
     def end(self) -> None:
-        """The first rank: there is no more."""
+        """The first rank: there is no more. It keeps the store, so it leaves when all have heard that: for another one a
+        lost connection is a fault, and its node's agent would start it again."""
         self._tell(None)
+        self.meeting.gather(None)
 
     def _tell(self, told: object) -> None:
         if self.given:
@@ -89,12 +91,14 @@ class Handover:
         Raises StageFailed when training was interrupted: a rank that left with 0 would tell its node's agent that all
         is done, and the agent would neither start it again nor wait for the others.
         """
+        interrupted = False
         while (told := self.meeting.tell()) is not None:
             work, values = told
-            done = _compute(work, values, custom)
+            interrupted |= not _compute(work, values, custom)
             self.meeting.gather(None)
-            if not done:
-                raise StageFailed(INTERRUPTED)
+        self.meeting.gather(None)
+        if interrupted:
+            raise StageFailed(INTERRUPTED)
 
 
 def _compute(work: str, values: dict[str, Any], custom: "Custom | None") -> bool:
