@@ -64,7 +64,7 @@ def test_mistakes_are_one_line_and_exit_two(
 def test_an_error_that_nobody_expected_does_not_wait_for_threads() -> None:
     """A rank that lost another one in the middle of a save would never end, and its node's agent wait for it."""
     script = (
-        "import threading; from altiplano.cli import main as cli\n"
+        "import importlib, threading; cli = importlib.import_module('altiplano.cli.main')\n"
         "def run(arguments):\n    threading.Thread(target=threading.Event().wait).start()\n    raise KeyError(7)\n"
         "cli.run = run\ncli.main([])"
     )
