@@ -84,7 +84,9 @@ class Node:
         hosts = self.network.folder / "hosts"
         command = ["nsenter", f"--net=/run/netns/{self.netns}", "unshare", "--mount", "--uts", "--pid", "--fork"]
         command += ["--kill-child", "--mount-proc", "bash", "-c", INIT, "init", str(hosts), self.name]
-        self.outside = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)
+        # unshare complains when its child is killed.
+        nothing = subprocess.DEVNULL
+        self.outside = subprocess.Popen(command, stdin=nothing, stderr=nothing, start_new_session=True)
         end = time.monotonic() + 60
         while not self._is_ready(self.outside.pid):
             if time.monotonic() > end or self.outside.poll() is not None:

@@ -72,6 +72,8 @@ class Found:
 
 
 def kill(pids: Sequence[int], number: int) -> None:
+    if not pids:
+        raise Stuck("nothing to send a signal to")
     for pid in pids:
         os.kill(pid, number)
 

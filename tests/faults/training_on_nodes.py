@@ -47,7 +47,7 @@ class Run:
     spare: int = 0
     """Nodes beside those that the layout fills."""
     waiting: bool = False
-    """Whether the agents of spare nodes run from the beginning."""
+    """Whether the agents of spare nodes run beside the others."""
     min_nodes: int = 0
     bound: float = 0.0
     """How far the largest of the final weights may be from the undisturbed one."""
@@ -81,8 +81,12 @@ class Training:
         self.agents: dict[Node, Any] = {}
         self.past: list[LedgerEvent] = []
         self.read = 0
-        for node in nodes if run.waiting else nodes[: job.nodes]:
+        for node in nodes[: job.nodes]:
             self.start(node)
+        if run.waiting:  # begun with the others it might be one of them
+            self.wait(lambda: any(event.event == "resume" for event in self.events()), "a start")
+            for node in nodes[job.nodes :]:
+                self.start(node)
 
     def start(self, node: Node) -> None:
         """The agent of a node, from now on again whenever it fails."""
