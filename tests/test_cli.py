@@ -61,6 +61,17 @@ def test_mistakes_are_one_line_and_exit_two(
     assert not list(tmp_path.rglob("*.parquet"))
 
 
+def test_an_error_that_nobody_expected_does_not_wait_for_threads() -> None:
+    """A rank that lost another one in the middle of a save would never end, and its node's agent wait for it."""
+    script = (
+        "import importlib, threading; cli = importlib.import_module('altiplano.cli.main')\n"
+        "def run(arguments):\n    threading.Thread(target=threading.Event().wait).start()\n    raise KeyError(7)\n"
+        "cli.run = run\ncli.main([])"
+    )
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False)
+    assert ended.returncode == 1 and "KeyError: 7" in ended.stderr
+
+
 def test_a_missing_corpus_names_the_key(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     arguments = ["curate", "small", "--set", f"corpus.root={tmp_path / 'none'}", "--workspace", str(tmp_path / "run")]
     assert run(arguments) == 2

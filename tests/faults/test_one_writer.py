@@ -1,9 +1,11 @@
 """One writer in a workspace, whichever of its processes dies first and when."""
 
+import fcntl
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -83,6 +85,19 @@ def test_what_outlives_a_command_that_ended_does_not_keep_the_lock(tmp_path: Pat
     finally:
         left.kill()
         left.wait()
+
+
+def test_the_lock_of_a_first_rank_on_a_lost_node_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lock = (tmp_path / ".lock").open("a+")
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    lock.write("7 elsewhere\n")
+    lock.flush()
+    with pytest.raises(InputError, match="process 7 on elsewhere"), locked(tmp_path):
+        pass
+    monkeypatch.setenv("RANK", "0")
+    threading.Timer(0.3, lock.close).start()
+    with locked(tmp_path):
+        assert lock.closed
 
 
 def test_a_child_whose_parent_is_gone_ends(tmp_path: Path) -> None:

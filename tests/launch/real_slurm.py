@@ -25,7 +25,8 @@ from pathlib import Path
 from faults.runs import TINY
 
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "srun", "scancel", "scontrol")
-TRACKING = ("pgid", "linuxproc")
+TRACKING = ("pgid", "linuxproc", *(["cgroup"] if Path("/sys/fs/cgroup/freezer").is_dir() else []))
+"""By control groups where their first version is mounted: its freezer."""
 ENDED = ("COMPLETED", "FAILED", "TIMEOUT", "CANCELLED", "NODE_FAIL")
 RECIPE = [value for value in TINY if not value.startswith("batch.total_tokens")]
 
@@ -62,6 +63,7 @@ def cluster(folder: Path, tracking: str) -> Iterator[None]:
     key.write_bytes(os.urandom(1024))
     key.chmod(0o400)
     (folder / "plugstack.conf").write_text("")
+    (folder / "cgroup.conf").write_text("CgroupPlugin=cgroup/v1\nCgroupAutomount=yes\n")
     configuration = folder / "slurm.conf"
     configuration.write_text(
         f"ClusterName=test\nSlurmctldHost={host}(127.0.0.1)\nSlurmUser=root\nSlurmdUser=root\n"

@@ -171,6 +171,16 @@ def test_a_run_that_finished_while_it_was_told_to_stop_is_not_queued_again(
     assert notes[-1] == "saved"
 
 
+def test_a_job_that_may_lose_nodes_outlives_them() -> None:
+    text = slurm_script(job(LaunchConfig(devices_per_node=8, min_nodes=2)))
+    check_bash(text)
+    assert "--nnodes=2:4" in text and "--no-kill --kill-on-bad-exit=0" in text and "no-kill" in directives(text)
+    with pytest.raises(InputError, match=r"min_nodes = 5: layout .* fills 4 nodes"):
+        job(LaunchConfig(devices_per_node=8, min_nodes=5))
+    with pytest.raises(InputError, match=r"a node of 8 devices holds no whole number .* = 16"):
+        job(LaunchConfig(devices_per_node=8, min_nodes=1), layout=Layout(dp=2, tp=8, pp=2))
+
+
 @pytest.mark.skipif(shutil.which("shellcheck") is None, reason="shellcheck is not installed")
 @pytest.mark.parametrize("nodes", [1, 4])
 def test_shellcheck_has_nothing_to_say(nodes: int) -> None:

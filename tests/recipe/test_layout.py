@@ -116,6 +116,15 @@ def test_tied_embeddings_stay_on_one_stage() -> None:
         check_layout(parse_layout("pp2"), tied)
 
 
+def test_fewer_ranks_share_the_same_work() -> None:
+    assert parse_layout("dp4.tp2").on_ranks(6) == parse_layout("dp3.tp2")
+    assert parse_layout("dp4.rep2.cp2").on_ranks(4) == parse_layout("dp2.cp2")  # one copy, sharded as before
+    assert parse_layout("dp6.rep3").on_ranks(4) == parse_layout("dp4.rep2")
+    assert parse_layout("dp6.rep3").on_ranks(5) == parse_layout("dp5")
+    with pytest.raises(InputError, match=r"cannot go on with 6 ranks: cp × tp × pp = 4"):
+        parse_layout("dp4.tp2.pp2").on_ranks(6)
+
+
 def test_the_source_recipe_fits_its_cluster() -> None:
     check_layout(load_cluster("h100-2048").layout, load_recipe("llama-3.1-405b"))
     assert load_cluster("h100-2048").layout.world_size == 2048

@@ -3,16 +3,18 @@
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, ClassVar
 
 import pytest
 
-from altiplano.errors import InputError, RawFilesMissing
+from altiplano.errors import INTERRUPTED, InputError, RawFilesMissing, StageFailed
 from altiplano.recipe.cluster import Cluster
 from altiplano.recipe.layout import Layout
 from altiplano.recipe.load import load_recipe
-from altiplano.stages import curate, run, tokenize, train
+from altiplano.stages import curate, run, tokenize, torchrun, train
 from altiplano.stages.stage import Context, Result, Stage, run_stage
+from altiplano.stages.torchrun import Handover
 
 RECIPE = load_recipe("quickstart", ["corpus.root=/nowhere"])
 CLUSTER = Cluster(name="here", device="cpu", watts_per_device=1)
@@ -85,6 +87,20 @@ def test_other_ranks_look_at_nothing(prepared: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(run, "run_stage", lambda stage, context, **how: looked.append(stage))
     assert done(prepared) == []
     assert not looked and Recorded.said == ["follow"]
+
+
+def test_an_interrupted_rank_does_not_leave_as_if_all_were_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its node's agent would take part in no other start."""
+    handover = Handover.__new__(Handover)
+    heard: list[None] = []
+    told = iter([["train", {}], None])
+    meeting = SimpleNamespace(tell=lambda: next(told), gather=heard.append)
+    monkeypatch.setattr(handover, "meeting", meeting, raising=False)
+    monkeypatch.setattr(torchrun, "_compute", lambda *told: False)
+    with pytest.raises(StageFailed) as raised:
+        handover.follow(None)
+    assert raised.value.code == INTERRUPTED
+    assert heard == [None, None]  # the first rank waits for both: it keeps the store
 
 
 def test_the_first_rank_lists_no_raw_files(prepared: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,7 @@ import argparse
 import contextlib
 import os
 import sys
+import traceback
 from collections.abc import Callable, Sequence
 
 from altiplano.cli import (
@@ -75,7 +76,12 @@ def parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     keep_streams()
-    code = run(sys.argv[1:] if arguments is None else arguments)
+    try:
+        code = run(sys.argv[1:] if arguments is None else arguments)
+    except Exception:
+        # The interpreter would wait for threads, and one that saves waits for ranks that may be gone.
+        traceback.print_exc()
+        code = 1
     with contextlib.suppress(OSError):  # whoever read it is gone
         sys.stdout.flush()
     sys.stderr.flush()
@@ -97,7 +103,8 @@ def run(arguments: Sequence[str]) -> int:
     except TrainingError as error:
         return complain(str(error), 1)
     except StageFailed as error:
-        return complain(GO_ON, INTERRUPTED) if error.code == INTERRUPTED else error.code
+        is_to_say = error.code == INTERRUPTED and os.environ.get("RANK", "0") == "0"
+        return complain(GO_ON, INTERRUPTED) if is_to_say else error.code
     except KeyboardInterrupt:
         return complain(GO_ON if command in (stages.run, trace.run, power.run) else "interrupted", INTERRUPTED)
     except BrokenPipeError:

@@ -11,7 +11,7 @@ from altiplano.errors import InputError
 from altiplano.planning.model_size import parameters
 from altiplano.planning.plan import make_plan
 from altiplano.recipe.cluster import Cluster
-from altiplano.recipe.layout import Layout
+from altiplano.recipe.layout import Layout, check_layout
 from altiplano.recipe.schema import Recipe
 
 STAGES = ("train", "export", "evaluate", "calibrate", "redteam")
@@ -39,6 +39,8 @@ class LaunchJob:
     per_node: int
     """Processes on each node, one for each device."""
     stage: str = "train"
+    min_nodes: int = 0
+    """It goes on with as few when others are lost; 0: with all or none."""
 
     @property
     def name(self) -> str:
@@ -85,7 +87,8 @@ class LaunchJob:
         """One torchrun agent per node. ``head`` is the rendezvous: host and port of the first node; "" on one node."""
         rendezvous = ["--standalone"]
         if head:
-            rendezvous = [f"--nnodes={self.nodes}", "--rdzv-backend=c10d"]
+            nodes = f"{self.min_nodes}:{self.nodes}" if self.min_nodes else f"{self.nodes}"
+            rendezvous = [f"--nnodes={nodes}", "--rdzv-backend=c10d"]
             rendezvous += [f"--rdzv-id={self.name}", f"--rdzv-endpoint={head}"]
         restarts = f"--max-restarts={self.cluster.launch.max_restarts}"
         agent = [python, "-m", "torch.distributed.run", *rendezvous, f"--nproc-per-node={self.per_node}", restarts]
@@ -138,7 +141,25 @@ def launch_job(
         raise InputError(
             f"{ranks}, but cluster {cluster.name} has {cluster.devices:,} devices; choose a smaller layout"
         )
-    return LaunchJob(recipe, cluster, layout, tuple(arguments), workspace, needed, per_node, stage)
+    fewest = cluster.launch.min_nodes or 0
+    if fewest:
+        _check_fewer(recipe, layout, fewest, needed, per_node)
+    return LaunchJob(recipe, cluster, layout, tuple(arguments), workspace, needed, per_node, stage, fewest)
+
+
+def _check_fewer(recipe: Recipe, layout: Layout, fewest: int, nodes: int, per_node: int) -> None:
+    """Raise InputError unless training can go on with every number of nodes from ``fewest`` to ``nodes``."""
+    key = f"launch.min_nodes = {fewest}"
+    if fewest > nodes:
+        raise InputError(f"{key}: layout {layout} fills {nodes} nodes; choose {nodes} or fewer, or leave it out")
+    if per_node % layout.model_parallel:
+        raise InputError(
+            f"{key}: a node of {per_node} devices holds no whole number of data-parallel ranks of layout {layout} "
+            f"(cp × tp × pp = {layout.model_parallel:,}), so it cannot be spared; leave it out: the job is queued "
+            "again on other nodes"
+        )
+    for count in range(fewest, nodes):
+        check_layout(layout.on_ranks(count * per_node), recipe)
 
 
 def quoted(command: Sequence[str]) -> str:

@@ -27,6 +27,12 @@ class LaunchConfig(Section):
         description="of all ranks in one job, by torchrun and by Kubernetes each; recovery.max_restarts bounds those "
         "without a new checkpoint",
     )
+    min_nodes: int | None = Field(
+        None,
+        gt=0,
+        description="go on with as few when others are lost, with fewer data-parallel ranks and the same batches; "
+        "none: wait for as many as the layout fills",
+    )
     save_seconds: int | None = Field(
         None,
         gt=0,

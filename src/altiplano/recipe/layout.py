@@ -53,7 +53,24 @@ class Layout(Section):
 
     @property
     def world_size(self) -> int:
-        return self.dp * self.cp * self.tp * self.pp
+        return self.dp * self.model_parallel
+
+    @property
+    def model_parallel(self) -> int:
+        """Ranks that work on the same rows together: context, tensor and pipeline ranks."""
+        return self.cp * self.tp * self.pp
+
+    def on_ranks(self, ranks: int) -> "Layout":
+        """The same over another number of ranks: data-parallel ranks take over one another's shares of every batch, and
+        weights stay sharded as they are where that is possible. Raises InputError when they do not fill whole ones."""
+        dp, rest = divmod(ranks, self.model_parallel)
+        if rest or not dp:
+            raise InputError(
+                f"layout {self} cannot go on with {ranks:,} ranks: cp × tp × pp = {self.model_parallel:,} of them work "
+                "on the same rows together; use nodes for a multiple of that"
+            )
+        shards = self.dp // self.replicas
+        return self.model_copy(update={"dp": dp, "replicas": 1 if dp % shards else dp // shards})
 
     @property
     def stages_per_rank(self) -> int:

@@ -20,7 +20,7 @@ from altiplano.recipe.schema import Recipe
 from altiplano.recipe.trainings import MAIN, check_layouts, is_training, layout_of, trainings
 from altiplano.stages import calibrate, curate, evaluate, redteam, release, tokenize, train
 from altiplano.stages.stage import FUNCTIONS, Context, Outcome, Stage, is_publisher, run_stage, up_to_date
-from altiplano.stages.torchrun import Handover, ending_the_agent, is_rank
+from altiplano.stages.torchrun import Handover, end_with_the_agent, ending_the_agent, is_rank, with_nodes_at_hand
 from altiplano.training.callbacks import Custom
 
 if TYPE_CHECKING:
@@ -29,6 +29,9 @@ from altiplano.storage import write_text
 
 SECONDS_TO_END = 30.0
 """What a killed command has started may take so long to be gone."""
+SECONDS_ELSEWHERE = 180.0
+"""A first rank on another node may take so long: a file server gives the lock of a dead client away after its lease
+(90 s by default in Linux' NFS server), and keeps it in the meantime."""
 BEFORE_TRAINING = ("curate", "tokenize")
 STAGES = tuple(module.STAGE for module in (curate, tokenize, train, evaluate, calibrate, redteam, release))
 
@@ -88,6 +91,7 @@ def run_until(
     if last not in ("curate", "tokenize"):
         check_device(cluster)
         if is_rank():
+            end_with_the_agent()
             from altiplano.parallel.mesh import TIMEOUT
             from altiplano.training.export import PATIENCE
 
@@ -103,10 +107,13 @@ def run_until(
         write_text(workspace / "recipe.toml", recipe_toml(recipe))
         before = 0
         for stage, its_recipe in stages_of(recipe)[_first(last, workspace) :]:
+            its_layout = _layout(stage, recipe, cluster, layout)
+            if is_rank() and not export_only:
+                its_layout = with_nodes_at_hand(its_layout, cluster)
             context = Context(
                 its_recipe,
                 cluster,
-                _layout(stage, recipe, cluster, layout),
+                its_layout,
                 workspace,
                 workspace,
                 {},
@@ -215,8 +222,9 @@ def locked(workspace: Path) -> Iterator[int]:
 
 
 def _take(lock: IO[str], workspace: Path) -> None:
-    """Raises InputError when another command lives, or what one has started does not end."""
-    end = time.monotonic() + SECONDS_TO_END
+    """Raises InputError when another command lives, or what one has started does not end. Under torchrun the first rank
+    may have been on a node that is lost, of which nobody here can know whether it lives: its lock is waited for."""
+    begun = time.monotonic()
     while True:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -224,7 +232,9 @@ def _take(lock: IO[str], workspace: Path) -> None:
         except BlockingIOError as error:
             lock.seek(0)
             holder = lock.read().split()
-            if _is_alive(holder) or time.monotonic() > end:
+            elsewhere = is_rank() and len(holder) == 2 and holder[1] != platform.node()
+            alive = not elsewhere and _is_alive(holder)
+            if alive or time.monotonic() - begun > (SECONDS_ELSEWHERE if elsewhere else SECONDS_TO_END):
                 by = f" (process {holder[0]} on {holder[1]})" if len(holder) == 2 else ""
                 raise InputError(f"another altiplano command{by} is at work in {workspace}; wait for it") from error
             time.sleep(0.1)

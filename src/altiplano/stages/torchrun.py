@@ -13,7 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 
-from altiplano.errors import InputError, TrainingError
+from altiplano.errors import INTERRUPTED, InputError, StageFailed, TrainingError
+from altiplano.parallel.processes import die_with_parent
+from altiplano.recipe.cluster import Cluster
+from altiplano.recipe.layout import Layout
 
 if TYPE_CHECKING:
     from altiplano.training.callbacks import Custom
@@ -22,6 +25,22 @@ if TYPE_CHECKING:
 def is_rank() -> bool:
     """Whether this process is one of several that torchrun (or SLURM, or a test) started."""
     return "RANK" in os.environ
+
+
+def end_with_the_agent() -> None:
+    """torchrun gives each rank a session of its own: one whose agent was killed would train on, and write checkpoints
+    beside the ranks that take its place."""
+    if "TORCHELASTIC_RUN_ID" in os.environ:
+        die_with_parent()
+
+
+def with_nodes_at_hand(layout: Layout, cluster: Cluster) -> Layout:
+    """``layout`` over the ranks that torchrun started, where the cluster lets a job go on with fewer nodes. Raises
+    InputError when they cannot share the work."""
+    ranks = int(os.environ.get("WORLD_SIZE", layout.world_size))
+    if cluster.launch.min_nodes is None or ranks == layout.world_size:
+        return layout
+    return layout.on_ranks(ranks)
 
 
 @contextmanager
@@ -54,8 +73,10 @@ class Handover:
         self._tell([work, job.model_dump(mode="json")])
 
     def end(self) -> None:
-        """The first rank: there is no more."""
+        """The first rank: there is no more. It keeps the store, so it leaves when all have heard that: for another one a
+        lost connection is a fault, and its node's agent would start it again."""
         self._tell(None)
+        self.meeting.gather(None)
 
     def _tell(self, told: object) -> None:
         if self.given:
@@ -65,19 +86,28 @@ class Handover:
 
     def follow(self, custom: "Custom | None") -> None:
         """Another rank: compute what the first one says until there is no more. Where that one fails, torchrun ends
-        all."""
+        all.
+
+        Raises StageFailed when training was interrupted: a rank that left with 0 would tell its node's agent that all
+        is done, and the agent would neither start it again nor wait for the others.
+        """
+        interrupted = False
         while (told := self.meeting.tell()) is not None:
             work, values = told
-            _compute(work, values, custom)
+            interrupted |= not _compute(work, values, custom)
             self.meeting.gather(None)
+        self.meeting.gather(None)
+        if interrupted:
+            raise StageFailed(INTERRUPTED)
 
 
-def _compute(work: str, values: dict[str, Any], custom: "Custom | None") -> None:
+def _compute(work: str, values: dict[str, Any], custom: "Custom | None") -> bool:
+    """Whether it was done, and not interrupted."""
     if work == "train":
         from altiplano.training.job import Job
         from altiplano.training.worker import run_job
 
-        run_job(Job.model_validate(values), custom)
+        return not run_job(Job.model_validate(values), custom)["interrupted"]
     elif work == "export":
         from altiplano.training.export import under_torchrun
         from altiplano.training.job import Job
@@ -87,3 +117,4 @@ def _compute(work: str, values: dict[str, Any], custom: "Custom | None") -> None
         from altiplano.stages.scoring import ScoringJob
 
         import_module(f"altiplano.stages.{work}").run(ScoringJob.model_validate(values).context())
+    return True

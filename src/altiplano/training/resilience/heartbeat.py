@@ -60,8 +60,10 @@ class Heartbeat:
 
 
 def attempt() -> str:
-    """Which start of the ranks of this machine a note belongs to: files of an earlier one may still lie there."""
-    return f"{os.getppid()}.{os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}"
+    """Which start of the ranks of this machine a note belongs to: files of an earlier one may still lie there. When
+    nodes come or go torchrun starts all again, perhaps with other ranks, without counting it; the port is another."""
+    names = ("TORCHELASTIC_RESTART_COUNT", "MASTER_PORT")
+    return ".".join([str(os.getppid()), *(os.environ.get(name, "0") for name in names)])
 
 
 @dataclass(frozen=True)
