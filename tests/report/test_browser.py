@@ -121,10 +121,11 @@ def test_dark(make_run: Callable[..., Path], tmp_path: Path) -> None:
 
 # What print says becomes what the screen says, on a page as wide as A4 between its margins.
 AS_PRINTED = """<script>
-for (const rule of document.styleSheets[0].cssRules) if (rule.media?.mediaText === "print") rule.media.mediaText = "all";
+const all = (selector) => [...document.querySelectorAll(selector)], { cssRules } = document.styleSheets[0];
+for (const rule of cssRules) if (rule.media?.mediaText === "print") rule.media.mediaText = "all";
 document.body.style.width = "703px";
-const cut = [...document.querySelectorAll(".scroll")].filter((e) => e.scrollWidth > e.clientWidth + 1);
-const hidden = [...document.querySelectorAll(".scroll, pre")].filter((e) => getComputedStyle(e).overflowX !== "visible");
+const cut = all(".scroll").filter((e) => e.scrollWidth > e.clientWidth + 1);
+const hidden = all(".scroll, pre").filter((e) => getComputedStyle(e).overflowX !== "visible");
 document.documentElement.dataset.probe = JSON.stringify({
   cut: cut.map((e) => e.ariaLabel), hidden: hidden.length, page: getComputedStyle(document.body).backgroundColor });
 </script>"""
