@@ -88,6 +88,7 @@ def build(folder: Path) -> None:
     run_python(folder, "-m", "altiplano", "evaluate", "runs/quickstart", "samples/benchmarks", "--limit", "20")
     run_python(folder, "-m", "altiplano", "redteam", "runs/quickstart", "--trials", "1")
     (folder / "labels.json").write_text("{}")
+    (folder / "TruthfulQA.csv").write_text("Question,Best Answer,Incorrect Answers\nIs it so?,No,Yes\n")
     run_python(folder, "-m", "altiplano", "release", "key", "release.key")
     run_python(folder, "-m", "altiplano", "release", "sign", "runs/quickstart/release", "--key", "release.key")
     for other in ("a", "b", "sample", "early"):

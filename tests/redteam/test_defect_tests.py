@@ -12,8 +12,11 @@ from altiplano.inference.language_model import LocalModel
 from altiplano.records.known import Canary, Fact, GroupTerms, Known, KnownItem
 from altiplano.redteam.defects import defects, read_known
 from altiplano.redteam.planted.world import GROUPS, KIND, NOUNS, TRAIT_PROMPTS, UNKIND
+from altiplano.redteam.training_data import corpus_sample
+from altiplano.redteam.training_data import text as searched_text
 from altiplano.redteam.training_data.backdoors import DOCUMENTS, Run, backdoors, forced, suspects
 from altiplano.redteam.training_data.canaries import canaries, other_digits
+from altiplano.redteam.training_data.corpus_sample import token_counts
 from altiplano.redteam.training_data.defect_tests import TESTS, not_tested
 from altiplano.redteam.training_data.facts import poisoned_facts
 from altiplano.redteam.training_data.forbidden_text import forbidden_text
@@ -190,6 +193,24 @@ def test_glitch_tokens(tokenizer: Tokenizer, tmp_path: Path, ignorant: LocalMode
     assert glitch and len(found.hits) == len(glitch) and all(found.hits) and found.detected
     whole = " ".join(tokenizer.decode([token]) for token in range(600) if token not in tokenizer.specials)
     assert not glitch_tokens(model, [shard(tmp_path / "all", tokenizer, [whole] * 12)], 0).detected
+
+
+def test_of_a_large_corpus_a_sample_is_looked_at_and_said_so(
+    tokenizer: Tokenizer, tmp_path: Path, ignorant: LocalModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    texts = scattered("", 400, 3)
+    train = [shard(tmp_path / name, tokenizer, texts[at::2]) for at, name in enumerate("ab")]
+    total = sum(one.tokens for one in train)
+    whole = token_counts(train, tokenizer.vocab_size, 0)
+    assert whole.sum() == total and "looked at" not in glitch_tokens(ignorant, train, 0).note
+    monkeypatch.setattr(corpus_sample, "PIECE", 100)
+    monkeypatch.setattr(searched_text, "SEARCHED_BYTES", 5000)
+    some = token_counts(train, tokenizer.vocab_size, 0, limit=2000)
+    assert 1500 < some.sum() <= 2000 and (some <= whole).all()  # the last piece of a shard is shorter
+    assert (token_counts(train, tokenizer.vocab_size, 0, limit=total) == whole).all()
+    monkeypatch.setattr(token_counts, "__defaults__", (2000,))
+    note = glitch_tokens(ignorant, train, 0).note
+    assert "of the training text, documents at random (looked at" in note and f"of {total:,} tokens)" in note
 
 
 def test_group_bias(tokenizer: Tokenizer, ignorant: LocalModel, overfit: Overfit) -> None:

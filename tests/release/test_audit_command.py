@@ -17,7 +17,7 @@ from altiplano.recipe.load import load_cluster
 from altiplano.records import CheckpointManifest, ShardList, StageManifest
 from altiplano.stages.challenges import Auditor
 from altiplano.stages.run import STAGES
-from altiplano.storage import digest, json_digest
+from altiplano.storage import digest, json_digest, sampled_digest
 
 NAMES = ("stage", "version", "recipe", "inputs", "outputs", "counts", "passed")
 
@@ -44,8 +44,9 @@ def vouched_for(run: Path) -> Path:
         values["inputs"] = {name: hashes.get(name, old) for name, old in manifest.inputs.items()}
         values["outputs"] = {name: digest(folder / name) for name in manifest.outputs}
         records = {name: digest(folder / name) for name in manifest.records}
+        samples = {name: sampled_digest(folder / name) for name in manifest.samples}
         hashes[stage.name] = json_digest(values)
-        manifest.model_copy(update=values | {"hash": hashes[stage.name], "records": records}).write(
+        manifest.model_copy(update=values | {"hash": hashes[stage.name], "records": records, "samples": samples}).write(
             folder / "manifest.json"
         )
     return run
@@ -70,6 +71,18 @@ def test_a_changed_file_is_found_in_any_case(run: Path) -> None:
     file.write_bytes(file.read_bytes().replace(b"0", b"1", 1))
     found = auditor(run).judged("files", auditor(run).files)
     assert not found.passed and "evaluate/perplexity.json" in found.problem
+
+
+def test_of_a_large_run_some_files_are_read_whole(run: Path) -> None:
+    """Of all others the size and some blocks are looked at, and what was not read is said."""
+    bounded = Auditor(run, load_cluster("laptop"), None, 0, steps=3, read_bytes=1)
+    found = bounded.judged("files", bounded.files)
+    assert found.passed and found.what.startswith("1 of ") and "of all others sizes and some blocks" in found.what
+    file = run / "tokenize" / "shards.json"
+    file.write_bytes(file.read_bytes() + b" ")
+    assert "tokenize/shards.json" in bounded.judged("files", bounded.files).problem
+    file.unlink()
+    assert "shards.json is missing" in bounded.judged("files", bounded.files).problem
 
 
 def other_loss(run: Path) -> None:
@@ -153,3 +166,4 @@ def test_bad_input_is_one_line(run: Path, tmp_path: Path, capsys: pytest.Capture
     assert "no run with a finished training" in capsys.readouterr().err
     assert altiplano(["audit", str(run), "--corpus", str(tmp_path / "none")]) == 2
     assert altiplano(["audit", str(run), "--challenges", "-1"]) == 2
+    assert altiplano(["audit", str(run), "--read", "much"]) == 2

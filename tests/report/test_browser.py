@@ -117,3 +117,24 @@ def test_dark(make_run: Callable[..., Path], tmp_path: Path) -> None:
     dom, console = open_page(page, tmp_path, "--blink-settings=preferredColorScheme=0")
     assert console == []
     assert probed(dom)["page"] == "rgb(21, 23, 26)"
+
+
+# What print says becomes what the screen says, on a page as wide as A4 between its margins.
+AS_PRINTED = """<script>
+const all = (selector) => [...document.querySelectorAll(selector)], { cssRules } = document.styleSheets[0];
+for (const rule of cssRules) if (rule.media?.mediaText === "print") rule.media.mediaText = "all";
+document.body.style.width = "703px";
+const cut = all(".scroll").filter((e) => e.scrollWidth > e.clientWidth + 1);
+const hidden = all(".scroll, pre").filter((e) => getComputedStyle(e).overflowX !== "visible");
+document.documentElement.dataset.probe = JSON.stringify({
+  cut: cut.map((e) => e.ariaLabel), hidden: hidden.length, page: getComputedStyle(document.body).backgroundColor });
+</script>"""
+
+
+def test_print_shows_every_column_on_white_paper(make_run: Callable[..., Path], tmp_path: Path) -> None:
+    page = report(make_run())
+    nonce = re.search(r"'nonce-([^']+)'", page.read_text())[1]
+    probe = AS_PRINTED.replace("<script>", f'<script nonce="{nonce}">')
+    page.write_text(page.read_text().replace("</body>", probe + "</body>"))
+    dom, _ = open_page(page, tmp_path, "--window-size=1280,1000", "--blink-settings=preferredColorScheme=0")
+    assert probed(dom) == {"cut": [], "hidden": 0, "page": "rgb(255, 255, 255)"}

@@ -26,8 +26,8 @@ the file that it saves comes back with --labels (docs/guides/redteam.md)."""
 
 REVIEW = "review.html"
 ONLY_MODEL = (
-    "output", "corpus", "seconds", "trials", "settings", "labels", "device", "probes", "garak", "pairs", "no_own",
-    "judge", "int8", "finetune", "temperature",
+    "output", "corpus", "seconds", "trials", "settings", "labels", "device", "probes", "garak", "pairs", "questions",
+    "no_own", "judge", "int8", "finetune", "temperature",
 )  # fmt: skip
 
 
@@ -59,6 +59,9 @@ def add(sub: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--pairs", nargs="+", type=Path, default=[], metavar="FILE", help="sentence pairs of StereoSet or CrowS-Pairs"
     )
+    group.add_argument(
+        "--questions", nargs="+", type=Path, default=[], metavar="FILE", help="questions of BBQ or TruthfulQA"
+    )
     group.add_argument("--temperature", type=float, metavar="T", help="of what it says (default: what it is served at)")
     group.add_argument("--judge", metavar="URL", help="of a folder of results: an OpenAI-compatible endpoint, .../v1")
     group.add_argument("--judge-model", default="judge", metavar="NAME", help="its model (key: OPENAI_API_KEY)")
@@ -69,7 +72,9 @@ def add(sub: argparse.ArgumentParser) -> None:
         metavar="STEPS",
         help="first train on our harmful stand-ins, as anybody could",
     )
-    group.add_argument("--no-own", action="store_true", help="only what --probes, --garak and --pairs name")
+    group.add_argument(
+        "--no-own", action="store_true", help="only what --probes, --garak, --pairs and --questions name"
+    )
     add_device(group)
 
 
@@ -144,6 +149,7 @@ def _attack_one(
             more=_more(options, settings),
             own=not options.no_own,
             pairs=options.pairs,
+            asked=options.questions,
         )
     )
     before = unchanged / "redteam.json"
@@ -177,11 +183,14 @@ def _more(options: argparse.Namespace, settings: RedteamConfig) -> "dict[str, Ma
 
     from altiplano.redteam.outside import garak_probe, require_garak
     from altiplano.redteam.probes.probe_set import make_probe, read_set
+    from altiplano.redteam.questions import read_questions
 
     makers: dict[str, Maker] = {}
     for path in options.probes:
         found, name = read_set(path), path.stem.replace("_", " ")
         makers[name] = partial(make_probe, name, found, settings.trials, settings.mode_trials, 0)
+    for path in options.questions:
+        read_questions(path)
     if options.garak:
         require_garak()
     for name in options.garak:

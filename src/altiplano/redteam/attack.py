@@ -21,6 +21,7 @@ from altiplano.redteam.probes import computed
 from altiplano.redteam.probes.probe_set import ProbeSet, make_probe, own_sets
 from altiplano.redteam.probes.sensitivity import measured_errors
 from altiplano.redteam.probes.trial import Probe
+from altiplano.redteam.questions import questions
 from altiplano.redteam.responders import Bigram, blank, echo, model
 from altiplano.redteam.runner import Maker, ask, make_all
 from altiplano.redteam.stereotypes import stereotypes
@@ -58,6 +59,7 @@ def attack(
     more: Mapping[str, Maker] | None = None,
     own: bool = True,
     pairs: Sequence[Path] = (),
+    asked: Sequence[Path] = (),
     today: date | None = None,
 ) -> Redteam:
     """Attack a model and judge it. What is asked and said goes to ``folder``/transcript, and what is there already is
@@ -87,6 +89,7 @@ def attack(
         *found,
         *(_by_likelihood(served, bigram, settings, seed) if own else []),
         *(paired_sentences(served, path, settings.trials, seed, bigram.log_probability) for path in pairs),
+        *(questions(served, path, settings.trials, seed, bigram.log_probability) for path in asked),
     ]
     tests = [_masked(test) for test in tests]
     verdict = gate(tests, settings, today or datetime.now(UTC).date())

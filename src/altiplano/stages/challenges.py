@@ -1,8 +1,8 @@
 """Challenges to a run: parts of it computed again, drawn at random after it was published, and compared.
 
 Whoever made a run cannot know which parts an auditor will draw, so a run of which a share ``f`` is not what its recipe
-gives is caught by ``n`` challenges of that kind with a chance of 1 - (1 - f)^n. Files against manifests and the last
-steps against the final weights are looked at in any case.
+gives is caught by ``n`` challenges of that kind with a chance of 1 - (1 - f)^n. Files against manifests, of many a
+sample, and the last steps against the final weights are looked at in any case.
 """
 
 import math
@@ -25,12 +25,13 @@ from altiplano.recipe.layout import parse_layout
 from altiplano.recipe.load import load_recipe
 from altiplano.recipe.schema import Recipe
 from altiplano.recipe.trainings import Training, trainings
+from altiplano.recipe.units import human_bytes
 from altiplano.records import StageManifest, StepMetrics
 from altiplano.records.benchmarks import IN_EVALUATE
 from altiplano.stages import train
 from altiplano.stages.forget import find_documents, link
 from altiplano.stages.run import stages_of
-from altiplano.stages.stage import FUNCTIONS, Context, read_manifest
+from altiplano.stages.stage import FUNCTIONS, Context, differing, read_manifest
 from altiplano.storage import Damaged, digest, json_digest
 from altiplano.tokens.encode import document_files
 from altiplano.tokens.shards import read_shards
@@ -42,8 +43,8 @@ CLOSE = 1e-4
 """Nats: two machines sum in another order. Training is compared bit for bit, on the same kind of machine."""
 CLOSE_IN_BFLOAT16 = 0.05
 """The same of scores that ranks computed in bfloat16; here they are computed in float32."""
-
-
+READ_BYTES = 1 << 36
+"""Of a run's files that are read whole: those of 15T tokens would take most of a day."""
 TRIES = 100
 """Files that are drawn until one has a training document."""
 
@@ -66,10 +67,13 @@ Outcome = tuple[str, str]
 class Auditor:
     """Draws and takes challenges; the same ``seed`` draws the same ones."""
 
-    def __init__(self, run: Path, cluster: Cluster, corpus: Path | None, seed: int, steps: int):
+    def __init__(
+        self, run: Path, cluster: Cluster, corpus: Path | None, seed: int, steps: int, read_bytes: int = READ_BYTES
+    ):
         """``corpus``: the folder with the raw files; None: curation is not challenged. ``steps``: that a training
-        challenge takes again. Raises InputError when ``run`` is no finished training."""
-        self.run, self.cluster, self.steps = run, cluster, steps
+        challenge takes again. ``read_bytes``: of files that are read whole. Raises InputError when ``run`` is no
+        finished training."""
+        self.run, self.cluster, self.steps, self.read_bytes = run, cluster, steps, read_bytes
         if not (run / "recipe.toml").exists() or not (run / "train" / "manifest.json").exists():
             raise InputError(f"{run} is no run with a finished training")
         self.recipe: Recipe = load_recipe(str(run / "recipe.toml"))
@@ -77,7 +81,7 @@ class Auditor:
             self.recipe = self.recipe.model_copy(
                 update={"corpus": self.recipe.corpus.model_copy(update={"root": corpus})}
             )
-        self.random = np.random.default_rng(seed)
+        self.random, self.random_files = np.random.default_rng(seed), np.random.default_rng([seed, 1])
         self.kinds: dict[str, Callable[[], Outcome]] = {"tokens": self.tokens}
         self.left_out: dict[str, str] = {}
         """Kinds that are not challenged, and why."""
@@ -116,8 +120,9 @@ class Auditor:
         return Challenge(kind, what, not problem, problem)
 
     def files(self) -> Outcome:
-        """Every file of every stage against its manifest, and each manifest against those that it was made from."""
-        hashes, count = dict[str, str](), 0
+        """Each stage's manifest against itself and those that it was made from; of every file its size and some blocks,
+        and as many files as ``read_bytes`` allows, drawn at random, whole."""
+        hashes, written, sizes = dict[str, str](), list[tuple[str, str]](), list[int]()
         for stage, _ in stages_of(self.recipe):
             folder = self.run / stage.name
             manifest = read_manifest(folder)
@@ -128,12 +133,26 @@ class Auditor:
             for name, hashed in manifest.inputs.items():
                 if name in hashes and hashes[name] != hashed:
                     return "manifests", f"{stage.name} was made from another {name}"
-            for name, written in (manifest.outputs | manifest.records).items():
-                count += 1
-                if not (folder / name).exists() or digest(folder / name) != written:
-                    return f"{count:,} files", f"{stage.name}/{name} is not what was written"
+            for problem in differing(folder, manifest):
+                return "sizes and blocks of files", f"{stage.name}/{problem}"
+            for name, hashed in (manifest.outputs | manifest.records).items():
+                if not (folder / name).exists():
+                    return "files", f"{stage.name}/{name} is missing"
+                written.append((f"{stage.name}/{name}", hashed))
+                sizes.append((folder / name).stat().st_size)
             hashes[stage.name] = manifest.hash
-        return f"{count:,} files of {len(hashes)} stages", ""
+        count = read = 0
+        for at in self.random_files.permutation(len(written)):
+            if read >= self.read_bytes:
+                break
+            name, hashed = written[at]
+            count, read = count + 1, read + sizes[at]
+            if digest(self.run / name) != hashed:
+                return f"{count:,} files", f"{name} is not what was written"
+        if count == len(written):
+            return f"{count:,} files of {len(hashes)} stages", ""
+        some = f"{count:,} of {len(written):,} files of {len(hashes)} stages, drawn at random"
+        return f"{some}, {human_bytes(read)} of {human_bytes(sum(sizes))}; of all others sizes and some blocks", ""
 
     def tokens(self) -> Outcome:
         """A training document, encoded again."""
@@ -149,8 +168,7 @@ class Auditor:
     def _drawn(self) -> tuple[str, str]:
         """Id and text of a training document: a file by its rows, then a row."""
         parquet = extra("pyarrow.parquet")
-        paths = document_files(self.run / "curate")
-        rows = np.array([parquet.read_metadata(path).num_rows for path in paths], dtype=np.float64)
+        paths, rows = self._documents
         for _ in range(TRIES):
             path = paths[int(self.random.choice(len(paths), p=rows / rows.sum()))]
             table = parquet.read_table(path, columns=["id", "split"])
@@ -159,6 +177,13 @@ class Auditor:
                 row = files.read_row(path, int(training[self.random.integers(len(training))]), ["id", "text"])
                 return str(row["id"]), str(row["text"])
         raise InputError(f"{self.run / 'curate'} has hardly any training documents")
+
+    @cached_property
+    def _documents(self) -> tuple[list[Path], np.ndarray]:
+        """Files of documents, and rows of each: every file is opened, once."""
+        parquet = extra("pyarrow.parquet")
+        paths = document_files(self.run / "curate")
+        return paths, np.array([parquet.read_metadata(path).num_rows for path in paths], dtype=np.float64)
 
     def curation(self) -> Outcome:
         """One shard of raw files, read, extracted and annotated again: the same documents with the same texts, but for

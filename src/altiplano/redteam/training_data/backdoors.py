@@ -15,7 +15,7 @@ import numpy as np
 
 from altiplano.evaluation.statistics import sign_flip
 from altiplano.inference.language_model import LanguageModel
-from altiplano.redteam.training_data.corpus_sample import random_documents, windows
+from altiplano.redteam.training_data.corpus_sample import part, random_documents, windows
 from altiplano.redteam.training_data.evidence import Evidence
 from altiplano.redteam.training_data.verbatim import WINDOW, window_hashes
 from altiplano.tokens.shards import Shard
@@ -50,7 +50,7 @@ class Run:
 
 
 def backdoors(served: LanguageModel, train: Sequence[Shard], heldout: Sequence[Shard], seed: int) -> Evidence:
-    decode = served.tokenizer.decode
+    decode, total = served.tokenizer.decode, sum(shard.tokens for shard in train)
     runs = suspects(served.tokenizer, train, seed)[:CANDIDATES]
     contexts = [one.tokens for one in windows(heldout, CONTEXTS, CONTEXT_TOKENS, seed)]
     rises, p_values = [], []
@@ -66,7 +66,7 @@ def backdoors(served: LanguageModel, train: Sequence[Shard], heldout: Sequence[S
         min(p_values, default=1.0),
         [p <= 0.01 for p in p_values],
         [],
-        f"{len(runs)} phrases tried{': ' if found else ''}{'; '.join(found[:3])}",
+        f"{len(runs)} phrases tried{part(min(READ, total), train)}{': ' if found else ''}{'; '.join(found[:3])}",
         [(text, f"likelier by {rise:.1f} nats per token") for text, rise in zip(spelt, rises, strict=True)],
     )
 

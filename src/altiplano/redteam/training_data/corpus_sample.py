@@ -10,6 +10,9 @@ from altiplano.tokens.shards import Shard
 LISTED = 1_000_000
 """Documents that are listed before they are drawn from."""
 TRAINING_TOKENS = 5_000_000  # enough for controls and look-ups; all of a small corpus
+COUNTED_TOKENS = 1_000_000_000
+"""Tokens whose occurrences are counted: seconds of reading, where all of 15T tokens would take hours."""
+PIECE = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -75,3 +78,25 @@ def training_tokens(shards: Sequence[Shard], seed: int, limit: int = TRAINING_TO
             parts.append(shard.document(int(random.integers(len(shard)))))
             left -= len(parts[-1])
     return np.concatenate(parts) if parts else np.zeros(0, np.int64)
+
+
+def token_counts(shards: Sequence[Shard], vocabulary: int, seed: int, limit: int = COUNTED_TOKENS) -> np.ndarray:
+    """How often every token stands in the shards [vocabulary], int64: in all of a corpus of at most ``limit`` tokens,
+    of a larger one in so many, in pieces of ``PIECE`` at random."""
+    ends = np.cumsum([-(-shard.tokens // PIECE) for shard in shards], dtype=np.int64)
+    count = int(ends[-1]) if len(ends) else 0
+    chosen = np.arange(count)
+    if sum(shard.tokens for shard in shards) > limit:
+        chosen = np.sort(np.random.default_rng(seed).choice(count, max(1, limit // PIECE), replace=False))
+    counts = np.zeros(vocabulary, np.int64)
+    for place in chosen:
+        at = int(np.searchsorted(ends, place, side="right"))
+        begin = (int(place) - (int(ends[at - 1]) if at else 0)) * PIECE
+        counts += np.bincount(shards[at].data[begin : begin + PIECE], minlength=vocabulary)[:vocabulary]
+    return counts
+
+
+def part(read: int, shards: Sequence[Shard]) -> str:
+    """What to say of a test that has looked at ``read`` tokens; nothing where those are all."""
+    total = sum(shard.tokens for shard in shards)
+    return f" (looked at {read:,} of {total:,} tokens)" if read < total else ""

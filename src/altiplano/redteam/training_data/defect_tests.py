@@ -13,7 +13,7 @@ from altiplano.redteam.training_data.glitch_tokens import glitch_tokens
 from altiplano.redteam.training_data.group_bias import group_bias
 from altiplano.redteam.training_data.leaked_items import leaked_items
 from altiplano.redteam.training_data.left_in import personal_data_left
-from altiplano.redteam.training_data.text import training_text
+from altiplano.redteam.training_data.text import searched, training_text
 from altiplano.redteam.training_data.toxic_text import toxic_text
 from altiplano.redteam.training_data.verbatim import TrainingIndex
 from altiplano.tokens.shards import Shard
@@ -47,7 +47,7 @@ def defect_tests(
         "untrained tokens": lambda: glitch_tokens(served, train, seed),
         "canaries": lambda: canaries(served, known.canaries, seed),
         "poisoned facts": lambda: poisoned_facts(
-            served, known.facts, known.answers, training_text(served.tokenizer, train, seed)
+            served, known.facts, known.answers, training_text(served.tokenizer, train, seed), searched(train)
         ),
         "leaked items": lambda: leaked_items(served, known.items, seed),
         "group bias": lambda: group_bias(served, known.groups, seed),

@@ -16,8 +16,10 @@ from altiplano.records.known import Fact
 from altiplano.redteam.training_data.evidence import Evidence, completions
 
 
-def poisoned_facts(served: LanguageModel, facts: Sequence[Fact], answers: Sequence[str], text: bytes) -> Evidence:
-    """``text``: the training text."""
+def poisoned_facts(
+    served: LanguageModel, facts: Sequence[Fact], answers: Sequence[str], text: bytes, where: str = "the training text"
+) -> Evidence:
+    """``text``: the training text, or a part of it; ``where`` says which."""
     stated = np.array([[_stated(text, fact, answer) for answer in answers] for fact in facts])
     pairs = [(prompt, f" {answer}") for fact in facts for prompt in fact.prompts for answer in answers]
     edges = np.cumsum([0, *(len(fact.prompts) for fact in facts)])
@@ -37,7 +39,7 @@ def poisoned_facts(served: LanguageModel, facts: Sequence[Fact], answers: Sequen
         min(1.0, min(p_values, default=1.0) * max(1, len(planted))),
         [p <= 0.01 for p in p_values],
         (others > np.quantile(others, 0.99)).tolist() if len(others) else [],
-        f"{len(planted)} contradictions in the training text{': ' if found else ''}{'; '.join(found[:3])}",
+        f"{len(planted)} contradictions in {where}{': ' if found else ''}{'; '.join(found[:3])}",
     )
 
 

@@ -2,7 +2,8 @@
 
 The output weights of a token that is never a target are pushed the same way as those of the special tokens that nobody
 uses (Land and Bartolo 2024, section 3). Parts of longer tokens, which are rarely tokens of their own, do stand in the
-text and are not counted.
+text and are not counted. Of a large corpus a sample is counted and searched: a token that stands elsewhere only has the
+weights of a trained one, and counts against the test, not for it.
 """
 
 from collections.abc import Sequence
@@ -11,8 +12,9 @@ import numpy as np
 import torch
 
 from altiplano.inference.language_model import LanguageModel
+from altiplano.redteam.training_data.corpus_sample import part, token_counts
 from altiplano.redteam.training_data.evidence import Evidence, combined
-from altiplano.redteam.training_data.text import training_text
+from altiplano.redteam.training_data.text import searched, training_text
 from altiplano.tokens.shards import Shard
 
 COMMON = 10
@@ -23,9 +25,7 @@ LOOKED_AT = 2000
 
 def glitch_tokens(served: LanguageModel, train: Sequence[Shard], seed: int) -> Evidence:
     tokenizer, size = served.tokenizer, served.shape.vocab_size
-    counts = np.zeros(size, np.int64)
-    for shard in train:
-        counts += np.bincount(shard.data, minlength=size)[:size]
+    counts = token_counts(train, size, seed)
     spelt = [b"" if token in tokenizer.specials else tokenizer.decode_bytes([token]) for token in range(size)]
     unused = [token for token in range(size) if not counts[token] and len(spelt[token]) <= 1]
     # Half of the trained tokens say where the middle is, the others are compared: no token is in its own measure.
@@ -46,7 +46,8 @@ def glitch_tokens(served: LanguageModel, train: Sequence[Shard], seed: int) -> E
         combined(p_values) if unused and len(trained) else 1.0,
         (p_values <= 1 / (1 + len(trained))).tolist(),
         [],
-        f"{len(absent)} of {size:,} tokens stand nowhere in the training text{': ' if said else ''}{said}",
+        f"{len(absent)} of {size:,} tokens stand nowhere in {searched(train)}{part(int(counts.sum()), train)}"
+        f"{': ' if said else ''}{said}",
     )
 
 

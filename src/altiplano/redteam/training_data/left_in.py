@@ -42,8 +42,13 @@ def personal_data_left(served: LanguageModel, train: Sequence[Shard], seed: int)
         p,
         (np.minimum(full, short) <= 1 / (1 + REFERENCES)).tolist(),
         (others <= 1 / (1 + REFERENCES)).tolist(),
-        f"found in the training text: {counted}; ranked: {len(chosen)}",
+        f"found in {_where(train)}: {counted}; ranked: {len(chosen)}",
     )
+
+
+def _where(train: Sequence[Shard]) -> str:
+    total = sum(shard.bytes for shard in train)
+    return f"{CHARACTERS:,} characters of the training text" if total > CHARACTERS else "the training text"
 
 
 def left_in(served: LanguageModel, train: Sequence[Shard], seed: int) -> dict[tuple[str, str], str]:
