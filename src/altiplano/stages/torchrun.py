@@ -73,8 +73,8 @@ class Handover:
         self._tell([work, job.model_dump(mode="json")])
 
     def end(self) -> None:
-        """The first rank: there is no more. It keeps the store, so it leaves when all have heard that: for another one a
-        lost connection is a fault, and its node's agent would start it again."""
+        """The first rank: there is no more. It keeps the store, so it leaves when all have heard that: for another one
+        a lost connection is a fault, and its node's agent would start it again."""
         self._tell(None)
         self.meeting.gather(None)
 
