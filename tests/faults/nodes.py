@@ -139,6 +139,7 @@ TWO_NODES = [
     Fault("an agent killed", 1, to_agent(signal.SIGKILL)),
     Fault("an agent stopped for 20 s", 1, to_agent(signal.SIGSTOP), wake_agent, 20, goes_on=True),
     Fault("a node preempted (SIGTERM to its agent)", 1, to_agent(signal.SIGTERM)),
+    Fault("the node of the rendezvous preempted", 0, to_agent(signal.SIGTERM)),
     Fault("a node cannot write its part of a checkpoint", 1, cannot_write, can_write, 60, "no checkpoint at", True),
     Fault("a node crashes and comes back", 1, lambda _, node: node.crash(), come_back, 5),
     Fault("a node loses power and comes back", 1, lambda _, node: node.lose_power(), come_back, 5),
