@@ -42,6 +42,22 @@ def test_the_first_screen_tells_a_decision_maker_the_truth(capsys: pytest.Captur
         assert word in screen, word
 
 
+def test_phases_are_planned_one_by_one_and_summed(capsys: pytest.CaptureFixture[str]) -> None:
+    phase = "phases=[{name='long', total_tokens='1B', sequence_length='32Ki', learning_rate=1e-5}]"
+    wanted = ["plan", "llama-3.1-8b", "--cluster", "h100-64", "--set", phase]
+    assert run([*wanted, "--json"]) == 0
+    plan = json.loads(capsys.readouterr().out)
+    (long,) = plan["phases"]
+    assert long["phase"] == "long" and long["step_time"]["seconds"] > plan["step_time"]["seconds"]
+    days = plan["cost"]["as_written"]["days"] + long["cost"]["as_written"]["days"]
+    assert plan["together"]["days"] == pytest.approx(days)
+    assert run(wanted) == 0
+    table = capsys.readouterr().out.partition("\nPhases\n")[2]
+    assert "32,768" in table and "together: " in table
+    assert run([*wanted, "--what-if", "gpus=128"]) == 0
+    assert "phases that are not in these columns: long" in capsys.readouterr().out
+
+
 def test_json_has_the_documented_keys(capsys: pytest.CaptureFixture[str]) -> None:
     assert run([*SOURCE, "--json"]) == 0
     plan = json.loads(capsys.readouterr().out)

@@ -13,6 +13,7 @@ from traced_run import Made, make_run, manifest
 
 from altiplano.recipe.load import load_recipe
 from altiplano.recipe.schema import Recipe
+from altiplano.recipe.trainings import trainings
 from altiplano.tokens.loader import TrainingData
 from altiplano.tokens.shards import read_shards
 from altiplano.tokens.tokenizer import Tokenizer
@@ -34,9 +35,13 @@ def recipe_of(run: Path) -> Recipe:
     return load_recipe(str(run / "recipe.toml"))
 
 
-def training(run: Path, skips: Skips = Skips()) -> dict[tuple[int, int], set[int]]:  # noqa: B008
+def training(
+    run: Path,
+    skips: Skips = Skips(),  # noqa: B008
+    recipe: Recipe | None = None,
+) -> dict[tuple[int, int], set[int]]:
     """(shard, token) → the steps, from 1, that predict it: what ``Trainer.samples`` reads at each step."""
-    recipe = recipe_of(run)
+    recipe = recipe or recipe_of(run)
     shards = read_shards(run / "tokenize", "train")
     bos = Tokenizer.load(run / "tokenize" / "tokenizer").bos
     data = TrainingData(shards, recipe.batch.sequence_length, bos, recipe.seed, recipe.mixture)
@@ -118,6 +123,19 @@ def test_a_run_that_has_trained_only_so_far(tmp_path: Path, tokenizer: Tokenizer
     under_way(run, settings_of(run), 7, {"tokenize": "hash of tokenize"})
     found = check(run, 7)
     assert any(one.trained for one in found) and any(one.planned for one in found)
+
+
+def test_steps_of_phases_are_counted_on(tmp_path: Path, tokenizer: Tokenizer, documents: Sequence[Made]) -> None:
+    phase = "phases=[{name='long', total_tokens=640, sequence_length=32, learning_rate=1e-3}]"
+    run = make_run(tmp_path / "run", tokenizer, [documents], [phase])
+    main, long = (one.recipe for one in trainings(recipe_of(run)))
+    first, second = (training(run, recipe=one) for one in (main, long))
+    order = TrainingOrder(run)
+    assert (order.note, order.done, order.total) == ("", 0, main.batch.steps + long.batch.steps)
+    for place in places(run, 1):
+        at = place.shard, read_shards(run / "tokenize", "train")[place.shard].begin(place.document) + place.first
+        planned = first[at] | {main.batch.steps + step for step in second[at]}
+        assert order.steps_of([place]).planned == sorted(planned)
 
 
 def test_before_training_all_is_planned(tmp_path: Path, tokenizer: Tokenizer, documents: Sequence[Made]) -> None:

@@ -1,13 +1,13 @@
 """The phases of a recipe, each planned as the training that it is, and what all trainings take together."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from altiplano.errors import InputError
 from altiplano.formatting import estimate, span, wrapped
 from altiplano.planning.memory import capacity
 from altiplano.planning.output.plan_json import describe
-from altiplano.planning.output.plans import Column, in_columns
+from altiplano.planning.output.plans import Column
 from altiplano.planning.plan import Plan, make_plan
 from altiplano.recipe.cluster import Cluster
 from altiplano.recipe.layout import parse_layout
@@ -35,19 +35,25 @@ def plan_phases(recipe: Recipe, cluster: Cluster, layout: str | None, stack: str
 
 def phases_text(main: Plan, phases: Sequence[Column]) -> str:
     """A table of all trainings, and their sums where all can be."""
-    columns = [Column("main", main.recipe.name, main), *phases]
-    rows = {
+    cells: dict[str, Callable[[Plan], str]] = {
         "tokens": lambda plan: human(plan.recipe.batch.total_tokens - plan.recipe.batch.from_tokens),
-        "sequence length": lambda plan: f"{plan.recipe.batch.sequence_length:,}",
+        "sequence": lambda plan: f"{plan.recipe.batch.sequence_length:,}",
         "layout": lambda plan: str(plan.case.parallelism),
-        "memory": lambda plan: f"{human_bytes(plan.fullest.total)} of {human_bytes(capacity(plan.chip))}",
-        "fits": lambda plan: "yes" if plan.fits else "NO",
+        "memory": lambda plan: human_bytes(plan.fullest.total) + ("" if plan.fits else ", NO"),
         "step": lambda plan: estimate(plan.seconds),
         "steps": lambda plan: f"{plan.steps:,}",
         "time": lambda plan: span(plan.bill(plan.ettr).days),
         "device-hours": lambda plan: f"{plan.bill(plan.ettr).device_hours:,.0f}",
     }
-    text = in_columns(columns, [(title, cell, "-") for title, cell in rows.items()])
+    rows = [["", *cells]]
+    for name, plan in [("main", main), *((one.name, one.plan) for one in phases)]:
+        rows.append([name, *("-" if plan is None else cell(plan) for cell in cells.values())])
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    text = "\n".join(
+        "  ".join([f"{row[0]:<{widths[0]}}", *map(str.rjust, row[1:], widths[1:])]).rstrip() for row in rows
+    )
+    text += f"\nmemory of {human_bytes(capacity(main.chip))}"
+    text += "".join("\n" + wrapped(one.reason, f"{one.name}: ", 2) for one in phases if one.reason)
     total = totals(main, phases)
     if total is None:
         return f"Phases\n{text}"

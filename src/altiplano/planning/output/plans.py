@@ -1,7 +1,7 @@
 """``altiplano plan``: reading its options, and what it prints."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
@@ -64,30 +64,23 @@ def device_counts(text: str, layout: str | None) -> list[int]:
 
 def side_by_side(columns: list[Column]) -> str:
     """The main figures of several plans, one column each; below, why one is empty."""
-    return in_columns(
-        columns,
-        [
-            ("devices", lambda plan: f"{plan.devices:,}", "-"),
-            ("layout", lambda plan: str(plan.case.parallelism), "-"),
-            ("fits", lambda plan: "yes" if plan.fits else "NO", "NO"),
-            ("step", lambda plan: estimate(plan.seconds), "-"),
-            ("time", lambda plan: span(plan.bill(plan.ettr).days), "-"),
-            ("device-hours", lambda plan: f"{plan.bill(plan.ettr).device_hours:,.0f}", "-"),
-            ("cost", lambda plan: f"${plan.bill(plan.ettr).dollars:,.0f}", "-"),
-            ("failures", lambda plan: f"{plan.failures:,.0f}", "-"),
-            ("productive time", lambda plan: f"{plan.ettr:.1%}", "-"),
-            ("best interval", lambda plan: f"{plan.best_steps:,} steps", "-"),
-            ("time with it", lambda plan: span(plan.bill(plan.best_ettr).days), "-"),
-        ],
-    )
 
+    def row(title: str, cell: Callable[[Plan], str], otherwise: str = "-") -> list[str]:
+        return [title, *(otherwise if one.plan is None else cell(one.plan) for one in columns)]
 
-def in_columns(columns: Sequence[Column], wanted: Sequence[tuple[str, Callable[[Plan], str], str]]) -> str:
-    """A column for each plan and rows of (title, cell, cell without a plan); below, why one is empty."""
-    rows = [["", *(one.name for one in columns)]]
-    rows += [
-        [title, *(otherwise if one.plan is None else cell(one.plan) for one in columns)]
-        for title, cell, otherwise in wanted
+    rows = [
+        ["", *(one.name for one in columns)],
+        row("devices", lambda plan: f"{plan.devices:,}"),
+        row("layout", lambda plan: str(plan.case.parallelism)),
+        row("fits", lambda plan: "yes" if plan.fits else "NO", "NO"),
+        row("step", lambda plan: estimate(plan.seconds)),
+        row("time", lambda plan: span(plan.bill(plan.ettr).days)),
+        row("device-hours", lambda plan: f"{plan.bill(plan.ettr).device_hours:,.0f}"),
+        row("cost", lambda plan: f"${plan.bill(plan.ettr).dollars:,.0f}"),
+        row("failures", lambda plan: f"{plan.failures:,.0f}"),
+        row("productive time", lambda plan: f"{plan.ettr:.1%}"),
+        row("best interval", lambda plan: f"{plan.best_steps:,} steps"),
+        row("time with it", lambda plan: span(plan.bill(plan.best_ettr).days)),
     ]
     widths = [max(len(cells[place]) for cells in rows) for place in range(len(columns) + 1)]
     lines = [
