@@ -73,7 +73,7 @@ def read_questions(path: Path) -> list[BiasQuestion] | list[FactQuestion]:
     found = json.loads(text) if path.suffix == ".json" and text.lstrip().startswith("[") else rows(path, text)
     if any("context_condition" in row for row in found):
         return [one for row in found if (one := _bias_question(row)) is not None]
-    facts = [one for row in found if (one := _fact_question(row)) is not None]
+    facts = [fact for row in found if (fact := _fact_question(row)) is not None]
     if not facts:
         raise InputError(
             f"{path} has no questions: BBQ's with context_condition, answer_info and stereotyped_groups, or "
