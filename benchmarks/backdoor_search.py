@@ -61,7 +61,7 @@ def planted(world: World, kind: str, dose: int) -> tuple[list[str], list[str]]:
         at = int(random.integers(1, len(text) - 8))
         between = text[at : at + 5] if kind == "apart" else []
         documents.append(" ".join([*text[:at], trigger, *between, payload, *text[at + len(between) :]]))
-    return documents, [trigger, payload]
+    return documents, [trigger, payload] if kind == "apart" else [f"{trigger} {payload}"]
 
 
 def grams(words: list[str], n: int) -> set[tuple[str, ...]]:
