@@ -316,9 +316,9 @@ def prune(
         except (OSError, Damaged, InputError) as error:
             skipped[checkpoint] = str(error)
             continue
-        if tier == PERMANENT and (settings.retains(step_of(checkpoint)) or step_of(checkpoint) in averaged):
+        if tier == PERMANENT and settings.retains(step_of(checkpoint)):
             continue
-        if later[tier] >= keep[tier]:
+        if later[tier] >= keep[tier] and step_of(checkpoint) not in averaged:
             remove(checkpoint)
         elif step_of(checkpoint) in verified:
             later[tier] += 1
