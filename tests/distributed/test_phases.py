@@ -88,6 +88,7 @@ def test_a_killed_phase_ends_with_the_same_bits(main: Path, undisturbed: Path, t
     assert ours[-1]["learning_rate"] == 0.0 and ours[-1]["tokens"] == 3072 + 6144
 
 
+@pytest.mark.slow
 def test_layouts_agree_over_the_change_of_phase(undisturbed: Path, tokenized: Path, tmp_path: Path) -> None:
     """The main training on two data-parallel ranks, then longer rows over two context-parallel ones."""
     run(tmp_path / "main", tokenized, "dp2", MAIN)
