@@ -126,6 +126,7 @@ def test_the_stage_writes_the_same_files_twice(
             recipe=SimpleNamespace(seed=3, name="tiny", calibration=CalibrationConfig()),
             cluster=SimpleNamespace(device="cpu"),
             handover=None,
+            trained=tmp_path / "train",
             layout=Layout(),
             inputs={
                 "train": tmp_path / "train",

@@ -40,6 +40,7 @@ def attack(served, run, folder, name):
         cluster=SimpleNamespace(device="cpu"),
         layout=Layout(),
         handover=None,
+        trained=folder / "train",
         inputs={
             "curate": run / "curate",
             "tokenize": run / "tokenize",
