@@ -19,13 +19,13 @@ help:  ## this list
 run: $(READY)  ## the quickstart recipe, from raw text to a released model (two to four minutes)
 	$(BIN)/altiplano run recipes/quickstart.toml
 
-test: lint  ## lint, types, import rules and all tests but the slow ones (11 to 18 minutes on two cores)
+test: lint  ## lint, types, import rules and all tests but the slow ones (12 minutes on two cores)
 	$(BIN)/pytest -n 2 --dist worksteal
 
 test-fast: $(DEV)  ## the tests to run after every change (under two minutes on two cores)
 	$(BIN)/pytest -n 2 --dist worksteal $(FAST)
 
-test-slow: $(DEV)  ## tests of half a minute or more each: faults under torchrun, a full disk, … (5 minutes)
+test-slow: $(DEV)  ## the long tests: faults under torchrun, full disks, more layouts (half an hour)
 	$(BIN)/pytest -n 2 --dist worksteal -m slow
 
 contract: $(DEV)  ## every layout against one process: training, then scoring and export of its checkpoint: tables (20 minutes)

@@ -74,12 +74,14 @@ def test_all_of_them_are_run_here() -> None:
     assert not [path.name for path in EXAMPLES if f'example("{path.name}"' not in here]
 
 
+@pytest.mark.slow
 def test_train_on_my_text(folder: Path) -> None:
     said = example("train_on_my_text.py", "text", folder=folder)
     assert "bits_per_byte" in said
     assert len(said.partition("dtype: float64\n")[2]) > 20, "the model wrote nothing"
 
 
+@pytest.mark.slow
 def test_callback_then_compare_then_score(folder: Path) -> None:
     """One run with the callback; it is compared with itself, and its model scored."""
     said = example("custom_callback.py", "tiny.toml", folder=folder)

@@ -11,7 +11,7 @@ from altiplano.errors import InputError
 
 EXAMPLES = """examples:
   altiplano audit runs/quickstart --challenges 5
-  altiplano audit runs/quickstart --corpus samples --challenges 20 --seed 7
+  altiplano audit runs/quickstart --corpus samples --challenges 8 --seed 7
 
 Files are compared with their manifests (of a large run all sizes and some blocks, and files drawn at random up to
 --read whole) and the last steps are trained again; then challenges are drawn: steps of the

@@ -134,3 +134,5 @@ class Watchdog(threading.Thread):
 
     def stop(self) -> None:
         self.stopping.set()
+        if self.is_alive():  # a program goes on when training has ended, without a thread of it
+            self.join()
