@@ -7,13 +7,15 @@ task a query may come back without its rows.
 """
 
 import os
+import signal
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import connection, get_context, parent_process
+from multiprocessing import connection, get_context, parent_process, resource_tracker
 from typing import Any
 
+from altiplano.errors import INTERRUPTED
 from altiplano.execution.base import TaskCrashedError
 
 
@@ -84,21 +86,30 @@ class Processes:
                 self.close()
 
     def _submit(self, work: Callable[[Any], None], task: Any) -> Future[None]:
+        # A process that starts is deaf to Ctrl-C until ``_begin``: it would print what it was importing. Python's
+        # tracker of semaphores is started before, for that lets the signal through again.
+        resource_tracker.ensure_running()
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
             return self._started().submit(work, task)
         except BrokenProcessPool:
             self.close()
             return self._started().submit(work, task)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
     def _started(self) -> ProcessPoolExecutor:
         if self.pool is None:
             # spawn: no copied locks or threads, and the child can watch the process that started it
-            self.pool = ProcessPoolExecutor(self.workers, get_context("spawn"), initializer=_die_with_parent)
+            self.pool = ProcessPoolExecutor(self.workers, get_context("spawn"), initializer=_begin)
         return self.pool
 
 
-def _die_with_parent() -> None:
-    """End this worker when its parent is gone, however it went."""
+def _begin() -> None:
+    """End this worker when its parent is gone, however it went, and without a word on Ctrl-C: the parent says it."""
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+        signal.signal(signal.SIGINT, lambda number, frame: os._exit(INTERRUPTED))
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     parent = parent_process()
     assert parent is not None
 
