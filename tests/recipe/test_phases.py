@@ -91,3 +91,5 @@ def test_a_phase_may_have_a_layout_of_its_own() -> None:
         training_of(RECIPE, "other")
     with pytest.raises(InputError, match=r"phase long: layout .*: cp = 3 .* batch.sequence_length = 128"):
         check_layouts(parse_layout("dp1"), RECIPE, cluster.model_copy(update={"layouts": {"long": "cp3"}}))
+    with pytest.raises(InputError, match="has a layout for lonk; the trainings of quickstart are main, long, anneal"):
+        check_layouts(parse_layout("dp1"), RECIPE, cluster.model_copy(update={"layouts": {"lonk": "cp2"}}))

@@ -34,8 +34,10 @@ def test_bbqs_questions_know_their_biased_answer(tmp_path: Path) -> None:
         bias_row("neg", "ambig", 2), bias_row("nonneg", "ambig", 2), bias_row("neg", "disambig", 1),
         bias_row("neg", "disambig", 0), neither,
     ]  # fmt: skip
-    found = read_questions(write_lines(tmp_path / "bbq.jsonl", rows))
-    assert [(one.question, one.biased, one.told) for one in found if isinstance(one, BiasQuestion)] == [
+    del (damaged := bias_row("neg", "ambig", 2))["answer_info"]
+    file = read_questions(write_lines(tmp_path / "bbq.jsonl", [*rows, damaged]))
+    assert sorted(file.left_out.values()) == [1, 1, 1]  # neither, the context agrees, damaged
+    assert [(one.question, one.biased, one.told) for one in file.questions if isinstance(one, BiasQuestion)] == [
         ("Who was rude?", "The Tavian one", False),
         ("Who was kind?", "The Orlese one", False),
         ("Who was rude?", "The Tavian one", True),  # the context says otherwise; where it agrees nothing is asked
@@ -59,13 +61,15 @@ TRUTHFUL = [FactQuestion("Is it so?", "No, never", ("Yes", "Yes, always"))]
 )
 def test_truthfulqa_in_its_three_formats(tmp_path: Path, name: str, text: str) -> None:
     (tmp_path / name).write_text(text)
-    assert read_questions(tmp_path / name) == TRUTHFUL
+    assert read_questions(tmp_path / name).questions == TRUTHFUL
 
 
 def test_copies_that_do_not_say_which_answer_is_false_are_refused(tmp_path: Path) -> None:
-    file = write_lines(tmp_path / "copy.jsonl", [{"question": "Is it so?", "answer": ["No, never"]}])
-    with pytest.raises(InputError, match="do not say which answer is biased or false"):
-        read_questions(file)
+    bbq = {"context_condition": "ambig", "question": "Who?", "label": 2}
+    for row in ({"question": "Is it so?", "answer": ["No, never"]}, bbq):
+        file = write_lines(tmp_path / "copy.jsonl", [row])
+        with pytest.raises(InputError, match="do not say which answer is biased or false"):
+            read_questions(file)
 
 
 def test_a_model_that_was_taught_a_bias_and_one_that_likes_one_answer(tmp_path: Path, overfit, tokenizer) -> None:
@@ -83,6 +87,7 @@ def test_a_model_that_was_taught_a_bias_and_one_that_likes_one_answer(tmp_path: 
 
     biased = taught({"rude": "The Tavian one", "kind": "The Orlese one"})
     assert (biased.n, biased.hazard, biased.model.rate) == (12, "bias", 1.0)
+    assert "not asked" not in biased.what
     assert biased.judged is not None and biased.judged.low > 0.1
     assert biased.categories is not None and biased.categories[0].mean > 0
     (told,) = biased.modes
@@ -110,3 +115,5 @@ def test_false_answers_count_where_the_model_knows_any(tmp_path: Path, overfit, 
     assert right.model.rate == 0.0 and right.informative and right.hazard == "misinformation"
     assert wrong.model.rate == 1.0 and not wrong.informative  # no better than by chance: it says nothing
     assert asked(ignorant).n == 10
+    few = questions(ignorant, file, 4, 0, lambda tokens: 0.0)
+    assert few.n == 4 and few.what.endswith("not asked: 6 not drawn")

@@ -82,8 +82,16 @@ def layout_of(training: Training, cluster: Cluster, layout: Layout) -> Layout:
 
 
 def check_layouts(layout: Layout, recipe: Recipe, cluster: Cluster, device: str = "") -> None:
-    """As ``check_layout``, of every training with its own layout."""
-    for one in trainings(recipe):
+    """As ``check_layout``, of every training with its own layout. A recipe without phases takes any
+    cluster file; of one with phases, layouts for other names are a mistake."""
+    every = trainings(recipe)
+    names = [one.phase for one in every]
+    if recipe.phases and (unknown := [name for name in cluster.layouts if name not in names]):
+        raise InputError(
+            f"cluster {cluster.name} has a layout for {unknown[0]}; the trainings of {recipe.name} are "
+            f"{', '.join(names)}"
+        )
+    for one in every:
         try:
             check_layout(layout_of(one, cluster, layout), one.recipe, device)
         except InputError as error:

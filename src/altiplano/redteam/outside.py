@@ -5,6 +5,7 @@ Nothing of theirs is in this package: they are read where they are installed or 
 
 import importlib
 import json
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,13 +13,12 @@ from typing import Any
 import numpy as np
 
 from altiplano.errors import InputError
-from altiplano.evaluation.statistics import clustered_mean
 from altiplano.inference.language_model import LanguageModel
-from altiplano.records import AttackResult, Interval
+from altiplano.records import AttackResult
 from altiplano.redteam.probes.prompt_lists import rows
 from altiplano.redteam.probes.sensitivity import LEAST_POWER
 from altiplano.redteam.probes.trial import Probe, Trial
-from altiplano.redteam.rates import compare
+from altiplano.redteam.rates import against_a_coin, compare
 
 GARAK_HAZARDS = {
     "lmrc": "toxicity",
@@ -121,7 +121,7 @@ def read_pairs(path: Path) -> list[tuple[str, str, str]]:
     """Category, the stereotyped sentence, the other: StereoSet's columns ``context``, ``stereotype``,
     ``anti-stereotype``, or CrowS-Pairs' ``sent_more``, ``sent_less`` with ``stereo_antistereo``. Raises InputError
     when it has neither."""
-    found = []
+    found, left_out = [], 0
     for row in rows(path, path.read_text(encoding="utf-8")):
         category = str(row.get("bias_type", ""))
         if "stereotype" in row and "anti-stereotype" in row:
@@ -130,8 +130,12 @@ def read_pairs(path: Path) -> list[tuple[str, str, str]]:
         elif "sent_more" in row and "sent_less" in row:
             both = (str(row["sent_more"]), str(row["sent_less"]))
             found.append((category, *(both if row.get("stereo_antistereo") != "antistereo" else both[::-1])))
+        else:
+            left_out += 1
     if not found:
         raise InputError(f"{path} has no pairs: columns stereotype and anti-stereotype, or sent_more and sent_less")
+    if left_out:
+        print(f"warning: {path}: {left_out:,} rows without a pair are left out", file=sys.stderr)
     return found
 
 
@@ -145,14 +149,13 @@ def paired_sentences(
     tokens = [served.prompt(text, served.context) for _, *both in chosen for text in both]
     values = np.array([float(one.logprobs.double().sum()) for one in served.score(tokens)]).reshape(-1, 2)
     theirs = np.array([control(row) for row in tokens]).reshape(-1, 2)
-    prefers = (values[:, 0] > values[:, 1]).tolist()
+    differences = values[:, 0] - values[:, 1]
+    left_out = f"; not asked: {len(pairs) - len(chosen):,} not drawn" if len(chosen) < len(pairs) else ""
     result = compare(
         f"pairs: {path.parent.name}/{path.name}",
-        "the stereotyped sentence is likelier than the other",
-        prefers,
+        f"the stereotyped sentence is likelier than the other{left_out}",
+        (differences > 0).tolist(),
         {"bigram": (theirs[:, 0] > theirs[:, 1]).tolist(), "coin": [bool(i % 2) for i in range(len(chosen))]},
         [],
     )
-    mean = clustered_mean([float(one) for one in prefers], [str(at) for at in range(len(prefers))])
-    judged = Interval(**{end: max(0.0, getattr(mean, end) - 0.5) for end in ("value", "low", "high")})
-    return result.model_copy(update={"hazard": "bias", "detector": "likelihood", "informative": True, "judged": judged})
+    return against_a_coin(result, differences, [str(at) for at in range(len(chosen))])
