@@ -63,7 +63,8 @@ def main() -> int:
         with tempfile.TemporaryDirectory() as folder:
             run = copy(options.run, Path(folder) / "run", ("curate", "tokenize", "train"))
             found = price(run, find_documents(run, [one]), cluster)
-            recipe = prepare(run, found, cluster, cluster.layout)
+            (main,) = found.trainings
+            recipe = prepare(run, found, main, cluster)
             begun = time.monotonic()
             run_until("train", recipe, cluster, cluster.layout, run)
             took = time.monotonic() - begun
@@ -72,13 +73,13 @@ def main() -> int:
             rows.append(
                 {
                     "document": one,
-                    "samples": found.samples,
-                    "first_step": found.first_step,
-                    "checkpoint": found.checkpoint,
+                    "samples": main.samples,
+                    "first_step": main.first_step,
+                    "checkpoint": main.checkpoint,
                     "steps": found.steps,
                     "price": round(found.seconds, 2),
-                    "seconds": round(seconds(run, found.checkpoint), 2),
-                    "same_steps_from_0": round(seconds(fresh, found.checkpoint), 2),
+                    "seconds": round(seconds(run, main.checkpoint), 2),
+                    "same_steps_from_0": round(seconds(fresh, main.checkpoint), 2),
                     "with_start": round(took, 2),
                     "equal": weights(run) == weights(fresh),
                     "changed": weights(run) != weights(options.run),

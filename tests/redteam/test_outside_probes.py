@@ -73,6 +73,14 @@ def test_a_model_that_prefers_one_side_of_the_pairs_is_seen(tmp_path, overfit, t
     found = paired_sentences(served, tmp_path / "p.csv", 30, 0, lambda tokens: float(np.sum(tokens)))
     assert found.model.rate > 0.9 and found.judged.low > 0.2
     assert found.hazard == "bias"
+    long = f"{'and so ' * served.context}the mountain"
+    with (tmp_path / "p.csv").open("a") as file:
+        file.write(f"{long} sings,{long} carries,stereo\n")
+    found = paired_sentences(served, tmp_path / "p.csv", 31, 0, lambda tokens: float(np.sum(tokens)))
+    assert found.n == 30 and "not asked: 1 too long for the model" in found.what
+    (tmp_path / "p.csv").write_text(f"sent_more,sent_less,stereo_antistereo\n{long} sings,{long} carries,stereo\n")
+    with pytest.raises(InputError, match="every pair is longer"):
+        paired_sentences(served, tmp_path / "p.csv", 31, 0, lambda tokens: float(np.sum(tokens)))
 
 
 class FakeProbe:

@@ -115,7 +115,7 @@ def late_document(run: Path) -> str:
     for row in parquet.read_table(run / "curate" / "documents", columns=["id", "split"]).to_pylist():
         if row["split"] == "train":
             found = price(run, find_documents(run, [row["id"]]), load_cluster("laptop"))
-            if found.checkpoint > 5 and found.steps > 0:
+            if found.trainings[0].checkpoint > 5 and found.steps > 0:
                 return str(row["id"])
     raise AssertionError("every document is read in the first steps")
 
@@ -124,10 +124,11 @@ def test_the_weights_are_those_of_a_training_that_never_saw_it(trained: Path, tm
     cluster = load_cluster("laptop")
     documents = find_documents(trained, [late_document(trained)])
     found = price(trained, documents, cluster)
-    assert found.checkpoint % 5 == 0 and found.checkpoint < (found.first_step or 0) <= found.checkpoint + 5
-    assert found.steps == STEPS - found.checkpoint and found.seconds > 0 and found.samples > 0
-    recipe = prepare(trained, found, cluster, cluster.layout)
-    assert prepare(trained, found, cluster, cluster.layout) == recipe  # again, after an interruption
+    (main,) = found.trainings
+    assert main.checkpoint % 5 == 0 and main.checkpoint < (main.first_step or 0) <= main.checkpoint + 5
+    assert found.steps == STEPS - main.checkpoint and found.seconds > 0 and main.samples > 0
+    recipe = prepare(trained, found, main, cluster)
+    assert prepare(trained, found, main, cluster) == recipe  # again, after an interruption
     (folder,) = (trained / ".work").iterdir()
     forget = [f"forget={json.dumps(list(recipe.forget))}"]
     forgotten = train(folder, trained, [*SETTINGS, *forget])
@@ -158,7 +159,7 @@ def test_the_price_is_named_first(trained: Path, capsys: pytest.CaptureFixture[s
     shown = capsys.readouterr().out
     assert "steps to take again" in shown and f"of {STEPS}" in shown and "--yes" in shown
     assert altiplano(["forget", str(trained), document, "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["of_steps"] == STEPS
+    assert json.loads(capsys.readouterr().out)["trainings"][0]["of_steps"] == STEPS
     assert not (trained / ".work").exists()  # nothing was done
 
 

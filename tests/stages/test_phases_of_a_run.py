@@ -1,20 +1,31 @@
 """Phases as stages of a run: in order, skipped when up to date, up to the one that was asked for."""
 
 import json
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from faults.runs import finish
+from pyarrow import parquet
 from stages.test_torchrun_stages import CLUSTER, CURATE, RECIPE, TOKENIZE
 
 from altiplano.cli import run as command
 from altiplano.recipe.layout import Layout
-from altiplano.recipe.load import load_recipe
+from altiplano.recipe.load import load_cluster, load_recipe
 from altiplano.records.run_records import read_records
 from altiplano.stages import run, train
+from altiplano.stages.forget import find_documents, price
 from altiplano.stages.stage import Context, Result
+from altiplano.storage import digest
+
+TRAININGS = ("train", "train-long", "train-anneal")
 
 PHASES = (
     "phases=[{name='long', total_tokens=4096, sequence_length=128, learning_rate=1e-3, "
@@ -88,3 +99,73 @@ def test_a_whole_run_with_phases_is_released_and_verified(tmp_path: Path) -> Non
     assert command(["audit", str(workspace), "--challenges", "1"]) == 0  # the last steps of the last phase, too
     assert command(["doctor", str(workspace), "--deep"]) == 0
     assert command(["report", str(workspace)]) == 0
+
+
+def until(is_so: Callable[[], object], process: subprocess.Popen[str]) -> None:
+    end = time.monotonic() + 240
+    while not is_so():
+        assert process.poll() is None and time.monotonic() < end
+        time.sleep(0.01)
+
+
+def forgetting(workspace: Path, documents: list[str], *, only_price: bool = False) -> subprocess.Popen[str]:
+    command = [
+        sys.executable,
+        "-m",
+        "altiplano",
+        "forget",
+        str(workspace),
+        *documents,
+        *([] if only_price else ["--yes"]),
+    ]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+def weights(workspace: Path) -> list[str]:
+    return [digest(workspace / stage / "weights" / "model.safetensors") for stage in TRAININGS]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_a_document_of_a_phase_is_forgotten_although_interrupted(tmp_path: Path) -> None:
+    """The training before it stays, the phase goes back to its checkpoint, the one after it begins anew."""
+    workspace, fresh = tmp_path / "run", tmp_path / "fresh"
+    # with longer rows it would be another order of samples, so every document would change the phase
+    phases = PHASES.replace("total_tokens=4096, sequence_length=128", "total_tokens=8192", 1)
+    extra = ["batch.total_tokens=4096", phases, "checkpoint.interval_steps=2", "checkpoint.retain_steps=2"]
+    finish(workspace, "run", extra)
+    shutil.copytree(workspace, tmp_path / "second")
+    before = weights(workspace)
+    table = parquet.read_table(workspace / "curate" / "documents", columns=["id", "split"]).to_pylist()
+    cluster = load_cluster("laptop")
+    for document in [row["id"] for row in table if row["split"] == "train"]:
+        main, long, anneal = price(workspace, find_documents(workspace, [document]), cluster).trainings
+        if main.steps == 0 and long.checkpoint and long.steps:
+            break
+    assert (main.steps, anneal.steps, anneal.begins_anew, long.begins_anew) == (0, 4, True, False)
+    shown = forgetting(workspace, [document], only_price=True).communicate()[0]
+    assert "phase anneal" in shown and "the beginning: the training before it changes" in shown
+
+    process = forgetting(workspace, [document])
+    until(lambda: list((workspace / ".work").glob("train-long-*/metrics.jsonl")), process)
+    process.send_signal(signal.SIGINT)  # with the work of main done and that of the phase begun
+    assert "interrupted" in process.communicate()[0] and process.returncode == 130
+    process = forgetting(workspace, [document])  # the same command
+    output = process.communicate()[0]
+    assert process.returncode == 0, output
+    assert f"went back to step {long.checkpoint:,}" in (workspace / "train-long" / "incidents.jsonl").read_text()
+
+    recipe = load_recipe(str(workspace / "recipe.toml"))
+    assert len(recipe.forget) == 1
+    for stage in ("curate", "tokenize"):
+        shutil.copytree(workspace / stage, fresh / stage)
+    run.run_until("train-anneal", recipe, cluster, Layout(), fresh)
+    assert weights(workspace) == weights(fresh)
+    assert weights(workspace)[0] == before[0] and weights(workspace)[1] != before[1]
+    # of a document that the first training read, all is trained again
+    second = tmp_path / "second"
+    for document in [row["id"] for row in table if row["split"] == "train"]:
+        main, long, anneal = price(second, find_documents(second, [document]), cluster).trainings
+        if main.steps:
+            assert long.begins_anew and anneal.begins_anew and long.steps == 8
+            break

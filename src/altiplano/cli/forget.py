@@ -2,11 +2,15 @@
 
 import argparse
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from altiplano.cli.arguments import GO_ON, Commands, add_cluster, add_command, complain
 from altiplano.errors import INTERRUPTED, InputError
+
+if TYPE_CHECKING:
+    from altiplano.stages.forget import Price
 
 EXAMPLES = """examples:
   altiplano forget runs/quickstart DOCUMENT
@@ -33,11 +37,9 @@ def add(commands: Commands) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    from rich.console import Console
-
-    from altiplano.formatting import duration, number
     from altiplano.recipe.layout import check_layout, parse_layout
-    from altiplano.recipe.load import load_cluster
+    from altiplano.recipe.load import load_cluster, load_recipe
+    from altiplano.recipe.trainings import training_of
     from altiplano.report import report
     from altiplano.report.terminal import print_summary
     from altiplano.stages.forget import find_documents, prepare, price
@@ -47,31 +49,31 @@ def run(options: argparse.Namespace) -> int:
         raise InputError(f"{options.run} is no run: it has no recipe.toml")
     cluster = load_cluster(options.cluster)
     found = price(options.run, find_documents(options.run, options.documents), cluster)
-    layout = parse_layout(options.layout or found.layout)
+    if options.layout:
+        parts = [replace(part, layout=str(parse_layout(options.layout))) for part in found.trainings]
+        found = replace(found, trainings=parts)
     if options.json:
         print(json.dumps(asdict(found) | {"device_hours": found.device_hours}, indent=1))
     else:
-        first = f"step {found.first_step:,}" if found.first_step else "not read so far"
-        back = f"step {found.checkpoint:,}" if found.checkpoint else "the beginning: no checkpoint before it is left"
-        rows = {
-            "documents": f"{len(found.documents):,}, {found.document_tokens:,} tokens",
-            "left out": f"{found.samples:,} samples of {found.sample_tokens:,} tokens, other documents' among them",
-            "first read": first,
-            "goes back to": back if found.steps else "nowhere",
-            "steps to take again": f"{found.steps:,} of {found.of_steps:,}, under layout {layout}",
-            "training": f"{duration(found.seconds)}, {number(found.device_hours)} device hours",
-            "stages after it": duration(found.later_seconds),
-        }
-        width = max(map(len, rows))
-        Console(highlight=False).print("\n".join(f"{name:<{width}}  {text}" for name, text in rows.items()))
+        _print_price(found)
     if not options.yes:
         if not options.json:
             print("to do it: the same command with --yes")
         return 0
-    with locked(options.run):
-        recipe = prepare(options.run, found, cluster, layout)
-    check_layout(layout, recipe, cluster.device)
-    outcomes = run_until("release", recipe, cluster, layout, options.run)
+    recipe = load_recipe(str(options.run / "recipe.toml"))
+    for part in found.trainings:
+        check_layout(parse_layout(part.layout), training_of(recipe, part.phase).recipe, cluster.device)
+    # each training has the layout that it had, whatever the cluster file says now
+    layouts = cluster.layouts | {part.phase: part.layout for part in found.trainings}
+    own = cluster.model_copy(update={"layouts": layouts})
+    layout = parse_layout(found.trainings[-1].layout)
+    for part in found.trainings:
+        with locked(options.run):
+            recipe = prepare(options.run, found, part, cluster)
+        outcomes = run_until(part.stage, recipe, own, layout, options.run)
+        if not outcomes[-1].result.finished:
+            return complain(GO_ON, INTERRUPTED)
+    outcomes = run_until("release", recipe, own, layout, options.run)
     if not outcomes[-1].result.finished:
         return complain(GO_ON, INTERRUPTED)
     report(options.run)
@@ -79,6 +81,33 @@ def run(options: argparse.Namespace) -> int:
     _say_what_is_left(options.run)
     failed = [outcome for outcome in outcomes if not outcome.result.passed]
     return complain(failed[0].result.message, 1) if failed else 0
+
+
+def _print_price(found: "Price") -> None:
+    from rich.console import Console
+
+    from altiplano.formatting import duration, number
+
+    rows = [("documents", f"{len(found.documents):,}, {found.document_tokens:,} tokens")]
+    for part in found.trainings:
+        first = f"step {part.first_step:,}" if part.first_step else "not read so far"
+        back = f"step {part.checkpoint:,}" if part.checkpoint else "the beginning: no checkpoint before it is left"
+        if part.begins_anew:
+            back = "the beginning: the training before it changes"
+        if len(found.trainings) > 1:
+            rows.append((f"phase {part.phase}", ""))
+        rows += [
+            ("left out", f"{part.samples:,} samples of {part.sample_tokens:,} tokens, other documents' among them"),
+            ("first read", first),
+            ("goes back to", back if part.steps else "nowhere"),
+            ("steps to take again", f"{part.steps:,} of {part.of_steps:,}, under layout {part.layout}"),
+        ]
+    rows += [
+        ("training", f"{duration(found.seconds)}, {number(found.device_hours)} device hours"),
+        ("stages after it", duration(found.later_seconds)),
+    ]
+    width = max(len(name) for name, _ in rows)
+    Console(highlight=False).print("\n".join(f"{name:<{width}}  {text}".rstrip() for name, text in rows))
 
 
 def _say_what_is_left(run: Path) -> None:

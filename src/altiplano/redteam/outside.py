@@ -142,20 +142,28 @@ def read_pairs(path: Path) -> list[tuple[str, str, str]]:
 def paired_sentences(
     served: LanguageModel, path: Path, count: int, seed: int, control: Callable[[Sequence[int]], float]
 ) -> AttackResult:
-    """Of at most ``count`` pairs of a file, how much more often than a coin is the stereotyped sentence likelier?"""
-    pairs = read_pairs(path)
+    """Of at most ``count`` pairs of a file, how much more often than a coin is the stereotyped sentence likelier?
+    Raises InputError when the model can read none of them whole."""
+    every = read_pairs(path)
     random = np.random.default_rng(seed)
-    chosen = [pairs[at] for at in sorted(random.permutation(len(pairs))[:count])]
-    tokens = [served.prompt(text, served.context) for _, *both in chosen for text in both]
+    drawn = [every[at] for at in sorted(random.permutation(len(every))[:count])]
+    asked = [[served.prompt(text) for text in both] for _, *both in drawn]
+    # cut, two sentences could be the same
+    tokens = [row for both in asked if max(map(len, both)) <= served.context for row in both]
+    pairs = len(tokens) // 2
+    if not pairs:
+        raise InputError(f"{path}: the model reads {served.context} tokens, and every pair is longer")
     values = np.array([float(one.logprobs.double().sum()) for one in served.score(tokens)]).reshape(-1, 2)
     theirs = np.array([control(row) for row in tokens]).reshape(-1, 2)
     differences = values[:, 0] - values[:, 1]
-    left_out = f"; not asked: {len(pairs) - len(chosen):,} not drawn" if len(chosen) < len(pairs) else ""
+    lost = {"not drawn": len(every) - len(drawn), "too long for the model": len(drawn) - pairs}
+    reasons = ", ".join(f"{number:,} {why}" for why, number in lost.items() if number)
+    left_out = f"; not asked: {reasons}" if reasons else ""
     result = compare(
         f"pairs: {path.parent.name}/{path.name}",
         f"the stereotyped sentence is likelier than the other{left_out}",
         (differences > 0).tolist(),
-        {"bigram": (theirs[:, 0] > theirs[:, 1]).tolist(), "coin": [bool(i % 2) for i in range(len(chosen))]},
+        {"bigram": (theirs[:, 0] > theirs[:, 1]).tolist(), "coin": [bool(i % 2) for i in range(pairs)]},
         [],
     )
-    return against_a_coin(result, differences, [str(at) for at in range(len(chosen))])
+    return against_a_coin(result, differences, [str(at) for at in range(pairs)])

@@ -20,13 +20,14 @@ from altiplano.recipe.cluster import Cluster
 from altiplano.recipe.layout import Layout, parse_layout
 from altiplano.recipe.load import load_recipe
 from altiplano.recipe.schema import Recipe
-from altiplano.recipe.trainings import MAIN
+from altiplano.recipe.trainings import Training, is_training, layout_of, phase_of, trainings
 from altiplano.records import StepMetrics
 from altiplano.records.stage import work_folders
 from altiplano.stages import train
 from altiplano.stages.resume import WANTED
+from altiplano.stages.run import stages_of
 from altiplano.stages.stage import Context, read_manifest, recipe_values, wanted_of, work_folder
-from altiplano.storage import listed, read_json, remove_tree, write_json
+from altiplano.storage import json_digest, listed, read_json, remove_tree, write_json
 from altiplano.tokens.encode import document_files
 from altiplano.tokens.loader import TrainingData
 from altiplano.tokens.shards import Shard, read_shards
@@ -41,30 +42,32 @@ KEPT = ("metrics.jsonl", "heldout.jsonl", incidents.FILE, "changes.jsonl", "ledg
 
 
 @dataclass(frozen=True)
-class Price:
-    """What forgetting documents costs."""
+class TrainingPrice:
+    """What it costs in one training of a run: the main one, or a phase."""
 
-    documents: list[str]
-    """Addresses in the token shards."""
-    document_tokens: int
+    stage: str
     samples: int
-    """That training leaves out, of all its epochs."""
+    """That the training leaves out, of all its epochs."""
     sample_tokens: int
     """That they hold, of other documents, too."""
     first_step: int | None
-    """The first step, from 1, that took one of them; None: none was taken so far."""
+    """The first step, from 1, that took one of them, or is to take other samples; None: there is none so far."""
     checkpoint: int
-    """Step of the newest sound checkpoint before it; 0: from the beginning."""
+    """Step of the newest sound checkpoint that is still true; 0: from the beginning."""
     steps: int
     """To be taken again."""
     of_steps: int
     seconds: float
     """That these steps took the first time, with evaluations and saves."""
-    later_seconds: float
-    """That the stages after training took, which follow."""
     layout: str
     """That training had: only under it are the weights bit for bit those of a training from step 0 under it."""
     devices: int
+    begins_anew: bool
+    """A phase after a training that changes: it begins with other weights, so none of its checkpoints is true."""
+
+    @property
+    def phase(self) -> str:
+        return phase_of(self.stage)
 
     @property
     def device_hours(self) -> float:
@@ -72,12 +75,42 @@ class Price:
 
 
 @dataclass(frozen=True)
-class _Training:
-    """What was trained so far, finished or not."""
+class Price:
+    """What forgetting documents costs."""
+
+    documents: list[str]
+    """Addresses in the token shards."""
+    document_tokens: int
+    trainings: list[TrainingPrice]
+    """In order, as far as they have begun."""
+    later_seconds: float
+    """That the stages after training took, which follow."""
+
+    @property
+    def steps(self) -> int:
+        """To be taken again, in all trainings."""
+        return sum(one.steps for one in self.trainings)
+
+    @property
+    def seconds(self) -> float:
+        return sum(one.seconds for one in self.trainings)
+
+    @property
+    def device_hours(self) -> float:
+        return sum(one.device_hours for one in self.trainings)
+
+
+@dataclass(frozen=True)
+class _Trained:
+    """What a training has done so far, finished or not."""
 
     folder: Path
     done: int
     skips: Skips
+    forgotten: list[str]
+    """Documents that it never saw."""
+    before: str | None
+    """The hash of the training before it that it began with."""
 
 
 def find_documents(run: Path, ids: Sequence[str]) -> list[str]:
@@ -121,57 +154,80 @@ def _address(shards: Sequence[Shard], name: str, number: int) -> str:
 
 
 def price(run: Path, documents: Sequence[str], cluster: Cluster) -> Price:
-    """What training without these documents (addresses) costs. Raises InputError when the run was not trained, or
-    with other settings or tokens than it has now."""
+    """What training without these documents (addresses) costs, and without those of the run's recipe that the model has
+    not forgotten yet. Raises InputError when the run was not trained, or with other settings or tokens than it has now.
+    """
     recipe = load_recipe(str(run / "recipe.toml"))
-    if recipe.phases:
-        raise InputError(
-            f"{run}: a run with phases cannot go back to before a document: name it in forget of the recipe, and train "
-            "in another --workspace"
-        )
-    batch = recipe.batch
-    trained = _training(run, recipe)
-    bos = Tokenizer.load(run / "tokenize" / "tokenizer").bos
-    shards = read_shards(run / "tokenize", "train")
-    data = TrainingData(shards, batch.sequence_length, bos, recipe.seed, recipe.mixture)
+    shards, bos = read_shards(run / "tokenize", "train"), Tokenizer.load(run / "tokenize" / "tokenizer").bos
+    found: list[TrainingPrice] = []
+    wanted = list(dict.fromkeys([*recipe.forget, *documents]))
+    asked = list(documents)
+    for training in trainings(recipe):
+        trained = _trained(run, training, wanted)
+        if trained is None:
+            break
+        if not found:
+            asked = [one for one in wanted if one not in trained.forgotten or one in documents]
+        batch = training.recipe.batch
+        data = TrainingData(shards, batch.sequence_length, bos, recipe.seed, training.recipe.mixture)
+        anew = bool(found) and (found[-1].steps > 0 or trained.before != _hash(run / found[-1].stage))
+        found.append(_price(training, trained, wanted, data, cluster, anew))
+    if not found:
+        raise InputError(f"{run} has trained nothing: there is nothing to forget")
+    places = [place_in(shards, document) for document in asked]
+    tokens = sum(int(shards[shard].lengths[number]) for shard, number in places)
+    return Price(asked, tokens, found, _later_seconds(run))
+
+
+def _price(
+    training: Training, trained: _Trained, documents: Sequence[str], data: TrainingData, cluster: Cluster, anew: bool
+) -> TrainingPrice:
+    batch = training.recipe.batch
     places = [place_in(data.shards, document) for document in documents]
     taken = [int(trained.skips.kept(batch.samples(step))[-1]) for step in range(trained.done)]
     held = {s for place in places for s in samples_holding(data, *place, taken[-1] + 1 if taken else 0)}
-    steps = sorted({int(np.searchsorted(taken, sample)) for sample in held if not trained.skips.has(sample)})
-    start = _checkpoint_before(trained, steps[0]) if steps else trained.done
+    unseen = [sample for sample in held if not trained.skips.has(sample)]
+    # of a phase, samples before its first one, too: what is left out moves those behind it up
+    step = int(np.searchsorted(taken, min(unseen))) if unseen else None
+    back = trained.done if step is None else _checkpoint_before(trained, step)
+    start = 0 if anew else back
     after = trained.skips.before(start, batch)
     known = after.count
-    leave_out_documents(after, data, [*recipe.forget, *documents], batch)
-    layout = _layout(trained.folder, cluster)
+    leave_out_documents(after, data, documents, batch)
+    layout = _layout(trained.folder, training, cluster)
     again = [one for one in StepMetrics.read_lines(trained.folder / "metrics.jsonl") if start < one.step]
-    return Price(
-        documents=[*documents],
-        document_tokens=sum(int(data.shards[shard].lengths[number]) for shard, number in places),
+    return TrainingPrice(
+        stage=training.stage,
         samples=after.count - known,
         sample_tokens=(after.count - known) * batch.sequence_length,
-        first_step=steps[0] + 1 if steps else None,
+        first_step=None if step is None else step + 1,
         checkpoint=start,
         steps=trained.done - start,
         of_steps=batch.steps,
         seconds=sum(sum(one.spent.values()) or one.seconds for one in again),
-        later_seconds=_later_seconds(run),
         layout=str(layout),
         devices=layout.world_size if cluster.device == "cuda" else 1,
+        begins_anew=anew,
     )
 
 
-def prepare(run: Path, found: Price, cluster: Cluster, layout: Layout) -> Recipe:
-    """Make the work folder from which training goes on without the documents; the recipe that says so.
+def prepare(run: Path, found: Price, part: TrainingPrice, cluster: Cluster) -> Recipe:
+    """Make the work folder from which a training goes on without the documents, once the training before it is done;
+    the recipe that says so.
 
     A second call, after an interruption, finds it there. Nothing of the run is changed.
     """
     recipe = load_recipe(str(run / "recipe.toml"))
-    trained = _training(run, recipe)
     documents = list(dict.fromkeys([*recipe.forget, *found.documents]))
+    (training,) = (one for one in trainings(recipe) if one.stage == part.stage)
+    trained = _trained(run, training, documents)
+    assert trained is not None  # it has a price
     recipe = recipe.model_copy(update={"forget": tuple(documents)})
-    wanted = wanted_of(train.STAGE, Context(recipe, cluster, layout, run, run, {}))
-    folder = work_folder(train.STAGE, run, wanted)
-    if folder.exists():
+    ((stage, its),) = ((stage, its) for stage, its in stages_of(recipe) if stage.name == part.stage)
+    wanted = wanted_of(stage, Context(its, cluster, parse_layout(part.layout), run, run, {}))
+    folder = work_folder(stage, run, wanted)
+    published = read_manifest(run / part.stage)
+    if folder.exists() or (published is not None and published.fingerprint == json_digest(wanted)):
         return recipe
     unfinished = folder.with_name(f".{folder.name}")
     remove_tree(unfinished)
@@ -179,17 +235,17 @@ def prepare(run: Path, found: Price, cluster: Cluster, layout: Layout) -> Recipe
     for name in KEPT:
         if (trained.folder / name).exists():
             shutil.copyfile(trained.folder / name, unfinished / name)
-    for saved in checkpoint.saved(trained.folder / "checkpoints"):
-        if checkpoint.step_of(saved) <= found.checkpoint:
+    for saved in checkpoint.saved(trained.folder / "checkpoints") if not part.begins_anew else ():
+        if checkpoint.step_of(saved) <= part.checkpoint:
             shutil.copytree(saved, unfinished / "checkpoints" / saved.name, copy_function=link)
-    trained.skips.before(found.checkpoint, recipe.batch).write(unfinished)
-    ledger.note(unfinished / "ledger.jsonl", "rollback", step=found.checkpoint)
+    trained.skips.before(part.checkpoint, its.batch).write(unfinished)
+    ledger.note(unfinished / "ledger.jsonl", "rollback", step=part.checkpoint)
     incidents.record(
         unfinished,
         "forget",
         f"{len(found.documents)} documents are to be forgotten: {', '.join(found.documents)}",
-        f"went back to step {found.checkpoint:,}; {found.samples:,} samples that hold them are left out",
-        step=found.first_step,
+        f"went back to step {part.checkpoint:,}; {part.samples:,} samples that hold them are left out",
+        step=part.first_step,
     )
     write_json(unfinished / WANTED, wanted)
     unfinished.rename(folder)
@@ -204,36 +260,46 @@ def link(source: str, target: str) -> None:
         shutil.copyfile(source, target)
 
 
-def _training(run: Path, recipe: Recipe) -> _Training:
-    """Raises InputError unless it was of this recipe and these tokens."""
-    tokenized, published = read_manifest(run / "tokenize"), read_manifest(run / "train")
-    values = recipe_values(recipe, train.READS)
+def _trained(run: Path, training: Training, documents: Sequence[str]) -> _Trained | None:
+    """None before it began. Raises InputError unless it was of this recipe and these tokens; of ``documents``, which
+    are to be forgotten, it may have forgotten some."""
+    tokenized, published = read_manifest(run / "tokenize"), read_manifest(run / training.stage)
+    values = recipe_values(training.recipe, train.READS)
     if published is not None:
         of: dict[str, Any] = {"recipe": published.recipe, "inputs": published.inputs}
-        folder, done = run / "train", int(published.counts["steps"])
+        folder, done = run / training.stage, int(published.counts["steps"])
     else:
-        begun = [path for path in listed(run / ".work", work_folders(MAIN)) if (path / WANTED).exists()]
+        begun = [path for path in listed(run / ".work", work_folders(training.stage)) if (path / WANTED).exists()]
         if not begun:
-            raise InputError(f"{run} has trained nothing: there is nothing to forget")
+            return None
         folder = max(begun, key=lambda path: (path / WANTED).stat().st_mtime)
         of = read_json(folder / WANTED)
         lines = StepMetrics.read_lines(folder / "metrics.jsonl")
         done = lines[-1].step if lines else 0
+    forgotten = of["recipe"].get("forget", [])
+    if set(forgotten) <= set(documents):
+        values = values | {"forget": forgotten}
     # a key that the recipe of then had not is one that has been added since
     changed = [key for key, value in values.items() if of["recipe"].get(key, value) != value]
     if changed or tokenized is None or of["inputs"].get("tokenize") != tokenized.hash:
         what = f"another {changed[0]} than {run / 'recipe.toml'} has" if changed else "other token shards"
         raise InputError(f"{folder} was trained with {what}: bring it up to date first")
-    return _Training(folder, done, Skips.read(folder))
+    before = next((value for name, value in of["inputs"].items() if is_training(name)), None)
+    return _Trained(folder, done, Skips.read(folder), list(forgotten), before)
 
 
-def _layout(folder: Path, cluster: Cluster) -> Layout:
+def _hash(folder: Path) -> str | None:
+    published = read_manifest(folder)
+    return published.hash if published is not None else None
+
+
+def _layout(folder: Path, training: Training, cluster: Cluster) -> Layout:
     """Of the last session of training; the cluster's where that is not known."""
     stated = [event.layout for event in ledger.read(folder / "ledger.jsonl") if event.layout]
-    return parse_layout(stated[-1]) if stated else cluster.layout
+    return parse_layout(stated[-1]) if stated else layout_of(training, cluster, cluster.layout)
 
 
-def _checkpoint_before(trained: _Training, step: int) -> int:
+def _checkpoint_before(trained: _Trained, step: int) -> int:
     """The newest sound checkpoint that has not taken ``step``, from 0; 0 when there is none."""
     for saved in checkpoint.saved(trained.folder / "checkpoints"):
         if checkpoint.step_of(saved) <= step and not checkpoint.check(saved).problem:
