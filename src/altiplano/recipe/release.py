@@ -22,6 +22,8 @@ class SourceStatement(Section):
     url: str = Field("", description="where it is described or was obtained")
     license: str = Field("", description="of the text: an SPDX identifier or expression")
     obtained: str = Field("", description="when, such as 2024-03 to 2024-06")
+    description: str = Field("", description="what kind of content it is, and from where")
+    generated_by: str = Field("", description="of a synthetic source: the models that wrote it")
 
 
 class ReleaseConfig(Section):
@@ -36,6 +38,11 @@ class ReleaseConfig(Section):
     security_contact: str = Field("", description="where to report vulnerabilities")
     incident_contact: str = Field("", description="where to report serious incidents")
     market_date: str = Field("", description="when the model was placed on the Union market")
+    summary_version: str = Field("", description="of the EU's summary of training content")
+    summary_date: str = Field("", description="when that summary was last changed")
+    content: str = Field("", description="types of content in the training text, beside its measured domains")
+    characteristics: str = Field("", description="other characteristics of the training text, beside its languages")
+    trained_further: bool | None = Field(None, description="the model is trained on new data after the latest of these")
     small_provider: bool = Field(
         False, description="the provider is a small or medium enterprise: fewer crawled domains need naming"
     )
@@ -43,7 +50,11 @@ class ReleaseConfig(Section):
         None, description="the provider has signed the Code of Practice for general-purpose models"
     )
     rights_reservation: str = Field("", description="how reservations of rights from data mining are respected")
-    crawlers: str = Field("", description="names of the crawlers and how they behave")
+    crawlers: str = Field("", description="names of the crawlers of the provider, or on its behalf")
+    crawler_purposes: str = Field("", description="what else they crawl for")
+    crawler_behaviour: str = Field("", description="such as whether they respect robots.txt and payment walls")
+    user_services: str = Field("", description="services whose users' data the sources of the kind user are")
     illegal_content: str = Field("", description="how illegal content was removed, beside what the audit counts")
+    other_processing: str = Field("", description="of the training text, beside what the audit counts")
     cybersecurity: str = Field("", description="how weights and infrastructure are protected")
     sources: tuple[SourceStatement, ...] = ()

@@ -1,14 +1,16 @@
 """``training-content-summary.md``: the public summary of training content (AI Act, Article 53(1)(d)).
 
-It follows the three sections of the AI Office's template of 24 July 2025: general information, list of data sources,
-data processing. What a stage measured is filled in, what the recipe's ``[release]`` states is marked as stated, and the
-rest says "not stated". Where training took more than 1e25 floating-point operations the model is presumed to have
+It asks what the AI Office's template of 24 July 2025 asks, question by question and in its order: general information,
+list of data sources, data processing aspects (compared with summaries that providers published in that form in 2025
+and 2026). What a stage measured is filled in, what the recipe's ``[release]`` states is marked as stated, and the rest
+says "not stated". Where training took more than 1e25 floating-point operations the model is presumed to have
 systemic risk (Article 51(2)), and a part on Article 55 follows. Whether a summary is sufficient is a lawyer's question.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
@@ -31,6 +33,8 @@ KINDS: dict[SourceKind, str] = {
     "synthetic": "synthetic",
     "other": "other",
 }
+LARGE = 0.03
+"""Of the bytes of all public datasets of a modality: the template wants such a dataset named."""
 SIZES = ((1e9, "less than 1 billion tokens"), (1e13, "1 billion to 10 trillion tokens"))
 """The template's ranges for text; above the last one: more than 10 trillion tokens."""
 
@@ -70,8 +74,10 @@ def render_summary(
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.globals["said"] = lambda value: f"{value} (stated)" if value else "not stated"
     environment.filters["cell"] = lambda text: " ".join(str(text).split()).replace("|", "\\|")
     listed = list_sources(recipe, sources)
+    kinds = {kind: [one for one in listed if one.said and one.said.kind == kind] for kind in KINDS}
     flop = compute(facts)
     return environment.get_template("training_content_summary.md.j2").render(
         facts=facts,
@@ -80,13 +86,19 @@ def render_summary(
         audit=records.audit,
         dropped=dropped_by_reason(records),
         sources=listed,
-        kinds={kind: [one for one in listed if one.said and one.said.kind == kind] for kind in KINDS},
+        kinds=kinds,
+        used={kind: is_used(kind, listed) for kind in KINDS},
+        large=[one for one in kinds["public"] if one.bytes > LARGE * sum(other.bytes for other in kinds["public"])],
+        content=shares(records, "domain"),
         unstated=[one for one in listed if not (one.said and one.said.kind)],
         crawled=[one for one in listed if one.crawled],
         domains=domains,
         size=text_size(facts.tokens),
-        languages=languages(records),
+        languages=shares(records, "language"),
         latest=latest(listed),
+        crawl_period=", ".join(
+            f"{one.config.name}: {one.said.obtained}" for one in kinds["crawled"] if one.said and one.said.obtained
+        ),
         flop=flop,
         systemic=flop is not None and flop > SYSTEMIC_RISK_FLOP,
         evaluation=records.perplexity,
@@ -124,12 +136,21 @@ def text_size(tokens: int | None) -> str:
     return next((words for limit, words in SIZES if tokens < limit), "more than 10 trillion tokens")
 
 
-def languages(records: Records) -> list[tuple[str, float]]:
-    """Languages with their shares of the training text's bytes, the largest first."""
+def is_used(kind: SourceKind, sources: Sequence[Source]) -> str:
+    """The answer to whether there is data of this kind: no only where the provider has stated the kind of all."""
+    stated = [one.said.kind if one.said else None for one in sources]
+    if kind in stated:
+        return "yes (stated)"
+    return "not stated" if None in stated else "no (stated)"
+
+
+def shares(records: Records, of: Literal["language", "domain"]) -> list[tuple[str, float]]:
+    """Languages or domains with their shares of the training text's bytes, the largest first."""
     sizes: dict[str, int] = {}
     for shard in records.shards:
         if shard.split == "train":
-            sizes[shard.language] = sizes.get(shard.language, 0) + shard.bytes
+            name = shard.language if of == "language" else shard.domain
+            sizes[name] = sizes.get(name, 0) + shard.bytes
     total = sum(sizes.values())
     ordered = sorted(sizes.items(), key=lambda item: (-item[1], item[0]))
     return [(name, size / total) for name, size in ordered] if total else []
