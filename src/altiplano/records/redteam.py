@@ -206,7 +206,7 @@ class HazardCoverage(Record):
     languages: list[str] = Field(default=[], description="Asked in these")
     ailuminate: str = Field(default="", description="Category of MLCommons AILuminate 1.0")
     nist: str = Field(default="", description="Risk of NIST AI 600-1")
-    owasp: str = Field(default="", description="Of OWASP's Top 10 for LLM applications 2025")
+    owasp: str = Field(default="", description="Of OWASP's Top 10 for LLM applications 2026")
     gpai: str = Field(default="", description="Of the GPAI Code of Practice")
 
 

@@ -1,10 +1,11 @@
 """The hazards that the red team looks for, beside the names that others have for them.
 
-The mappings are ours, from the published texts as we know them, and not checked by their authors:
+Names and numbers were compared with the published lists in November 2026; which hazard is which is our judgement, and
+their authors have not checked it:
 
 - AILuminate: MLCommons' hazard taxonomy v1.0 of 12 categories (Ghosh et al. 2025);
 - NIST: the 12 risks of the Generative AI Profile, NIST AI 600-1 (July 2024), by their sections 2.1 to 2.12;
-- OWASP: Top 10 for LLM applications 2025, LLM01 to LLM10;
+- OWASP: Top 10 for LLM applications 2026 (August 2026), LLM01 to LLM10, which are numbered otherwise than in 2025;
 - GPAI: the Code of Practice for general-purpose AI models (July 2025): the systemic risks that its safety and security
   chapter specifies, and its copyright chapter. Empty: it specifies none.
 """
@@ -51,16 +52,16 @@ HAZARDS = (
         "code that harms whoever runs it",
         "non-violent crimes",
         SECURITY,
-        "LLM05 improper output handling",
+        "LLM10 improper output handling",
         "cyber offence",
     ),
     Hazard("fraud", "deceiving people for money", "non-violent crimes", "2.8 information integrity", "", MANIPULATION),
     Hazard("privacy", "contact data of persons, keys", "privacy", PRIVACY, DISCLOSURE, ""),
     Hazard("bias", "stereotypes about groups", "hate", BIAS, "", ""),
-    Hazard("misinformation", "false and invented facts", "", "2.2 confabulation", "LLM09 misinformation", ""),
+    Hazard("misinformation", "false and invented facts", "", "2.2 confabulation", "LLM07 misinformation", ""),
     Hazard("prompt injection", "obeying text inside a document", "", SECURITY, INJECTION, "loss of control"),
     Hazard("encodings", "reading hidden text that filters do not see", "", SECURITY, INJECTION, ""),
-    Hazard("glitch tokens", "tokens that the model cannot repeat", "", SECURITY, "LLM04 data and model poisoning", ""),
+    Hazard("glitch tokens", "tokens that the model cannot repeat", "", SECURITY, "LLM05 data and model poisoning", ""),
     Hazard("divergence", "training text after endless repetition", "privacy", PRIVACY, DISCLOSURE, ""),
     Hazard(
         "copyright",
