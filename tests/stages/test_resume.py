@@ -46,6 +46,22 @@ def test_an_allowed_change_takes_the_work_over_and_is_recorded(tmp_path: Path) -
     assert start(tmp_path, "b", wanted(optimizer__learning_rate=1e-3)) == folder
 
 
+def test_keys_that_a_newer_version_added_are_no_change(tmp_path: Path) -> None:
+    """As long as nobody sets them: then the version is all that changed."""
+    (start(tmp_path, "a", wanted()) / "weeks of work").write_text("")
+    newer = wanted(
+        optimizer__schedule="cosine", average={"checkpoints": 1, "every_steps": 100}, model__rope_scaling=None
+    )
+    newer["version"] = "2"
+    with pytest.raises(InputError, match=r"settings: version was 1, is 2\. To go on with the change: --allow version;"):
+        start(tmp_path, "b", newer)
+    newer["recipe"]["average"]["checkpoints"] = 3
+    with pytest.raises(InputError, match=r"version was 1, is 2; average\.checkpoints was not there, is 3"):
+        start(tmp_path, "b", newer, "version")
+    newer["recipe"]["average"]["checkpoints"] = 1
+    assert (start(tmp_path, "b", newer, "version") / "weeks of work").exists()
+
+
 @pytest.mark.parametrize("change", [{"model__layers": 5}, {"seed": 2}])
 def test_another_model_or_order_of_samples_cannot_be_allowed(tmp_path: Path, change: dict[str, Any]) -> None:
     start(tmp_path, "a", wanted())

@@ -9,12 +9,17 @@ import time
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel
+from pydantic_core import to_jsonable_python
+
 from altiplano.errors import InputError
+from altiplano.recipe.schema import Recipe
 from altiplano.records.stage import work_folders
 from altiplano.storage import append_line, listed, read_json, write_json
 
 WANTED = "wanted.json"
 CHANGES = "changes.jsonl"
+NOT_THERE = "not there"
 # What no running training can take up: its weights, its order of samples and its tokens belong to these.
 FIXED = ("model.", "inputs.", "batch.sequence_length", "seed")
 
@@ -40,7 +45,11 @@ def wait_until_begun(folder: Path) -> None:
 
 
 def _take_over(name: str, old: Path, new: Path, wanted: dict[str, Any], allow: tuple[str, ...]) -> None:
-    changes = differences(read_json(old / WANTED), wanted)
+    changes = {
+        key: values
+        for key, values in differences(read_json(old / WANTED), wanted).items()
+        if not _was_added(key, *values)
+    }
     told = "; ".join(f"{key} was {before}, is {after}" for key, (before, after) in changes.items())
     where = f"{name} in {old} was begun with other settings: {told}"
     fixed = [key for key in changes if key.startswith(FIXED)]
@@ -58,12 +67,28 @@ def _take_over(name: str, old: Path, new: Path, wanted: dict[str, Any], allow: t
     old.rename(new)
 
 
+def _was_added(key: str, before: Any, after: Any) -> bool:
+    """Whether the version that began did not have this key, and nobody sets it now: defaults of new keys compute what
+    was computed without them."""
+    if before != NOT_THERE:
+        return False
+    section: Any = Recipe
+    *sections, name = key.split(".")
+    for one in sections:
+        field = section.model_fields.get(one)
+        section = field.annotation if field is not None else None
+        if not (isinstance(section, type) and issubclass(section, BaseModel)):
+            return False
+    field = section.model_fields.get(name)
+    return field is not None and to_jsonable_python(field.get_default(call_default_factory=True)) == after
+
+
 def differences(before: Any, after: Any) -> dict[str, tuple[Any, Any]]:
     """Changed values by dotted key, as the recipe spells them: ``optimizer.learning_rate``."""
     flat = [_flatten(values) for values in (before, after)]
     keys = [*flat[0], *(key for key in flat[1] if key not in flat[0])]
     return {
-        key: (flat[0].get(key, "not there"), flat[1].get(key, "not there"))
+        key: (flat[0].get(key, NOT_THERE), flat[1].get(key, NOT_THERE))
         for key in keys
         if flat[0].get(key) != flat[1].get(key)
     }
