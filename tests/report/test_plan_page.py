@@ -63,3 +63,10 @@ def test_bars_add_up() -> None:
     assert "4.5 s" in waterfall_chart("Step", rows[0][1], "s")
     case = Case(Shape(32, 64, 4, 4, 128, 1000), 128, 64, Parallelism(pp=4))
     assert timeline_chart("Pipeline", case, 1.0, 2.0).count("<rect") == 2 * 4 * 12
+
+
+def test_phases_have_a_table(tmp_path: Path) -> None:
+    page, phase = tmp_path / "plan.html", "phases=[{name='long', total_tokens='1B', learning_rate=1e-5}]"
+    assert run(["plan", "llama-3.1-8b", "--cluster", "h100-8", "--set", phase, "--html", str(page)]) == 0
+    text = page.read_text()
+    assert text.count("<h2>Phases</h2>") == 1 and "<th>long</th>" in text and "<b>together:</b>" in text

@@ -54,14 +54,14 @@ def run(options: argparse.Namespace) -> int:
         plans = make_plans(recipe, cluster, options.layout, options.stack, options.precision, options.what_if, other)
     except DoesNotFit as error:
         return complain(str(error), 1)
-    if options.html and plans[0].plan:
-        from altiplano.report import write_page
-
-        write_page(plans[0].plan, options.html)
     main = plans[0].plan
     # beside other numbers of devices, or another recipe, stands the main training alone
     is_alone = main is not None and not options.what_if and not options.compare
     phases = plan_phases(recipe, cluster, options.layout, options.stack, options.precision) if is_alone else []
+    if options.html and main is not None:
+        from altiplano.report import write_page
+
+        write_page(main, options.html, phases)
     more = phases_json(main, phases) if main is not None and phases else {}
     print_plans(plans, options.json, more)
     if main is not None and phases and not options.json:

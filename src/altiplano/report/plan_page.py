@@ -1,5 +1,6 @@
 """From a plan to one HTML file that asks nothing of any other place."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +11,8 @@ from altiplano.planning.consistency.edits import smallest_edits
 from altiplano.planning.consistency.practice import published
 from altiplano.planning.cost import storage
 from altiplano.planning.memory import GIB, capacity
+from altiplano.planning.output.phases import phases_notes, phases_table
+from altiplano.planning.output.plans import Column
 from altiplano.planning.plan import Plan
 from altiplano.planning.reliability import ettr
 from altiplano.planning.step_time.matmul import block_work
@@ -27,12 +30,12 @@ COLOURS = {"weights": 0, "gradients": 1, "optimizer": 2, "gathered": 6, "norms":
 REST = "logits, buffers"
 
 
-def write_page(plan: Plan, path: Path) -> None:
-    """Write the page to ``path``."""
-    write_text(path, render(plan))
+def write_page(plan: Plan, path: Path, phases: Sequence[Column] = ()) -> None:
+    """Write the page of a plan, and of the recipe's phases after it, to ``path``."""
+    write_text(path, render(plan, phases))
 
 
-def render(plan: Plan) -> str:
+def render(plan: Plan, phases: Sequence[Column] = ()) -> str:
     found = contradictions(plan)
     return render_page(
         "plan.html.j2",
@@ -42,6 +45,8 @@ def render(plan: Plan) -> str:
         headlines=headlines(plan),
         found=found,
         edits=smallest_edits(plan),
+        phases=phases_table(plan, phases) if phases else [],
+        phases_notes=phases_notes(plan, phases),
         memory_figures=[*memory_figure(plan), *frontier_figure(plan)],
         speed_figures=[*waterfall_figure(plan), *timeline_figure(plan)],
         time_figures=[*interval_figure(plan), *devices_figure(plan)],

@@ -33,8 +33,8 @@ def plan_phases(recipe: Recipe, cluster: Cluster, layout: str | None, stack: str
     return found
 
 
-def phases_text(main: Plan, phases: Sequence[Column]) -> str:
-    """A table of all trainings, and their sums where all can be."""
+def phases_table(main: Plan, phases: Sequence[Column]) -> list[list[str]]:
+    """Of all trainings, the first row being the head."""
     cells: dict[str, Callable[[Plan], str]] = {
         "tokens": lambda plan: human(plan.recipe.batch.total_tokens - plan.recipe.batch.from_tokens),
         "sequence": lambda plan: f"{plan.recipe.batch.sequence_length:,}",
@@ -48,17 +48,27 @@ def phases_text(main: Plan, phases: Sequence[Column]) -> str:
     rows = [["", *cells]]
     for name, plan in [("main", main), *((one.name, one.plan) for one in phases)]:
         rows.append([name, *("-" if plan is None else cell(plan) for cell in cells.values())])
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    text = "\n".join(
-        "  ".join([f"{row[0]:<{widths[0]}}", *map(str.rjust, row[1:], widths[1:])]).rstrip() for row in rows
-    )
-    text += f"\nmemory of {human_bytes(capacity(main.chip))}"
-    text += "".join("\n" + wrapped(one.reason, f"{one.name}: ", 2) for one in phases if one.reason)
+    return rows
+
+
+def phases_notes(main: Plan, phases: Sequence[Column]) -> list[tuple[str, str]]:
+    """Why a phase cannot be, and what all take together."""
+    notes = [(one.name, one.reason) for one in phases if one.reason]
     total = totals(main, phases)
-    if total is None:
-        return f"Phases\n{text}"
-    summed = f"{span(total['days'])}, {human(total['device_hours'])} device-hours, with failures as written"
-    return f"Phases\n{text}\n" + wrapped(summed, "together: ", 2)
+    if total is not None:
+        summed = f"{span(total['days'])}, {human(total['device_hours'])} device-hours, with failures as written"
+        notes.append(("together", summed))
+    return notes
+
+
+def phases_text(main: Plan, phases: Sequence[Column]) -> str:
+    """A table of all trainings, and their sums where all can be."""
+    rows = phases_table(main, phases)
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = ["  ".join([f"{row[0]:<{widths[0]}}", *map(str.rjust, row[1:], widths[1:])]).rstrip() for row in rows]
+    lines.append(f"memory of {human_bytes(capacity(main.chip))}")
+    notes = [wrapped(text, f"{name}: ", 2) for name, text in phases_notes(main, phases)]
+    return "\n".join(["Phases", *lines, *notes])
 
 
 def totals(main: Plan, phases: Sequence[Column]) -> dict[str, float] | None:
