@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from faults.runs import finish
+from faults.runs import TINY, finish
 from pyarrow import parquet
 from stages.test_torchrun_stages import CLUSTER, CURATE, RECIPE, TOKENIZE
 
@@ -99,6 +99,36 @@ def test_a_whole_run_with_phases_is_released_and_verified(tmp_path: Path) -> Non
     assert command(["audit", str(workspace), "--challenges", "1"]) == 0  # the last steps of the last phase, too
     assert command(["doctor", str(workspace), "--deep"]) == 0
     assert command(["report", str(workspace)]) == 0
+
+
+def as_a_job(workspace: Path, extra: list[str], *command: str, ranks: int = 0) -> str:
+    """A command of a job on a cluster: under torchrun, or beside it without devices."""
+    overrides = [part for value in [*TINY, *extra] for part in ("--set", value)]
+    agent = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={ranks}"] if ranks else []
+    options = ["--workspace", str(workspace), "--layout", "dp2", *overrides]
+    ended = subprocess.run(
+        [sys.executable, *agent, "-m", "altiplano", *command, "quickstart", *options],
+        capture_output=True,
+        text=True,
+        timeout=280,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stderr
+    return ended.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_each_training_is_a_job_of_torchruns(tmp_path: Path) -> None:
+    """The same command goes on with the next phase once the weights of the one before are written."""
+    extra = ["batch.total_tokens=10240", PHASES]
+    as_a_job(tmp_path / "run", extra, "tokenize")
+    shutil.copytree(tmp_path / "run", tmp_path / "other")
+    for stage in TRAININGS:
+        assert f"{stage}: trained; altiplano export" in as_a_job(tmp_path / "run", extra, "train", ranks=2)
+        assert f"{stage}: done" in as_a_job(tmp_path / "run", extra, "export")
+    as_a_job(tmp_path / "other", extra, "train")
+    assert weights(tmp_path / "run") == weights(tmp_path / "other")
 
 
 def until(is_so: Callable[[], object], process: subprocess.Popen[str]) -> None:
