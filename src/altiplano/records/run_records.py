@@ -35,7 +35,7 @@ TRAIN = "train"
 STAGES = ("curate", "tokenize", TRAIN, "evaluate", "calibrate", "redteam", "release")
 
 
-def stages_of(recipe: Recipe | None) -> tuple[str, ...]:
+def stage_names(recipe: Recipe | None) -> tuple[str, ...]:
     """Names of a run's stages, in order: each phase of training is one."""
     trained = [one.stage for one in trainings(recipe)] if recipe is not None else [TRAIN]
     return tuple(name for stage in STAGES for name in (trained if stage == TRAIN else [stage]))
@@ -100,7 +100,7 @@ class Records:
 
     @property
     def stages(self) -> tuple[str, ...]:
-        return stages_of(self.recipe)
+        return stage_names(self.recipe)
 
     @property
     def trained(self) -> str:
@@ -115,7 +115,7 @@ def read_records(workspace: Path, folders: Mapping[str, Path] | None = None, rec
     """
     text = workspace / "recipe.toml"
     recipe_of_run = recipe if recipe is not None else _recipe(text)
-    stages = stages_of(recipe_of_run)
+    stages = stage_names(recipe_of_run)
     found = dict(folders) if folders is not None else _stage_folders(workspace, stages)
     if not found and not text.exists():
         raise InputError(f"{workspace} is not the folder of a run: it has neither recipe.toml nor any stage in it")

@@ -14,7 +14,7 @@ from altiplano.model.weights import hugging_face_config
 from altiplano.recipe.schema import Recipe
 from altiplano.recipe.trainings import last_training, trainings
 from altiplano.records import EvidenceIndex, StageManifest
-from altiplano.records.run_records import stages_of
+from altiplano.records.run_records import stage_names
 from altiplano.release.bundle import CARD, EXPORT, FACTS, NOTICES, Bundle
 from altiplano.release.evidence import FOLDER, INDEX, PATHS, whole_files, without_paths
 from altiplano.release.model_folder import generation_config, write_tokenizer
@@ -66,7 +66,7 @@ def chain_problems(recipe: Recipe, index: EvidenceIndex, manifests: dict[str, St
     whole = {one.path for one in index.files if PATHS not in one.removed}
     every = trainings(recipe)
     recipes = {one.stage: one.recipe for one in every}
-    judged = stages_of(recipe)[:-1]
+    judged = stage_names(recipe)[:-1]
     for stage in judged:
         # what a phase changes holds for the stages after it
         values = recipes.get(stage, every[-1].recipe).model_dump(mode="json")

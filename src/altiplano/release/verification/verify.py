@@ -11,7 +11,7 @@ from pathlib import Path
 
 from altiplano.errors import InputError
 from altiplano.records import EvidenceIndex, RunFacts, Samples
-from altiplano.records.run_records import stages_of
+from altiplano.records.run_records import stage_names
 from altiplano.release.bundle import (
     CARD,
     FACTS,
@@ -119,7 +119,7 @@ def _released(bundle: Bundle) -> date:
 def not_recomputed(folder: Path) -> list[str]:
     """Rows that the publisher left out, so that nobody can compute their figures: a reader must know."""
     index = EvidenceIndex.read(folder / FOLDER / INDEX)
-    stages = stages_of(read_recipe(folder / FOLDER))
+    stages = stage_names(read_recipe(folder / FOLDER))
     wanted = {f"{stage}/{name}" for stage in stages for name in whole_files(stage)}
     left = [one for one in index.left_out if one.path in wanted or one.path.endswith(ROWS)]
     return [f"{one.path} was left out ({one.why}): its figures were not recomputed" for one in left]
