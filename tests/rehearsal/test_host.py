@@ -51,8 +51,8 @@ def test_a_start_is_rehearsed(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
 def test_the_source_recipe_starts_on_2048_ranks(capsys: pytest.CaptureFixture[str]) -> None:
-    """15 trillion tokens, 15 billion documents: 60 s of Python and 2 GiB a rank, 10 s for the first checkpoint, 5 s for
-    further ones; and counts, which do not depend on the machine."""
+    """15 trillion tokens, 15 billion documents: 60 s of Python and 2 GiB a rank, 5 s for a checkpoint; and
+    counts, which do not depend on the machine."""
     assert run(["rehearse", "llama-3.1-405b", "--cluster", "h100-2048", "--start", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     phases = {phase["name"]: phase for phase in found["phases"]}

@@ -1,5 +1,6 @@
 """A checkpoint's folder is the one that PyTorch's own code writes and reads; its index is made anew when it changes."""
 
+import pickle
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -43,6 +44,28 @@ def test_pytorch_reads_what_was_saved(tmp_path: Path, monkeypatch: pytest.Monkey
 
 def part(start: int, stop: int) -> Written:
     return Written("a", "float32", [10, 2], [start, 0], [stop - start, 2], f"__{start}_0.distcp", 0, 8)
+
+
+def test_an_index_tells_every_part() -> None:
+    """Of two ranks whose tensors are cut alike, as it was before one of them was told once only."""
+    told = [
+        [
+            Written(name, dtype, [10, 2], [rank * 5, 0], [5, 2], f"__{rank}_0.distcp", begin, 5 * 2 * width)
+            for name, dtype, begin, width in (("a", "float32", 0, 4), ("b", "float32", 40, 4), ("c", "bfloat16", 80, 2))
+        ]
+        for rank in range(2)
+    ]
+    texts = [as_text(parts) for parts in told]
+    assert texts[0].count("[10, 2]") == 2  # of each element type
+    found = pickle.loads(index_of(texts))
+    assert {
+        (index.fqn, *index.offset, index.index, place.relative_path, place.offset, place.length)
+        for index, place in found.storage_data.items()
+    } == {(p.tensor, *p.offsets, rank, p.file, p.begin, p.length) for rank, parts in enumerate(told) for p in parts}
+    for name, whole in found.state_dict_metadata.items():
+        assert whole.size == torch.Size([10, 2])
+        assert whole.properties.dtype is (torch.bfloat16 if name == "c" else torch.float32)
+        assert [[*chunk.offsets, *chunk.sizes] for chunk in whole.chunks] == [[0, 0, 5, 2], [5, 0, 5, 2]]
 
 
 def test_a_tensor_that_is_not_whole_is_refused() -> None:

@@ -15,9 +15,9 @@ from altiplano.rehearsal import rehearse
 
 MEMORY_LIMIT = 2 * 2**30
 """Bytes of a rank's process, of which eight share a node; tensors on the device do not count."""
-SECONDS_LIMITS = {"ready for the first step": 60.0, "first checkpoint": 10.0, "each further checkpoint": 5.0}
+SECONDS_LIMITS = {"ready for the first step": 60.0, "first checkpoint": 5.0, "each further checkpoint": 5.0}
 """Of processor time: what all ranks wait for, and what runs beside the thread that trains. The first checkpoint of a
-session has its index made, for 2,048 ranks of 350,000 parts."""
+session has its index made, for 2,048 ranks of 320,000 parts."""
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,6 @@ plans and indexes that are made. What a device or a file system would take is le
 import gc
 import hashlib
 import itertools
-import json
 import math
 import sys
 import time
@@ -36,7 +35,7 @@ from altiplano.tokens.shards import verify_shards
 from altiplano.tokens.tokenizer import Tokenizer
 from altiplano.training.checkpoints import checkpoint, saving
 from altiplano.training.checkpoints.reader import CheckpointReader
-from altiplano.training.checkpoints.writing import Written, is_chosen, share
+from altiplano.training.checkpoints.writing import Written, as_text, is_chosen, share
 from altiplano.training.job import Job
 from altiplano.training.trainer import Trainer, prepare
 
@@ -119,7 +118,7 @@ def _save_and_resume(trainer: Trainer, meter: Meter) -> None:
     folder, settings = trainer.job.folder / "checkpoints", trainer.job.recipe.checkpoint
     with meter.pause():
         parts = outside(_parts_of_all)(trainer.tensors, trainer.job.layout)
-        texts = [json.dumps(part) for part in parts]
+        texts = [as_text([Written(*each) for each in part]) for part in parts]
         mine = [Written(*part) for part in parts[0]]
         del parts
         gc.collect()

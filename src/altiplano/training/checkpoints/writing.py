@@ -6,11 +6,13 @@ that several ranks hold alike one is chosen by the tensor's name. The first rank
 and only when that is not as it was at the save before. The folder is the one that ``dcp.save`` would have written.
 """
 
+import copyreg
+import io
 import json
 import pickle
 import sys
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -33,7 +35,7 @@ from altiplano.training.checkpoints.reader import without_collection
 
 
 class Written(NamedTuple):
-    """A part of a tensor, and its place: ``length`` bytes of ``file`` from ``begin`` on. As JSON it is a list."""
+    """A part of a tensor, and its place: ``length`` bytes of ``file`` from ``begin`` on."""
 
     tensor: str
     dtype: str
@@ -96,43 +98,64 @@ def _written(item: WriteItem, place: _StorageInfo) -> Written:
 
 
 def as_text(parts: Sequence[Written]) -> str:
-    """What a rank tells the first one."""
-    return json.dumps(parts)
+    """What a rank tells the first one: layers and moments that are cut alike say how once."""
+    cuts: dict[str, int] = {}
+    places = []
+    for name, *cut, file, begin, length in parts:
+        places.append([name, cuts.setdefault(json.dumps(cut), len(cuts)), file, begin, length])
+    return json.dumps([[json.loads(cut) for cut in cuts], places])
 
 
 def index_of(told: Sequence[str]) -> bytes:
     """``.metadata`` of what every rank wrote (``as_text``). Raises ValueError where a tensor is not whole."""
     with without_collection():
-        return pickle.dumps(_index(part for text in told for part in json.loads(text)))
+        stream = io.BytesIO()
+        pickler = pickle.Pickler(stream)
+        # As calls: a third shorter, and half the time, of what Python makes of a dataclass.
+        pickler.dispatch_table = copyreg.dispatch_table | {MetadataIndex: _as_call, _StorageInfo: _place_as_call}
+        pickler.dump(_index(told))
+        return stream.getvalue()
 
 
-def _index(parts: Iterator[Any]) -> Metadata:
+def _as_call(index: MetadataIndex) -> tuple[type, tuple[Any, ...]]:
+    return MetadataIndex, (index.fqn, index.offset, index.index)
+
+
+def _place_as_call(place: _StorageInfo) -> tuple[type, tuple[Any, ...]]:
+    return _StorageInfo, (place.relative_path, place.offset, place.length)
+
+
+def _index(told: Sequence[str]) -> Metadata:
     tensors: dict[str, TensorStorageMetadata] = {}
     places: dict[MetadataIndex, _StorageInfo] = {}
-    elements: dict[str, int] = {}
+    missing: dict[str, int] = {}
+    """Elements of each tensor that no part was found for so far."""
 
     @cache
     def chunk(*numbers: int) -> tuple[ChunkStorageMetadata, int]:
-        """With its number of elements. One for all layers and moments that are cut alike: what is shared is written,
-        and read, once."""
+        """With its number of elements. One for all that are cut alike: what is shared is written, and read, once."""
         half = len(numbers) // 2
         found = ChunkStorageMetadata(torch.Size(numbers[:half]), torch.Size(numbers[half:]))
         return found, found.sizes.numel()
 
-    for name, dtype, size, offsets, sizes, file, begin, length in parts:
-        whole = tensors.get(name)
-        if whole is None:
-            properties = TensorProperties(dtype=getattr(torch, dtype))
-            whole = tensors[name] = TensorStorageMetadata(properties, torch.Size(size), [])
-            elements[name] = whole.size.numel()
-        here, number = chunk(*offsets, *sizes)
-        index = MetadataIndex(name, None, len(whole.chunks))
-        object.__setattr__(index, "offset", here.offsets)  # the very same one
-        places[index] = _StorageInfo(sys.intern(file), begin, length)
-        whole.chunks.append(here)
-        elements[name] -= number
-    if wrong := [name for name, left in elements.items() if left]:
-        raise ValueError(f"{wrong[0]} was not written whole ({elements[wrong[0]]:+,} elements are missing)")
+    for text in told:
+        cuts, parts = json.loads(text)
+        chunks = [chunk(*offsets, *sizes) for _, _, offsets, sizes in cuts]
+        for name, cut, file, begin, length in parts:
+            whole = tensors.get(name)
+            if whole is None:
+                dtype, size, *_ = cuts[cut]
+                properties = TensorProperties(dtype=getattr(torch, dtype))
+                whole = tensors[name] = TensorStorageMetadata(properties, torch.Size(size), [])
+                missing[name] = whole.size.numel()
+            here, elements = chunks[cut]
+            index = MetadataIndex(name, None, len(whole.chunks))
+            object.__setattr__(index, "offset", here.offsets)  # the very same one
+            places[index] = _StorageInfo(sys.intern(file), begin, length)
+            whole.chunks.append(here)
+            missing[name] -= elements
+    if wrong := [name for name, left in missing.items() if left]:
+        raise ValueError(f"{wrong[0]} was not written whole ({missing[wrong[0]]:+,} elements are missing)")
     found = Metadata({**tensors}, {name: (name,) for name in tensors}, places)
     if hasattr(found, "version"):
         found.version = getattr(filesystem, "CURRENT_DCP_VERSION", None)
