@@ -223,11 +223,11 @@ def test_the_local_job_starts_and_ends_with_its_exit_code(tmp_path: Path) -> Non
 
 
 def test_the_notice_before_a_time_limit_is_planned() -> None:
-    """The source recipe takes 46 s a step, and 4.9 TB there and back over 256 nodes; a processor has no plan."""
+    """The source recipe takes 46 s a step, of which there may be two, and 4.9 TB there and back over 256 nodes."""
     recipe, cluster = load_recipe("llama-3.1-405b"), load_cluster("h100-2048")
     notice = planned_save_seconds(recipe, cluster, cluster.layout)
-    assert 46 + cluster.operation.save_seconds + 2 * 19 < notice < 300
+    assert 2 * 46 + cluster.operation.save_seconds + 2 * 19 < notice < 400
     small = cluster.model_copy(update={"devices": 8})
-    assert planned_save_seconds(load_recipe("llama-3.1-8b"), small, Layout(dp=8)) > 400  # of which one step is 329
+    assert planned_save_seconds(load_recipe("llama-3.1-8b"), small, Layout(dp=8)) > 700  # of which a step is 329
     assert planned_save_seconds(recipe, load_cluster("laptop"), Layout()) == 120
     assert job(LaunchConfig(devices_per_node=8, save_seconds=33)).save_seconds == 33

@@ -17,7 +17,7 @@ from altiplano.recipe.layout import parse_layout
 from altiplano.recipe.load import load_recipe
 from altiplano.tokens.loader import make_batch
 from altiplano.training.loss import token_losses
-from altiplano.training.trainer import _on_all_ranks, any_rank
+from altiplano.training.trainer import _on_all_ranks
 
 
 class Copies(TorchDispatchMode):
@@ -65,8 +65,8 @@ def test_one_rank_reads_its_loss_and_norm_at_once(loss: float, norm: float, mesh
             return function(*arguments, **(named or {}))
 
     with NobodyAsked():
-        found = _on_all_ranks(torch.tensor(loss, dtype=torch.float64), torch.tensor(norm))
-        assert any_rank(mesh, True, False) == [True, False]
+        found = _on_all_ranks(torch.tensor(loss, dtype=torch.float64), torch.tensor(norm), True, False)
+        assert found[3] == [True, False]
         assert mesh.total(7, "dp", "cp") == 7
     assert found[2] == (math.isfinite(loss) and math.isfinite(norm))
     assert str(found[:2]) == str((loss, norm))

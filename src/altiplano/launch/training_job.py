@@ -96,15 +96,17 @@ class LaunchJob:
 
 
 def planned_save_seconds(recipe: Recipe, cluster: Cluster, layout: Layout) -> int:
-    """The rest of a step, the copy of the state, and its way to the disk and back, as planned; LEAST_SAVE_SECONDS where
-    the cluster does not say enough to plan it. A step takes what is the upper end of its interval."""
+    """Two steps, as ranks that wait for one's numbers hear of it in the next, the copy of the state, and its way to the
+    disk and back, as planned; LEAST_SAVE_SECONDS where the cluster does not say enough to plan it. A step takes what is
+    the upper end of its interval."""
     if cluster.device == "cpu" or not cluster.chip:
         return LEAST_SAVE_SECONDS
     plan = make_plan(recipe, cluster.model_copy(update={"devices": layout.world_size}), layout, cluster.stack or STACK)
     nodes = layout.world_size / (cluster.launch.devices_per_node or cluster.devices)
     written = TRAINED_BYTES * parameters(recipe.model) / (nodes * NODE_BANDWIDTH)
     operation = cluster.operation
-    needed = (1 + plan.uncertainty) * plan.seconds + operation.save_seconds + max(operation.write_seconds, 2 * written)
+    steps = 2 * (1 + plan.uncertainty) * plan.seconds
+    needed = steps + operation.save_seconds + max(operation.write_seconds, 2 * written)
     return max(LEAST_SAVE_SECONDS, math.ceil(needed))
 
 

@@ -36,7 +36,7 @@ class LaunchConfig(Section):
     save_seconds: int | None = Field(
         None,
         gt=0,
-        description="that ranks have for the rest of a step and a checkpoint when they are told to stop; none: planned",
+        description="that ranks have for two steps and a checkpoint when they are told to stop; none: planned",
     )
     environment: dict[VariableName, str] = Field(
         default_factory=dict, description="written into the job as it is; what is secret goes into secrets"

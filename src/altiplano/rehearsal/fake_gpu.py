@@ -31,7 +31,7 @@ from torch.utils._pytree import tree_leaves
 from altiplano.model import attention
 from altiplano.parallel import parallelize
 from altiplano.rehearsal.fake_process_group import skip_vote
-from altiplano.training import callbacks, trainer
+from altiplano.training import trainer
 from altiplano.training.checkpoints import checkpoint, saving, writing
 from altiplano.training.checkpoints.reader import CheckpointReader
 
@@ -40,8 +40,7 @@ GPU = torch.device("cpu", 1)
 CPU = torch.device("cpu")
 
 WAITS = {
-    "training/trainer.py:_on_all_ranks": "once a step: the loss, the gradient's norm, whether both are numbers",
-    "training/trainer.py:any_rank": "once a step with several ranks: whether one asks to stop, save or roll back",
+    "training/trainer.py:_on_all_ranks": "once a step: the loss, the gradient's norm, whether one asks to stop or save",
     "training/trainer.py:reduce": "once an evaluation: the summed losses",
     "training/checkpoints/checkpoint.py:_read": "at a start, or a rollback: what is loaded",
     "parallel/context.py:context_shard": "once, at a start",
@@ -270,14 +269,13 @@ def _leave_the_others_out() -> None:
     put(dist, "all_gather_object", all_gather_object)
     put(dist, "broadcast_object_list", lambda objects, src=None, group=None, **rest: None)
     put(saving, "Meeting", LoneMeeting)
-    any_rank = trainer.any_rank
+    on_all_ranks = trainer._on_all_ranks
 
-    def any_rank_as_here(mesh: Any, *flags: bool) -> list[bool]:
-        any_rank(mesh, *flags)
-        return list(flags)
+    def as_here(loss: Tensor, norm: Tensor, *flags: bool) -> tuple[float, float, bool, list[bool]]:
+        on_all_ranks(loss, norm, *flags)
+        return 1.0, 1.0, True, list(flags)
 
-    put(trainer, "any_rank", any_rank_as_here)
-    put(callbacks, "any_rank", any_rank_as_here)
+    put(trainer, "_on_all_ranks", as_here)
 
 
 def without_files() -> None:

@@ -1,8 +1,8 @@
 """What happens beside the steps of training: a callback overrides the hooks it needs, as in Hugging Face's Trainer.
 
 Every process calls every hook of every callback, in one order and at the same step, so a hook may use collectives.
-What only one process knows (a signal, a clock) it asks for through ``TrainingRun.should_…``; the loop lets all
-processes agree before anything is done.
+What only one process knows (a signal, a clock) it asks for through ``TrainingRun.should_stop`` and ``should_save``; it
+goes to the others with the numbers that every step reads, so that the host need not wait for the device once more.
 """
 
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ from altiplano.records import HeldoutScores, StepMetrics
 from altiplano.training.accounting.ledger import Ledger
 from altiplano.training.job import Job
 from altiplano.training.optimizer import LearningRateSchedule
-from altiplano.training.trainer import Trainer, any_rank
+from altiplano.training.trainer import Trainer
 
 
 @dataclass
@@ -33,14 +33,17 @@ class TrainingRun:
     end: int
     """The step that this session ends with."""
     should_stop: bool = False
-    """Ask to save a checkpoint and end, after this step or the next."""
+    """Ask to save a checkpoint and end, after this step or the next. Any process may ask."""
     should_save: bool = False
-    """Ask for a rolling checkpoint of this step."""
+    """Ask for a rolling checkpoint, of this step or the next. Any process may ask."""
     should_roll_back: bool = False
-    """Ask to go back to a checkpoint from before the last ``spikes`` steps, and to leave their samples out."""
+    """Go back to a checkpoint from before the last ``spikes`` steps, and leave their samples out. All processes must
+    ask for it at the same step: judge by ``metrics.loss`` and ``gradient_norm``, which are the same on all of them."""
     spikes: int = 0
     is_stopping: bool = False
     """All processes have agreed to stop."""
+    is_saving: bool = False
+    """All processes have agreed to save this step."""
     rollbacks: int = 0
     """Since the last permanent checkpoint."""
     results: dict[str, Any] = field(default_factory=dict)
@@ -67,11 +70,19 @@ class TrainingRun:
         is_regular = self.step % recipe.checkpoint.interval_steps == 0 or self.step in recipe.averaged
         return is_regular or self.step == self.end or self.is_stopping
 
+    @property
+    def is_rolling_save_due(self) -> bool:
+        steps = self.job.recipe.checkpoint.rolling_steps
+        return self.is_saving or bool(steps and self.step % steps == 0)
+
+    def asked(self) -> list[bool]:
+        """What this process asks all of them for."""
+        return [self.should_stop, self.should_save]
+
     def agree(self) -> None:
-        """What one process asks for, all of them do."""
-        self.is_stopping, self.should_save, self.should_roll_back = any_rank(
-            self.mesh, self.should_stop, self.should_save, self.should_roll_back
-        )
+        """What one process asked for before the numbers of this step were read, all of them do now."""
+        alone = dist.get_world_size() == 1
+        self.is_stopping, self.is_saving = self.asked() if alone else self.trainer.agreed
 
 
 class Callback:

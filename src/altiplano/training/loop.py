@@ -54,13 +54,13 @@ def train(job: Job, mesh: Mesh, bos: int, ledger: Ledger, custom: Custom | None 
     try:
         while run.step < run.end and not run.is_stopping:
             begun = time.monotonic()
-            run.should_save = run.should_roll_back = False
+            run.should_roll_back = False
             call("on_step_begin")
             ledger.enter(DATA)
             batch = trainer.batch()
             waited = time.monotonic() - begun
             ledger.enter(COMPUTE)
-            metrics = trainer.step(batch)
+            metrics = trainer.step(batch, run.asked)
             metrics.seconds, metrics.data_seconds = time.monotonic() - begun, waited
             call("on_step_end", metrics)
             run.agree()
@@ -73,7 +73,8 @@ def train(job: Job, mesh: Mesh, bos: int, ledger: Ledger, custom: Custom | None 
             if run.is_evaluation_due:
                 ledger.enter(VALIDATION)
                 call("on_evaluate", trainer.evaluate())
-            if run.should_save or run.is_permanent_save_due:
+            if run.is_rolling_save_due or run.is_permanent_save_due:
+                run.should_save = False
                 ledger.enter(SAVE)
                 call("on_save")
             metrics.spent = ledger.book(run.step)

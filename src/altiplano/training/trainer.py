@@ -1,8 +1,9 @@
 """What one process holds of a training run, and one optimizer step of it."""
 
+import math
 import sys
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -55,6 +56,8 @@ class Trainer:
     """Called whenever something that takes long gets on."""
     schedule: LearningRateSchedule = learning_rate
     benchmarks: PackedTasks | None = None
+    agreed: list[bool] = field(default_factory=list)
+    """The flags of the last step, each true where it was so on any process."""
 
     def samples(self, step: int) -> np.ndarray:
         """Places in the order of samples [rows] that step number ``step`` (from 0) takes."""
@@ -83,10 +86,11 @@ class Trainer:
             self.ready.close()
             self.ready = None
 
-    def step(self, batch: Batch) -> StepMetrics:
+    def step(self, batch: Batch, flags: Callable[[], Sequence[bool]] = list) -> StepMetrics:
         """The next optimizer step, on every process together; what it measured. Raises Fault and TrainingError.
 
         This process waits for its device once, when the gradient is there; the update runs on beside what follows.
+        ``flags``, asked as late as can be, go to all processes with the numbers that are read then (``agreed``).
         """
         recipe, step = self.job.recipe, self.done
         sequences = len(recipe.batch.samples(step))
@@ -98,7 +102,7 @@ class Trainer:
             group["lr"] = rate
         summed = self.mesh.sum(self.model.step(batch, sequences, valid), "dp", "pp")
         length = clip_gradient(self.parameters.values(), recipe.optimizer.max_grad_norm, self.mesh)
-        loss, norm, finite = _on_all_ranks(summed, length)
+        loss, norm, finite, self.agreed = _on_all_ranks(summed, length, *flags())
         if self.corruption.remembered is not None:
             self.corruption.compare(step)
         self._update(step, finite)
@@ -278,20 +282,16 @@ def _benchmarks(job: Job) -> PackedTasks | None:
     return pack_tasks(read_all(settings.benchmarks), tokenizer, room, settings.benchmark_items)
 
 
-def _on_all_ranks(loss: Tensor, norm: Tensor) -> tuple[float, float, bool]:
-    """The loss and gradient norm of this process, and whether those of all processes are numbers: read at once."""
-    finite = (loss.isfinite() & norm.isfinite()).double()
-    if dist.get_world_size() > 1:
-        dist.all_reduce(finite, dist.ReduceOp.MIN)
-    values = torch.stack([loss.double(), norm.double(), finite]).tolist()
-    return values[0], values[1], bool(values[2])
-
-
-def any_rank(mesh: Mesh, *flags: bool) -> list[bool]:
-    """Each flag, true when it is so on any process: what all must do together, all must know."""
-    if dist.get_world_size() == 1:
-        return list(flags)
+def _on_all_ranks(loss: Tensor, norm: Tensor, *flags: bool) -> tuple[float, float, bool, list[bool]]:
+    """Loss, gradient norm, whether those of all processes are numbers, and each flag, true where it is so on any: the
+    same on all of them where they are numbers, and read at once."""
+    own = torch.stack([loss.double(), norm.double()])
     # Filled there, not copied there: a copy waits for the device as reading does.
-    values = torch.stack([torch.full((), float(flag), device=mesh.device) for flag in flags])
-    dist.all_reduce(values, dist.ReduceOp.MAX)
-    return [bool(value) for value in values.tolist()]
+    raised = [torch.full((), float(flag), dtype=torch.float64, device=own.device) for flag in flags]
+    everybodys = torch.stack([*own.nan_to_num(nan=math.inf), (~own.isfinite().all()).double(), *raised])
+    if dist.get_world_size() > 1:
+        dist.all_reduce(everybodys, dist.ReduceOp.MAX)
+    values = torch.cat([own, everybodys]).tolist()
+    broken = bool(values[4])
+    read_loss, read_norm = values[:2] if broken else values[2:4]
+    return read_loss, read_norm, not broken, [bool(flag) for flag in values[5:]]

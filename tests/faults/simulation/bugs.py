@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from torch import Tensor
+
 from altiplano import storage
 from altiplano.records import CheckpointManifest
 from altiplano.stages import run as stage_run
@@ -115,7 +117,12 @@ def applied_twice(campaign: Campaign) -> None:
 
 
 def skips_alone(campaign: Campaign) -> None:
-    trainer._on_all_ranks = lambda loss, norm: (float(loss), float(norm), bool(loss.isfinite()))
+    real = trainer._on_all_ranks
+
+    def alone(loss: Tensor, norm: Tensor, *flags: bool) -> tuple[float, float, bool, list[bool]]:
+        return float(loss), float(norm), bool(loss.isfinite()), real(loss, norm, *flags)[3]
+
+    trainer._on_all_ranks = alone
 
 
 def drops_sound_ones_aside(campaign: Campaign) -> None:

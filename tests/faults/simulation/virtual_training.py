@@ -5,7 +5,7 @@ taken out of order shows.
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -88,7 +88,7 @@ class Training(trainer.Trainer):
         self.campaign.world.sleep(1.0)
         return self.samples(self.done)
 
-    def step(self, batch: Any) -> StepMetrics:
+    def step(self, batch: Any, flags: Callable[[], Sequence[bool]] = list) -> StepMetrics:
         step, campaign = self.done, self.campaign
         campaign.before_step(self)
         campaign.world.sleep(STEP_SECONDS * campaign.world.random.uniform(0.97, 1.03) * campaign.process.slow)
@@ -96,7 +96,8 @@ class Training(trainer.Trainer):
         if any(campaign.is_poison(int(sample)) for sample in batch):
             loss += 30.0
         value = torch.tensor([float("nan") if campaign.not_finite(step) else loss], dtype=torch.float64)
-        total, norm, finite = trainer._on_all_ranks(value[0], torch.tensor(1.0, dtype=torch.float64))
+        one = torch.tensor(1.0, dtype=torch.float64)
+        total, norm, finite, self.agreed = trainer._on_all_ranks(value[0], one, *flags())
         self._update(step, finite)
         self.done += 1
         batches = self.job.recipe.batch

@@ -273,8 +273,7 @@ class SaveCheckpoints(Callback):
         self.saver.check()
 
     def on_step_end(self, run: TrainingRun, metrics: StepMetrics) -> None:
-        steps, minutes = run.job.recipe.checkpoint.rolling_steps, run.job.recipe.checkpoint.rolling_minutes
-        run.should_save |= bool(steps) and run.step % steps == 0
+        minutes = run.job.recipe.checkpoint.rolling_minutes
         run.should_save |= bool(minutes) and time.monotonic() - self.last_save > 60 * minutes
 
     def on_save(self, run: TrainingRun) -> None:
