@@ -17,6 +17,7 @@ from kubeflow_trainer_api import models as kubernetes
 from launch.jobs import ARGUMENTS, ODD, check_bash, job
 
 from altiplano.cli import run
+from altiplano.errors import InputError
 from altiplano.launch.kubernetes import script as kubernetes_script
 from altiplano.launch.local import script as local_script
 from altiplano.launch.slurm import script as slurm_script
@@ -143,6 +144,40 @@ def test_a_stage_after_training_is_a_job_of_its_own(stage: str) -> None:
     check_bash(local_script(job(devices=8, layout=Layout(dp=8), stage=stage)))
 
 
+def test_the_stages_before_training_can_be_a_job_without_devices() -> None:
+    launch = LaunchConfig(devices_per_node=8, image="a", volume_claim="shared", python="py")
+    first = job(launch, stage="tokenize")
+    assert (first.nodes, first.devices_per_node) == (1, 0)
+    batch = slurm_script(first)
+    check_bash(batch)
+    assert "gpus" not in batch and "torch.distributed.run" not in batch and "#SBATCH --nodes=1\n" in batch
+    assert batch.count("-m altiplano tokenize") == 2  # and whether it is finished
+    _, jobset = check_kubernetes(kubernetes_script(first))
+    (only,) = jobset["spec"]["replicatedJobs"]
+    (container,) = only["template"]["spec"]["template"]["spec"]["containers"]
+    assert "resources" not in container and "-m altiplano tokenize" in container["command"][2]
+    with pytest.raises(InputError, match="--stage tokenize is one process; on several nodes it works through Ray"):
+        job(launch, stage="tokenize", nodes=2)
+
+
+def test_what_gpus_need_stands_in_their_jobs_alone() -> None:
+    assert "export PYTORCH_CUDA_ALLOC_CONF=expandable_segments:True" in slurm_script(job())
+    assert "PYTORCH_CUDA_ALLOC_CONF" not in slurm_script(job(stage="export"))
+    chosen = LaunchConfig(devices_per_node=8, environment={"PYTORCH_CUDA_ALLOC_CONF": "backend:native"})
+    assert "export PYTORCH_CUDA_ALLOC_CONF=backend:native" in slurm_script(job(chosen))
+
+
+def test_a_pod_that_is_lost_is_replaced_where_the_others_may_go_on() -> None:
+    launch = LaunchConfig(devices_per_node=8, image="a", volume_claim="b", min_nodes=3, max_restarts=7)
+    _, jobset = check_kubernetes(kubernetes_script(job(launch)))
+    prepare, train, export = (one["template"]["spec"] for one in jobset["spec"]["replicatedJobs"])
+    assert "--nnodes=3:4" in train["template"]["spec"]["containers"][0]["command"][2]
+    assert (train["backoffLimitPerIndex"], train["maxFailedIndexes"]) == (7, 1)
+    assert "backoffLimit" not in train and prepare["backoffLimit"] == export["backoffLimit"] == 0
+    _, jobset = check_kubernetes(kubernetes_script(job()))
+    assert all(one["template"]["spec"]["backoffLimit"] == 0 for one in jobset["spec"]["replicatedJobs"])
+
+
 def test_pods_read_the_recipe_and_cluster_that_were_checked(tmp_path: Path) -> None:
     launched = job(layout=Layout(dp=4, tp=8))
     data = next(yaml.safe_load_all(kubernetes_script(launched)))["data"]
@@ -161,7 +196,7 @@ def test_pods_read_the_recipe_and_cluster_that_were_checked(tmp_path: Path) -> N
         (["--on", "slurm", "--layout", "dp4"], "4 ranks, which do not fill nodes of 8"),
         (["--on", "slurm", "--layout", "dp16"], "16 ranks, but cluster h100-8 has 8 devices"),
         (["--on", "kubernetes"], "launch.image is missing: Kubernetes needs the image to run"),
-        (["--on", "slurm", "--stage", "curate"], "--stage curate: choose one of train, export, evaluate"),
+        (["--on", "slurm", "--stage", "curate"], "--stage curate: choose one of tokenize, train, export, evaluate"),
         (["--on", "slurm", "--layout", "tp3"], "tp = 3 does not divide"),
         (["--on", "slurm", "--submit"], "sbatch is not on this machine"),
         (["--on", "slurm", "--out", "no/such/folder"], "no/such/folder is missing"),

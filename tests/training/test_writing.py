@@ -3,18 +3,22 @@
 import pickle
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 import torch.distributed as dist
 import torch.distributed.checkpoint as dcp
-from torch.distributed.tensor import Replicate, Shard
+from torch.distributed.device_mesh import init_device_mesh
+from torch.distributed.tensor import DTensor, Replicate, Shard, distribute_tensor
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from altiplano.parallel.mesh import start_mesh
 from altiplano.recipe.layout import parse_layout
 from altiplano.recipe.schema import CheckpointConfig
 from altiplano.training.checkpoints import checkpoint, saving
 from altiplano.training.checkpoints.reader import CheckpointReader
+from altiplano.training.checkpoints.staging import HostCopies
 from altiplano.training.checkpoints.writing import Written, as_text, index_of, is_chosen
 
 
@@ -44,6 +48,62 @@ def test_pytorch_reads_what_was_saved(tmp_path: Path, monkeypatch: pytest.Monkey
 
 def part(start: int, stop: int) -> Written:
     return Written("a", "float32", [10, 2], [start, 0], [stop - start, 2], f"__{start}_0.distcp", 0, 8)
+
+
+class FreshMemory(TorchDispatchMode):
+    """Counts the tensors on the CPU that are made or copied to others."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.made: list[str] = []
+
+    def __torch_dispatch__(self, function: Any, types: Any, arguments: Any = (), named: Any = None) -> Any:
+        if any(word in str(function) for word in ("empty", "_to_copy", "clone", "zeros")):
+            self.made.append(str(function))
+        return function(*arguments, **(named or {}))
+
+
+def test_the_copies_of_a_state_are_made_in_the_same_memory_at_every_save() -> None:
+    mesh = init_device_mesh("cpu", (1,))
+    spread = distribute_tensor(torch.randn(6, 4), mesh, [Shard(0)])
+    tensors = {"model.a": spread, "exp_avg.a": torch.arange(5.0), "model.none": torch.empty(0, 3)}
+    copies = HostCopies(tensors)
+    first = dict(copies.take())
+    before = {name: value.clone() for name, value in first.items()}
+    for value in tensors.values():
+        value.add_(1)
+    assert all(torch.equal(local(first[name]), local(before[name])) for name in tensors)  # not the state itself
+    with FreshMemory() as fresh:
+        second = copies.take()
+    assert fresh.made == []
+    assert all(second[name] is first[name] for name in tensors)
+    assert all(torch.equal(local(second[name]), local(value)) for name, value in tensors.items())
+    assert isinstance(second["model.a"], DTensor) and second["model.a"].placements == spread.placements
+
+
+def test_where_memory_cannot_be_pinned_other_memory_is_used(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(torch.Tensor, "is_cuda", property(lambda tensor: True))
+    asked = []
+    real = torch.empty_like
+
+    def without_room(tensor: torch.Tensor, pin_memory: bool = False, **how: Any) -> torch.Tensor:
+        asked.append(pin_memory)
+        if pin_memory:
+            raise RuntimeError("out of memory")
+        return real(tensor, **how)
+
+    monkeypatch.setattr(torch, "empty_like", without_room)
+    state = torch.arange(3.0)
+    found = HostCopies({"a": state, "b": state}).take()
+    assert torch.equal(found["a"], state) and torch.equal(found["b"], state)
+    assert asked == [True, False, False]
+    assert capsys.readouterr().err.count("not pinned: out of memory") == 1
+
+
+def local(tensor: torch.Tensor) -> torch.Tensor:
+    return tensor.to_local() if isinstance(tensor, DTensor) else tensor
 
 
 def test_an_index_tells_every_part() -> None:

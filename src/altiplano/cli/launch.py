@@ -23,7 +23,7 @@ def add(commands: Commands) -> None:
         "--stage",
         default="train",
         metavar="STAGE",
-        help="train (default), export, evaluate, calibrate or redteam: each is a job of its own",
+        help="tokenize, train (default), export, evaluate, calibrate or redteam: each is a job of its own",
     )
     launch.add_argument(
         "--nodes", type=int, metavar="N", help="nodes to use (default: what the layout fills; of export: 1)"

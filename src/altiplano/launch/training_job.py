@@ -14,14 +14,21 @@ from altiplano.recipe.cluster import Cluster
 from altiplano.recipe.layout import Layout, check_layout
 from altiplano.recipe.schema import Recipe
 
-STAGES = ("train", "export", "evaluate", "calibrate", "redteam")
-"""That several processes compute together."""
+STAGES = ("tokenize", "train", "export", "evaluate", "calibrate", "redteam")
+WITHOUT_DEVICES = ("tokenize", "export")
 EXPORT_PROCESSES = 8
 """On each node that exports: each holds one tensor at a time, in two element types."""
 STACK = "altiplano"
 LEAST_SAVE_SECONDS = 120
 TRAINED_BYTES = 12
 """A parameter's weight and two moments in float32."""
+GPU_ENVIRONMENT = {
+    # Buffers of many sizes, as packed documents, gradients and gathered weights are, otherwise leave holes.
+    "PYTORCH_CUDA_ALLOC_CONF": "expandable_segments:True",
+    # What each rank's collectives were at, written when one of them times out.
+    "TORCH_NCCL_DUMP_ON_TIMEOUT": "1",
+    "TORCH_NCCL_TRACE_BUFFER_SIZE": "2000",
+}
 NODE_BANDWIDTH = 1e9
 """Bytes a second that a node writes to, and reads from, shared storage. Assumed: Llama 3's 2 TB/s (Grattafiori et al.
 2024, section 3.3.1) over its 2,000 nodes."""
@@ -52,7 +59,7 @@ class LaunchJob:
     @property
     def devices_per_node(self) -> int:
         """That a node must have for it."""
-        return self.per_node if self.cluster.device == "cuda" and self.stage != "export" else 0
+        return self.per_node if self.cluster.device == "cuda" and self.stage not in WITHOUT_DEVICES else 0
 
     @property
     def save_seconds(self) -> int:
@@ -68,6 +75,7 @@ class LaunchJob:
             # on one of several nodes ranks would look for each other under different names (pytorch#135712). Without
             # it every round has a store of its own.
             "TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1",
+            **(GPU_ENVIRONMENT if self.devices_per_node else {}),
             **self.cluster.launch.environment,
         }
 
@@ -84,7 +92,10 @@ class LaunchJob:
         return [python, "-m", "altiplano", "export", *arguments]
 
     def ranks(self, python: str, arguments: Sequence[str], head: str) -> list[str]:
-        """One torchrun agent per node. ``head`` is the rendezvous: host and port of the first node; "" on one node."""
+        """One torchrun agent per node. ``head`` is the rendezvous: host and port of the first node; "" on one node.
+        Curating and tokenizing need none: one process starts a worker for each core, or gives the work to Ray."""
+        if self.stage == "tokenize":
+            return self.prepare(python, arguments)
         rendezvous = ["--standalone"]
         if head:
             nodes = f"{self.min_nodes}:{self.nodes}" if self.min_nodes else f"{self.nodes}"
@@ -119,10 +130,14 @@ def launch_job(
     nodes: int | None,
     stage: str = "train",
 ) -> LaunchJob:
-    """An export takes any number of ``nodes``, one by default. Raises InputError for an unknown stage, and when the
-    layout of another one does not fill whole nodes, or not ``nodes`` of them."""
+    """An export takes any number of ``nodes``, one by default, and ``tokenize`` one. Raises InputError for an unknown
+    stage, and when the layout of another one does not fill whole nodes, or not ``nodes`` of them."""
     if stage not in STAGES:
         raise InputError(f"--stage {stage}: choose one of {', '.join(STAGES)}")
+    if stage == "tokenize":
+        if nodes not in (None, 1):
+            raise InputError(f"--nodes {nodes}: --stage tokenize is one process; on several nodes it works through Ray")
+        return LaunchJob(recipe, cluster, layout, tuple(arguments), workspace, 1, 1, stage)
     if stage == "export":
         return LaunchJob(recipe, cluster, layout, tuple(arguments), workspace, nodes or 1, EXPORT_PROCESSES, stage)
     on_cpu = cluster.device == "cpu"

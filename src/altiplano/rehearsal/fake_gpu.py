@@ -32,7 +32,7 @@ from altiplano.model import attention
 from altiplano.parallel import parallelize
 from altiplano.rehearsal.fake_process_group import skip_vote
 from altiplano.training import trainer
-from altiplano.training.checkpoints import checkpoint, saving, writing
+from altiplano.training.checkpoints import checkpoint, saving, staging, writing
 from altiplano.training.checkpoints.reader import CheckpointReader
 
 aten = torch.ops.aten
@@ -51,7 +51,7 @@ WAITS = {
     "training/resilience/corruption.py:_unlike": "which replicas differ, once some do",
     "training/resilience/stragglers.py:_work": "the timed probe of a search for slow ranks",
     "training/resilience/stragglers.py:compare": "the times of all ranks",
-    "training/checkpoints/saving.py:start": "the copy of the state that is saved",
+    "training/checkpoints/staging.py:take": "the copy of the state that is saved",
     "training/metrics.py:memory_by_pipeline_rank": "once, at the end",
     "parallel/asking.py:_ask": "the answer of the ranks, once a question",
     "parallel/asking.py:keep": "which tokens of a batch are asked for",
@@ -230,6 +230,7 @@ def _say_that_the_gpu_is_one(watch: DeviceWatch) -> None:
 
     put(FakeTensor, "tolist", tolist)
     put(FakeTensor, "numpy", numpy)
+    put(staging.HostCopies, "_empty", lambda copies, tensor: torch.empty_like(tensor, device="cpu"))
     put(_fully_shard, "_get_device_from_mesh", lambda mesh: GPU)
     # Values go to a GPU by a copy that the host waits for; between two CPUs PyTorch leaves it out.
     tensor, as_tensor = torch.tensor, torch.as_tensor

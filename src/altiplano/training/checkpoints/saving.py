@@ -20,7 +20,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import torch
 import torch.distributed as dist
 from torch import Tensor
 
@@ -40,6 +39,7 @@ from altiplano.training.checkpoints.checkpoint import (
     step_of,
 )
 from altiplano.training.checkpoints.reader import INDEX
+from altiplano.training.checkpoints.staging import HostCopies
 from altiplano.training.checkpoints.writing import as_text, index_of, write_tensors
 
 PERMANENT, ROLLING = "permanent", "rolling"
@@ -67,7 +67,7 @@ class Saver:
         checkpoint that counts and the seconds it took; ``progress`` that a save one waits for gets on. Checkpoints of
         the steps ``averaged`` stay."""
         self.averaged = averaged
-        self.folder, self.tensors, self.settings = folder, tensors, settings
+        self.folder, self.copies, self.settings = folder, HostCopies(tensors), settings
         self.published, self.progress = published, progress
         self.rank = dist.get_rank()
         self.meeting = Meeting()
@@ -96,10 +96,9 @@ class Saver:
         self.failed = self.failed + 1 if problem is not None else 0
         if problem is not None and self.failed >= self.settings.max_failed_saves:
             raise problem
-        with torch.no_grad():
-            copies = {name: tensor.detach().to("cpu", copy=True) for name, tensor in self.tensors.items()}
         manifest = CheckpointManifest(step=step, tier=tier, **facts)
-        self.thread = threading.Thread(target=self._write, args=(step, copies, manifest), name="checkpoint")
+        written = (step, self.copies.take(), manifest)
+        self.thread = threading.Thread(target=self._write, args=written, name="checkpoint")
         self.thread.start()
 
     def finish(self) -> Exception | None:
