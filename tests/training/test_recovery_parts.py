@@ -2,11 +2,14 @@
 
 import math
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -16,9 +19,10 @@ from altiplano.training.accounting import ledger
 from altiplano.training.accounting.goodput import against_formula, goodput, sessions
 from altiplano.training.checkpoints.checkpoint import MANIFEST
 from altiplano.training.checkpoints.saving import prune
-from altiplano.training.resilience.heartbeat import Heartbeat, attempt, stalled
+from altiplano.training.resilience.heartbeat import Heartbeat, attempt, stack_of, stalled
 from altiplano.training.resilience.interruption import Interruption
 from altiplano.training.resilience.spikes import SpikeDetector
+from altiplano.training.resilience.stragglers import SlowRanks
 from altiplano.training.skips import Skips
 
 
@@ -32,6 +36,49 @@ def test_who_got_least_far_is_the_cause_of_a_hang(tmp_path: Path) -> None:
     found = stalled(tmp_path, now + 11)
     assert [rank.rank for rank in found] == [1, 0, 2]
     assert "rank 1 shows no progress (in data after step 7" in str(found[0])
+
+
+STUCK = """
+import sys, time
+from pathlib import Path
+from altiplano.training.resilience.heartbeat import Heartbeat, show_stack_when_asked
+
+def waits_for_nobody():
+    Heartbeat(Path(sys.argv[1]), 3, 0.01, 0.01).beat("compute")
+    time.sleep(60)
+
+if sys.argv[2] == "shows":
+    show_stack_when_asked(Path(sys.argv[1]), 3)
+waits_for_nobody()
+"""
+
+
+@pytest.mark.parametrize("how", ["shows", "says nothing"])
+def test_a_rank_that_hangs_says_where_and_lives_on(how: str, tmp_path: Path) -> None:
+    process = subprocess.Popen([sys.executable, "-c", STUCK, str(tmp_path), how])
+    try:
+        while not (found := stalled(tmp_path, time.monotonic() + 1)):
+            assert process.poll() is None
+            time.sleep(0.05)
+        stack = stack_of(tmp_path, found[0])
+        assert ("waits_for_nobody" in stack) is (how == "shows")
+        assert process.poll() is None
+    finally:
+        process.kill()
+        process.wait()
+
+
+@pytest.mark.parametrize(("device", "size"), [("cpu", 384), ("cuda", 4096)])
+def test_the_probe_for_slow_ranks_is_work_and_not_its_launch(
+    device: str, size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: dict[str, Any] = {}
+    monkeypatch.setattr("torch.randn", lambda *shape, **how: made.update(how, shape=shape))
+    ranks = SlowRanks(torch.device(device), 1.5)
+    assert made["shape"] == (size, size)
+    flops, launches = 2 * size**3 * ranks.products, ranks.products
+    peak, launch = (989e12, 10e-6) if device == "cuda" else (0.1e12, 10e-6)
+    assert flops / peak > 10 * launches * launch
 
 
 def test_a_rank_may_take_several_times_what_it_took_until_now(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -23,11 +23,8 @@ LEAST_SAVE_SECONDS = 120
 TRAINED_BYTES = 12
 """A parameter's weight and two moments in float32."""
 GPU_ENVIRONMENT = {
-    # Buffers of many sizes, as packed documents, gradients and gathered weights are, otherwise leave holes.
+    # Buffers of many sizes, as gradients, gathered weights and logits are, otherwise leave holes.
     "PYTORCH_CUDA_ALLOC_CONF": "expandable_segments:True",
-    # What each rank's collectives were at, written when one of them times out.
-    "TORCH_NCCL_DUMP_ON_TIMEOUT": "1",
-    "TORCH_NCCL_TRACE_BUFFER_SIZE": "2000",
 }
 NODE_BANDWIDTH = 1e9
 """Bytes a second that a node writes to, and reads from, shared storage. Assumed: Llama 3's 2 TB/s (Grattafiori et al.

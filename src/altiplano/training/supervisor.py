@@ -37,7 +37,7 @@ from altiplano.training.checkpoints import checkpoint
 from altiplano.training.export import in_forked_processes, is_trained
 from altiplano.training.job import Job
 from altiplano.training.resilience import incidents
-from altiplano.training.resilience.heartbeat import stalled
+from altiplano.training.resilience.heartbeat import stack_of, stalled
 from altiplano.training.resilience.interruption import SIGNALS, to_stop
 from altiplano.training.worker import heartbeats_folder, ledger_file, run_job
 
@@ -175,7 +175,9 @@ class Supervisor:
         """A rank without a sign of life for too long."""
         alive = self.ranks.alive if self.ranks is not None else {}  # the note of one that has ended grows old, too
         found = [rank for rank in stalled(heartbeats_folder(job), time.monotonic() - asleep) if rank.pid in alive]
-        return Ending(FAULT, "hang", str(found[0]), found[0].rank) if found else None
+        if not found:
+            return None
+        return Ending(FAULT, "hang", str(found[0]), found[0].rank, stack_of(heartbeats_folder(job), found[0]))
 
     def _report(self, ending: Ending, action: str, faults: int) -> None:
         print(f"altiplano: {ending.what}; {action}", file=sys.stderr)

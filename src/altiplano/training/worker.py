@@ -1,5 +1,6 @@
 """What a rank of a training job does from start to end, whoever started it."""
 
+import faulthandler
 import os
 import platform
 import signal
@@ -25,7 +26,7 @@ from altiplano.training.job import Job
 from altiplano.training.loop import train
 from altiplano.training.metrics import device_name
 from altiplano.training.resilience import incidents
-from altiplano.training.resilience.heartbeat import Heartbeat, Watchdog
+from altiplano.training.resilience.heartbeat import Heartbeat, Watchdog, show_stack_when_asked
 from altiplano.training.resilience.interruption import to_stop
 
 
@@ -43,6 +44,7 @@ def run_job(job: Job, custom: Custom | None = None) -> dict[str, Any]:
     is_writer = os.environ.get("RANK", "0") == "0"
     recovery = job.recipe.recovery
     rank = int(os.environ.get("RANK", "0"))
+    show_stack_when_asked(heartbeats_folder(job), rank)
     heartbeat = Heartbeat(heartbeats_folder(job), rank, recovery.hang_seconds, recovery.init_seconds)
     book = ledger.Ledger(ledger_file(job) if is_writer else None, heartbeat, job.begun)
     if is_writer and job.begun is None:  # nobody watches over this rank on this machine
@@ -85,6 +87,7 @@ def run_job_here(job: Job, custom: Custom | None = None) -> None:
     try:
         session = run_job(job, custom)
     finally:
+        faulthandler.unregister(signal.SIGUSR1)
         for number, handler in handlers.items():
             signal.signal(number, handler)
         if dist.is_initialized():

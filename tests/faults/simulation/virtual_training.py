@@ -196,6 +196,9 @@ def installed(campaign: Any) -> Iterator[None]:
     rename = Path.rename
     Path.rename = lambda self, target: disk.rename(rename, self, Path(target))  # type: ignore[method-assign]
     heartbeat.os = SimpleNamespace(**{**vars(os), "getpid": lambda: world.current.process.pid})  # type: ignore[assignment]
+    for module in (supervisor, heartbeat):  # processes of this world have no stacks
+        module.stack_of = lambda *_: ""  # type: ignore[attr-defined]
+    worker.show_stack_when_asked = lambda *_: None  # type: ignore[assignment]
     supervisor.Ranks = campaign.ranks  # type: ignore[assignment, misc]
     supervisor.POLL_SECONDS, supervisor.LOOK_SECONDS, supervisor.GRACE_SECONDS = 10.0, 120.0, 5.0
     quiet = {"signal": lambda *_: None, "pthread_sigmask": lambda *_: None}  # which only main threads may call

@@ -10,6 +10,7 @@ first rank of a machine to find another without a sign of life ends it, and the 
 """
 
 import contextlib
+import faulthandler
 import os
 import signal
 import sys
@@ -108,6 +109,30 @@ def _is_stopped(pid: int) -> bool:
     return state in "Tt"
 
 
+STACK_SECONDS, STACK_LENGTH = 2.0, 2000
+
+
+def show_stack_when_asked(folder: Path, rank: int) -> None:
+    """From now on this process writes its Python stacks when it gets SIGUSR1, wherever it hangs: the signal is handled
+    in C. For ``stack_of``."""
+    folder.mkdir(parents=True, exist_ok=True)
+    file = (folder / f"stack-{rank:05d}").open("w")  # faulthandler needs it as long as it may write
+    faulthandler.register(signal.SIGUSR1, file, all_threads=False)
+
+
+def stack_of(folder: Path, rank: Stalled) -> str:
+    """Where a rank of this machine hangs, before it is ended; empty where it does not say so in time."""
+    file, end = folder / f"stack-{rank.rank:05d}", time.monotonic() + STACK_SECONDS
+    with contextlib.suppress(OSError):
+        if rank.stopped or not file.exists():  # without its handler the signal would end it
+            return ""
+        os.kill(rank.pid, signal.SIGUSR1)
+        while time.monotonic() < end and not file.stat().st_size:
+            time.sleep(0.05)
+        return file.read_text(errors="replace")[:STACK_LENGTH]
+    return ""
+
+
 LOOK_SECONDS = 5.0
 
 
@@ -128,7 +153,10 @@ class Watchdog(threading.Thread):
                 what = f"{found[0]}"
                 print(f"altiplano: {what}; ending it, so that torchrun starts all again", file=sys.stderr, flush=True)
                 with contextlib.suppress(OSError):  # a full disk must not keep it alive
-                    incidents.record(self.folder, "hang", what, "ended it", rank=found[0].rank, step=found[0].step)
+                    facts = {"rank": found[0].rank, "step": found[0].step}
+                    if stack := stack_of(self.heartbeats, found[0]):
+                        facts["traceback"] = stack
+                    incidents.record(self.folder, "hang", what, "ended it", **facts)
                 os.kill(found[0].pid, signal.SIGKILL)
                 return
 
