@@ -27,6 +27,12 @@ class StepMetrics(Record):
         default_factory=lambda: math.nan, description="Model FLOPs utilisation: share of the peak of all devices"
     )
     memory_bytes: int = Field(default=0, description="Peak of the first process: allocated on a GPU, resident on a CPU")
+    reserved_bytes: int = Field(
+        default=0, description="Peak that PyTorch of the first process held of its GPU, used or not; 0 on a CPU"
+    )
+    allocation_retries: int = Field(
+        default=0, description="How often it gave memory back to get more so far: steps that do wait for it"
+    )
     spike: bool = Field(default=False, description="Loss or gradient norm was far above what the run showed lately")
     spent: dict[str, float] = Field(
         default_factory=dict, description="Seconds per bucket of the ledger since the step before"

@@ -8,6 +8,7 @@ from altiplano.training.accounting.ledger import COMPUTE, DATA, INIT, SAVE, VALI
 from altiplano.training.accounting.peak import MeasureThroughput
 from altiplano.training.callbacks import Custom, TrainingRun
 from altiplano.training.checkpoints.saving import SaveCheckpoints
+from altiplano.training.garbage import CollectGarbage
 from altiplano.training.job import Job
 from altiplano.training.metrics import MetricsWriter, memory_by_pipeline_rank
 from altiplano.training.optimizer import learning_rate
@@ -37,6 +38,7 @@ def train(job: Job, mesh: Mesh, bos: int, ledger: Ledger, custom: Custom | None 
         writer,
         RollBackSpikes(writer),
         ReportSlowRanks(),
+        CollectGarbage(),
         *custom.callbacks,
         SaveCheckpoints(),
         interruption,

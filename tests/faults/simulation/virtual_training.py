@@ -205,7 +205,7 @@ def installed(campaign: Any) -> Iterator[None]:
     supervisor.signal = SimpleNamespace(**{**vars(supervisor.signal), **quiet})  # type: ignore[assignment]
     loop.prepare, loop.Interruption = campaign.prepare, lambda: Stop(campaign)  # type: ignore[assignment, misc]
     loop.MeasureThroughput = lambda *_: Throughput()  # type: ignore[assignment, misc]
-    loop.ReportSlowRanks = Callback  # type: ignore[misc, assignment]
+    loop.ReportSlowRanks = loop.CollectGarbage = Callback  # type: ignore[misc, assignment]
     loop.memory_by_pipeline_rank = lambda mesh: [1]
     worker.Tokenizer = SimpleNamespace(load=lambda folder: SimpleNamespace(bos=0))  # type: ignore[assignment, misc]
     mesh = SimpleNamespace(device=torch.device("cpu"), rank=lambda name: 0, size=lambda name: 1)

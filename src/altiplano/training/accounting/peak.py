@@ -105,6 +105,9 @@ class MeasureThroughput(Callback):
         metrics.tokens_per_second = speed
         metrics.mfu = self.peak.mfu(speed * self.flops_per_token)
         metrics.memory_bytes = memory_bytes(run.mesh.device)
+        if run.mesh.device.type == "cuda":
+            metrics.reserved_bytes = torch.cuda.max_memory_reserved()
+            metrics.allocation_retries = torch.cuda.memory_stats().get("num_alloc_retries", 0)
 
     def on_train_end(self, run: TrainingRun) -> None:
         run.results["peak"] = self.peak.record()
