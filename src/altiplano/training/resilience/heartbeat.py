@@ -19,6 +19,7 @@ import time
 from collections import defaultdict, deque
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from altiplano.training.resilience import incidents
 
@@ -153,7 +154,7 @@ class Watchdog(threading.Thread):
                 what = f"{found[0]}"
                 print(f"altiplano: {what}; ending it, so that torchrun starts all again", file=sys.stderr, flush=True)
                 with contextlib.suppress(OSError):  # a full disk must not keep it alive
-                    facts = {"rank": found[0].rank, "step": found[0].step}
+                    facts: dict[str, Any] = {"rank": found[0].rank, "step": found[0].step}
                     if stack := stack_of(self.heartbeats, found[0]):
                         facts["traceback"] = stack
                     incidents.record(self.folder, "hang", what, "ended it", **facts)
