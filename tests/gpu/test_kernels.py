@@ -108,6 +108,24 @@ def test_cross_entropy(dtype: torch.dtype) -> None:
     assert error(logits.grad, exact.grad) < (4e-3 if dtype is torch.bfloat16 else BOUND[dtype])
 
 
+@pytest.mark.parametrize("dtype", BOUND)
+def test_a_head_in_pieces(dtype: torch.dtype) -> None:
+    """Losses and gradients of pieces of the vocabulary, the last of another width, beside float64."""
+    generator = torch.Generator(CUDA).manual_seed(1)
+    hidden, weight = (torch.randn(2, n, 64, generator=generator, device=CUDA).to(dtype) for n in (300, 1000))
+    targets = torch.randint(0, 1000, (2, 300), generator=generator, device=CUDA)
+    targets[1, 50:90] = IGNORED
+    ours = [hidden.requires_grad_(), weight[0].clone().requires_grad_()]
+    exact = [one.detach().double().requires_grad_() for one in ours]
+    losses = token_losses(None).of_hidden(*ours, targets, 3)
+    logits = (exact[0] @ exact[1].T).flatten(0, 1)
+    expected = F.cross_entropy(logits, targets.flatten(), ignore_index=IGNORED, reduction="none")
+    losses.sum().backward()
+    expected.sum().backward()
+    found = [error(losses.flatten(), expected), *(error(a.grad, b.grad) for a, b in zip(ours, exact, strict=True))]
+    assert max(found) < BOUND[dtype], found
+
+
 def test_fused_adamw_is_adamw() -> None:
     """Three updates of the optimizer as training makes it against the formula (Loshchilov and Hutter 2019)."""
     generator = torch.Generator(CUDA).manual_seed(2)

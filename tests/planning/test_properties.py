@@ -72,6 +72,19 @@ def test_more_copies_never_need_more_memory(parallelism: Parallelism, stack: str
     )
 
 
+def test_a_head_in_pieces_trades_logits_for_one_more_product() -> None:
+    """Eight pieces: an eighth of the logits and the gradient of hidden states; a third of the head's products more."""
+    chip, profile = load_chip("h100"), load_stack("altiplano")
+    narrow = Shape(32, 4096, 32, 8, 1024, 128256)  # whose blocks need less than the head at any moment
+    whole = case_of(Parallelism(dp=8), "altiplano", narrow)
+    pieces = with_parallelism(whole, head_chunks=8)
+    logits, states = 4 * 8192 * narrow.vocab_size, 4 * 8192 * narrow.hidden_size
+    assert memory(whole, profile)[0].parts["logits"] == logits
+    assert memory(pieces, profile)[0].parts["logits"] == logits / 8 + states
+    slow, fast = (step_time(one, chip, profile).parts["head and loss"] for one in (pieces, whole))
+    assert 1.2 < slow / fast < 1.4
+
+
 def test_memory_is_additive_over_stages() -> None:
     """The parameters of all pipeline ranks are the model's, with the vectors that tensor-parallel ranks all hold."""
     for pp, virtual in ((1, 1), (8, 1), (8, 8), (16, 1)):

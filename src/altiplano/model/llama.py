@@ -140,11 +140,13 @@ class Llama(nn.Module):
         document: Tensor | None = None,
         cache: Cache | None = None,
         shared: SharedContexts | None = None,
+        targets: Tensor | None = None,
     ) -> Tensor:
         """Tokens [rows, tokens] (or the previous part's hidden states) to logits [rows, tokens, vocabulary].
 
         ``document`` [rows, tokens] numbers the documents in a row; attention stays within each. With a ``cache``,
         x holds the new tokens only and the cache is extended. With ``shared``, x is one row of its segments.
+        ``targets`` are for a head that was told to give their losses (altiplano.parallel.head).
         """
         tokens = x.shape[1] if document is None else document.shape[1]
         start, mask = 0, None
@@ -162,7 +164,7 @@ class Llama(nn.Module):
         if self.norm is not None:
             x = self.norm(x)
         if self.lm_head is not None:
-            x = self.lm_head(x)
+            x = self.lm_head(x) if targets is None else self.lm_head(x, targets=targets)
         return x
 
 

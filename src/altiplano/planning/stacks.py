@@ -118,6 +118,8 @@ class Stack:
     regathers: bool = True
     """Tensor parallelism gathers norm outputs again in the backward pass and keeps only its share."""
     mlp_kept: int = 3
+    head_in_pieces: bool = False
+    """Head and loss can be computed in pieces of the vocabulary."""
     slots: bool = False
     accumulates_unsharded: bool = False
     receives_ahead: bool = False

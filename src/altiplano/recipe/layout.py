@@ -16,7 +16,10 @@ PipelineSchedule = Literal["1f1b", "interleaved", "zbv", "gpipe"]
 Recompute = Literal["none", "selective", "full"]
 # Larger micro-batches gain nothing on a CPU (measured on two cores) and cost memory everywhere.
 MICRO_BATCH_TOKENS = 8192
-SIZES = {"dp": "dp", "rep": "replicas", "cp": "cp", "tp": "tp", "pp": "pp", "v": "virtual", "mb": "micro_batch"}
+SIZES = {
+    "dp": "dp", "rep": "replicas", "cp": "cp", "tp": "tp", "pp": "pp", "v": "virtual", "mb": "micro_batch",
+    "hc": "head_chunks",
+}  # fmt: skip
 WORDS: dict[str, dict[str, str | bool]] = {
     "1f1b": {"schedule": "1f1b"},
     "interleaved": {"schedule": "interleaved"},
@@ -28,7 +31,8 @@ WORDS: dict[str, dict[str, str | bool]] = {
 }
 SPELLING = (
     'such as "dp2.tp2.pp2" or "dp8.rep2.cp2.pp2.zbv.mb1". Sizes: dp (data), rep (copies of the weights among dp), '
-    "cp (context), tp (tensor), pp (pipeline), v (stages per pipeline rank), mb (sequences per micro-batch). "
+    "cp (context), tp (tensor), pp (pipeline), v (stages per pipeline rank), mb (sequences per micro-batch), "
+    "hc (pieces of the head). "
     f"Words: {', '.join(WORDS)}"
 )
 
@@ -49,6 +53,12 @@ class Layout(Section):
         0, ge=0, description="pipeline stages per rank; 0: two where the schedule has several, else one"
     )
     recompute: Recompute = "none"
+    head_chunks: int = Field(
+        1,
+        gt=0,
+        description="pieces of the vocabulary in which the head's product and the loss are computed, so that one piece "
+        "of the logits is there at a time; above 1 the product is computed once more in the backward pass",
+    )
     compile: bool = Field(False, description="torch.compile each block (GPU only)")
 
     @property
@@ -85,6 +95,7 @@ class Layout(Section):
         parts += [f"rep{self.replicas}"] * (self.replicas > 1) + [f"cp{self.cp}"] * (self.cp > 1)
         parts += [self.schedule] * (self.schedule != "1f1b") + [f"v{self.virtual}"] * (self.virtual > 0)
         parts += [f"mb{self.micro_batch}"] * (self.micro_batch > 0)
+        parts += [f"hc{self.head_chunks}"] * (self.head_chunks > 1)
         parts += [f"recompute-{self.recompute}"] * (self.recompute != "none") + ["compile"] * self.compile
         return ".".join(parts)
 

@@ -110,14 +110,17 @@ def head_work(case: Case, chip: Chip, stack: Stack) -> tuple[float, float]:
     """The last norm, the product with the vocabulary, and the loss. In bf16 even where blocks are fp8."""
     if chip.elementwise_bandwidth:
         return cpu.head_work(case, chip, stack)
-    shape, tokens = case.shape, float(case.tokens)
-    words = shape.vocab_size / case.parallelism.tp
+    shape, tokens, chunks = case.shape, float(case.tokens), case.parallelism.head_chunks
+    words = shape.vocab_size / case.parallelism.tp / chunks
     precision = "bf16" if case.precision == "fp8" else case.precision
     forward = product_seconds(chip, stack, precision, tokens, words, shape.hidden_size)
     backward = product_seconds(chip, stack, precision, tokens, shape.hidden_size, words)
     backward += product_seconds(chip, stack, precision, shape.hidden_size, words, tokens)
-    loss = stack.elementwise * tokens * words * 5 / (chip.memory_bandwidth * physics()["memory_share"])
-    return forward + loss, backward + loss
+    traffic = chip.memory_bandwidth * physics()["memory_share"]
+    loss = stack.elementwise * tokens * words * 5 / traffic
+    if chunks > 1:  # logits are computed again, and the gradient of hidden states is added up in fp32
+        backward += forward + 10 * tokens * shape.hidden_size / traffic
+    return chunks * (forward + loss), chunks * (backward + loss)
 
 
 def recomputed(case: Case, stack: Stack, work: Work, gathers: float) -> float:
