@@ -1,5 +1,5 @@
 """A model parallelized over the mesh, in one visible order:
-cut → tensors → context → recomputation → compilation → data → weights → pipeline."""
+cut → float8 → tensors → context → recomputation → compilation → data → weights → pipeline."""
 
 from collections.abc import Iterable
 
@@ -15,6 +15,7 @@ from altiplano.parallel.bfloat16 import choose_products, set_attention
 from altiplano.parallel.compilation import compile_blocks
 from altiplano.parallel.context import context_shard, split_context
 from altiplano.parallel.data import shard_data
+from altiplano.parallel.float8 import use_float8
 from altiplano.parallel.head import HeadLosses
 from altiplano.parallel.mesh import Mesh
 from altiplano.parallel.pipeline import ParallelModel
@@ -59,6 +60,8 @@ def _shape_part(recipe: Recipe, layout: Layout, mesh: Mesh, stage: int) -> Llama
         )
     if compute is torch.float64:
         part = part.double()
+    if recipe.precision.matmul == "float8-rowwise":
+        use_float8(part, mesh.device)
     if layout.tp > 1:
         split_tensors(part, mesh.tensor, head_gives_losses=layout.head_chunks > 1)
     if layout.cp > 1:

@@ -100,6 +100,10 @@ class Stack:
     schedules: tuple[str, ...] = ("1f1b", "interleaved")
     matmul: float = 1.0
     """Of what the chip's matrix products reach."""
+    matmul_fp8: float = 1.0
+    """Of what the chip's fp8 products reach, on top of that."""
+    rowwise: bool = False
+    """fp8 has a scale for each row, which tensor-parallel ranks find together."""
     attention: str = "cudnn"
     """The kernel of fused attention: cudnn (or FlashAttention 3), flash2, triton; "": scores are written to memory."""
     elementwise: float = 1.0

@@ -213,6 +213,28 @@ def check_layout(layout: Layout, recipe: Recipe, device: str = "") -> None:
     check_sizes(layout, recipe.model, recipe.batch.sequence_length, recipe.batch.sizes)
     if layout.compile and device == "cpu":
         raise InputError(COMPILE.format(layout=layout))
+    if recipe.precision.matmul == "float8-rowwise":
+        _check_float8(layout, recipe)
+
+
+FLOAT8_TILE = 16
+"""Of every dimension of a float8 product on a GPU; a CPU refuses the others, too, so that it emulates what can be."""
+
+
+def _check_float8(layout: Layout, recipe: Recipe) -> None:
+    model, tp = recipe.model, layout.tp
+    sizes = {
+        "model.hidden_size": model.hidden_size,
+        "keys on a rank, head_dim × num_key_value_heads / tp": model.num_key_value_heads * model.head_dim // tp,
+        "model.intermediate_size / tp": model.intermediate_size // tp,
+        "batch.sequence_length / cp": recipe.batch.sequence_length // layout.cp,
+    }
+    for what, size in sizes.items():
+        if size % FLOAT8_TILE:
+            raise InputError(
+                f'layout {layout}: precision.matmul = "float8-rowwise" needs multiples of {FLOAT8_TILE}, and {what} is '
+                f"{size:,}; leave precision.matmul out, or choose another layout"
+            )
 
 
 def check_sizes(layout: Layout, model: ModelShape, sequence_length: int, batches: Sequence[int]) -> None:
