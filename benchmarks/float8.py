@@ -1,6 +1,6 @@
 """Loss curves of float8 products beside bfloat16 and float32, on the CPU, which emulates float8's roundings.
 
-    python benchmarks/float8.py [--steps 300] [--seeds 3]
+    python benchmarks/float8.py [--steps 300] [--seeds 0 1 2]
 
 A Llama of 0.9M parameters reads the bytes of Python's standard library, 1,024 bytes a step: the same batches, initial
 weights and learning rates under each precision. Prints a line of JSON for each seed and precision: the mean training
@@ -89,10 +89,10 @@ def curve(precision: str, seed: int, steps: int) -> tuple[list[float], float]:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--steps", type=int, default=300)
-    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     options = parser.parse_args()
     torch.set_num_threads(1)
-    for seed in range(options.seeds):
+    for seed in options.seeds:
         found = {precision: curve(precision, seed, options.steps) for precision in PRECISIONS}
         for precision, (losses, held) in found.items():
             tenths = [round(float(part.mean()), 4) for part in np.array_split(np.array(losses), 10)]
