@@ -29,6 +29,7 @@ def test_spelling() -> None:
         "pp2.interleaved",
         "dp2.recompute-selective",
         "compile",
+        "tp2.compile.async-tp",
     ],
 )
 def test_a_layout_is_printed_as_it_is_spelt(text: str) -> None:
@@ -54,6 +55,8 @@ def test_other_spellings_are_refused(text: str) -> None:
         ("pp2.interleaved.v1", "needs 2 or more stages per rank"),
         ("pp2.zbv.compile", "compile does not go with schedule = zbv"),
         ("pp2.zbv.recompute-selective", "use recompute = full"),
+        ("tp2.async-tp", "needs compile and tp > 1"),
+        ("dp2.compile.async-tp", "needs compile and tp > 1"),
     ],
 )
 def test_combinations_that_cannot_be_are_refused_with_the_reason(text: str, message: str) -> None:

@@ -12,7 +12,7 @@ from altiplano.model.initial_weights import initial_value
 from altiplano.model.llama import Llama
 from altiplano.model.weights import pretrained_weights
 from altiplano.parallel.bfloat16 import choose_products, set_attention
-from altiplano.parallel.compilation import compile_blocks
+from altiplano.parallel.compilation import compile_blocks, overlap_tensor_communication
 from altiplano.parallel.context import context_shard, split_context
 from altiplano.parallel.data import shard_data
 from altiplano.parallel.float8 import use_float8
@@ -69,6 +69,8 @@ def _shape_part(recipe: Recipe, layout: Layout, mesh: Mesh, stage: int) -> Llama
     elif compute is torch.bfloat16:
         set_attention(part)
     recompute_blocks(part, layout.recompute)
+    if layout.async_tp:
+        overlap_tensor_communication()
     if layout.compile:
         compile_blocks(part)
     if layout.dp * layout.cp > 1 or compute is torch.bfloat16:

@@ -30,6 +30,7 @@ class Parallelism:
     gradient_bytes: int = 4
     shards: int = 0
     head_chunks: int = 1
+    async_tp: bool = False
 
     @property
     def devices(self) -> int:
@@ -54,7 +55,8 @@ class Parallelism:
             parts.append("zbv" if self.schedule == "zbv" else f"v{self.virtual}")
         parts += [f"rep{self.copies}"] * (self.copies > 1) + [f"mb{self.micro_batch}"]
         parts += [f"hc{self.head_chunks}"] * (self.head_chunks > 1)
-        return ".".join(parts + [f"recompute-{self.recompute}"] * (self.recompute != "none"))
+        parts += [f"recompute-{self.recompute}"] * (self.recompute != "none")
+        return ".".join(parts + ["compile", "async-tp"] * self.async_tp)
 
 
 @dataclass(frozen=True)
@@ -125,6 +127,7 @@ def parallelism_of(layout: Layout, sequences: int, sequence: int) -> tuple[Paral
         layout.recompute,
         shards=layout.dp // layout.replicas * layout.cp,
         head_chunks=layout.head_chunks,
+        async_tp=layout.async_tp,
     )
     return parallelism, count
 
@@ -143,6 +146,8 @@ def layout_of(parallelism: Parallelism) -> Layout:
             "virtual": parallelism.virtual if parallelism.virtual > 1 else 0,
             "recompute": parallelism.recompute,
             "head_chunks": parallelism.head_chunks,
+            "compile": parallelism.async_tp,
+            "async_tp": parallelism.async_tp,
         }
     )
 

@@ -214,6 +214,8 @@ def check_runnable(layout: Layout, case: Case, stack: Stack, batches: Sequence[i
             raise InputError(f"{name} has no {words}; {kind} = 1 would do, or another --stack")
     if layout.recompute not in stack.recomputes:
         raise InputError(f"{name} has no recompute = {layout.recompute}; it has {', '.join(stack.recomputes)}")
+    if layout.async_tp and not stack.async_tp_exposed:
+        raise InputError(f"{name} has no asynchronous tensor parallelism; leave async-tp out, or another --stack")
     if layout.head_chunks > 1 and not stack.head_in_pieces:
         raise InputError(f"{name} has no head in pieces; head_chunks = 1 would do, or another --stack")
     if layout.schedule not in stack.schedules:

@@ -95,6 +95,8 @@ class Stack:
     """That a layout can name; published runs had others, too."""
     tp_exposed: float
     """Share of tensor-parallel communication that no product hides."""
+    async_tp_exposed: float = 0.0
+    """The same with a layout's async_tp; 0: there is none."""
     parallelism: tuple[str, ...] = ("tp", "pp", "cp")
     """Beside data parallelism, which all have."""
     schedules: tuple[str, ...] = ("1f1b", "interleaved")

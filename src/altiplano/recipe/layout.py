@@ -28,6 +28,7 @@ WORDS: dict[str, dict[str, str | bool]] = {
     "recompute-selective": {"recompute": "selective"},
     "recompute-full": {"recompute": "full"},
     "compile": {"compile": True},
+    "async-tp": {"async_tp": True},
 }
 SPELLING = (
     'such as "dp2.tp2.pp2" or "dp8.rep2.cp2.pp2.zbv.mb1". Sizes: dp (data), rep (copies of the weights among dp), '
@@ -60,6 +61,10 @@ class Layout(Section):
         "of the logits is there at a time; above 1 the product is computed once more in the backward pass",
     )
     compile: bool = Field(False, description="torch.compile each block (GPU only)")
+    async_tp: bool = Field(
+        False,
+        description="tensor parallelism sends parts of the activations while it multiplies others (GPU, with compile)",
+    )
 
     @property
     def world_size(self) -> int:
@@ -97,6 +102,7 @@ class Layout(Section):
         parts += [f"mb{self.micro_batch}"] * (self.micro_batch > 0)
         parts += [f"hc{self.head_chunks}"] * (self.head_chunks > 1)
         parts += [f"recompute-{self.recompute}"] * (self.recompute != "none") + ["compile"] * self.compile
+        parts += ["async-tp"] * self.async_tp
         return ".".join(parts)
 
     def stage_numbers(self, rank: int) -> list[int]:
@@ -156,6 +162,8 @@ class Layout(Section):
             raise ValueError(
                 "compile does not go with schedule = zbv, whose backward pass is cut in two; use interleaved"
             )
+        if self.async_tp and not (self.compile and self.tp > 1):
+            raise ValueError("async-tp is a pass of torch.compile over tensor parallelism: it needs compile and tp > 1")
         if self.schedule == "zbv" and self.recompute == "selective":
             # PyTorch: "You are only allowed to backward once on any region computed under selective checkpointing".
             raise ValueError("recompute = selective allows one backward pass, zbv makes two; use recompute = full")
