@@ -43,8 +43,8 @@ def rotate(x: Tensor, rotary: Rotary) -> Tensor:
     """Rotate each pair (i, i + head_dim / 2) of x [rows, tokens, heads, head_dim] by its token's angle, in at least
     float32, rounded once: with cos and sin in bfloat16 the error of attention's scores is 1.65 times as large."""
     cos, sin = rotary
-    left, right = x.to(cos.dtype).chunk(2, dim=-1)
-    return torch.cat([left * cos - right * sin, right * cos + left * sin], dim=-1).to(x.dtype)
+    # Widened inside the kernels, which otherwise would write and read float32 copies.
+    return torch.addcmul(x * cos, x.roll(x.shape[-1] // 2, dims=-1), sin).to(x.dtype)
 
 
 class Attention(nn.Module):
@@ -129,12 +129,13 @@ class Llama(nn.Module):
             self.lm_head.weight = self.embed_tokens.weight
 
     def rotary(self, start: int, tokens: int, device: torch.device, dtype: torch.dtype) -> Rotary:
-        """cos and sin [tokens, 1, head_dim / 2] of positions start … start + tokens - 1, computed in float64; for x of
-        ``dtype``, but in at least float32."""
+        """cos and sin [tokens, 1, head_dim] of positions start … start + tokens - 1, for x of ``dtype`` but in at least
+        float32, computed in float64. sin of a pair's first element is negated: it turns the other way."""
         frequencies = rotary_frequencies(self.shape.head_dim, self.shape.rope_theta, self.shape.rope_scaling, device)
-        angles = torch.arange(start, start + tokens, dtype=torch.float64, device=device)[:, None] * frequencies
+        angles = torch.arange(start, start + tokens, dtype=torch.float64, device=device)[:, None, None] * frequencies
         wide = torch.promote_types(dtype, torch.float32)
-        return angles.cos().to(wide)[:, None], angles.sin().to(wide)[:, None]
+        cos, sin = angles.cos().to(wide), angles.sin().to(wide)
+        return torch.cat([cos, cos], dim=-1), torch.cat([-sin, sin], dim=-1)
 
     def forward(
         self,
