@@ -65,6 +65,16 @@ CASES = [
     Case("pp2.mb1", "ragged"),
     Case("pp2.interleaved", "ragged"),
     Case("pp2.zbv.mb2", "ragged"),
+    # The head in pieces of the vocabulary; of 544 words they are uneven.
+    Case("hc3"),
+    Case("dp2.hc5", "tied"),
+    Case("cp2.mb2.hc3", "ragged"),
+    Case("tp2.hc2"),
+    Case("pp2.hc2"),
+    Case("pp2.zbv.hc2"),
+    Case("pp2.gpipe.hc3", slow=True),
+    Case("dp2.tp2.pp2.interleaved.hc2", "deep", slow=True),
+    Case("dp2.cp2.tp2.hc3", "tied", slow=True),
     Case("tp2.recompute-selective", slow=True),
     # Sizes of four and pairs. tp4 has as many ranks as key heads.
     Case("dp4", "ragged"),

@@ -6,7 +6,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from altiplano.model.attention import Cache, cached_attention, causal_attention, document_packing
+from altiplano.model.llama import Llama
 from altiplano.parallel.context import context_attention, context_packing, local_positions
+from altiplano.parallel.float8 import CAPABILITY, use_float8
+from altiplano.recipe.load import load_recipe
 from altiplano.recipe.schema import OptimizerConfig
 from altiplano.tokens.loader import IGNORED
 from altiplano.training.loss import token_losses
@@ -106,6 +109,47 @@ def test_cross_entropy(dtype: torch.dtype) -> None:
     # Losses are in float32 whatever the logits are; their gradient has the logits' type.
     assert error(losses.flatten(), expected) < BOUND[torch.float32]
     assert error(logits.grad, exact.grad) < (4e-3 if dtype is torch.bfloat16 else BOUND[dtype])
+
+
+@pytest.mark.parametrize("dtype", BOUND)
+def test_a_head_in_pieces(dtype: torch.dtype) -> None:
+    """Losses and gradients of pieces of the vocabulary, the last of another width, beside float64."""
+    generator = torch.Generator(CUDA).manual_seed(1)
+    hidden, weight = (torch.randn(2, n, 64, generator=generator, device=CUDA).to(dtype) for n in (300, 1000))
+    targets = torch.randint(0, 1000, (2, 300), generator=generator, device=CUDA)
+    targets[1, 50:90] = IGNORED
+    ours = [hidden.requires_grad_(), weight[0].clone().requires_grad_()]
+    exact = [one.detach().double().requires_grad_() for one in ours]
+    losses = token_losses(None).of_hidden(*ours, targets, 3)
+    logits = (exact[0] @ exact[1].T).flatten(0, 1)
+    expected = F.cross_entropy(logits, targets.flatten(), ignore_index=IGNORED, reduction="none")
+    losses.sum().backward()
+    expected.sum().backward()
+    found = [error(losses.flatten(), expected), *(error(a.grad, b.grad) for a, b in zip(ours, exact, strict=True))]
+    assert max(found) < BOUND[dtype], found
+
+
+def test_float8_products_are_those_that_a_cpu_emulates() -> None:
+    """Outputs and gradients of one block's linear layers, which on a GPU multiply in float8 itself."""
+    pytest.importorskip("torchao")
+    if torch.cuda.get_device_capability() < CAPABILITY:
+        pytest.skip("needs compute capability 8.9")
+    recipe = load_recipe("quickstart", ["model.num_hidden_layers=1"])
+    here, there = (Llama(recipe.model).bfloat16() for _ in range(2))
+    there.load_state_dict(here.state_dict())
+    use_float8(here, torch.device("cpu"))
+    use_float8(there.to(CUDA), CUDA)
+    x = torch.randn(256, recipe.model.hidden_size).bfloat16()
+    found = []
+    for model in (here, there):
+        mlp = model.layers["0"].get_submodule("mlp")
+        own = x.to(next(mlp.parameters()).device).requires_grad_()
+        output = mlp(own)
+        output.sum().backward()
+        found.append([output, own.grad, *(one.grad for one in mlp.parameters())])
+    for ours, emulated in zip(found[1], found[0], strict=True):
+        assert ours is not None and emulated is not None
+        assert error(ours.cpu(), emulated) < BOUND[torch.bfloat16]
 
 
 def test_fused_adamw_is_adamw() -> None:

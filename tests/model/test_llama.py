@@ -9,7 +9,7 @@ import torch
 from altiplano.errors import InputError
 from altiplano.model.attention import Cache
 from altiplano.model.initial_weights import initial_value
-from altiplano.model.llama import Llama
+from altiplano.model.llama import Llama, rotate
 from altiplano.model.safetensors_files import save_weights
 from altiplano.model.weights import hugging_face_config, load_model, shape_from_config
 from altiplano.planning.model_size import parameters
@@ -64,6 +64,19 @@ def test_logits_and_gradients_equal_transformers(tmp_path: Path, tied: bool, sca
         assert parameter.grad is not None
         reference = gradients[name]
         assert (parameter.grad - reference).norm() < 1e-5 * reference.norm(), name
+
+
+@pytest.mark.parametrize("start", [0, 131_072 - 256])
+def test_rotations_in_bfloat16_are_rounded_once(start: int) -> None:
+    """As Llama's own code does, which rotates in float32; angles are exact at far positions, too."""
+    model = Llama(shape())
+    x = torch.randn(1, 256, 2, model.shape.head_dim, generator=torch.Generator().manual_seed(0)).bfloat16()
+    exact = rotate(x.double(), model.rotary(start, 256, x.device, torch.float64))
+    ours = rotate(x, model.rotary(start, 256, x.device, torch.bfloat16))
+    assert ours.dtype == torch.bfloat16
+    assert (ours - exact).norm() < 1.001 * (exact.bfloat16() - exact).norm()
+    pairs = torch.stack(x.double().chunk(2, dim=-1))
+    assert torch.allclose(torch.stack(exact.chunk(2, dim=-1)).norm(dim=0), pairs.norm(dim=0))
 
 
 def test_documents_do_not_see_each_other() -> None:

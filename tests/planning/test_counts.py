@@ -24,17 +24,28 @@ SHAPE = [
     "batch.tokens=1Ki",
     "batch.total_tokens=100K",
 ]
+FLOAT8 = "precision.matmul=float8-rowwise"
 SCRIPT = Path(__file__).with_name("count_step.py")
 
 
 @pytest.mark.parametrize(
-    "text", ["dp4.rep2.mb2", "dp2.cp2.tp2.mb2.recompute-full", "pp2.tp2.mb1", "pp2.v2.mb2.recompute-full"]
+    ("text", "more"),
+    [
+        ("dp4.rep2.mb2", []),
+        ("dp2.cp2.tp2.mb2.recompute-full", []),
+        ("pp2.tp2.mb1", []),
+        ("pp2.v2.mb2.recompute-full", []),
+        ("tp2.mb1.hc2", [FLOAT8]),
+        ("tp2.mb2.recompute-selective", [FLOAT8]),
+    ],
 )
-def test_parameters_and_collectives_are_exact(text: str) -> None:
-    command = [sys.executable, "-W", "ignore", str(SCRIPT), text, *SHAPE]
+def test_parameters_and_collectives_are_exact(text: str, more: list[str]) -> None:
+    if more:
+        pytest.importorskip("torchao")
+    command = [sys.executable, "-W", "ignore", str(SCRIPT), text, *SHAPE, *more]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     counted = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
-    recipe, layout = load_recipe("quickstart", SHAPE), parse_layout(text)
+    recipe, layout = load_recipe("quickstart", [*SHAPE, *more]), parse_layout(text)
     assert sorted(one["rank"] for one in counted) == list(range(layout.pp))
     for one in counted:
         assert parameters_on_rank(recipe, layout, one["rank"]) == one["parameters"]

@@ -72,6 +72,42 @@ def test_more_copies_never_need_more_memory(parallelism: Parallelism, stack: str
     )
 
 
+def test_a_head_in_pieces_trades_logits_for_one_more_product() -> None:
+    """Eight pieces: an eighth of the logits and the gradient of hidden states; a third of the head's products more."""
+    chip, profile = load_chip("h100"), load_stack("altiplano")
+    narrow = Shape(32, 4096, 32, 8, 1024, 128256)  # whose blocks need less than the head at any moment
+    whole = case_of(Parallelism(dp=8), "altiplano", narrow)
+    pieces = with_parallelism(whole, head_chunks=8)
+    logits, states = 4 * 8192 * narrow.vocab_size, 4 * 8192 * narrow.hidden_size
+    assert memory(whole, profile)[0].parts["logits"] == logits
+    assert memory(pieces, profile)[0].parts["logits"] == logits / 8 + states
+    slow, fast = (step_time(one, chip, profile).parts["head and loss"] for one in (pieces, whole))
+    assert 1.2 < slow / fast < 1.4
+
+
+def test_asynchronous_tensor_parallelism_hides_some_communication() -> None:
+    chip, profile = load_chip("h100"), load_stack("altiplano")
+    case = case_of(Parallelism(dp=4, tp=2), "altiplano")
+    waited, hidden = (
+        step_time(with_parallelism(case, async_tp=one), chip, profile).parts["tensor communication"]
+        for one in (False, True)
+    )
+    assert hidden == pytest.approx(profile.async_tp_exposed * waited)
+
+
+def test_float8_by_rows_is_worth_what_torchao_publishes() -> None:
+    """10 % for Llama 3 8B on 8 H100 in torchtitan (torchao's float8/README.md), and less where products are narrow."""
+    chip, rows = load_chip("h100"), load_stack("altiplano")
+    profile = replace(load_stack("torchtitan-bf16"), rowwise=rows.rowwise, matmul_fp8=rows.matmul_fp8)
+    gains = []
+    for parallelism in (Parallelism(dp=8, recompute="selective"), Parallelism(dp=1, tp=8, recompute="selective")):
+        case = replace(case_of(parallelism, "torchtitan-bf16"), sequences=8)
+        times = [step_time(replace(case, precision=one), chip, profile).total for one in ("bf16", "fp8")]
+        gains.append(times[0] / times[1])
+    assert gains[0] == pytest.approx(1.10, abs=0.01)
+    assert gains[1] < gains[0]
+
+
 def test_memory_is_additive_over_stages() -> None:
     """The parameters of all pipeline ranks are the model's, with the vectors that tensor-parallel ranks all hold."""
     for pp, virtual in ((1, 1), (8, 1), (8, 8), (16, 1)):

@@ -14,6 +14,7 @@ def test_spelling() -> None:
     assert parse_layout("tp4.mb2") == Layout(tp=4, micro_batch=2)
     assert parse_layout("dp4.rep2.cp2.pp2.zbv") == Layout(dp=4, replicas=2, cp=2, pp=2, schedule="zbv")
     assert parse_layout("pp2.v3") == Layout(pp=2, virtual=3, schedule="interleaved")
+    assert parse_layout("tp2.hc8") == Layout(tp=2, head_chunks=8)
     assert parse_layout("dp2.recompute-selective.compile") == Layout(dp=2, recompute="selective", compile=True)
     assert parse_layout("dp4.rep2.cp2.tp2.pp2").world_size == 32
     assert str(parse_layout("pp2")) == "dp1.tp1.pp2"
@@ -23,11 +24,12 @@ def test_spelling() -> None:
     "text",
     [
         "dp8.rep2.cp2.tp4.pp4.v2.mb1",
-        "pp2.zbv.recompute-full",
+        "pp2.zbv.hc4.recompute-full",
         "pp4.gpipe",
         "pp2.interleaved",
         "dp2.recompute-selective",
         "compile",
+        "tp2.compile.async-tp",
     ],
 )
 def test_a_layout_is_printed_as_it_is_spelt(text: str) -> None:
@@ -53,6 +55,8 @@ def test_other_spellings_are_refused(text: str) -> None:
         ("pp2.interleaved.v1", "needs 2 or more stages per rank"),
         ("pp2.zbv.compile", "compile does not go with schedule = zbv"),
         ("pp2.zbv.recompute-selective", "use recompute = full"),
+        ("tp2.async-tp", "needs compile and tp > 1"),
+        ("dp2.compile.async-tp", "needs compile and tp > 1"),
     ],
 )
 def test_combinations_that_cannot_be_are_refused_with_the_reason(text: str, message: str) -> None:

@@ -46,6 +46,7 @@ def test_sixteen_ranks_are_as_planned(capsys: pytest.CaptureFixture[str]) -> Non
     "layout",
     [
         "dp2.cp2.tp2.mb2.recompute-selective",
+        "tp2.pp2.hc8.mb1",
         *(
             pytest.param(one, marks=pytest.mark.slow)
             for one in ("dp2.rep2.cp2.tp2.mb1.recompute-full", "dp2.pp2.v4.mb1", "dp2.pp2.zbv.mb1")

@@ -57,6 +57,7 @@ def lived(folder: Path, tokens: Path, layout: str, rank: int, precision: str, mi
         ("dp1", 0, "bfloat16", ONE),
         pytest.param("dp2.tp2.pp2.recompute-selective", 1, "bfloat16", ONE, marks=pytest.mark.slow),
         pytest.param("dp1", 0, "float32", ONE, marks=pytest.mark.slow),
+        pytest.param("tp2.hc2", 0, "bfloat16", ONE, marks=pytest.mark.slow),
         pytest.param("dp2.tp2.pp2", 7, "bfloat16", ONE, marks=pytest.mark.slow),
         pytest.param("cp2.tp2", 1, "bfloat16", ONE, marks=pytest.mark.slow),
         pytest.param("pp2.zbv", 1, "float32", ONE, marks=pytest.mark.slow),

@@ -1,9 +1,13 @@
 """Cross-entropy against PyTorch's own, in float64 and in the bfloat16 that it is for."""
 
+from typing import Any
+
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from altiplano.tokens.loader import IGNORED
 from altiplano.training import loss
@@ -79,3 +83,59 @@ def test_nothing_but_ignored_targets_is_no_loss_and_no_gradient() -> None:
     losses = token_losses(None)(logits, torch.full_like(targets, IGNORED))
     assert losses.sum() == 0
     assert not torch.autograd.grad(losses.sum(), logits)[0].any()
+
+
+def head_case(dtype: torch.dtype, words: int = 300) -> tuple[Tensor, Tensor, Tensor]:
+    """Hidden states [3, 7, 16], a head [words, 16] and targets, of which some are ignored."""
+    generator = torch.Generator().manual_seed(1)
+    hidden = torch.randn(3, 7, 16, generator=generator, dtype=torch.float64).to(dtype)
+    weight = torch.randn(words, 16, generator=generator, dtype=torch.float64).to(dtype)
+    targets = torch.randint(0, words, (3, 7), generator=generator)
+    targets[1, 2:5] = IGNORED
+    return hidden.requires_grad_(), weight.requires_grad_(), targets
+
+
+@pytest.mark.usefixtures("way")
+@pytest.mark.parametrize("chunks", [1, 2, 3, 50])
+def test_a_head_in_pieces_has_the_losses_and_gradients_of_one_in_one(chunks: int) -> None:
+    hidden, weight, targets = head_case(torch.float64)
+    upstream = torch.linspace(-1, 2, 21, dtype=torch.float64).view(3, 7)
+    ours = token_losses(None).of_hidden(hidden, weight, targets, chunks)
+    theirs = token_losses(None)(hidden @ weight.T, targets)
+    torch.testing.assert_close(ours, theirs, rtol=1e-12, atol=1e-13)
+    mine = torch.autograd.grad((ours * upstream).sum(), (hidden, weight))
+    reference = torch.autograd.grad((theirs * upstream).sum(), (hidden, weight))
+    for one, other in zip(mine, reference, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-12, atol=1e-13)
+
+
+@pytest.mark.usefixtures("way")
+def test_a_head_in_pieces_rounds_no_more_than_one_in_one() -> None:
+    """In bfloat16, beside float64 with the same operands: the weight's gradient is rounded once, and what each piece
+    adds to the hidden states' once before the sum is."""
+    hidden, weight, targets = head_case(torch.bfloat16)
+    exact = [one.detach().double().requires_grad_() for one in (hidden, weight)]
+    losses = token_losses(None)
+    whole = torch.autograd.grad(losses(hidden @ weight.T, targets).sum(), (hidden, weight))
+    pieces = torch.autograd.grad(losses.of_hidden(hidden, weight, targets, 3).sum(), (hidden, weight))
+    reference = torch.autograd.grad(losses(exact[0] @ exact[1].T, targets).sum(), exact)
+    for one, other, true, times in zip(pieces, whole, reference, (1.2, 1.05), strict=True):
+        assert (one - true).norm() < times * (other - true).norm()
+
+
+def test_only_a_piece_of_the_logits_is_there() -> None:
+    """The largest tensor of a step, but for the weight and its gradient."""
+    words, tokens = 6400, 512
+    largest = []
+
+    class Sizes(TorchDispatchMode):
+        def __torch_dispatch__(self, operator: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            found = operator(*args, **(kwargs or {}))
+            largest.extend(one.numel() for one in tree_leaves(found) if isinstance(one, Tensor))
+            return found
+
+    hidden, weight = torch.randn(1, tokens, 8, requires_grad=True), torch.randn(words, 8, requires_grad=True)
+    targets = torch.randint(0, words, (1, tokens))
+    with Sizes():
+        token_losses(None).of_hidden(hidden, weight, targets, 10).sum().backward()
+    assert max(largest) == tokens * words // 10

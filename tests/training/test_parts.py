@@ -3,10 +3,12 @@
 import json
 import math
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
+from altiplano.errors import InputError
 from altiplano.model.llama import Llama
 from altiplano.planning.model_size import training_flops_per_token
 from altiplano.recipe.layout import parse_layout
@@ -14,10 +16,12 @@ from altiplano.recipe.load import load_recipe
 from altiplano.recipe.schema import OptimizerConfig, Recipe
 from altiplano.records import StepMetrics
 from altiplano.tokens.loader import IGNORED
+from altiplano.training.job import Job
 from altiplano.training.loss import token_losses
 from altiplano.training.metrics import drop_later
 from altiplano.training.optimizer import learning_rate, make_optimizer
 from altiplano.training.supervisor import fewer_ranks
+from altiplano.training.trainer import prepare
 
 
 def test_learning_rate_of_the_source_recipe() -> None:
@@ -126,3 +130,11 @@ def test_a_smaller_layout_loses_a_rank_or_a_whole_copy_of_the_weights() -> None:
     assert smaller == ["dp3.tp2.pp1", "dp2.tp1.pp1.cp2", "dp4.tp1.pp1.rep2", "dp1.tp1.pp2"]
     for text in smaller:
         parse_layout(text)
+
+
+@pytest.mark.parametrize(("layout", "key"), [("tp2", "tp"), ("hc4", "head_chunks")])
+def test_a_loss_of_ones_own_needs_all_logits_of_a_token(layout: str, key: str, small_recipe: Recipe) -> None:
+    job = Job(recipe=small_recipe, layout=parse_layout(layout), device="cpu", tokens=Path(), folder=Path())
+    mesh: Any = None  # refused before it is asked
+    with pytest.raises(InputError, match=f"a loss of your own needs {key} = 1"):
+        prepare(job, mesh, bos=1, loss=lambda logits, targets: logits.sum(-1))

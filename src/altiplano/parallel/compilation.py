@@ -29,6 +29,14 @@ def compile_blocks(model: Llama, backend: str | Callable[..., object] = "inducto
         block.compile(backend=backend)
 
 
+def overlap_tensor_communication() -> None:
+    """Let compiled blocks send tensor-parallel parts while they multiply others, through symmetric memory (torchtitan's
+    asynchronous tensor parallelism). Needs GPUs that reach each other's memory."""
+    import torch._inductor.config as inductor
+
+    inductor._micro_pipeline_tp = True
+
+
 def check_gradients(step: Callable[[], object], parts: Iterable[nn.Module], compute: torch.dtype) -> None:
     """Run ``step``, which accumulates gradients, uncompiled and compiled, on all ranks together; forget the gradients.
 

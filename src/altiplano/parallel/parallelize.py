@@ -1,5 +1,5 @@
 """A model parallelized over the mesh, in one visible order:
-cut → tensors → context → recomputation → compilation → data → weights → pipeline."""
+cut → float8 → tensors → context → recomputation → compilation → data → weights → pipeline."""
 
 from collections.abc import Iterable
 
@@ -12,11 +12,13 @@ from altiplano.model.initial_weights import initial_value
 from altiplano.model.llama import Llama
 from altiplano.model.weights import pretrained_weights
 from altiplano.parallel.bfloat16 import choose_products, set_attention
-from altiplano.parallel.compilation import compile_blocks
+from altiplano.parallel.compilation import compile_blocks, overlap_tensor_communication
 from altiplano.parallel.context import context_shard, split_context
 from altiplano.parallel.data import shard_data
+from altiplano.parallel.float8 import use_float8
+from altiplano.parallel.head import HeadLosses
 from altiplano.parallel.mesh import Mesh
-from altiplano.parallel.pipeline import ParallelModel, TokenLosses
+from altiplano.parallel.pipeline import ParallelModel
 from altiplano.parallel.recomputation import WRAPPER, recompute_blocks
 from altiplano.parallel.tensor import split_tensors
 from altiplano.recipe.layout import Layout, partition_layers
@@ -24,7 +26,7 @@ from altiplano.recipe.schema import Recipe
 
 
 def parallelize(
-    recipe: Recipe, layout: Layout, mesh: Mesh, losses: TokenLosses, *, initial: bool = True
+    recipe: Recipe, layout: Layout, mesh: Mesh, losses: HeadLosses, *, initial: bool = True
 ) -> ParallelModel:
     """This process's parts of the recipe's model, one for each of its pipeline stages, with their initial weights; with
     anything in them unless ``initial``, for weights that come from elsewhere."""
@@ -58,13 +60,17 @@ def _shape_part(recipe: Recipe, layout: Layout, mesh: Mesh, stage: int) -> Llama
         )
     if compute is torch.float64:
         part = part.double()
+    if recipe.precision.matmul == "float8-rowwise":
+        use_float8(part, mesh.device)
     if layout.tp > 1:
-        split_tensors(part, mesh.tensor)
+        split_tensors(part, mesh.tensor, head_gives_losses=layout.head_chunks > 1)
     if layout.cp > 1:
         split_context(part, context_shard(recipe.batch.sequence_length, mesh.group("cp"), mesh.device))
     elif compute is torch.bfloat16:
         set_attention(part)
     recompute_blocks(part, layout.recompute)
+    if layout.async_tp:
+        overlap_tensor_communication()
     if layout.compile:
         compile_blocks(part)
     if layout.dp * layout.cp > 1 or compute is torch.bfloat16:

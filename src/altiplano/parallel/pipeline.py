@@ -19,6 +19,7 @@ from altiplano.parallel.bfloat16 import Products
 from altiplano.parallel.compilation import check_gradients
 from altiplano.parallel.context import context_shard, gather_sequence
 from altiplano.parallel.data import fsdp_modules
+from altiplano.parallel.head import HeadLosses, give_losses
 from altiplano.parallel.mesh import Mesh
 from altiplano.recipe.layout import Layout
 from altiplano.tokens.loader import IGNORED, Batch
@@ -97,12 +98,13 @@ class ParallelModel:
         mesh: Mesh,
         sequence: int,
         compute: torch.dtype,
-        losses: TokenLosses,
+        losses: HeadLosses,
         products: Products | None = None,
     ):
         self.parts, self.layout, self.mesh, self.sequence, self.compute = parts, layout, mesh, sequence, compute
         self.token_losses, self.products = losses, products
-        self.training_losses = losses
+        self.training_losses: TokenLosses = losses
+        self.head_gives_losses = layout.head_chunks > 1
         self.stages = layout.stage_numbers(mesh.rank("pp"))
         self.context_shard = context_shard(sequence, mesh.group("cp"), mesh.device)
         self.num_target_tokens: float | Tensor = 1.0
@@ -111,6 +113,8 @@ class ParallelModel:
         self.progress: Callable[[], None] = lambda: None
         for part in parts:
             part.register_forward_pre_hook(lambda module, arguments: self.progress())
+            if self.head_gives_losses:
+                give_losses(part, losses, layout.head_chunks)
 
     def step(self, batch: Batch, sequences: int, num_target_tokens: int | Tensor) -> Tensor:
         """Accumulate the gradient of sum(token losses) / num_target_tokens; return this rank's part of that loss.
@@ -156,13 +160,15 @@ class ParallelModel:
 
         All data-parallel ranks score together; they may have different numbers of rows, or none.
         """
-        losses = self.read(batch, self.token_losses)
+        losses = self.read(batch, None if self.head_gives_losses else self.token_losses)
         return None if losses is None else self.whole_rows(losses)
 
     @torch.no_grad()
-    def read(self, batch: Batch, reader: TokenLosses) -> Tensor | None:
+    def read(self, batch: Batch, reader: TokenLosses | None) -> Tensor | None:
         """What ``reader`` makes [rows, …] of this rank's logits and targets, as of ``score``'s rows, and of no more
-        rows at a time than a micro-batch has; None where the head is not here."""
+        rows at a time than a micro-batch has; None where the head is not here. Without a reader the head's losses."""
+        if self.head_gives_losses != (reader is None):
+            raise ValueError(f"layout {self.layout}: {'logits' if reader else 'losses'} are not what its head gives")
         batch = batch.to(self.mesh.device)
         rows = batch.tokens.shape[0]
         longest = torch.tensor(max(1, rows), device=self.mesh.device)
@@ -200,19 +206,26 @@ class ParallelModel:
                 is_last = (number + 1) * size >= rows
                 part.set_requires_gradient_sync(is_last)
                 part.set_reshard_after_backward(is_last or self.mesh.weights["shards"].size() > 1)
-            loss = self._loss(part(micro_batch.tokens, micro_batch.document), micro_batch.targets)
+            output = part(micro_batch.tokens, micro_batch.document, **self._for_head(micro_batch.targets))
+            loss = self._loss(output, micro_batch.targets)
             loss.backward()
             yield loss.detach()
 
-    def _loss(self, logits: Tensor, targets: Tensor) -> Tensor:
-        return self.training_losses(logits, targets).sum() / self.num_target_tokens
+    def _for_head(self, targets: Tensor) -> dict[str, Tensor]:
+        return {"targets": targets} if self.head_gives_losses else {}
+
+    def _loss(self, output: Tensor, targets: Tensor) -> Tensor:
+        losses = output if self.head_gives_losses else self.training_losses(output, targets)
+        return losses.sum() / self.num_target_tokens
 
     def _pipeline(self, batch: Batch, count: int, size: int) -> list[Tensor]:
         if (count, size) not in self.schedules:
             self.schedules[count, size] = self._schedule(count, size)
         losses: list[Tensor] = []
         inputs = [batch.tokens] if 0 in self.stages else []
-        last = {"target": batch.targets, "losses": losses} if self.layout.stages - 1 in self.stages else {}
+        last: dict[str, Any] = {}
+        if self.layout.stages - 1 in self.stages:
+            last = {"target": batch.targets, "losses": losses, **self._for_head(batch.targets)}
         self.schedules[count, size].step(*inputs, document=batch.document, return_outputs=False, **last)
         return [loss.detach() for loss in losses]
 
@@ -229,21 +242,16 @@ class ParallelModel:
         last = stage == self.layout.stages - 1
         hidden = torch.empty(self._hidden_size(size), dtype=self.compute, device="meta", requires_grad=True)
         tokens = torch.empty(size, len(self.context_shard.held), dtype=torch.int64, device="meta")
-        logits = torch.empty(
-            size,
-            len(self.context_shard.held),
-            part.shape.vocab_size // self.layout.tp,
-            dtype=self.compute,
-            device="meta",
-            requires_grad=True,
-        )
+        output = [*tokens.shape] if self.head_gives_losses else [*tokens.shape, part.shape.vocab_size // self.layout.tp]
+        wide = torch.promote_types(self.compute, torch.float32) if self.head_gives_losses else self.compute
+        output_args = torch.empty(output, dtype=wide, device="meta", requires_grad=True) if last else hidden.clone()
         return LazyBufferStage(
             part,
             stage,
             self.layout.stages,
             self.mesh.device,
             input_args=(tokens if stage == 0 else hidden,),
-            output_args=(logits if last else hidden.clone(),),
+            output_args=(output_args,),
             group=self.mesh.group("pp"),
         )
 
@@ -251,7 +259,7 @@ class ParallelModel:
         """Between stages: this rank's tokens are split over tp, too."""
         return rows, len(self.context_shard.held) // self.layout.tp, self.parts[0].shape.hidden_size
 
-    def _forward(self, batch: Batch, reader: TokenLosses) -> Tensor | None:
+    def _forward(self, batch: Batch, reader: TokenLosses | None) -> Tensor | None:
         """Forward through all stages, wherever they are; one micro-batch after the other, so no send waits in vain."""
         hidden, found = None, None
         for stage, part in zip(self.stages, self.parts, strict=True):
@@ -262,9 +270,9 @@ class ParallelModel:
             else:
                 x = torch.empty(self._hidden_size(len(batch.tokens)), dtype=self.compute, device=self.mesh.device)
                 dist.recv(x, group=self.mesh.group("pp"), group_src=self._holder(stage - 1))
-            hidden = part(x, batch.document)
+            hidden = part(x, batch.document, **self._for_head(batch.targets))
             if stage == self.layout.stages - 1:
-                found = reader(hidden, batch.targets)
+                found = hidden if reader is None else reader(hidden, batch.targets)
             elif stage + 1 not in self.stages:
                 dist.send(hidden.contiguous(), group=self.mesh.group("pp"), group_dst=self._holder(stage + 1))
                 hidden = None

@@ -21,14 +21,15 @@ from altiplano.model.llama import Llama
 SEQUENCE, VOCABULARY = Shard(1), Shard(-1)
 
 
-def split_tensors(model: Llama, mesh: DeviceMesh) -> None:
-    """Split ``model`` over the one-dimensional ``mesh``."""
+def split_tensors(model: Llama, mesh: DeviceMesh, head_gives_losses: bool = False) -> None:
+    """Split ``model`` over the one-dimensional ``mesh``. Losses of a head that gives them are whole on every rank."""
     edges: dict[str, ParallelStyle] = {}
     if model.embed_tokens is not None:
         edges["embed_tokens"] = RowwiseParallel(input_layouts=Replicate(), output_layouts=SEQUENCE)
     if model.norm is not None:
         edges["norm"] = SequenceParallel()
-        edges["lm_head"] = ColwiseParallel(input_layouts=SEQUENCE, output_layouts=VOCABULARY)
+        output = Replicate() if head_gives_losses else VOCABULARY
+        edges["lm_head"] = ColwiseParallel(input_layouts=SEQUENCE, output_layouts=output)
     parallelize_module(model, mesh, edges)
     for block in model.layers.values():
         parallelize_module(

@@ -29,6 +29,8 @@ class Parallelism:
     sharding: Sharding = "zero1"
     gradient_bytes: int = 4
     shards: int = 0
+    head_chunks: int = 1
+    async_tp: bool = False
 
     @property
     def devices(self) -> int:
@@ -52,7 +54,9 @@ class Parallelism:
         if self.virtual > 1:
             parts.append("zbv" if self.schedule == "zbv" else f"v{self.virtual}")
         parts += [f"rep{self.copies}"] * (self.copies > 1) + [f"mb{self.micro_batch}"]
-        return ".".join(parts + [f"recompute-{self.recompute}"] * (self.recompute != "none"))
+        parts += [f"hc{self.head_chunks}"] * (self.head_chunks > 1)
+        parts += [f"recompute-{self.recompute}"] * (self.recompute != "none")
+        return ".".join(parts + ["compile", "async-tp"] * self.async_tp)
 
 
 @dataclass(frozen=True)
@@ -122,6 +126,8 @@ def parallelism_of(layout: Layout, sequences: int, sequence: int) -> tuple[Paral
         layout.schedule,
         layout.recompute,
         shards=layout.dp // layout.replicas * layout.cp,
+        head_chunks=layout.head_chunks,
+        async_tp=layout.async_tp,
     )
     return parallelism, count
 
@@ -139,6 +145,9 @@ def layout_of(parallelism: Parallelism) -> Layout:
             "schedule": parallelism.schedule,
             "virtual": parallelism.virtual if parallelism.virtual > 1 else 0,
             "recompute": parallelism.recompute,
+            "head_chunks": parallelism.head_chunks,
+            "compile": parallelism.async_tp,
+            "async_tp": parallelism.async_tp,
         }
     )
 

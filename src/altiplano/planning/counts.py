@@ -156,6 +156,12 @@ def _activations(recipe: Recipe, layout: Layout, stage: int) -> list[Collective]
                 "activations",
             )
         )
+        if recipe.precision.matmul == "float8-rowwise":
+            # The largest value of rows that ranks share, in float64: of the inputs and weights of o and down, again
+            # when computed again, and of the gradients and weights of q, k, v, gate and up.
+            times = count * layers * (9 if again else 7)
+            found.append(Collective("all_reduce", "tp", times, 8 * tokens, "float8 scales of tokens"))
+            found.append(Collective("all_reduce", "tp", times, 8 * model.hidden_size, "float8 scales of weights"))
         # One micro-batch is reduced as it was computed, a sum of several in float32.
         each = compute if count == 1 else max(4, compute)
         found.append(Collective("all_reduce", "tp", 2 * layers + last, model.hidden_size * each, "norms"))

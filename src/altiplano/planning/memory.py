@@ -110,14 +110,16 @@ def in_flight(case: Case, rank: int) -> list[float]:
 
 def kept_activations(case: Case, stack: Stack, rank: int) -> float:
     """Bytes that autograd keeps at the most on a rank: its blocks' for the micro-batches in flight, and with the head
-    the norm's input and output and the logits of one. What is only there during a backward pass is not in it."""
+    the norm's input and output and, unless they come in pieces, the logits of one. What is only there during a
+    backward pass is not in it."""
     size = 4 if case.precision == "fp32" else 2
     shape, tp, chunks = case.shape, case.parallelism.tp, case.rank_chunks(rank)
     layers = sum(count * chunk.layers for count, chunk in zip(in_flight(case, rank), chunks, strict=True))
     kept = layers * sum(kept_per_token(case, stack).values())
     if chunks[-1].last:
         gathered = 1 if stack.regathers else tp
-        kept += size * (shape.hidden_size * (1 + gathered) + shape.vocab_size) / tp
+        logits = shape.vocab_size if case.parallelism.head_chunks == 1 else 0
+        kept += size * (shape.hidden_size * (1 + gathered) + logits) / tp
     return kept * case.tokens
 
 
@@ -191,7 +193,9 @@ def _working(case: Case, stack: Stack, chunks: list[Chunk]) -> tuple[float, floa
     if not chunks[-1].last:
         return 0.0, WORKSPACE + block
     each = stack.logit_bytes_split if parallelism.tp > 1 and stack.logit_bytes_split else stack.logit_bytes
-    logits = each * tokens * shape.vocab_size / parallelism.tp
+    logits = each * tokens * shape.vocab_size / parallelism.tp / parallelism.head_chunks
+    if parallelism.head_chunks > 1:
+        logits += 4.0 * tokens * shape.hidden_size  # the gradient of hidden states, added up in fp32
     head = (0.0 if sharded else size * shape.embedding / parallelism.tp) + (2 * whole if parallelism.tp > 1 else 0.0)
     return (logits, WORKSPACE + head) if logits + head > block else (0.0, WORKSPACE + block)
 

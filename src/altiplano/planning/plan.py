@@ -211,7 +211,8 @@ def chip_of(cluster: Cluster) -> Chip:
 def one_step(recipe: Recipe, stack: Stack, precision: str = "") -> Case:
     """A step of the recipe before it is laid out; ``precision`` replaces the recipe's own."""
     batch = recipe.batch
-    precision = precision or PRECISION[recipe.precision.compute]
+    own = "fp8" if recipe.precision.matmul == "float8-rowwise" else PRECISION[recipe.precision.compute]
+    precision = precision or own
     return Case(
         shape_of(recipe.model), batch.sequence_length, batch.sequences, Parallelism(), precision, slots=stack.slots
     )

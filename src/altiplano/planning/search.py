@@ -24,6 +24,8 @@ TIE = 0.04
 TIGHT = 0.90
 """Of the memory that can be filled: predicted peaks are within 6 % of published ones, and one of a run that was not
 in our file was 14 % higher."""
+HEAD_CHUNKS = 8
+"""More pieces of the head save little: then other things are larger than one of them."""
 VIRTUAL = (1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 16)
 
 
@@ -47,6 +49,7 @@ class Choice:
             + 2 * (parallelism.pp > 1)
             + 2 * (parallelism.cp > 1)
             + (parallelism.recompute != "none")
+            + (parallelism.head_chunks > 1)
         )
         return not self.published, self.tight, kinds, parallelism.pp * parallelism.cp, parallelism.tp
 
@@ -159,8 +162,9 @@ def candidates(case: Case, devices: int, chip: Chip, stack: Stack, batches: Sequ
                     dp, tp, pp, cp, virtual, micro_batch, schedule, "none", stack.sharding, stack.gradient_bytes
                 )
                 one = replace(case, filled=0, slots=stack.slots, parallelism=parallelism)
-                for recompute, shards in _memory_choices(parallelism, chip, stack):
-                    laid = replace(one, parallelism=replace(parallelism, recompute=recompute, shards=shards))
+                for recompute, shards, chunks in _memory_choices(parallelism, chip, stack):
+                    chosen = replace(parallelism, recompute=recompute, shards=shards, head_chunks=chunks)
+                    laid = replace(one, parallelism=chosen)
                     if _runs(laid, stack, batches or (case.sequences,)):
                         yield laid
 
@@ -173,13 +177,13 @@ def _runs(case: Case, stack: Stack, batches: Sequence[int]) -> bool:
     return True
 
 
-def _memory_choices(parallelism: Parallelism, chip: Chip, stack: Stack) -> Iterator[tuple[RecomputeMode, int]]:
-    """Recomputation, and over how many ranks is sharded (0: all)."""
+def _memory_choices(parallelism: Parallelism, chip: Chip, stack: Stack) -> Iterator[tuple[RecomputeMode, int, int]]:
+    """Recomputation, over how many ranks is sharded (0: all), and pieces of the head. With a pipeline the head's rank
+    holds the fewest micro-batches, so that others are fuller."""
     ranks = parallelism.dp * parallelism.cp
-    for recompute in stack.recomputes:
-        yield recompute, 0
-        if stack.sharding == "zero3" and chip.node < ranks and parallelism.pp == 1 and ranks % chip.node == 0:
-            yield recompute, chip.node
+    hybrid = stack.sharding == "zero3" and chip.node < ranks and parallelism.pp == 1 and ranks % chip.node == 0
+    pieces = (1, HEAD_CHUNKS) if stack.head_in_pieces and parallelism.pp == 1 else (1,)
+    return product(stack.recomputes, (0, chip.node) if hybrid else (0,), pieces)
 
 
 @cache
@@ -210,6 +214,10 @@ def check_runnable(layout: Layout, case: Case, stack: Stack, batches: Sequence[i
             raise InputError(f"{name} has no {words}; {kind} = 1 would do, or another --stack")
     if layout.recompute not in stack.recomputes:
         raise InputError(f"{name} has no recompute = {layout.recompute}; it has {', '.join(stack.recomputes)}")
+    if layout.async_tp and not stack.async_tp_exposed:
+        raise InputError(f"{name} has no asynchronous tensor parallelism; leave async-tp out, or another --stack")
+    if layout.head_chunks > 1 and not stack.head_in_pieces:
+        raise InputError(f"{name} has no head in pieces; head_chunks = 1 would do, or another --stack")
     if layout.schedule not in stack.schedules:
         raise InputError(f"{name} has no schedule = {layout.schedule}; it has {', '.join(stack.schedules)}")
     if stack.slots:  # these deal layers out unevenly, and fill up with rows that predict nothing

@@ -95,11 +95,17 @@ class Stack:
     """That a layout can name; published runs had others, too."""
     tp_exposed: float
     """Share of tensor-parallel communication that no product hides."""
+    async_tp_exposed: float = 0.0
+    """The same with a layout's async_tp; 0: there is none."""
     parallelism: tuple[str, ...] = ("tp", "pp", "cp")
     """Beside data parallelism, which all have."""
     schedules: tuple[str, ...] = ("1f1b", "interleaved")
     matmul: float = 1.0
     """Of what the chip's matrix products reach."""
+    matmul_fp8: float = 1.0
+    """Of what the chip's fp8 products reach, on top of that."""
+    rowwise: bool = False
+    """fp8 has a scale for each row, which tensor-parallel ranks find together."""
     attention: str = "cudnn"
     """The kernel of fused attention: cudnn (or FlashAttention 3), flash2, triton; "": scores are written to memory."""
     elementwise: float = 1.0
@@ -118,6 +124,8 @@ class Stack:
     regathers: bool = True
     """Tensor parallelism gathers norm outputs again in the backward pass and keeps only its share."""
     mlp_kept: int = 3
+    head_in_pieces: bool = False
+    """Head and loss can be computed in pieces of the vocabulary."""
     slots: bool = False
     accumulates_unsharded: bool = False
     receives_ahead: bool = False

@@ -16,7 +16,10 @@ PipelineSchedule = Literal["1f1b", "interleaved", "zbv", "gpipe"]
 Recompute = Literal["none", "selective", "full"]
 # Larger micro-batches gain nothing on a CPU (measured on two cores) and cost memory everywhere.
 MICRO_BATCH_TOKENS = 8192
-SIZES = {"dp": "dp", "rep": "replicas", "cp": "cp", "tp": "tp", "pp": "pp", "v": "virtual", "mb": "micro_batch"}
+SIZES = {
+    "dp": "dp", "rep": "replicas", "cp": "cp", "tp": "tp", "pp": "pp", "v": "virtual", "mb": "micro_batch",
+    "hc": "head_chunks",
+}  # fmt: skip
 WORDS: dict[str, dict[str, str | bool]] = {
     "1f1b": {"schedule": "1f1b"},
     "interleaved": {"schedule": "interleaved"},
@@ -25,10 +28,12 @@ WORDS: dict[str, dict[str, str | bool]] = {
     "recompute-selective": {"recompute": "selective"},
     "recompute-full": {"recompute": "full"},
     "compile": {"compile": True},
+    "async-tp": {"async_tp": True},
 }
 SPELLING = (
     'such as "dp2.tp2.pp2" or "dp8.rep2.cp2.pp2.zbv.mb1". Sizes: dp (data), rep (copies of the weights among dp), '
-    "cp (context), tp (tensor), pp (pipeline), v (stages per pipeline rank), mb (sequences per micro-batch). "
+    "cp (context), tp (tensor), pp (pipeline), v (stages per pipeline rank), mb (sequences per micro-batch), "
+    "hc (pieces of the head). "
     f"Words: {', '.join(WORDS)}"
 )
 
@@ -49,7 +54,17 @@ class Layout(Section):
         0, ge=0, description="pipeline stages per rank; 0: two where the schedule has several, else one"
     )
     recompute: Recompute = "none"
+    head_chunks: int = Field(
+        1,
+        gt=0,
+        description="pieces of the vocabulary in which the head's product and the loss are computed, so that one piece "
+        "of the logits is there at a time; above 1 the product is computed once more in the backward pass",
+    )
     compile: bool = Field(False, description="torch.compile each block (GPU only)")
+    async_tp: bool = Field(
+        False,
+        description="tensor parallelism sends parts of the activations while it multiplies others (GPU, with compile)",
+    )
 
     @property
     def world_size(self) -> int:
@@ -85,7 +100,9 @@ class Layout(Section):
         parts += [f"rep{self.replicas}"] * (self.replicas > 1) + [f"cp{self.cp}"] * (self.cp > 1)
         parts += [self.schedule] * (self.schedule != "1f1b") + [f"v{self.virtual}"] * (self.virtual > 0)
         parts += [f"mb{self.micro_batch}"] * (self.micro_batch > 0)
+        parts += [f"hc{self.head_chunks}"] * (self.head_chunks > 1)
         parts += [f"recompute-{self.recompute}"] * (self.recompute != "none") + ["compile"] * self.compile
+        parts += ["async-tp"] * self.async_tp
         return ".".join(parts)
 
     def stage_numbers(self, rank: int) -> list[int]:
@@ -145,6 +162,8 @@ class Layout(Section):
             raise ValueError(
                 "compile does not go with schedule = zbv, whose backward pass is cut in two; use interleaved"
             )
+        if self.async_tp and not (self.compile and self.tp > 1):
+            raise ValueError("async-tp is a pass of torch.compile over tensor parallelism: it needs compile and tp > 1")
         if self.schedule == "zbv" and self.recompute == "selective":
             # PyTorch: "You are only allowed to backward once on any region computed under selective checkpointing".
             raise ValueError("recompute = selective allows one backward pass, zbv makes two; use recompute = full")
@@ -202,6 +221,28 @@ def check_layout(layout: Layout, recipe: Recipe, device: str = "") -> None:
     check_sizes(layout, recipe.model, recipe.batch.sequence_length, recipe.batch.sizes)
     if layout.compile and device == "cpu":
         raise InputError(COMPILE.format(layout=layout))
+    if recipe.precision.matmul == "float8-rowwise":
+        _check_float8(layout, recipe)
+
+
+FLOAT8_TILE = 16
+"""Of every dimension of a float8 product on a GPU; a CPU refuses the others, too, so that it emulates what can be."""
+
+
+def _check_float8(layout: Layout, recipe: Recipe) -> None:
+    model, tp = recipe.model, layout.tp
+    sizes = {
+        "model.hidden_size": model.hidden_size,
+        "keys on a rank, head_dim × num_key_value_heads / tp": model.num_key_value_heads * model.head_dim // tp,
+        "model.intermediate_size / tp": model.intermediate_size // tp,
+        "batch.sequence_length / cp": recipe.batch.sequence_length // layout.cp,
+    }
+    for what, size in sizes.items():
+        if size % FLOAT8_TILE:
+            raise InputError(
+                f'layout {layout}: precision.matmul = "float8-rowwise" needs multiples of {FLOAT8_TILE}, and {what} is '
+                f"{size:,}; leave precision.matmul out, or choose another layout"
+            )
 
 
 def check_sizes(layout: Layout, model: ModelShape, sequence_length: int, batches: Sequence[int]) -> None:

@@ -256,6 +256,17 @@ class PrecisionConfig(Section):
     """Matrix products in ``compute``; weights, optimizer state and reductions always in float32 or wider."""
 
     compute: Literal["bfloat16", "float32", "float64"] = "bfloat16"
+    matmul: Literal["compute", "float8-rowwise"] = Field(
+        "compute",
+        description="of the blocks' linear layers: as compute says, or operands rounded to float8 (e4m3) with a scale "
+        "for each row, by torchao; emulated on a CPU",
+    )
+
+    @model_validator(mode="after")
+    def _float8_is_of_bfloat16(self) -> Self:
+        if self.matmul == "float8-rowwise" and self.compute != "bfloat16":
+            raise ValueError(f'matmul = "float8-rowwise" needs compute = "bfloat16", not {self.compute!r}')
+        return self
 
 
 class EvaluationConfig(Section):

@@ -152,6 +152,8 @@ class SentCounter(TorchDispatchMode):
         self.found: Counter[tuple[str, str, int]] = Counter()
 
     def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if any(issubclass(kind, DTensor) for kind in types):
+            return NotImplemented  # it says first what it does with its parts, which may be to send them
         namespace, _, name = str(function).partition(".")
         if namespace in ("c10d", "_c10d_functional") and (kind := KINDS.get(name.split(".")[0])) is not None:
             sizes = [leaf.numel() * leaf.element_size() for leaf in tree_leaves(args) if isinstance(leaf, torch.Tensor)]

@@ -231,8 +231,9 @@ def prepare(
 ) -> Trainer:
     """Data, model and optimizer, as at the start or as in the newest sound checkpoint in the job's folder."""
     recipe = job.recipe
-    if loss is not None and job.layout.tp > 1:
-        raise InputError(f"layout {job.layout}: a loss of your own needs tp = 1, as it sees logits of every token")
+    if loss is not None and (job.layout.tp > 1 or job.layout.head_chunks > 1):
+        key = "tp" if job.layout.tp > 1 else "head_chunks"
+        raise InputError(f"layout {job.layout}: a loss of your own needs {key} = 1, as it sees all logits of a token")
     sequence = recipe.batch.sequence_length
     data = TrainingData(read_shards(job.tokens, "train"), sequence, bos, recipe.seed, recipe.mixture)
     heldout = [

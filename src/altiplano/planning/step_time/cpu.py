@@ -57,4 +57,5 @@ def head_work(case: Case, chip: Chip, stack: Stack) -> tuple[float, float]:
     product = product_seconds(chip, case.precision, tokens, words, shape.hidden_size)
     # The loss widens logits to float32 a few tokens at a time, forward and backward.
     loss = 6 * tokens * words / chip.elementwise_bandwidth
-    return product + loss, 2 * product + loss
+    again = product if case.parallelism.head_chunks > 1 else 0.0
+    return product + loss, 2 * product + again + loss

@@ -27,7 +27,8 @@ def product_seconds(chip: Chip, stack: Stack, precision: str, m: float, n: float
     scale = chip.peak(precision) / 989e12
     ramp = m / (m + fixed["product_half_m"] * scale) * n / (n + fixed["product_half_n"] * scale)
     ramp *= k / (k + fixed["product_half_k"] * scale)
-    return flops / (chip.peak(precision) * min(0.97, chip.share(precision) * stack.matmul) * filled * ramp)
+    share = chip.share(precision) * stack.matmul * (stack.matmul_fp8 if precision == "fp8" else 1.0)
+    return flops / (chip.peak(precision) * min(0.97, share) * filled * ramp)
 
 
 @dataclass(frozen=True)
@@ -69,9 +70,8 @@ def block_work(case: Case, chip: Chip, stack: Stack) -> Work:
 
     forward = sum(seconds(tokens, n, k) for k, n in matrices)
     backward = sum(seconds(tokens, k, n) + seconds(k, n, tokens) for k, n in matrices)
-    # fp8 reads every input, weight and gradient once more to cast it.
-    casts = sum(3 * (tokens * k + k * n) for k, n in matrices) if case.precision == "fp8" else 0.0
-    scale = stack.elementwise / (chip.memory_bandwidth * physics()["memory_share"])
+    casts = _casts(case, stack, matrices)
+    rate = chip.memory_bandwidth * physics()["memory_share"]
     size = 4 if case.precision == "fp32" else 2
     traffic = (
         tokens
@@ -83,8 +83,21 @@ def block_work(case: Case, chip: Chip, stack: Stack) -> Work:
         * size
         / tp
     )
-    ew = ((traffic + casts / 3) * scale, (1.7 * traffic + casts * 2 / 3) * scale)
+    traffic *= stack.elementwise
+    ew = ((traffic + casts[0]) / rate, (1.7 * traffic + casts[1]) / rate)
     return Work((forward, backward), attention_seconds(case, chip, stack), ew)
+
+
+def _casts(case: Case, stack: Stack, matrices: list[tuple[float, float]]) -> tuple[float, float]:
+    """Bytes that are read and written, forward and backward, to make fp8 of what is multiplied, by kernels that are
+    fused (with ``compile``, where they are not written by hand)."""
+    if case.precision != "fp8":
+        return 0.0, 0.0
+    read = sum(case.tokens * k + k * n for k, n in matrices)
+    if not stack.rowwise:  # each input and weight once more
+        return read, 2 * read
+    # By rows for one product and by columns for another: 2 bytes for the largest values, 2 and 1 for the cast.
+    return 5 * read, 5 * read + 10 * sum(case.tokens * n for _, n in matrices)
 
 
 def attention_seconds(case: Case, chip: Chip, stack: Stack) -> tuple[float, float]:
@@ -110,14 +123,17 @@ def head_work(case: Case, chip: Chip, stack: Stack) -> tuple[float, float]:
     """The last norm, the product with the vocabulary, and the loss. In bf16 even where blocks are fp8."""
     if chip.elementwise_bandwidth:
         return cpu.head_work(case, chip, stack)
-    shape, tokens = case.shape, float(case.tokens)
-    words = shape.vocab_size / case.parallelism.tp
+    shape, tokens, chunks = case.shape, float(case.tokens), case.parallelism.head_chunks
+    words = shape.vocab_size / case.parallelism.tp / chunks
     precision = "bf16" if case.precision == "fp8" else case.precision
     forward = product_seconds(chip, stack, precision, tokens, words, shape.hidden_size)
     backward = product_seconds(chip, stack, precision, tokens, shape.hidden_size, words)
     backward += product_seconds(chip, stack, precision, shape.hidden_size, words, tokens)
-    loss = stack.elementwise * tokens * words * 5 / (chip.memory_bandwidth * physics()["memory_share"])
-    return forward + loss, backward + loss
+    traffic = chip.memory_bandwidth * physics()["memory_share"]
+    loss = stack.elementwise * tokens * words * 5 / traffic
+    if chunks > 1:  # logits are computed again, and the gradient of hidden states is added up in fp32
+        backward += forward + 10 * tokens * shape.hidden_size / traffic
+    return chunks * (forward + loss), chunks * (backward + loss)
 
 
 def recomputed(case: Case, stack: Stack, work: Work, gathers: float) -> float:

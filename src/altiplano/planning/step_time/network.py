@@ -26,11 +26,17 @@ def collective(chip: Chip, ranks: int, span: int, size: float) -> float:
 
 
 def tensor_seconds(case: Case, chip: Chip, stack: Stack) -> tuple[float, float]:
-    """Exposed, of one block: two gathers and two scatters each way, and two gathers more where inputs were not kept."""
+    """Exposed, of one block: two gathers and two scatters each way, and two gathers more where inputs were not kept.
+    Scales of fp8 for each row: four small reductions forward, ten backward, all waited for."""
     tp = case.parallelism.tp
+    scales = 0.0
+    if case.precision == "fp8" and stack.rowwise:
+        scales = 2 * collective(chip, tp, tp, 8.0 * max(case.tokens, case.shape.hidden_size))  # there and back
     once = collective(chip, tp, tp, case.tokens * case.shape.hidden_size * 2.0)
-    again = 2 * once * min(stack.tp_exposed, 0.5) if stack.regathers else 0.0
-    return 4 * once * stack.tp_exposed, 4 * once * stack.tp_exposed + again
+    share = stack.async_tp_exposed if case.parallelism.async_tp else stack.tp_exposed
+    again = 2 * once * min(share, 0.5) if stack.regathers else 0.0
+    exposed = 4 * once * share
+    return exposed + 4 * scales, exposed + again + 10 * scales
 
 
 def context_seconds(case: Case, chip: Chip) -> tuple[float, float]:
