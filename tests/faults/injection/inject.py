@@ -2,10 +2,13 @@
 
     python tests/faults/injection/inject.py [--only SCENARIO] [--share 1/8] [--match TEXT] [--keep FOLDER]
 
-First each scenario runs undisturbed and its calls are recorded by class (operation, line, kind of path). Then for each
-class and each fault a child of this process, which has imported all, runs the same command with the fault. It must end
-with the undisturbed hashes, or stop with one line; nothing sound may be gone; and the same command without the fault
-must then end with the undisturbed hashes. Prints what was tried and each failure; exits 1 if there is any.
+First each scenario runs undisturbed and its calls are recorded by class: calls are equal when the same operation comes
+from the same lines of the package, the whole stack, on the same kind of path (and in as many ranks). Then for each
+class that no scenario before had, and each fault, a child of this process, which has imported and computed all before,
+runs the same command with the fault. It must end with the undisturbed hashes, or stop with one line; nothing sound may
+be gone; and the same command without the fault must then end with the undisturbed hashes. Errors hit the first call of
+a class, a torn write the middle one, death the last; EIO and ENOSPC come every time, and if they came more than once,
+also once. Prints what was tried and each failure; exits 1 if there is any.
 """
 
 import argparse
@@ -25,11 +28,14 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import altiplano
+from faults.injection.recorded import FAULTS, STAGES, Class, Injector, Recorder, install
 from faults.injection.shim import compile_shim, run_preloaded
 
 WORKERS = 2
+STAYS = ("EIO", "ENOSPC")
+"""Faults that also come every time: a retry would hide them."""
 SECONDS = 240.0
-STAGES = ("curate", "tokenize", "train", "evaluate", "calibrate", "redteam", "release")
 
 
 @dataclass(frozen=True)
@@ -151,33 +157,38 @@ class Campaign:
         self.scenario, self.folder = scenario, folder
         self.base = folder / "base"
         self.tried, self.failed = Counter[str](), list[str]()
-        self.not_reached = self.hung_once = 0
+        self.not_reached = self.hung_once = self.once_is_always = 0
 
-    def record(self) -> Counter[Any]:
+    def record(self) -> Counter[Class]:
         """Calls of each class in an undisturbed run. Raises SystemExit when that fails."""
-        from faults.injection.recorded import Class, Recorder, install
-        from faults.injection.scenarios import run
+        from faults.injection.scenarios import run, warm
 
         self.base.mkdir(parents=True)
         for command in self.scenario.before:
             self._must_end(Child(lambda command=command: run(self.base, *command), self.folder / "before"))
-        clean, log = self.folder / "clean" / "run", self.folder / "calls"
-        shutil.copytree(self.base, clean, symlinks=True)
-
-        def recorded() -> int:
-            install(Recorder(clean, log))
-            code = self.scenario.run(clean)
-            (self.folder / "modules").write_text("\n".join(sys.modules))
-            return code
-
-        self._must_end(Child(recorded, self.folder / "recorded"))
+        self._must_end(Child(self._modules, self.folder / "imported"))
         for module in (self.folder / "modules").read_text().split():  # so that no child has to
             if module not in sys.modules:
                 with contextlib.suppress(Exception):
                     importlib.import_module(module)
+        warm(self.scenario, self._copy("warm"))
+        clean, log = self._copy("clean"), self.folder / "calls"
+
+        def recorded() -> int:
+            install(Recorder(clean, log))
+            return self.scenario.run(clean)
+
+        self._must_end(Child(recorded, self.folder / "recorded"))
         self.wanted = hashes(clean)
-        lines = log.read_text().splitlines()
-        return Counter(Class(*line.split("\t")) for line in lines)
+        return Counter(Class(*line.split("\t")) for line in log.read_text().splitlines())
+
+    def _copy(self, name: str) -> Path:
+        return Path(shutil.copytree(self.base, self.folder / name / "run", symlinks=True))
+
+    def _modules(self) -> int:
+        code = self.scenario.run(self._copy("imports"))
+        (self.folder / "modules").write_text("\n".join(sys.modules))
+        return code
 
     def _must_end(self, child: Child) -> None:
         while (ended := child.ended()) is None:
@@ -185,12 +196,18 @@ class Campaign:
         if ended.code:
             raise SystemExit(f"{self.scenario.name} undisturbed: exit code {ended.code}\n{ended.output}")
 
-    def disturb(self, where: Any, fault: str, always: bool, number: int) -> Iterator[Child]:
-        from faults.injection.recorded import Injector, install
+    def disturb(self, where: Class, calls: int, fault: str, number: int) -> Iterator[Child]:
+        """One fault in a class of so many calls."""
+        at = {"death": calls, "torn and dead": (calls + 1) // 2}.get(fault, 1)
+        for always in (True, False) if fault in STAYS else (False,):
+            injector = Injector(self._copy(f"case-{number}"), where, fault, at, always=always)
+            yield from self._disturbed(injector)
+            if always and injector.counted[1] <= 1:
+                self.once_is_always += 1
+                break
 
-        workspace = self.folder / f"case-{number}" / "run"
-        shutil.copytree(self.base, workspace, symlinks=True)
-        injector = Injector(workspace, where, fault, always=always)
+    def _disturbed(self, injector: Injector) -> Iterator[Child]:
+        workspace, fault = injector.folder, injector.fault
 
         def disturbed() -> int:
             install(injector)
@@ -198,7 +215,7 @@ class Campaign:
 
         ended = yield Child(disturbed, workspace.parent / "first")
         problem = judge(ended, fault, workspace, self.base, self.wanted)  # type: ignore[arg-type]
-        if not injector.times:
+        if not injector.counted[1]:
             self.not_reached += 1
         if not problem and ended.code:  # type: ignore[attr-defined]
             again = yield Child(lambda: self.scenario.run(workspace), workspace.parent / "again")
@@ -214,22 +231,22 @@ class Campaign:
         self.tried[fault] += 1
         if problem:
             self.failed.append(problem.partition(" ")[0].rstrip(":"))
-            stays = " every time" if always else ""
-            print(f"✗ {self.scenario.name}: {fault}{stays} in {where}: {problem}  [{workspace.parent}]", flush=True)
+            when = "every time" if injector.always else f"in call {injector.at}"
+            kept = workspace.parent.rename(workspace.parent.with_name(f"failed-{len(self.failed)}"))
+            print(f"✗ {self.scenario.name}: {fault} {when} of {injector.wanted}: {problem}  [{kept}]", flush=True)
         else:
             shutil.rmtree(workspace.parent)
 
 
-def cases(found: Counter[Any], share: Fraction, match: str) -> list[tuple[Any, str, bool]]:
-    """A fault once for every class, and one that stays, such as a full disk, where a retry would hide it."""
-    from faults.injection.recorded import FAULTS
-
+def cases(found: Counter[Class], share: Fraction, match: str) -> list[tuple[Class, int, str]]:
+    """Each class with how many calls it has, and each fault. An error that the package does not know by its name is
+    to it what EIO is, and not tried."""
+    source = "".join(file.read_text() for file in Path(altiplano.__file__).parent.rglob("*.py"))
     every = [
-        (where, fault, always)
+        (where, found[where], fault)
         for where in sorted(found)
         for fault in FAULTS[where.operation]
-        for always in ((False, True) if fault in ("ENOSPC", "EIO") else (False,))
-        if match in f"{fault} in {where}"
+        if match in f"{fault} in {where}" and (fault != "ESTALE" or fault in source)
     ]
     step = share.denominator / share.numerator
     return [every[int(place * step)] for place in range(int(len(every) / step))]
@@ -253,22 +270,26 @@ def main() -> int:
                 shutil.rmtree(folder, ignore_errors=True)
     from faults.injection.scenarios import SCENARIOS, prepare
 
-    begun, failed, tried = time.monotonic(), Counter[str](), 0
+    begun, failed, tried, seen = time.monotonic(), Counter[str](), 0, set[Class]()
     for scenario in SCENARIOS:
-        if options.only and scenario.name not in options.only:
-            continue
         folder = options.keep / scenario.name.replace(" ", "-")
         shutil.rmtree(folder, ignore_errors=True)
         prepare(scenario)
         campaign = Campaign(scenario, folder)
         found = campaign.record()
-        chosen = cases(found, options.share, options.match)
+        new = found if scenario.apart else Counter({where: found[where] for where in found if where not in seen})
+        seen |= found.keys()
+        if options.only and scenario.name not in options.only:
+            continue
+        chosen = cases(new, options.share, options.match)
         together(campaign.disturb(*case, number) for number, case in enumerate(chosen))
         bad, total = Counter(campaign.failed), sum(campaign.tried.values())
         print(
-            f"{scenario.name}: {sum(found.values()):,} calls of {len(found):,} classes; {total:,} faults tried "
+            f"{scenario.name}: {sum(found.values()):,} calls of {len(found):,} classes, {len(new):,} not tried before; "
+            f"{total:,} faults tried "
             f"({', '.join(f'{kind} {count}' for kind, count in sorted(campaign.tried.items()))}), of which "
-            f"{campaign.not_reached} were not reached; {campaign.hung_once} hung once without a fault and not again; "
+            f"{campaign.not_reached} were not reached; {campaign.once_is_always} came once if they came every time; "
+            f"{campaign.hung_once} hung once without a fault and not again; "
             f"lost {bad['lost']}, hangs {bad['hang']}, "
             f"wrong results {bad['wrong']}, unexplained {bad['traceback'] + bad['no']}; "
             f"{time.monotonic() - begun:.0f} s so far",
