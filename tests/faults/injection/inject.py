@@ -1,6 +1,6 @@
 """``make fault-injection``: every call of a run on files and collectives fails once, in every way that it can.
 
-    python tests/faults/injection/inject.py [--only SCENARIO] [--share 1/8] [--match TEXT] [--keep FOLDER]
+    python tests/faults/injection/inject.py [--only SCENARIO] [--share 1/8] [--match TEXT] [--log FILE] [--keep FOLDER]
 
 First each scenario runs undisturbed and its calls are recorded by class: calls are equal when the same operation comes
 from the same lines of the package, the whole stack, on the same kind of path (and in as many ranks). Then for each
@@ -8,7 +8,9 @@ class that no scenario before had, and each fault, a child of this process, whic
 runs the same command with the fault. It must end with the undisturbed hashes, or stop with one line; nothing sound may
 be gone; and the same command without the fault must then end with the undisturbed hashes. Errors hit the first call of
 a class, a torn write the middle one, death the last; EIO and ENOSPC come every time, and if they came more than once,
-also once. Prints what was tried and each failure; exits 1 if there is any.
+also once. Cases come in an order drawn at random, so that a part of them is an even sample; with ``--log`` each outcome
+is appended to a file, and a later call goes on with those that are not in it. Prints what was tried and each failure;
+exits 1 if there is any.
 """
 
 import argparse
@@ -16,6 +18,7 @@ import contextlib
 import importlib
 import json
 import os
+import random
 import shutil
 import signal
 import sys
@@ -23,7 +26,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -153,11 +156,10 @@ def judge(ended: Ended, fault: str, workspace: Path, base: Path, wanted: dict[st
 class Campaign:
     """One scenario: recorded, then disturbed."""
 
-    def __init__(self, scenario: Any, folder: Path):
-        self.scenario, self.folder = scenario, folder
+    def __init__(self, scenario: Any, folder: Path, log: Path | None):
+        self.scenario, self.folder, self.log = scenario, folder, log
         self.base = folder / "base"
-        self.tried, self.failed = Counter[str](), list[str]()
-        self.not_reached = self.hung_once = self.once_is_always = 0
+        self.outcomes: list[dict[str, Any]] = []
 
     def record(self) -> Counter[Class]:
         """Calls of each class in an undisturbed run. Raises SystemExit when that fails."""
@@ -201,12 +203,17 @@ class Campaign:
         at = {"death": calls, "torn and dead": (calls + 1) // 2}.get(fault, 1)
         for always in (True, False) if fault in STAYS else (False,):
             injector = Injector(self._copy(f"case-{number}"), where, fault, at, always=always)
-            yield from self._disturbed(injector)
+            outcome = {"scenario": self.scenario.name, **asdict(where), "fault": fault, "always": always}
+            yield from self._disturbed(injector, outcome)
+            outcome["times"] = injector.counted[1]
+            self.outcomes.append(outcome)
+            if self.log is not None:
+                with self.log.open("a") as file:
+                    file.write(json.dumps(outcome) + "\n")
             if always and injector.counted[1] <= 1:
-                self.once_is_always += 1
                 break
 
-    def _disturbed(self, injector: Injector) -> Iterator[Child]:
+    def _disturbed(self, injector: Injector, outcome: dict[str, Any]) -> Iterator[Child]:
         workspace, fault = injector.folder, injector.fault
 
         def disturbed() -> int:
@@ -215,12 +222,10 @@ class Campaign:
 
         ended = yield Child(disturbed, workspace.parent / "first")
         problem = judge(ended, fault, workspace, self.base, self.wanted)  # type: ignore[arg-type]
-        if not injector.counted[1]:
-            self.not_reached += 1
         if not problem and ended.code:  # type: ignore[attr-defined]
             again = yield Child(lambda: self.scenario.run(workspace), workspace.parent / "again")
             if again.hangs:  # without a fault: if what it found on the disk is why, it hangs once more
-                self.hung_once += 1
+                outcome["hung once"] = True
                 again = yield Child(lambda: self.scenario.run(workspace), workspace.parent / "again")
             if again.hangs:  # type: ignore[attr-defined]
                 problem = "hang of the command after it"
@@ -228,12 +233,13 @@ class Campaign:
                 problem = f"lost: the same command ends with {again.code} afterwards"  # type: ignore[attr-defined]
             elif hashes(workspace) != self.wanted:
                 problem = "wrong result: other hashes afterwards"
-        self.tried[fault] += 1
+        outcome["problem"] = problem
         if problem:
-            self.failed.append(problem.partition(" ")[0].rstrip(":"))
             when = "every time" if injector.always else f"in call {injector.at}"
-            kept = workspace.parent.rename(workspace.parent.with_name(f"failed-{len(self.failed)}"))
-            print(f"✗ {self.scenario.name}: {fault} {when} of {injector.wanted}: {problem}  [{kept}]", flush=True)
+            print(
+                f"✗ {self.scenario.name}: {fault} {when} of {injector.wanted}: {problem}  [{workspace.parent}]",
+                flush=True,
+            )
         else:
             shutil.rmtree(workspace.parent)
 
@@ -248,8 +254,22 @@ def cases(found: Counter[Class], share: Fraction, match: str) -> list[tuple[Clas
         for fault in FAULTS[where.operation]
         if match in f"{fault} in {where}" and (fault != "ESTALE" or fault in source)
     ]
-    step = share.denominator / share.numerator
-    return [every[int(place * step)] for place in range(int(len(every) / step))]
+    random.Random(0).shuffle(every)
+    return every[: int(len(every) * share)]
+
+
+def table(found: Counter[Class], new: Counter[Class], outcomes: list[dict[str, Any]]) -> str:
+    """What was recorded and tried, in a line."""
+    faults = sorted(Counter(one["fault"] for one in outcomes).items())
+    bad = Counter(one["problem"].partition(" ")[0].rstrip(":") for one in outcomes if one["problem"])
+    return (
+        f"{sum(found.values()):,} calls of {len(found):,} classes, {len(new):,} of them not tried before; "
+        f"{len(outcomes):,} faults tried ({', '.join(f'{fault} {count}' for fault, count in faults)}), of which "
+        f"{sum(not one['times'] for one in outcomes)} were not reached, "
+        f"{sum(one['always'] and one['times'] == 1 for one in outcomes)} came once if they came every time, "
+        f"{sum('hung once' in one for one in outcomes)} hung once without a fault and not again; lost {bad['lost']}, "
+        f"hangs {bad['hang']}, wrong results {bad['wrong']}, unexplained {bad['traceback'] + bad['no']}"
+    )
 
 
 def main() -> int:
@@ -257,6 +277,7 @@ def main() -> int:
     parser.add_argument("--only", action="append", help="a scenario by its name")
     parser.add_argument("--share", type=Fraction, default=Fraction(1), help="of all cases, evenly chosen")
     parser.add_argument("--match", default="", help="only cases whose description has this text")
+    parser.add_argument("--log", type=Path, help="a JSON Lines file of outcomes to go on from")
     parser.add_argument("--keep", type=Path, help="work in this folder and leave what failed")
     options = parser.parse_args()
     if "LD_PRELOAD" not in os.environ:
@@ -270,33 +291,31 @@ def main() -> int:
                 shutil.rmtree(folder, ignore_errors=True)
     from faults.injection.scenarios import SCENARIOS, prepare
 
-    begun, failed, tried, seen = time.monotonic(), Counter[str](), 0, set[Class]()
+    tried: list[dict[str, Any]] = []
+    seen: set[Class] = set()
+    before = [json.loads(line) for line in options.log.open()] if options.log and options.log.exists() else []
     for scenario in SCENARIOS:
         folder = options.keep / scenario.name.replace(" ", "-")
         shutil.rmtree(folder, ignore_errors=True)
         prepare(scenario)
-        campaign = Campaign(scenario, folder)
+        campaign = Campaign(scenario, folder, options.log)
         found = campaign.record()
         new = found if scenario.apart else Counter({where: found[where] for where in found if where not in seen})
         seen |= found.keys()
         if options.only and scenario.name not in options.only:
             continue
-        chosen = cases(new, options.share, options.match)
+        campaign.outcomes = [one for one in before if one["scenario"] == scenario.name]
+        done = {(one["stack"], one["operation"], one["kind"], one["fault"]) for one in campaign.outcomes}
+        chosen = [
+            case
+            for case in cases(new, options.share, options.match)
+            if (case[0].stack, case[0].operation, case[0].kind, case[2]) not in done
+        ]
         together(campaign.disturb(*case, number) for number, case in enumerate(chosen))
-        bad, total = Counter(campaign.failed), sum(campaign.tried.values())
-        print(
-            f"{scenario.name}: {sum(found.values()):,} calls of {len(found):,} classes, {len(new):,} not tried before; "
-            f"{total:,} faults tried "
-            f"({', '.join(f'{kind} {count}' for kind, count in sorted(campaign.tried.items()))}), of which "
-            f"{campaign.not_reached} were not reached; {campaign.once_is_always} came once if they came every time; "
-            f"{campaign.hung_once} hung once without a fault and not again; "
-            f"lost {bad['lost']}, hangs {bad['hang']}, "
-            f"wrong results {bad['wrong']}, unexplained {bad['traceback'] + bad['no']}; "
-            f"{time.monotonic() - begun:.0f} s so far",
-            flush=True,
-        )
-        failed, tried = failed + bad, tried + total
-    print(json.dumps({"passed": not failed, "faults": tried, "failed": dict(failed)}))
+        print(f"{scenario.name}: {table(found, new, campaign.outcomes)}", flush=True)
+        tried += campaign.outcomes
+    failed = Counter(one["problem"].partition(" ")[0].rstrip(":") for one in tried if one["problem"])
+    print(json.dumps({"passed": not failed, "faults": len(tried), "failed": dict(failed)}))
     return 1 if failed else 0
 
 
