@@ -130,7 +130,12 @@ class Campaign:
         expected = trained(of.skips, of.job.recipe.batch, of.done)
         if int(of.tensors["model.w"]) != expected:
             raise Violation(f"step {of.done} begins with other weights than its samples give")
-        if of.done == self.persistent or self.process.pid in self.raising:
+        if of.done == self.persistent:
+            raise ValueError("a broken disk")
+        self.raise_if_due()
+
+    def raise_if_due(self) -> None:
+        if self.process.pid in self.raising:
             self.raising.discard(self.process.pid)
             raise ValueError("a broken disk")
 
@@ -277,7 +282,10 @@ class Campaign:
         victim.alive, victim.code = False, -9
 
     def _exception(self, victim: Process) -> None:
+        """In the middle of a step, as any fault; in one that starts or waits for others, when it has done so."""
         self.raising.add(victim.pid)
+        if victim.stepping:
+            self.world.interrupt(victim)
 
     def _hang(self, victim: Process) -> None:
         victim.hung = True
