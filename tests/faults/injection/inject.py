@@ -274,7 +274,7 @@ def table(found: Counter[Class], new: Counter[Class], outcomes: list[dict[str, A
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", action="append", help="a scenario by its name")
+    parser.add_argument("--only", action="append", help="a scenario by its name; it can be given again")
     parser.add_argument("--share", type=Fraction, default=Fraction(1), help="of all cases, evenly chosen")
     parser.add_argument("--match", default="", help="only cases whose description has this text")
     parser.add_argument("--log", type=Path, help="a JSON Lines file of outcomes to go on from")
@@ -294,7 +294,9 @@ def main() -> int:
     tried: list[dict[str, Any]] = []
     seen: set[Class] = set()
     before = [json.loads(line) for line in options.log.open()] if options.log and options.log.exists() else []
-    for scenario in SCENARIOS:
+    names = [scenario.name for scenario in SCENARIOS]
+    last = max(names.index(name) for name in options.only or names)
+    for scenario in SCENARIOS[: last + 1]:  # those before say what is not new
         folder = options.keep / scenario.name.replace(" ", "-")
         shutil.rmtree(folder, ignore_errors=True)
         prepare(scenario)
