@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -80,5 +79,5 @@ def kill_within(workspace: Path, stage: str, delay: float) -> bool:
     return not (workspace / stage / "manifest.json").exists()
 
 
-def hashes(workspace: Path, stages: Sequence[str] = STAGES) -> dict[str, Any]:
-    return {stage: json.loads((workspace / stage / "manifest.json").read_text())["hash"] for stage in stages}
+def hashes(workspace: Path) -> dict[str, Any]:
+    return {stage: json.loads((workspace / stage / "manifest.json").read_text())["hash"] for stage in STAGES}

@@ -38,7 +38,7 @@ from faults.injection.shim import compile_shim, run_preloaded
 WORKERS = 2
 STAYS = ("EIO", "ENOSPC")
 """Faults that also come every time: a retry would hide them."""
-SECONDS = 240.0
+SECONDS = 600.0
 
 
 @dataclass(frozen=True)
@@ -161,26 +161,30 @@ class Campaign:
         self.base = folder / "base"
         self.outcomes: list[dict[str, Any]] = []
 
-    def record(self) -> Counter[Class]:
-        """Calls of each class in an undisturbed run. Raises SystemExit when that fails."""
+    def begin(self) -> None:
+        """Make what the command begins with, and let this process compute all that its forks would have to. Raises
+        SystemExit when that fails."""
         from faults.injection.scenarios import run, warm
 
         self.base.mkdir(parents=True)
         for command in self.scenario.before:
-            self._must_end(Child(lambda command=command: run(self.base, *command), self.folder / "before"))
-        self._must_end(Child(self._modules, self.folder / "imported"))
+            self.must_end(Child(lambda command=command: run(self.base, *command), self.folder / "before"))
+        self.must_end(Child(self._modules, self.folder / "imported"))
         for module in (self.folder / "modules").read_text().split():  # so that no child has to
             if module not in sys.modules:
                 with contextlib.suppress(Exception):
                     importlib.import_module(module)
         warm(self.scenario, self._copy("warm"))
+
+    def record(self) -> Counter[Class]:
+        """Calls of each class in an undisturbed run. Raises SystemExit when that fails."""
         clean, log = self._copy("clean"), self.folder / "calls"
 
         def recorded() -> int:
             install(Recorder(clean, log))
             return self.scenario.run(clean)
 
-        self._must_end(Child(recorded, self.folder / "recorded"))
+        self.must_end(Child(recorded, self.folder / "recorded"))
         self.wanted = hashes(clean)
         return Counter(Class(*line.split("\t")) for line in log.read_text().splitlines())
 
@@ -192,7 +196,7 @@ class Campaign:
         (self.folder / "modules").write_text("\n".join(sys.modules))
         return code
 
-    def _must_end(self, child: Child) -> None:
+    def must_end(self, child: Child) -> None:
         while (ended := child.ended()) is None:
             time.sleep(0.01)
         if ended.code:
@@ -301,6 +305,7 @@ def main() -> int:
         shutil.rmtree(folder, ignore_errors=True)
         prepare(scenario)
         campaign = Campaign(scenario, folder, options.log)
+        campaign.begin()
         found = campaign.record()
         new = found if scenario.apart else Counter({where: found[where] for where in found if where not in seen})
         seen |= found.keys()
