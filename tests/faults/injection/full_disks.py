@@ -35,13 +35,15 @@ class Disk:
     def resize(self, size: str) -> None:
         subprocess.run(["mount", "-o", f"remount,size={size}", self.place], check=True)
 
-    def begin(self, base: Path) -> tuple[Path, int]:
-        """A workspace like ``base``, alone on the disk, and the bytes that it takes."""
+    def begin(self, base: Path) -> Path:
+        """A workspace like ``base``, alone on the disk."""
         self.resize(ROOM)
         for old in self.place.iterdir():
             shutil.rmtree(old)
-        workspace = Path(shutil.copytree(base, self.place / "run", symlinks=True))
-        return workspace, self.used()
+        return Path(shutil.copytree(base, self.place / "run", symlinks=True))
+
+    def leave(self, room: int) -> None:
+        self.resize(str(self.used() + room))
 
     def used(self) -> int:
         return shutil.disk_usage(self.place).used
@@ -58,8 +60,8 @@ def awaited(child: Child) -> Ended:
 
 def problem_of(scenario: Scenario, campaign: Campaign, disk: Disk, room: int) -> str:
     """What goes wrong with so many bytes left; empty: nothing."""
-    workspace, used = disk.begin(campaign.base)
-    disk.resize(str(used + room))
+    workspace = disk.begin(campaign.base)
+    disk.leave(room)
     first = awaited(Child(lambda: scenario.run(workspace), campaign.folder / "first"))
     last = (first.output.splitlines() or [""])[-1]
     if first.hangs or "Traceback" in first.output:
@@ -89,7 +91,8 @@ def main() -> int:
             prepare(scenario)
             campaign = Campaign(scenario, folder / scenario.name.replace(" ", "-"), None)
             campaign.begin()
-            workspace, used = disk.begin(campaign.base)
+            workspace = disk.begin(campaign.base)
+            used = disk.used()
             campaign.must_end(Child(lambda: scenario.run(workspace), campaign.folder / "clean"))  # noqa: B023
             campaign.wanted, written = hashes(workspace), disk.used() - used
             problems = {share: problem_of(scenario, campaign, disk, int(share * written)) for share in SHARES}
