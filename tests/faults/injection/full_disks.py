@@ -43,7 +43,7 @@ class Disk:
         return Path(shutil.copytree(base, self.place / "run", symlinks=True))
 
     def leave(self, room: int) -> None:
-        self.resize(str(self.used() + room))
+        self.resize(str(max(1, self.used() + room)))  # 0 is no limit
 
     def used(self) -> int:
         return shutil.disk_usage(self.place).used
