@@ -24,6 +24,7 @@ from altiplano.recipe.trainings import MAIN, check_layouts, last_training
 from altiplano.records import GroupScores
 from altiplano.records.run_records import Records, read_records
 from altiplano.stages.run import run_until
+from altiplano.storage import listed
 from altiplano.training.callbacks import Callback, Custom
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ class Run:
     @property
     def documents(self) -> "pandas.DataFrame":
         """One row a document of the corpus with its annotations, kept or dropped, and why; without the texts."""
-        parts = sorted((self.folder / "curate" / "documents").glob("*.parquet"))
+        parts = listed(self.folder / "curate" / "documents", "*.parquet")
         if not parts:
             raise InputError(f"{self.folder} has no curated documents: altiplano curate RECIPE")
         names = [name for name in extra("pyarrow.parquet").read_schema(parts[0]).names if name != "text"]

@@ -115,6 +115,14 @@ def remove_tree(path: Path) -> None:
         shutil.rmtree(path)
 
 
+def remove_leftover(path: Path) -> None:
+    """Remove a folder that nobody reads any more, with a warning when anything stays: it takes room."""
+    try:
+        remove_tree(path)
+    except OSError as error:
+        print(f"warning: {path} is of no use and could not be removed: {error.strerror}", file=sys.stderr)
+
+
 def remove_temporaries(folder: Path) -> None:
     """What a killed process left unfinished anywhere in ``folder``; none that still writes there may be alive."""
     for path in all_in(folder):

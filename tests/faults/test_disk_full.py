@@ -1,7 +1,10 @@
 """A full disk: one clear line, nothing half-published, and the same command goes on when there is room."""
 
+import json
+import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -36,3 +39,15 @@ def test_a_full_disk_is_one_line_and_can_be_mended(small_disk: Path, size: str) 
     subprocess.run(["mount", "-o", "remount,size=200m", small_disk], check=True)
     finish(workspace)
     shutil.rmtree(workspace)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_a_disk_that_is_full_in_the_middle_of_each_stage(small_disk: Path) -> None:
+    """All of them, with the report, and two ranks; ``small_disk`` says whether one can be mounted."""
+    script = Path(__file__).parent / "injection" / "full_disks.py"
+    paths = os.pathsep.join([str(script.parents[2]), os.environ.get("PYTHONPATH", "")])
+    environment = os.environ | {"PYTHONPATH": paths, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, check=False, env=environment)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert json.loads(done.stdout.splitlines()[-1])["tried"] > 50

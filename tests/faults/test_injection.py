@@ -15,7 +15,7 @@ ENVIRONMENT = os.environ | {"PYTHONPATH": os.pathsep.join([str(INJECT.parents[2]
 
 @pytest.mark.skipif(not shutil.which("cc"), reason="a C compiler makes the shim")
 def test_no_fault_in_the_stage_runner_loses_anything_or_goes_unexplained(tmp_path: Path) -> None:
-    command = [sys.executable, str(INJECT), "--only", "stages", "--share", "1/10", "--keep", str(tmp_path)]
+    command = [sys.executable, str(INJECT), "--only", "stages", "--share", "1/3", "--keep", str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=280, env=ENVIRONMENT)
     assert done.returncode == 0, done.stdout + done.stderr
     assert json.loads(done.stdout.splitlines()[-1])["faults"] > 60

@@ -1,12 +1,19 @@
 """Published results are verified whenever a stage uses them: what has changed on the disk is not spread."""
 
+import os
 from pathlib import Path
 
 import pytest
 from stages.test_stage import FIRST, SECOND, context
 
+from altiplano.benchmarks.contamination import training_text
 from altiplano.cli.main import run
+from altiplano.corpus.decontamination.index import benchmark_files
 from altiplano.errors import InputError
+from altiplano.inspect.curated_run import Curated
+from altiplano.recipe.schema import CorpusConfig
+from altiplano.redteam.transcript import read_transcript
+from altiplano.release import evidence
 from altiplano.stages.stage import check_result, run_stage
 from altiplano.storage import BLOCK_BYTES, BLOCKS, all_in, listed, sampled_digest
 
@@ -74,3 +81,38 @@ def test_a_folder_that_cannot_be_listed_is_not_empty(what, tmp_path: Path, monke
     monkeypatch.setattr("os.scandir", refused)
     with pytest.raises(PermissionError):
         what(tmp_path, "*.txt")
+
+
+@pytest.mark.parametrize(
+    "read",
+    [
+        read_transcript,
+        evidence.read_answers,
+        lambda folder: evidence._matching(folder, ("**/*.parquet",)),
+        training_text,
+        lambda folder: Curated(folder, folder, None, None).parts,  # type: ignore[arg-type]
+        lambda folder: benchmark_files(CorpusConfig.model_construct(root=folder, benchmarks=("*/*.jsonl",))),
+    ],
+    ids=["transcript", "answers", "evidence", "contamination", "inspect", "benchmarks"],
+)
+def test_what_may_not_be_listed_is_not_left_out(read, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
+    """Path.glob takes a folder without permission for an empty one."""
+    (tmp_path / "open").mkdir()
+    (tmp_path / "open" / "tasks.jsonl").write_text("{}")
+    (tmp_path / "audit.json").write_text("{}")
+    for name in ("transcript", "documents", "closed"):
+        (tmp_path / name).mkdir()
+    scandir, listdir = os.scandir, os.listdir
+
+    def refusing(original):  # type: ignore[no-untyped-def]
+        def refused(folder=".") -> object:  # type: ignore[no-untyped-def]
+            if Path(folder).name in ("transcript", "documents", "closed"):
+                raise PermissionError(13, "Permission denied", str(folder))
+            return original(folder)
+
+        return refused
+
+    monkeypatch.setattr("os.scandir", refusing(scandir))
+    monkeypatch.setattr("os.listdir", refusing(listdir))
+    with pytest.raises((PermissionError, InputError), match="Permission denied"):
+        read(tmp_path)

@@ -12,6 +12,7 @@ from altiplano.benchmarks.item import Contamination, Task
 from altiplano.errors import InputError
 from altiplano.optional_imports import require
 from altiplano.progress import track
+from altiplano.storage import listed
 
 SEARCH = "the search for benchmark items in training text"
 
@@ -38,7 +39,7 @@ def training_text(curated: Path, most_bytes: int | None = None) -> TrainingText:
 
     Raises InputError when it has no documents.
     """
-    files = sorted((curated / "documents").glob("part-*.parquet"))
+    files = listed(curated / "documents", "part-*.parquet")
     if not files or not (curated / "audit.json").exists():
         raise InputError(f"{curated} is no finished curate folder: name a run whose curate stage is finished")
     size = sum(file.stat().st_size for file in files)

@@ -15,7 +15,7 @@ from altiplano.execution import files
 from altiplano.optional_imports import extra
 from altiplano.recipe.schema import CorpusConfig
 from altiplano.records import Audit, StageManifest
-from altiplano.storage import Damaged
+from altiplano.storage import Damaged, listed
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Curated:
 
     @cached_property
     def parts(self) -> list[Path]:
-        return sorted((self.folder / "documents").glob("part-*.parquet"))
+        return listed(self.folder / "documents", "part-*.parquet")
 
     @cached_property
     def groups(self) -> list[GroupLimits]:

@@ -71,18 +71,22 @@ class Ranks:
 def fork_ranks(world_size: int, run: Callable[[], int]) -> int:
     """Run ``run`` in ``world_size`` processes; return the first failure's exit code.
 
-    When a rank fails the others, which wait for it in a collective, are ended.
+    When a rank fails the others, which wait for it in a collective, are ended. One that fails says why; of one that was
+    killed it is said here.
     """
     ranks = Ranks(world_size, run)
     failure, deadline = 0, float("inf")
     while ranks.alive:
-        for _, code in ranks.ended():
+        for rank, code in ranks.ended():
             if code and not failure:
-                failure, deadline = code, time.monotonic() + GRACE_SECONDS
+                failure, deadline = code if code > 0 else 1, time.monotonic() + GRACE_SECONDS
+                if code < 0:
+                    name = signal.Signals(-code).name
+                    print(f"altiplano: process {rank} was ended by {name}: the same command goes on", file=sys.stderr)
         if time.monotonic() > deadline:
             ranks.signal(signal.SIGKILL)
         time.sleep(0.02)
-    return abs(failure)
+    return failure
 
 
 def fork_until_stopped(world_size: int, run: Callable[[], int]) -> int:

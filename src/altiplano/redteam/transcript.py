@@ -11,7 +11,7 @@ from typing import Any
 
 from altiplano.corpus.pii.detect import redact
 from altiplano.optional_imports import extra
-from altiplano.storage import publish
+from altiplano.storage import listed, publish
 
 TRANSCRIPT = "transcript"
 PORTION = 512
@@ -64,7 +64,7 @@ def write_portion(file: Path, rows: Sequence[Asked]) -> None:
 
 def read_transcript(folder: Path) -> list[Asked]:
     """All that was asked so far, in order."""
-    return [row for file in sorted((folder / TRANSCRIPT).glob("*.parquet")) for row in _read(file)]
+    return [row for file in listed(folder / TRANSCRIPT, "*.parquet") for row in _read(file)]
 
 
 def _read(file: Path) -> Iterator[Asked]:

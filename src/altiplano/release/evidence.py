@@ -137,8 +137,15 @@ def _kind(stage: str) -> str:
 
 
 def _matching(source: Path, patterns: tuple[str, ...]) -> list[Path]:
-    found = {path for pattern in patterns for path in source.glob(pattern) if path.is_file()}
-    return sorted(path for path in found if path.relative_to(source).as_posix() != "manifest.json")
+    """Files that match any, sorted. Raises OSError when a folder cannot be listed, where Path.glob leaves it out."""
+    names = [path.relative_to(source) for path in all_in(source) if path.is_file()] if source.exists() else []
+    return [source / name for name in names if str(name) != "manifest.json" and _matches(name, patterns)]
+
+
+def _matches(name: Path, patterns: tuple[str, ...]) -> bool:
+    anywhere = [pattern.removeprefix("**/") for pattern in patterns if pattern.startswith("**/")]
+    there = [pattern for pattern in patterns if len(Path(pattern).parts) == len(name.parts)]
+    return any(name.match(pattern) for pattern in (*anywhere, *there))
 
 
 def _reduced(stage: str, source: Path) -> Iterator[tuple[Path, str, Reduced]]:
@@ -156,7 +163,7 @@ def _reduced(stage: str, source: Path) -> Iterator[tuple[Path, str, Reduced]]:
         if name.startswith(f"{_kind(stage)}/") and path.exists():
             yield path, name.partition("/")[2], how
     if stage == "evaluate":
-        for path in sorted((source / "benchmarks" / "answers").glob("**/*.parquet")):
+        for path in _matching(source / "benchmarks" / "answers", ("**/*.parquet",)):
             target = path.relative_to(source).with_suffix(".jsonl").as_posix()
             yield path, target, Reduced("text of prompts, choices and answers", _write_answers)
 
@@ -206,7 +213,7 @@ def _write_answers(source: Path, target: Path) -> None:
 def read_answers(folder: Path) -> dict[str, list[dict[str, Any]]]:
     """Rows of each task's answers, of the evidence's ``evaluate/benchmarks/answers``."""
     found: dict[str, list[dict[str, Any]]] = {}
-    for path in sorted(folder.glob("**/*.jsonl")):
+    for path in _matching(folder, ("**/*.jsonl",)):
         for row in read_lines(path):
             found.setdefault(str(row.get("task")), []).append(row)
     return found

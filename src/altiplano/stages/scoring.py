@@ -17,7 +17,15 @@ from pathlib import Path
 import torch
 from pydantic import BaseModel
 
-from altiplano.errors import INTERRUPTED, Fault, InputError, StageFailed, TrainingError, explain_os_error
+from altiplano.errors import (
+    INTERRUPTED,
+    Fault,
+    InputError,
+    StageFailed,
+    TrainingError,
+    explain_machine_error,
+    explain_os_error,
+)
 from altiplano.inference.language_model import LanguageModel, LocalModel
 from altiplano.model.weights import load_model
 from altiplano.parallel.processes import die_with_parent, fork_until_stopped
@@ -26,7 +34,7 @@ from altiplano.recipe.layout import Layout
 from altiplano.recipe.schema import Recipe
 from altiplano.stages.stage import Context, Result, is_publisher
 from altiplano.stages.supervise import run_to_its_end
-from altiplano.storage import read_json, write_json, write_text
+from altiplano.storage import Damaged, read_json, write_json, write_text
 from altiplano.tokens.tokenizer import Tokenizer
 from altiplano.training.checkpoints.checkpoint import of_step
 from altiplano.training.scoring import over_mesh
@@ -122,12 +130,12 @@ def on_ranks(stage: str, context: Context) -> Result:
 def _rank(job: ScoringJob) -> int:
     try:
         result = import_module(f"altiplano.stages.{job.stage}").run(job.context())
-    except (InputError, TrainingError, Fault) as error:
-        return _complain(str(error), 2 if isinstance(error, InputError) else 1)
+    except (InputError, Damaged, TrainingError, Fault) as error:
+        return _complain(str(error), 2 if isinstance(error, (InputError, Damaged)) else 1)
     except OSError as error:
-        if (explanation := explain_os_error(error)) is None:
-            raise
-        return _complain(explanation, 2)
+        return _complain(explain_os_error(error) or explain_machine_error(error), 2)
+    except MemoryError as error:
+        return _complain(explain_machine_error(error), 1)
     if is_publisher():
         said = {"counts": result.counts, "passed": result.passed, "message": result.message}
         write_json(job.folder / RESULT, said)

@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 import torch.distributed as dist
 
-from altiplano.errors import Fault, InputError, explain_os_error
+from altiplano.errors import Fault, InputError, explain_machine_error, explain_os_error
 from altiplano.parallel.mesh import start_processes
 from altiplano.parallel.processes import die_with_parent, fork_until_stopped
 from altiplano.records import TrainingSummary
@@ -72,10 +72,12 @@ def _rank(job: Job, verify: bool) -> int:
         write_weights(job, verify=verify)
         if dist.is_initialized():
             dist.barrier()
-    except (InputError, Fault) as error:
-        return _complain(str(error), 2 if isinstance(error, InputError) else 1)
+    except (InputError, Damaged, Fault) as error:
+        return _complain(str(error), 1 if isinstance(error, Fault) else 2)
     except OSError as error:
-        return _complain(explain_os_error(error) or str(error), 2)
+        return _complain(explain_os_error(error) or explain_machine_error(error), 2)
+    except MemoryError as error:
+        return _complain(explain_machine_error(error), 1)
     return 0
 
 

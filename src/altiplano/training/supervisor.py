@@ -9,7 +9,6 @@ work; see ``watchdog.py``.
 
 import json
 import os
-import shutil
 import signal
 import sys
 import time
@@ -31,7 +30,7 @@ from altiplano.errors import (
 )
 from altiplano.parallel.processes import Ranks, die_with_parent
 from altiplano.recipe.layout import Layout
-from altiplano.storage import Damaged
+from altiplano.storage import Damaged, remove_leftover
 from altiplano.training.accounting import ledger
 from altiplano.training.checkpoints import checkpoint
 from altiplano.training.export import in_forked_processes, is_trained
@@ -58,7 +57,8 @@ class Ending:
     what: str = ""
     rank: int | None = None
     traceback: str = ""
-    detected: float = 0.0
+    since: float | None = None
+    """time.time() of the fault, where it is known: it was noticed later."""
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ class Supervisor:
                 return in_forked_processes(job, verify=False)
             if ending.code == DONE or not ending.kind:
                 return ending.code
-            ledger.note(ledger_file(job), "fault", what=ending.kind)
+            ledger.note(ledger_file(job), "fault", at=ending.since, what=ending.kind)
             if self.asked_to_stop:
                 return INTERRUPTED
             faults = 1 if newest_step(job) > before else faults + 1
@@ -117,7 +117,7 @@ class Supervisor:
 
     def _attempt(self, job: Job) -> Ending:
         """Start the ranks once and watch them until all have ended."""
-        shutil.rmtree(heartbeats_folder(job), ignore_errors=True)
+        remove_leftover(heartbeats_folder(job))
         reader, writer = os.pipe()
         os.set_blocking(reader, False)
         killed_before = out_of_memory_kills()
@@ -126,6 +126,7 @@ class Supervisor:
             ranks.signal(signal.SIGTERM)
         codes: dict[int, int] = {}
         first: Ending | None = None
+        killed = False
         deadline, polled, looked, asleep = float("inf"), time.monotonic(), 0.0, 0.0
         while ranks.alive:
             now = time.monotonic()
@@ -134,8 +135,9 @@ class Supervisor:
             polled = now
             for rank, code in ranks.ended():
                 codes[rank] = code
-                if code not in (DONE, STOPPED) and first is None:
-                    deadline = now + GRACE_SECONDS
+                # One that was killed here is not the cause: it waited for one that failed, and did not notice.
+                if code not in (DONE, STOPPED) and first is None and not killed:
+                    deadline = min(deadline, now + GRACE_SECONDS)
                     if code < 0:
                         first = _killed(rank, -code, out_of_memory_kills() > killed_before)
             if first is None and now - looked > LOOK_SECONDS:
@@ -144,6 +146,7 @@ class Supervisor:
                     deadline = now
             if now > deadline:
                 ranks.signal(signal.SIGKILL)
+                killed = True
             time.sleep(POLL_SECONDS)
         self.ranks = None
         os.close(writer)
@@ -169,7 +172,7 @@ class Supervisor:
             return Ending(FAULT, "exception", f"ranks ended with exit codes {sorted(codes.values())}")
         cause = reports[0]
         what = cause.what if cause.what.startswith("silent") else f"rank {cause.rank}: {cause.what}"
-        return Ending(FAULT, "exception", what, cause.rank, cause.traceback)
+        return Ending(FAULT, "exception", what, cause.rank, cause.traceback, cause.time)
 
     def _hang(self, job: Job, asleep: float) -> Ending | None:
         """A rank without a sign of life for too long."""
@@ -177,7 +180,8 @@ class Supervisor:
         found = [rank for rank in stalled(heartbeats_folder(job), time.monotonic() - asleep) if rank.pid in alive]
         if not found:
             return None
-        return Ending(FAULT, "hang", str(found[0]), found[0].rank, stack_of(heartbeats_folder(job), found[0]))
+        stack = stack_of(heartbeats_folder(job), found[0])
+        return Ending(FAULT, "hang", str(found[0]), found[0].rank, stack, time.time() - found[0].seconds)
 
     def _report(self, ending: Ending, action: str, faults: int) -> None:
         print(f"altiplano: {ending.what}; {action}", file=sys.stderr)
@@ -237,7 +241,7 @@ def _lost_peer(error: BaseException) -> bool:
 def _killed(rank: int, number: int, out_of_memory: bool) -> Ending:
     name = signal.Signals(number).name
     why = " (the machine ran out of memory)" if out_of_memory and number == signal.SIGKILL else ""
-    return Ending(FAULT, name, f"rank {rank} was ended by {name}{why}", rank)
+    return Ending(FAULT, name, f"rank {rank} was ended by {name}{why}", rank, since=time.time())
 
 
 def out_of_memory_kills() -> int:

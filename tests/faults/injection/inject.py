@@ -1,11 +1,16 @@
 """``make fault-injection``: every call of a run on files and collectives fails once, in every way that it can.
 
-    python tests/faults/injection/inject.py [--only SCENARIO] [--share 1/8] [--match TEXT] [--keep FOLDER]
+    python tests/faults/injection/inject.py [--only SCENARIO] [--share 1/8] [--match TEXT] [--log FILE] [--keep FOLDER]
 
-First each scenario runs undisturbed and its calls are recorded by class (operation, line, kind of path). Then for each
-class and each fault a child of this process, which has imported all, runs the same command with the fault. It must end
-with the undisturbed hashes, or stop with one line; nothing sound may be gone; and the same command without the fault
-must then end with the undisturbed hashes. Prints what was tried and each failure; exits 1 if there is any.
+First each scenario runs undisturbed and its calls are recorded by class: calls are equal when the same operation comes
+from the same lines of the package, the whole stack, on the same kind of path (and in as many ranks). Then for each
+class that no scenario before had, and each fault, a child of this process, which has imported and computed all before,
+runs the same command with the fault. It must end with the undisturbed hashes, or stop with one line; nothing sound may
+be gone; and the same command without the fault must then end with the undisturbed hashes. Errors hit the first call of
+a class, a torn write the middle one, death the last; EIO and ENOSPC come every time, and if they came more than once,
+also once. Cases come in an order drawn at random, so that a part of them is an even sample; with ``--log`` each outcome
+is appended to a file, and a later call goes on with those that are not in it. Prints what was tried and each failure;
+exits 1 if there is any.
 """
 
 import argparse
@@ -13,6 +18,7 @@ import contextlib
 import importlib
 import json
 import os
+import random
 import shutil
 import signal
 import sys
@@ -20,16 +26,19 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import altiplano
+from faults.injection.recorded import FAULTS, STAGES, Class, Injector, Recorder, install
 from faults.injection.shim import compile_shim, run_preloaded
 
 WORKERS = 2
-SECONDS = 240.0
-STAGES = ("curate", "tokenize", "train", "evaluate", "calibrate", "redteam", "release")
+STAYS = ("EIO", "ENOSPC")
+"""Faults that also come every time: a retry would hide them."""
+SECONDS = 600.0
 
 
 @dataclass(frozen=True)
@@ -147,50 +156,69 @@ def judge(ended: Ended, fault: str, workspace: Path, base: Path, wanted: dict[st
 class Campaign:
     """One scenario: recorded, then disturbed."""
 
-    def __init__(self, scenario: Any, folder: Path):
-        self.scenario, self.folder = scenario, folder
+    def __init__(self, scenario: Any, folder: Path, log: Path | None):
+        self.scenario, self.folder, self.log = scenario, folder, log
         self.base = folder / "base"
-        self.tried, self.failed = Counter[str](), list[str]()
-        self.not_reached = self.hung_once = 0
+        self.outcomes: list[dict[str, Any]] = []
 
-    def record(self) -> Counter[Any]:
-        """Calls of each class in an undisturbed run. Raises SystemExit when that fails."""
-        from faults.injection.recorded import Class, Recorder, install
-        from faults.injection.scenarios import run
+    def begin(self) -> None:
+        """Make what the command begins with, and let this process compute all that its forks would have to. Raises
+        SystemExit when that fails."""
+        from faults.injection.scenarios import run, warm
 
         self.base.mkdir(parents=True)
         for command in self.scenario.before:
-            self._must_end(Child(lambda command=command: run(self.base, *command), self.folder / "before"))
-        clean, log = self.folder / "clean" / "run", self.folder / "calls"
-        shutil.copytree(self.base, clean, symlinks=True)
-
-        def recorded() -> int:
-            install(Recorder(clean, log))
-            code = self.scenario.run(clean)
-            (self.folder / "modules").write_text("\n".join(sys.modules))
-            return code
-
-        self._must_end(Child(recorded, self.folder / "recorded"))
+            self.must_end(Child(lambda command=command: run(self.base, *command), self.folder / "before"))
+        self.must_end(Child(self._modules, self.folder / "imported"))
         for module in (self.folder / "modules").read_text().split():  # so that no child has to
             if module not in sys.modules:
                 with contextlib.suppress(Exception):
                     importlib.import_module(module)
-        self.wanted = hashes(clean)
-        lines = log.read_text().splitlines()
-        return Counter(Class(*line.split("\t")) for line in lines)
+        warm(self.scenario, self._copy("warm"))
 
-    def _must_end(self, child: Child) -> None:
+    def record(self) -> Counter[Class]:
+        """Calls of each class in an undisturbed run. Raises SystemExit when that fails."""
+        clean, log = self._copy("clean"), self.folder / "calls"
+
+        def recorded() -> int:
+            install(Recorder(clean, log))
+            return self.scenario.run(clean)
+
+        self.must_end(Child(recorded, self.folder / "recorded"))
+        self.wanted = hashes(clean)
+        return Counter(Class(*line.split("\t")) for line in log.read_text().splitlines())
+
+    def _copy(self, name: str) -> Path:
+        return Path(shutil.copytree(self.base, self.folder / name / "run", symlinks=True))
+
+    def _modules(self) -> int:
+        code = self.scenario.run(self._copy("imports"))
+        (self.folder / "modules").write_text("\n".join(sys.modules))
+        return code
+
+    def must_end(self, child: Child) -> None:
         while (ended := child.ended()) is None:
             time.sleep(0.01)
         if ended.code:
             raise SystemExit(f"{self.scenario.name} undisturbed: exit code {ended.code}\n{ended.output}")
 
-    def disturb(self, where: Any, fault: str, always: bool, number: int) -> Iterator[Child]:
-        from faults.injection.recorded import Injector, install
+    def disturb(self, where: Class, calls: int, fault: str, number: int) -> Iterator[Child]:
+        """One fault in a class of so many calls."""
+        at = {"death": calls, "torn and dead": (calls + 1) // 2}.get(fault, 1)
+        for always in (True, False) if fault in STAYS else (False,):
+            injector = Injector(self._copy(f"case-{number}"), where, fault, at, always=always)
+            outcome = {"scenario": self.scenario.name, **asdict(where), "fault": fault, "always": always}
+            yield from self._disturbed(injector, outcome)
+            outcome["times"] = injector.counted[1]
+            self.outcomes.append(outcome)
+            if self.log is not None:
+                with self.log.open("a") as file:
+                    file.write(json.dumps(outcome) + "\n")
+            if always and injector.counted[1] <= 1:
+                break
 
-        workspace = self.folder / f"case-{number}" / "run"
-        shutil.copytree(self.base, workspace, symlinks=True)
-        injector = Injector(workspace, where, fault, always=always)
+    def _disturbed(self, injector: Injector, outcome: dict[str, Any]) -> Iterator[Child]:
+        workspace, fault = injector.folder, injector.fault
 
         def disturbed() -> int:
             install(injector)
@@ -198,12 +226,10 @@ class Campaign:
 
         ended = yield Child(disturbed, workspace.parent / "first")
         problem = judge(ended, fault, workspace, self.base, self.wanted)  # type: ignore[arg-type]
-        if not injector.times:
-            self.not_reached += 1
         if not problem and ended.code:  # type: ignore[attr-defined]
             again = yield Child(lambda: self.scenario.run(workspace), workspace.parent / "again")
             if again.hangs:  # without a fault: if what it found on the disk is why, it hangs once more
-                self.hung_once += 1
+                outcome["hung once"] = True
                 again = yield Child(lambda: self.scenario.run(workspace), workspace.parent / "again")
             if again.hangs:  # type: ignore[attr-defined]
                 problem = "hang of the command after it"
@@ -211,35 +237,51 @@ class Campaign:
                 problem = f"lost: the same command ends with {again.code} afterwards"  # type: ignore[attr-defined]
             elif hashes(workspace) != self.wanted:
                 problem = "wrong result: other hashes afterwards"
-        self.tried[fault] += 1
+        outcome["problem"] = problem
         if problem:
-            self.failed.append(problem.partition(" ")[0].rstrip(":"))
-            stays = " every time" if always else ""
-            print(f"✗ {self.scenario.name}: {fault}{stays} in {where}: {problem}  [{workspace.parent}]", flush=True)
+            when = "every time" if injector.always else f"in call {injector.at}"
+            print(
+                f"✗ {self.scenario.name}: {fault} {when} of {injector.wanted}: {problem}  [{workspace.parent}]",
+                flush=True,
+            )
         else:
             shutil.rmtree(workspace.parent)
 
 
-def cases(found: Counter[Any], share: Fraction, match: str) -> list[tuple[Any, str, bool]]:
-    """A fault once for every class, and one that stays, such as a full disk, where a retry would hide it."""
-    from faults.injection.recorded import FAULTS
-
+def cases(found: Counter[Class], share: Fraction, match: str) -> list[tuple[Class, int, str]]:
+    """Each class with how many calls it has, and each fault. An error that the package does not know by its name is
+    to it what EIO is, and not tried."""
+    source = "".join(file.read_text() for file in Path(altiplano.__file__).parent.rglob("*.py"))
     every = [
-        (where, fault, always)
+        (where, found[where], fault)
         for where in sorted(found)
         for fault in FAULTS[where.operation]
-        for always in ((False, True) if fault in ("ENOSPC", "EIO") else (False,))
-        if match in f"{fault} in {where}"
+        if match in f"{fault} in {where}" and (fault != "ESTALE" or fault in source)
     ]
-    step = share.denominator / share.numerator
-    return [every[int(place * step)] for place in range(int(len(every) / step))]
+    random.Random(0).shuffle(every)
+    return every[: int(len(every) * share)]
+
+
+def table(found: Counter[Class], new: Counter[Class], outcomes: list[dict[str, Any]]) -> str:
+    """What was recorded and tried, in a line."""
+    faults = sorted(Counter(one["fault"] for one in outcomes).items())
+    bad = Counter(one["problem"].partition(" ")[0].rstrip(":") for one in outcomes if one["problem"])
+    return (
+        f"{sum(found.values()):,} calls of {len(found):,} classes, {len(new):,} of them not tried before; "
+        f"{len(outcomes):,} faults tried ({', '.join(f'{fault} {count}' for fault, count in faults)}), of which "
+        f"{sum(not one['times'] for one in outcomes)} were not reached, "
+        f"{sum(one['always'] and one['times'] == 1 for one in outcomes)} came once if they came every time, "
+        f"{sum('hung once' in one for one in outcomes)} hung once without a fault and not again; lost {bad['lost']}, "
+        f"hangs {bad['hang']}, wrong results {bad['wrong']}, unexplained {bad['traceback'] + bad['no']}"
+    )
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", action="append", help="a scenario by its name")
+    parser.add_argument("--only", action="append", help="a scenario by its name; it can be given again")
     parser.add_argument("--share", type=Fraction, default=Fraction(1), help="of all cases, evenly chosen")
     parser.add_argument("--match", default="", help="only cases whose description has this text")
+    parser.add_argument("--log", type=Path, help="a JSON Lines file of outcomes to go on from")
     parser.add_argument("--keep", type=Path, help="work in this folder and leave what failed")
     options = parser.parse_args()
     if "LD_PRELOAD" not in os.environ:
@@ -253,29 +295,34 @@ def main() -> int:
                 shutil.rmtree(folder, ignore_errors=True)
     from faults.injection.scenarios import SCENARIOS, prepare
 
-    begun, failed, tried = time.monotonic(), Counter[str](), 0
-    for scenario in SCENARIOS:
-        if options.only and scenario.name not in options.only:
-            continue
+    tried: list[dict[str, Any]] = []
+    seen: set[Class] = set()
+    before = [json.loads(line) for line in options.log.open()] if options.log and options.log.exists() else []
+    names = [scenario.name for scenario in SCENARIOS]
+    last = max(names.index(name) for name in options.only or names)
+    for scenario in SCENARIOS[: last + 1]:  # those before say what is not new
         folder = options.keep / scenario.name.replace(" ", "-")
         shutil.rmtree(folder, ignore_errors=True)
         prepare(scenario)
-        campaign = Campaign(scenario, folder)
+        campaign = Campaign(scenario, folder, options.log)
+        campaign.begin()
         found = campaign.record()
-        chosen = cases(found, options.share, options.match)
+        new = found if scenario.apart else Counter({where: found[where] for where in found if where not in seen})
+        seen |= found.keys()
+        if options.only and scenario.name not in options.only:
+            continue
+        campaign.outcomes = [one for one in before if one["scenario"] == scenario.name]
+        done = {(one["stack"], one["operation"], one["kind"], one["fault"]) for one in campaign.outcomes}
+        chosen = [
+            case
+            for case in cases(new, options.share, options.match)
+            if (case[0].stack, case[0].operation, case[0].kind, case[2]) not in done
+        ]
         together(campaign.disturb(*case, number) for number, case in enumerate(chosen))
-        bad, total = Counter(campaign.failed), sum(campaign.tried.values())
-        print(
-            f"{scenario.name}: {sum(found.values()):,} calls of {len(found):,} classes; {total:,} faults tried "
-            f"({', '.join(f'{kind} {count}' for kind, count in sorted(campaign.tried.items()))}), of which "
-            f"{campaign.not_reached} were not reached; {campaign.hung_once} hung once without a fault and not again; "
-            f"lost {bad['lost']}, hangs {bad['hang']}, "
-            f"wrong results {bad['wrong']}, unexplained {bad['traceback'] + bad['no']}; "
-            f"{time.monotonic() - begun:.0f} s so far",
-            flush=True,
-        )
-        failed, tried = failed + bad, tried + total
-    print(json.dumps({"passed": not failed, "faults": tried, "failed": dict(failed)}))
+        print(f"{scenario.name}: {table(found, new, campaign.outcomes)}", flush=True)
+        tried += campaign.outcomes
+    failed = Counter(one["problem"].partition(" ")[0].rstrip(":") for one in tried if one["problem"])
+    print(json.dumps({"passed": not failed, "faults": len(tried), "failed": dict(failed)}))
     return 1 if failed else 0
 
 

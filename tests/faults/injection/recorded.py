@@ -1,11 +1,12 @@
 """Calls of a run on files and collectives: counted by class, and one of them made to fail.
 
-Calls of a class come from the same line of the code (that of ``storage.py`` and the one that called it) and are the
-same operation on the same kind of path. What has happened is in memory that forked processes share, so a fault happens
-once, whichever process comes first and however often it starts again; or every time, if it is to stay.
+Calls of a class are equal: the same operation, from the same lines of the package (its whole stack, from the innermost
+to the command), on the same kind of path. What has happened is in memory that forked processes share, so a fault
+happens once, whichever process comes first and however often it starts again; or every time, if it is to stay.
 """
 
 import errno
+import hashlib
 import mmap
 import os
 import re
@@ -23,7 +24,8 @@ from faults.injection.shim import DEAD, MEMORY, SHORT, TORN_AND_DEAD, watch
 
 PACKAGE = f"{os.sep}src{os.sep}altiplano{os.sep}"
 BELOW = ("storage.py", "execution/files.py", "records/record.py")
-"""Through which many go: the line that called them belongs to the class."""
+"""Through which many go: the line that called them is shown, too."""
+STAGES = ("curate", "tokenize", "train", "evaluate", "calibrate", "redteam", "release")
 ERRORS = ("EIO", "ENOSPC", "EACCES", "ESTALE")
 READ_ERRORS = ("EIO", "EACCES", "ESTALE")
 FAULTS = {
@@ -52,69 +54,92 @@ COLLECTIVES = (
 class Class:
     operation: str
     where: str
+    """The innermost lines, for people."""
+    stack: str
+    """A hash of all lines; with the number of ranks, when a rank makes the call."""
     kind: str
-    """Of path: names without their numbers and hashes; of a collective: its name."""
+    """Of path, or the name of a collective."""
 
     def __str__(self) -> str:
         return f"{self.operation} {self.kind} at {self.where}"
 
 
 def kind_of(path: str) -> str:
-    """``.work/train-0f3a…/checkpoints/.step-00000002`` is of the kind ``.work/train-*/checkpoints/.step-*``."""
-    return re.sub(r"\b[0-9a-f]{12}\b|[0-9]+|\b(web|reference)\.[a-z]+", "*", path)
+    """``.work/train-0f3a…/checkpoints/.step-00000002/manifest.json`` is of the kind
+    ``unfinished/checkpoints/.step-*/*.json``: unfinished, published or of the run; folders; hidden or not; suffix."""
+    area, *inner = Path(re.sub(r"\b[0-9a-f]{12}\b|[0-9]+", "*", path)).parts or [""]
+    if area == ".work":
+        area, inner = "unfinished", inner[1:]
+    elif area in STAGES:
+        area = "published"
+    else:
+        area, inner = "run", [area, *inner]
+    if inner and (suffix := Path(inner[-1].lstrip(".")).suffix):
+        inner[-1] = "." * inner[-1].startswith(".") + "*" + suffix
+    return "/".join([area, *inner])
 
 
-def calling_lines() -> str:
-    """The innermost lines of the package in this thread's stack; "native" when there are none."""
+def calling_lines() -> list[str]:
+    """The package's lines in this thread's stack, innermost first; none for threads of libraries."""
     frame, found = sys._getframe(2), []
     while frame is not None:
         name = frame.f_code.co_filename
         if PACKAGE in name:
-            place = name.partition(PACKAGE)[2]
-            found.append(f"{place}:{frame.f_lineno}")
-            if not place.startswith(BELOW):
-                break
+            found.append(f"{name.partition(PACKAGE)[2]}:{frame.f_lineno}")
         frame = frame.f_back  # type: ignore[assignment]
-    return " < ".join(found) or "native"
+    return found
+
+
+def class_of(operation: str, kind: str, lines: list[str]) -> Class:
+    inner = next((place for place, line in enumerate(lines) if not line.startswith(BELOW)), len(lines) - 1)
+    ranks = os.environ.get("WORLD_SIZE", "1") if any(line.startswith("training/worker.py") for line in lines) else ""
+    stack = hashlib.sha256(" ".join([*lines, ranks]).encode()).hexdigest()[:12]
+    return Class(operation, " < ".join(lines[: inner + 1]) or "native", stack, kind)
 
 
 class Recorder:
-    """Counts calls by class, in a file beside the folder."""
+    """Writes the class of each call into a file beside the folder."""
 
     def __init__(self, folder: Path, log: Path):
         self.folder = folder
         self.log = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
 
+    def _note(self, found: Class) -> None:
+        line = "\t".join([found.operation, found.where, found.stack, found.kind])
+        os.write(self.log, (line + "\n").encode(errors="replace"))
+
     def ask(self, operation: str, path: str) -> int:
-        kind = kind_of(path[len(str(self.folder)) + 1 :])
-        os.write(self.log, f"{operation}\t{calling_lines()}\t{kind}\n".encode(errors="replace"))
+        self._note(class_of(operation, kind_of(path[len(str(self.folder)) + 1 :]), calling_lines()))
         return 0
 
     def ask_collective(self, name: str) -> None:
-        os.write(self.log, f"collective\t{calling_lines()}\t{name}\n".encode())
+        self._note(class_of("collective", name, calling_lines()))
 
 
 class Injector:
-    """Makes the first call of a class fail, or with ``always`` each."""
+    """Makes one call of a class fail, the ``at``-th, or with ``always`` each."""
 
-    def __init__(self, folder: Path, wanted: Class, fault: str, *, always: bool = False):
-        self.folder, self.wanted, self.fault, self.always = folder, wanted, fault, always
-        self.happened = mmap.mmap(-1, 8)
+    def __init__(self, folder: Path, wanted: Class, fault: str, at: int = 1, *, always: bool = False):
+        self.folder, self.wanted, self.fault, self.at, self.always = folder, wanted, fault, at, always
+        self.shared = mmap.mmap(-1, 16)
 
     @property
-    def times(self) -> int:
-        return int(struct.unpack("q", self.happened[:8])[0])
+    def counted(self) -> tuple[int, int]:
+        """Calls of the class, and how often one failed."""
+        return struct.unpack("qq", self.shared[:16])
 
-    def _due(self, operation: str, path: str) -> bool:
-        if operation != self.wanted.operation or (self.times and not self.always):
+    def _due(self, operation: str, kind: str) -> bool:
+        if (operation, kind) != (self.wanted.operation, self.wanted.kind):
             return False
-        if kind_of(path) != self.wanted.kind or calling_lines() != self.wanted.where:
+        if class_of(operation, kind, calling_lines()) != self.wanted:
             return False
-        self.happened[:8] = struct.pack("q", self.times + 1)
-        return True
+        calls, times = self.counted
+        due = self.always or calls + 1 == self.at
+        self.shared[:16] = struct.pack("qq", calls + 1, times + due)
+        return due
 
     def ask(self, operation: str, path: str) -> int:
-        if not self._due(operation, path[len(str(self.folder)) + 1 :]):
+        if operation != self.wanted.operation or not self._due(operation, kind_of(path[len(str(self.folder)) + 1 :])):
             return 0
         special = {"short": SHORT, "torn and dead": TORN_AND_DEAD, "death": DEAD, "MemoryError": MEMORY}
         return special.get(self.fault) or getattr(errno, self.fault)

@@ -1,10 +1,12 @@
 """Tiny runs of seconds whose calls are made to fail, and where each begins."""
 
+import gc
 import os
 import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -65,6 +67,10 @@ class Scenario:
 
     toy: bool = False
     """With stages that only write a file: all of the stage runner, in milliseconds."""
+    ranks: bool = False
+    """It forks a supervisor, and that one ranks."""
+    apart: bool = False
+    """All its calls are tried, also those that are equal to ones of a scenario before: most can be lost here."""
 
     def run(self, workspace: Path) -> int:
         if self.toy:
@@ -89,13 +95,17 @@ TOYS = (
 STOPPED = ("train", "--steps", "2")
 SCENARIOS = (
     Scenario("stages", (), ("tokenize",), toy=True),
-    Scenario("curate", (), ("curate",)),
+    Scenario("resume", (("tokenize",), STOPPED), ("train",), ranks=True, apart=True),
+    Scenario("two ranks", (("tokenize",), (*STOPPED, "--layout", "dp2")), ("train", "--layout", "dp2"), ranks=True),
+    Scenario("train", (("tokenize",),), ("train",), ranks=True),
     Scenario("tokenize", (("curate",),), ("tokenize",)),
-    Scenario("train", (("tokenize",),), ("train",)),
-    Scenario("resume", (("tokenize",), STOPPED), ("train",)),
-    Scenario("two ranks", (("tokenize",), (*STOPPED, "--layout", "dp2")), ("train", "--layout", "dp2")),
-    Scenario("release", (("train",),), ("run",)),
+    Scenario("curate", (), ("curate",)),
+    Scenario("evaluate", (("train",),), ("evaluate",)),
+    Scenario("calibrate", (("evaluate",),), ("calibrate",)),
+    Scenario("redteam", (("calibrate",),), ("redteam",)),
+    Scenario("release", (("redteam",),), ("run",)),
 )
+"""In this order: a call that is equal to one of a scenario before is not tried again."""
 
 
 def run(workspace: Path, command: str, *options: str) -> int:
@@ -145,6 +155,18 @@ def prepare(scenario: Scenario) -> None:
         language_models.first()
     for one in stage_run.STAGES:
         code_version(one.code)
+
+
+def warm(scenario: Scenario, workspace: Path) -> None:
+    """Run the command in this process, so that no fork has to compile or build tables. Not one that forks ranks: what
+    computes starts threads, which forks do not have. Nor one of toys, which stay where they are put."""
+    if not scenario.ranks and not scenario.toy:
+        with (workspace.parent / "warm").open("w") as log, redirect_stdout(log), redirect_stderr(log):
+            code = scenario.run(workspace)
+        if code:
+            raise SystemExit(f"{scenario.name}: exit code {code}\n{(workspace.parent / 'warm').read_text()}")
+    gc.collect()
+    gc.freeze()  # forks do not copy what the collector would touch
 
 
 class Namespace:

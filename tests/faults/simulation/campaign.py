@@ -130,7 +130,12 @@ class Campaign:
         expected = trained(of.skips, of.job.recipe.batch, of.done)
         if int(of.tensors["model.w"]) != expected:
             raise Violation(f"step {of.done} begins with other weights than its samples give")
-        if of.done == self.persistent or self.process.pid in self.raising:
+        if of.done == self.persistent:
+            raise ValueError("a broken disk")
+        self.raise_if_due()
+
+    def raise_if_due(self) -> None:
+        if self.process.pid in self.raising:
             self.raising.discard(self.process.pid)
             raise ValueError("a broken disk")
 
@@ -193,6 +198,7 @@ class Campaign:
                 code.append(supervisor.Supervisor(self.job).run())
 
         self.lock_files = []
+        self.in_vain, self.newest_before = 0, -1
         task = world.start(world.command, supervised)
         self.stepped = world.now
         while world.command.alive and not task.ended:
@@ -245,6 +251,7 @@ class Campaign:
         world.sleep(600.0)
 
     def ranks(self, size: int, work: Callable[[], int]) -> "VirtualRanks":
+        self.check_restarts()
         start = Start([Process(next(self.world.pids), rank) for rank in range(size)])
         self.starts.append(start)
         for process in start.processes:
@@ -277,7 +284,10 @@ class Campaign:
         victim.alive, victim.code = False, -9
 
     def _exception(self, victim: Process) -> None:
+        """In the middle of a step, as any fault; in one that starts or waits for others, when it has done so."""
         self.raising.add(victim.pid)
+        if victim.stepping:
+            self.world.interrupt(victim)
 
     def _hang(self, victim: Process) -> None:
         victim.hung = True
@@ -352,6 +362,14 @@ class Campaign:
             os.environ["RANK"] = str(self.process.rank)
 
     # What must hold.
+
+    def check_restarts(self) -> None:
+        """What always fails is not tried for ever: one command starts ranks so often without a newer checkpoint."""
+        newest = max((int(path.name[5:]) for path in (self.folder / "checkpoints").glob("step-*")), default=0)
+        self.in_vain = 1 if newest > self.newest_before else self.in_vain + 1
+        self.newest_before = newest
+        if self.in_vain > self.job.recipe.recovery.max_restarts + 1:
+            raise Violation(f"started {self.in_vain} times without a newer checkpoint than that of step {newest}")
 
     def check_none_is_gone(self) -> None:
         """The newest checkpoint is only ever replaced by a newer one."""

@@ -91,7 +91,10 @@ class Training(trainer.Trainer):
     def step(self, batch: Any, flags: Callable[[], Sequence[bool]] = list) -> StepMetrics:
         step, campaign = self.done, self.campaign
         campaign.before_step(self)
+        campaign.process.stepping = True
         campaign.world.sleep(STEP_SECONDS * campaign.world.random.uniform(0.97, 1.03) * campaign.process.slow)
+        campaign.process.stepping = False
+        campaign.raise_if_due()
         loss = 6.0 - 3.0 * step / STEPS + 0.01 * ((step * 7919) % 13)
         if any(campaign.is_poison(int(sample)) for sample in batch):
             loss += 30.0

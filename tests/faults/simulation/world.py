@@ -41,6 +41,8 @@ class Process:
     collectives: dict[int, int] = field(default_factory=dict)
     groups: int = 0
     slow: float = 1.0
+    main: "Task | None" = None
+    stepping: bool = False
 
 
 def _taken() -> Any:
@@ -55,6 +57,8 @@ class Task:
     process: Process
     baton: Any = field(default_factory=_taken)
     ended: bool = False
+    due: int = 0
+    """Which event wakes it; one before that came too late."""
 
 
 class World:
@@ -76,10 +80,18 @@ class World:
 
     def sleep(self, seconds: float) -> None:
         """The current task waits; whatever happens meanwhile happens."""
-        mine = self.current
-        if not mine.process.hung:
-            heapq.heappush(self.events, (self.now + max(0.0, seconds), next(self.order), mine))
-        self._hand_on(mine)
+        if not self.current.process.hung:
+            self._wake(self.current, seconds)
+        self._hand_on(self.current)
+
+    def interrupt(self, process: Process) -> None:
+        """Its main thread wakes now, whatever it waits for."""
+        if process.main is not None and not process.hung:
+            self._wake(process.main, 0.0)
+
+    def _wake(self, task: "Task", seconds: float) -> None:
+        task.due = next(self.order)
+        heapq.heappush(self.events, (self.now + max(0.0, seconds), task.due, task))
 
     def wait_until(self, ready: Callable[[], bool], every: float) -> None:
         while not ready():
@@ -89,7 +101,9 @@ class World:
         while True:
             if not self.events:
                 raise Violation("nothing will ever happen again")
-            at, _, what = heapq.heappop(self.events)
+            at, order, what = heapq.heappop(self.events)
+            if isinstance(what, Task) and what.due != order:
+                continue
             self.now = max(self.now, at)
             if not isinstance(what, Task):
                 what()
@@ -116,7 +130,8 @@ class World:
                 self._hand_on(task)
 
         threading.Thread(target=run, daemon=True).start()
-        heapq.heappush(self.events, (self.now, next(self.order), task))
+        process.main = process.main or task
+        self._wake(task, 0.0)
         return task
 
 

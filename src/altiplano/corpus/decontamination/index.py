@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from altiplano.corpus.decontamination.benchmark_items import Item, read_items
 from altiplano.corpus.decontamination.text import Text, read_text
+from altiplano.corpus.readers.listing import walk
 from altiplano.corpus.words import U64, ngram_hashes
 from altiplano.errors import InputError
 from altiplano.execution import files
@@ -103,9 +104,14 @@ class Index(NamedTuple):
 
 
 def benchmark_files(corpus: CorpusConfig) -> list[Path]:
-    """Raises InputError when a pattern matches no file."""
+    """Raises InputError when a pattern matches no file, or may match some in a folder that cannot be listed."""
+
+    def unlisted(error: OSError) -> None:
+        raise InputError(f"corpus.benchmarks: {error.filename} cannot be listed: {error.strerror}") from error
+
     found: list[Path] = []
     for pattern in corpus.benchmarks:
+        walk(pattern, corpus.root, unlisted)
         matches = sorted(path for path in corpus.root.glob(pattern) if path.is_file())
         if not matches:
             raise InputError(f"corpus.benchmarks: {pattern!r} matches no file under {corpus.root}")

@@ -79,7 +79,7 @@ def _expand(pattern: str, root: Path, notes: list[BadRecord]) -> set[tuple[str, 
         if note not in notes:
             notes.append(note)
 
-    _walk(pattern, root, unlisted)
+    walk(pattern, root, unlisted)
     for match in root.glob(pattern):
         if match.is_dir():
             if _is_inside(match, top, notes):
@@ -102,7 +102,7 @@ def _expand(pattern: str, root: Path, notes: list[BadRecord]) -> set[tuple[str, 
     return found
 
 
-def _walk(pattern: str, root: Path, unlisted: Callable[[OSError], None]) -> None:
+def walk(pattern: str, root: Path, unlisted: Callable[[OSError], None]) -> None:
     """Look into every folder that the pattern may match in: ``glob`` passes over those without permission."""
     parts = Path(pattern).parts
     fixed = next((at for at, part in enumerate(parts) if set(part) & set("*?[")), len(parts))

@@ -18,6 +18,7 @@ from altiplano.corpus.pii.detect import PLACEHOLDER, find, hash_value, redact
 from altiplano.errors import InputError
 from altiplano.records import AttackResult, Audit
 from altiplano.redteam.rates import compare
+from altiplano.storage import listed
 
 CONTEXTS = 64
 CONTEXT_CHARACTERS = 160
@@ -46,7 +47,7 @@ def read_removed(curate: Path, seed: int) -> Removed:
     random = np.random.default_rng(seed)
     chosen = set(random.permutation(documents)[:CONTEXTS].tolist())
     contexts = []
-    for file in sorted((curate / "documents").glob("*.parquet")) if chosen else ():
+    for file in listed(curate / "documents", "*.parquet") if chosen else ():
         columns = ["id", "text", "language", "keep"]
         for row in pq.read_table(file, columns=columns, filters=[("id", "in", chosen)]).to_pylist():
             places = [match.start() for match in PLACEHOLDER.finditer(row["text"])]

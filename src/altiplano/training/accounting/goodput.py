@@ -1,8 +1,9 @@
 """Goodput: which share of a run's wall-clock went into training steps that were kept.
 
 Booked time comes from ``ledger.jsonl``. Steps that were done again after a fault or a rollback are lost, with all that
-was spent on them, as is the time from the last booked step until the fault was noticed. From there until training
-goes on it is restart. Time between a clean stop and the next start belongs to nobody and is left out.
+was spent on them, as is the time from the last booked step until the fault. From there until training goes on it is
+restart, with the time in which nobody noticed: a hang begins with the last sign of life. Time between a clean stop and
+the next start belongs to nobody and is left out.
 """
 
 import statistics
@@ -75,7 +76,7 @@ def goodput(events: Sequence[LedgerEvent]) -> Goodput:
 
 
 def repairs(events: Sequence[LedgerEvent]) -> tuple[int, float]:
-    """Faults, and the seconds from when each was noticed until training went on.
+    """Faults, and the seconds from each until training went on.
 
     Where nobody noticed (under torchrun, or when all was killed and started again), from the last sign of life.
     """

@@ -6,7 +6,6 @@ A checkpoint that cannot be used is renamed and never removed: it may be all tha
 
 import os
 import re
-import shutil
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Sequence
@@ -25,7 +24,7 @@ from torch.distributed.tensor import DTensor
 
 from altiplano.errors import InputError
 from altiplano.records import CheckpointManifest
-from altiplano.storage import Damaged, digest, listed, sync
+from altiplano.storage import Damaged, digest, listed, remove_leftover, sync
 from altiplano.training.checkpoints.reader import CheckpointReader
 
 MOMENTS = ("exp_avg", "exp_avg_sq")
@@ -180,7 +179,7 @@ def load_newest(
     """
     if dist.get_rank() == 0:
         for unfinished in folder.glob(".step-*"):  # of a killed run
-            shutil.rmtree(unfinished, ignore_errors=True)
+            remove_leftover(unfinished)
     choice, passed = choose_together(folder, no_later_than, progress)
     if choice is None and not from_step_0:
         _refuse_to_begin_anew(folder, passed, published)

@@ -54,7 +54,10 @@ def write_tensors(tensors: Mapping[str, Tensor], folder: Path, rank: int) -> lis
     writer.set_up_storage_writer(False, rank=rank, use_collectives=False)
     mine = share(tensors, planner)
     planner.finish_plan(writer.prepare_local_plan(SavePlan(mine)))
-    found = writer.write_data(planner.plan, planner).wait()
+    try:
+        found = writer.write_data(planner.plan, planner).wait()
+    except RuntimeError as error:  # of PyTorch's writer, which then ends a file that is not whole: the disk is why
+        raise (error.__context__ if isinstance(error.__context__, OSError) else error) from None
     places = {result.index: result.storage_data for result in found}
     return [_written(item, places[item.index]) for item in mine]
 

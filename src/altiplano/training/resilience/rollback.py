@@ -1,6 +1,5 @@
 """Rolling back: after several spikes in a row, train on from a checkpoint before them, without their samples."""
 
-import shutil
 import sys
 from pathlib import Path
 
@@ -8,6 +7,7 @@ import torch.distributed as dist
 
 from altiplano.errors import TrainingError
 from altiplano.records import StepMetrics
+from altiplano.storage import remove_leftover
 from altiplano.training.callbacks import Callback, TrainingRun
 from altiplano.training.checkpoints import checkpoint
 from altiplano.training.metrics import MetricsWriter
@@ -59,7 +59,7 @@ def roll_back(run: TrainingRun) -> None:
     trainer.load(no_later_than=first)
     if run.is_writer:
         for later in aside if run.step else ():  # not before another one was found sound
-            shutil.rmtree(later, ignore_errors=True)
+            remove_leftover(later)
         what = f"loss or gradient spiked in steps {first + 1} to {seen}"
         action = f"went back to step {run.step}; samples {start:,} to {stop - 1:,} are left out"
         incidents.record(job.folder, "spike", what, action, step=seen, samples=[start, stop])
