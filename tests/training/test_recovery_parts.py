@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,13 +15,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from altiplano.recipe.schema import CheckpointConfig, GuardsConfig
-from altiplano.records import CheckpointManifest, LedgerEvent
+from altiplano.records import CheckpointManifest, LedgerEvent, StepMetrics
 from altiplano.training.accounting import ledger
 from altiplano.training.accounting.goodput import against_formula, goodput, sessions
 from altiplano.training.checkpoints.checkpoint import MANIFEST
 from altiplano.training.checkpoints.saving import prune
 from altiplano.training.resilience.heartbeat import Heartbeat, attempt, stack_of, stalled
 from altiplano.training.resilience.interruption import Interruption
+from altiplano.training.resilience.rollback import RollBackSpikes
 from altiplano.training.resilience.spikes import SpikeDetector
 from altiplano.training.resilience.stragglers import SlowRanks
 from altiplano.training.skips import Skips
@@ -103,6 +105,21 @@ def test_a_rank_may_take_several_times_what_it_took_until_now(tmp_path: Path, mo
     assert stalled(tmp_path, now[0] + 41, this)
     monkeypatch.setenv("MASTER_PORT", "12345")
     assert stalled(tmp_path, now[0] + 41, attempt()) == []
+
+
+@pytest.mark.parametrize(("said", "goes_back"), [(2, True), (None, False)])
+def test_a_checkpoint_says_how_many_spikes_it_ends_with(said: int | None, goes_back: bool) -> None:
+    """The lines of metrics.jsonl that were not on the disk yet are lost with the power: here that of the second."""
+    guards = GuardsConfig(spike_window=16, spike_zscore=8, spike_patience=3)
+    past = [*((2.0 + 0.01 * (step % 5), 1.0, False) for step in range(16)), (9.0, 1.0, True)]
+    job = SimpleNamespace(recipe=SimpleNamespace(guards=guards))
+    run: Any = SimpleNamespace(job=job, trainer=SimpleNamespace(spikes=said), should_roll_back=False)
+    writer: Any = SimpleNamespace(past=lambda steps: past)
+    judged = RollBackSpikes(writer)
+    judged.on_train_begin(run)
+    third = StepMetrics(step=19, tokens=1, loss=9.0, gradient_norm=1.0, learning_rate=0.1, skipped=False)
+    judged.on_step_end(run, third)
+    assert third.spike and run.should_roll_back == goes_back
 
 
 def test_spikes_are_far_above_the_median_and_not_remembered() -> None:

@@ -193,6 +193,7 @@ class CheckpointManifest(FileRecord):
     samples: int | None = Field(default=None, description="Place in the order of samples that comes next")
     tokens: int | None = Field(default=None, description="Tokens read")
     updates: int | None = Field(default=None, description="Steps that changed the weights; null: all of them")
+    spikes: int | None = Field(default=None, description="Spikes in a row that end with this step; null: not known")
     layout: str | None = Field(default=None, description="Of the ranks that saved it; any other can load it")
     data: str | None = Field(default=None, description="Fingerprint of the order of samples")
     files: dict[str, str] = Field(default_factory=dict, description="sha256 of each file by its name")

@@ -51,6 +51,8 @@ class Trainer:
     updates: int = 0
     """Steps that changed the weights."""
     skipped_in_a_row: int = 0
+    spikes: int | None = None
+    """In a row, up to the checkpoint that was loaded, as far as it says."""
     ready: Prefetcher | None = None
     progress: Callable[[], None] = lambda: None
     """Called whenever something that takes long gets on."""
@@ -200,6 +202,7 @@ class Trainer:
         self.done = found.step if found else 0
         self.updates = 0 if origin is None else origin.step if origin.updates is None else origin.updates
         self.skipped_in_a_row = 0
+        self.spikes = found.spikes if found is not None else None
         self.corruption.remembered = None
         checkpoint.set_optimizer_updates(self.parameters, self.optimizer, self.updates)
         if found is not None:

@@ -278,7 +278,8 @@ class SaveCheckpoints(Callback):
     def on_save(self, run: TrainingRun) -> None:
         permanent = run.is_permanent_save_due
         run.trainer.corruption.compare(run.step)
-        self.saver.start(run.step, run.trainer.facts(), PERMANENT if permanent else ROLLING)
+        facts = run.trainer.facts() | {"spikes": run.spikes}
+        self.saver.start(run.step, facts, PERMANENT if permanent else ROLLING)
         self.last_save = time.monotonic()
         run.rollbacks = 0 if permanent else run.rollbacks
 

@@ -25,6 +25,8 @@ class RollBackSpikes(Callback):
     def on_train_begin(self, run: TrainingRun) -> None:
         guards = run.job.recipe.guards
         self.detector = SpikeDetector(guards, self.writer.past(guards.spike_window))
+        if run.trainer.spikes is not None:  # the lines of the last steps may be lost with the power
+            self.detector.in_a_row = run.trainer.spikes
 
     def on_step_end(self, run: TrainingRun, metrics: StepMetrics) -> None:
         metrics.spike = not metrics.skipped and self.detector.judge(metrics.loss, metrics.gradient_norm)
