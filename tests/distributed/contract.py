@@ -68,9 +68,9 @@ CASES = [
     # The head in pieces of the vocabulary; of 544 words they are uneven.
     Case("hc3"),
     Case("dp2.hc5", "tied"),
-    Case("cp2.mb2.hc3", "ragged"),
+    Case("cp2.mb2.hc3", "ragged", slow=True),
     Case("tp2.hc2"),
-    Case("pp2.hc2"),
+    Case("pp2.hc2", slow=True),
     Case("pp2.zbv.hc2"),
     Case("pp2.gpipe.hc3", slow=True),
     Case("dp2.tp2.pp2.interleaved.hc2", "deep", slow=True),

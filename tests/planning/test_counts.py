@@ -36,7 +36,7 @@ SCRIPT = Path(__file__).with_name("count_step.py")
         ("pp2.tp2.mb1", []),
         ("pp2.v2.mb2.recompute-full", []),
         ("tp2.mb1.hc2", [FLOAT8]),
-        ("tp2.mb2.recompute-selective", [FLOAT8]),
+        pytest.param("tp2.mb2.recompute-selective", [FLOAT8], marks=pytest.mark.slow),
     ],
 )
 def test_parameters_and_collectives_are_exact(text: str, more: list[str]) -> None:
