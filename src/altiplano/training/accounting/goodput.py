@@ -97,8 +97,8 @@ def repairs(events: Sequence[LedgerEvent]) -> tuple[int, float]:
 
 def against_formula(events: Sequence[LedgerEvent]) -> FaultFormula | None:
     """The productive share of time, and the share that ``planning.reliability.ettr`` expects of a run whose faults,
-    saves, writing and restarts took what they took here. Rollbacks are not in it. None without a fault or with fewer
-    than two checkpoints.
+    saves, writing and restarts took what they took here. Rollbacks are not in it. None without a fault, with fewer
+    than two checkpoints, and where the clock was set back by more than the run took.
     """
     faults, repaired = repairs(events)
     steps = [event for event in events if event.event == "step"]
@@ -109,13 +109,15 @@ def against_formula(events: Sequence[LedgerEvent]) -> FaultFormula | None:
         return None
     spent = goodput(events)
     wall = spent.wall - spent.seconds[INIT]
+    if spent.forward is None or wall <= 0:
+        return None
     interval = statistics.mean(apart) * statistics.mean(
         sum(event.seconds.get(bucket, 0.0) for bucket in FORWARD) for event in steps
     )
     reliability = Reliability(
         failure_seconds=wall / faults,
         save_seconds=statistics.mean(saves),
-        restart_seconds=repaired / faults,
+        restart_seconds=max(0.0, repaired / faults),
         write_seconds=statistics.mean(written.values()),
     )
     return FaultFormula(
