@@ -107,31 +107,20 @@ def test_a_rank_may_take_several_times_what_it_took_until_now(tmp_path: Path, mo
     assert stalled(tmp_path, now[0] + 41, attempt()) == []
 
 
-@given(st.lists(st.floats(-1e6, 1e6), min_size=12, max_size=12))
+_BEGUN = (("start", 0), ("resume", 0), ("step", 1), ("published", 1), ("fault", 0), ("start", 0))
+LIFE = (*_BEGUN, ("resume", 1), ("step", 2), ("published", 2), ("step", 3), ("end", 3))
+
+
+@given(st.lists(st.floats(-1e6, 1e6), min_size=len(LIFE), max_size=len(LIFE)))
 def test_no_clock_keeps_a_run_from_its_record(times: list[float]) -> None:
     """Somebody may set it, or the ledger's first lines may be lost: it was the end of a training that could not end."""
-    kinds = (
-        "start",
-        "resume",
-        "step",
-        "published",
-        "fault",
-        "start",
-        "resume",
-        "step",
-        "published",
-        "step",
-        "step",
-        "end",
-    )
-    seconds = {"init": 5.0, "compute": 1.0}
     events = [
-        LedgerEvent(event=kind, time=at, step=place, seconds=seconds, what="kill", layout="dp1", written=1.0)
-        for place, (kind, at) in enumerate(zip(kinds, times, strict=True))
+        LedgerEvent(event=kind, time=at, step=step, seconds={"init": 5.0, "compute": 1.0}, what="kill", written=1.0)
+        for (kind, step), at in zip(LIFE, times, strict=True)
     ]
     found = against_formula(events)
     assert found is None or (0 <= found.expected <= 1 and math.isfinite(found.forward))
-    assert sessions(events) and goodput(events).booked is not None
+    assert sessions(events)
 
 
 @pytest.mark.parametrize(("said", "goes_back"), [(2, True), (None, False)])
