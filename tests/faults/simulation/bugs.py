@@ -150,8 +150,8 @@ def no_verification(campaign: Campaign) -> None:
 def prunes_all(campaign: Campaign) -> None:
     real = saving.prune
 
-    def prune(folder: Path, newest: Path, settings: Any, verified: set[int]) -> dict[Path, str]:
-        real(folder, newest, settings, verified)
+    def prune(folder: Path, *arguments: Any) -> dict[Path, str]:
+        real(folder, *arguments)
         for one in checkpoint.saved(folder)[:1]:
             saving.remove(one)
         return {}
