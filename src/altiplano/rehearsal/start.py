@@ -116,6 +116,7 @@ def rehearse_start(recipe: Recipe, layout: Layout, rank: int, tokens: Path, fold
 
 def _save_and_resume(trainer: Trainer, meter: Meter) -> None:
     folder, settings = trainer.job.folder / "checkpoints", trainer.job.recipe.checkpoint
+    trainer.close()  # files that are read ahead would count as a checkpoint's
     with meter.pause():
         parts = outside(_parts_of_all)(trainer.tensors, trainer.job.layout)
         texts = [as_text([Written(*each) for each in part]) for part in parts]
