@@ -75,21 +75,21 @@ class _HeadCrossEntropy(torch.autograd.Function):
     ) -> Tensor:
         flat, column = hidden.reshape(-1, hidden.shape[-1]), _local_columns(targets, len(weight), group)
         found = [_read(flat @ weight[piece].T, _inside(column, piece)) for piece in _pieces(len(weight), chunks)]
-        locals_ = torch.stack([local for _, local in found])
+        sums = torch.stack([local for _, local in found])
         chosen = torch.stack([chosen for chosen, _ in found]).sum(0)
-        losses, normaliser = _losses(chosen, locals_.logsumexp(0), targets, group)
-        ctx.save_for_backward(hidden, weight, column, targets, losses, locals_, normaliser)
+        losses, normaliser = _losses(chosen, sums.logsumexp(0), targets, group)
+        ctx.save_for_backward(hidden, weight, column, targets, losses, sums, normaliser)
         ctx.chunks = chunks
         return losses.view(targets.shape)
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, upstream: Tensor) -> Any:
-        hidden, weight, column, targets, losses, locals_, normaliser = ctx.saved_tensors
+        hidden, weight, column, targets, losses, sums, normaliser = ctx.saved_tensors
         flat, scales = hidden.reshape(-1, hidden.shape[-1]), _scales(upstream, targets, losses)
         dhidden = torch.zeros_like(flat, dtype=_wide(flat))
         dweight = torch.empty_like(weight)
-        for piece, local in zip(_pieces(len(weight), ctx.chunks), locals_, strict=True):
+        for piece, local in zip(_pieces(len(weight), ctx.chunks), sums, strict=True):
             rows = weight[piece]
             gradient = _gradient_of(flat @ rows.T, _inside(column, piece), *scales, local, normaliser)
             dhidden += gradient @ rows
@@ -104,7 +104,8 @@ def _pieces(columns: int, chunks: int) -> list[slice]:
 
 def _local_columns(targets: Tensor, columns: int, group: dist.ProcessGroup | None) -> Tensor:
     """The place of each token's target among this rank's ``columns`` of the vocabulary, -1 where it has none there."""
-    return _inside(targets.flatten(), slice(start := 0 if group is None else group.rank() * columns, start + columns))
+    start = 0 if group is None else group.rank() * columns
+    return _inside(targets.flatten(), slice(start, start + columns))
 
 
 def _inside(column: Tensor, piece: slice) -> Tensor:
