@@ -31,7 +31,7 @@ LIBRARIES = ("torch", "triton", "transformers", "numpy")
 
 
 def training(shape: str, contender: str, words: str = "", **more: Any) -> dict[str, Any]:
-    """``words``: compile and recompute, as in a layout. Four rows a step, one in each micro-batch."""
+    """``words``: compile, recompute and hcN, as in a layout. Four rows a step, one in each micro-batch."""
     return {"kind": "train", "shape": shape, "contender": contender, "words": words, "rows": 4, "seconds": 5, **more}
 
 
@@ -44,6 +44,9 @@ CASES: dict[str, dict[str, Any]] = {
     "train 1B: altiplano, compiled, documents": training("1B", "altiplano", ".compile", documents=True, profile=True),
     "train 1B: altiplano, compiled": training("1B", "altiplano", ".compile", profile=True),
     "train 8B slice: altiplano, compiled": training("8B slice", "altiplano", ".compile", profile=True),
+    "train 8B slice: altiplano, compiled, float8": training(
+        "8B slice", "altiplano", ".compile", profile=True, set=['precision.matmul="float8-rowwise"']
+    ),
     "train 8B slice: transformers": training("8B slice", "transformers"),
     "train 1B: altiplano": training("1B", "altiplano"),
     "train 1B: transformers, compiled": training("1B", "transformers", ".compile"),
@@ -52,6 +55,10 @@ CASES: dict[str, dict[str, Any]] = {
     "generate 1B: bfloat16, 64 rows": generation("bfloat16", 64),
     "train 8B slice: altiplano": training("8B slice", "altiplano"),
     "train 8B slice: transformers, compiled": training("8B slice", "transformers", ".compile"),
+    "train 8B slice: altiplano, compiled, head in pieces": training("8B slice", "altiplano", ".compile.hc8"),
+    "train 8B slice: altiplano, compiled, recompute-selective": training(
+        "8B slice", "altiplano", ".compile.recompute-selective"
+    ),
     "train 8B slice: altiplano, compiled, recompute-full": training("8B slice", "altiplano", ".compile.recompute-full"),
     "generate 1B: float32, 1 row": generation("float32", 1),
 }
@@ -62,7 +69,7 @@ def run_tests(seconds: float) -> dict[str, Any]:
     options = "tests/gpu -q -rA --show-capture=stdout --durations=15 -p no:cacheprovider"
     command = [sys.executable, "-m", "pytest", *options.split()]
     if find_spec("xdist"):
-        command += ["-n", "4", "--dist", "loadgroup"]
+        command += ["-n", "8", "--dist", "loadgroup"]
     try:
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=seconds, check=False)
         output, code = done.stdout + done.stderr, done.returncode

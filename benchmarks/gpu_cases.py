@@ -40,7 +40,7 @@ VOCABULARY = 128_256
 BYTES, LAYER_BYTES, LOGIT_BYTES = 22, 1.8e9, 10e9
 
 
-def recipe_of(shape: str, rows: int) -> Recipe:
+def recipe_of(shape: str, rows: int, *more: str) -> Recipe:
     layers, width, heads, kv_heads, intermediate, tied = SHAPES[shape]
     if not layers:
         layer = width * (2 * width + 2 * width * kv_heads // heads + 3 * intermediate)
@@ -58,7 +58,8 @@ def recipe_of(shape: str, rows: int) -> Recipe:
     overrides = [f"model.{key}={value}" for key, value in keys.items()]
     overrides += [f"batch.sequence_length={SEQUENCE}", f"batch.tokens={rows * SEQUENCE}"]
     overrides += [f"batch.total_tokens={1000 * rows * SEQUENCE}", "optimizer.learning_rate=1e-4"]
-    return load_recipe("quickstart", [*overrides, "optimizer.warmup_steps=0", "precision.compute=bfloat16"])
+    overrides += ["optimizer.warmup_steps=0", "precision.compute=bfloat16"]
+    return load_recipe("quickstart", [*overrides, *more])
 
 
 @torch.no_grad()
@@ -68,21 +69,18 @@ def draw(module: nn.Module) -> None:
 
 
 def altiplano(recipe: Recipe, words: str) -> Callable[[Batch], float]:
-    """Our trainer's own step on one GPU. ``words`` of the layout: compile, recompute-full, recompute-selective."""
+    """Our trainer's own step on one GPU. ``words`` of the layout: compile, recompute-full, recompute-selective, hcN."""
     from altiplano.parallel.mesh import start_mesh
-    from altiplano.parallel.parallelize import allocate, parameters_by_name, shape_parts
-    from altiplano.parallel.pipeline import ParallelModel
+    from altiplano.parallel.parallelize import parallelize, parameters_by_name
     from altiplano.training.loss import token_losses
     from altiplano.training.optimizer import clip_gradient, make_optimizer
 
     layout = parse_layout("dp1.mb1" + words)
     mesh = start_mesh(layout, "cuda")
-    parts = shape_parts(recipe, layout, mesh)
-    for part in parts:
-        allocate(part, mesh.device)
+    model = parallelize(recipe, layout, mesh, token_losses(mesh.group("tp")), initial=False)
+    for part in model.parts:
         draw(part)
-    model = ParallelModel(parts, layout, mesh, SEQUENCE, torch.bfloat16, token_losses(mesh.group("tp")))
-    weights = parameters_by_name(parts)
+    weights = parameters_by_name(model.parts)
     optimizer = make_optimizer(weights, recipe.optimizer)
 
     def step(batch: Batch) -> float:
@@ -132,7 +130,7 @@ CONTENDERS = {"altiplano": altiplano, "transformers": transformers}
 
 
 def train(case: dict[str, Any]) -> dict[str, Any]:
-    recipe = recipe_of(case["shape"], case["rows"])
+    recipe = recipe_of(case["shape"], case["rows"], *case.get("set", ()))
     documents = case.get("documents", False)
     batches = [random_batch(recipe, number, documents).to(CUDA) for number in range(2)]
     begun = time.perf_counter()

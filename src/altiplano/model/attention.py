@@ -177,11 +177,18 @@ def flex_attention(q: Tensor, k: Tensor, v: Tensor, mask: Any) -> Tensor:
         allowed = flex.create_mask(mask.mask_mod, len(q), None, queries, keys, device=str(q.device))
         return fused_attention(q, k, v, mask=allowed, is_causal=False)
     attend = flex.flex_attention if torch.compiler.is_compiling() else _compiled_flex_attention()
-    options = NARROW_HEADS if q.shape[-1] == 64 and q.dtype is torch.bfloat16 and _is_hopper() else None
+    options: dict[str, Any] | None = None
+    if q.dtype is torch.bfloat16 and flash_attention:
+        options = {"BACKEND": "FLASH"}
+    elif q.dtype is torch.bfloat16 and q.shape[-1] == 64 and _is_hopper():
+        options = NARROW_HEADS
     q, k, v = (t.transpose(1, 2) for t in (q, k, v))
     attended: Tensor = attend(q, k, v, block_mask=mask, enable_gqa=True, kernel_options=options)
     return attended.transpose(1, 2)
 
+
+flash_attention = False
+"""Whether FlexAttention computes bfloat16 by FlashAttention 4's kernels (``parallel/flash_attention.py``)."""
 
 NARROW_HEADS = {"fwd_BLOCK_M": 128, "fwd_BLOCK_N": 64, "fwd_num_stages": 3, "fwd_num_warps": 4}
 """The forward kernel for heads 64 wide on Hopper. PyTorch 2.11's own choice takes 1.3 times as long: 1.19 ms, and 0.91,

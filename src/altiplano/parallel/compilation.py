@@ -5,6 +5,7 @@ made, without an error; and blocks compiled under zero-bubble V have wrong gradi
 first step of every session is computed both ways.
 """
 
+import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
@@ -15,9 +16,13 @@ from torch.distributed.tensor import DTensor
 
 from altiplano.errors import TrainingError
 from altiplano.model.llama import Llama
+from altiplano.parallel.float8 import in_bfloat16, in_float8
 
 # Relative differences that rounding explains: compiled kernels keep float32 where eager ones round to bfloat16.
 TOLERANCE = {torch.float64: 1e-9, torch.float32: 1e-4, torch.bfloat16: 1e-1}
+FLOAT8_ROOM = 1.25
+"""Compiled blocks round other numbers to float8 than uncompiled ones; both are about as far from bfloat16. Measured on
+an H200, four layers of Llama 3.1 8B's width: 0.561 and 0.561 in the parameter that differed most, 1 % apart at most."""
 
 
 def compile_blocks(model: Llama, backend: str | Callable[..., object] = "inductor") -> None:
@@ -27,6 +32,16 @@ def compile_blocks(model: Llama, backend: str | Callable[..., object] = "inducto
         model.embed_tokens.register_forward_hook(lambda module, arguments, output: output * 1.0)
     for block in model.layers.values():
         block.compile(backend=backend)
+
+
+def choose_kernels_by_rule() -> None:
+    """Let PyTorch's compiler choose between kernels that add up in another order by rule and not by timing them, which
+    ends differently from process to process: a run that was killed and started again would not end with the same bits.
+    ``TORCHINDUCTOR_DETERMINISTIC=0`` leaves it the timing."""
+    import torch._inductor.config as inductor
+
+    if os.environ.get("TORCHINDUCTOR_DETERMINISTIC") != "0":
+        inductor.deterministic = True
 
 
 def overlap_tensor_communication() -> None:
@@ -40,24 +55,43 @@ def overlap_tensor_communication() -> None:
 def check_gradients(step: Callable[[], object], parts: Iterable[nn.Module], compute: torch.dtype) -> None:
     """Run ``step``, which accumulates gradients, uncompiled and compiled, on all ranks together; forget the gradients.
 
-    Raises TrainingError, naming the parameter, when the two differ by more than rounding in ``compute`` on any rank.
+    Raises TrainingError, naming the parameter, when the two differ by more than rounding on any rank: rounding in
+    ``compute``, and where products are in float8, which rounds far more, no more than float8 itself changes the
+    gradient of the uncompiled model.
     """
     parts = list(parts)
-    parameters = {name: parameter for part in parts for name, parameter in part.named_parameters()}
     with _uncompiled(parts):
-        step()
-    expected = {name: _take_gradient(parameter) for name, parameter in parameters.items()}
-    step()
-    errors = {name: _relative(_take_gradient(parameters[name]), gradient) for name, gradient in expected.items()}
-    worst = max(errors, key=lambda name: errors[name])
-    everywhere = torch.tensor(errors[worst], dtype=torch.float64, device=next(iter(parameters.values())).device)
+        expected = _gradient(step, parts)
+        rounded = dict.fromkeys(expected, 0.0)
+        if any(in_float8(part) for part in parts):
+            float8, expected = expected, _gradient(_without_float8(step, parts), parts)
+            rounded = {name: _relative(float8[name], gradient) for name, gradient in expected.items()}
+    errors = {name: _relative(gradient, expected[name]) for name, gradient in _gradient(step, parts).items()}
+    beyond = {name: error - FLOAT8_ROOM * rounded[name] for name, error in errors.items()}
+    worst = max(beyond, key=lambda name: beyond[name])
+    everywhere = torch.tensor(beyond[worst], dtype=torch.float64, device=next(parts[0].parameters()).device)
     if dist.is_initialized():
         dist.all_reduce(everywhere, dist.ReduceOp.MAX)
     if not float(everywhere) <= TOLERANCE[compute]:
+        than_float8 = " beyond what float8 changes it by" if any(rounded.values()) else ""
         raise TrainingError(
-            f"torch.compile changes the gradient: by {float(everywhere):.1e} (relative), {TOLERANCE[compute]:.0e} is "
-            f"rounding; here {worst} differs most, by {errors[worst]:.1e}; set compile = false in the layout"
+            f"torch.compile changes the gradient: by {float(everywhere):.1e} (relative){than_float8}, "
+            f"{TOLERANCE[compute]:.0e} is rounding; here {worst} differs most, by {errors[worst]:.1e}; "
+            "set compile = false in the layout"
         )
+
+
+def _gradient(step: Callable[[], object], parts: Iterable[nn.Module]) -> dict[str, Tensor]:
+    step()
+    return {name: _take_gradient(parameter) for part in parts for name, parameter in part.named_parameters()}
+
+
+def _without_float8(step: Callable[[], object], parts: Iterable[nn.Module]) -> Callable[[], object]:
+    def exact() -> object:
+        with in_bfloat16(parts):
+            return step()
+
+    return exact
 
 
 @contextmanager

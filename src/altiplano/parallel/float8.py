@@ -9,10 +9,14 @@ rounding tells most, are multiplied in bfloat16. A CPU emulates the products: th
 import logging
 import os
 import warnings
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any
+from functools import partial
+from typing import Any, cast
 
 import torch
+from torch import nn
 
 from altiplano.errors import InputError
 from altiplano.model.llama import Llama
@@ -36,6 +40,27 @@ def use_float8(model: Llama, device: torch.device) -> None:
     float8 = _torchao()
     config = replace(float8.Float8LinearConfig.from_recipe_name("rowwise"), emulate=device.type != "cuda")
     float8.convert_to_float8_training(model.layers, config=config)
+
+
+def in_float8(model: nn.Module) -> bool:
+    return any(_is_float8(module) for module in model.modules())
+
+
+@contextmanager
+def in_bfloat16(models: Iterable[nn.Module]) -> Iterator[None]:
+    """The same models with products in bfloat16, to tell what float8 changes."""
+    layers = [module for model in models for module in model.modules() if _is_float8(module)]
+    try:
+        for layer in layers:
+            layer.forward = partial(nn.Linear.forward, cast(nn.Linear, layer))
+        yield
+    finally:
+        for layer in layers:
+            del layer.forward
+
+
+def _is_float8(module: nn.Module) -> bool:
+    return type(module).__name__ == "Float8Linear"  # torchao need not be there
 
 
 def _torchao() -> Any:

@@ -12,9 +12,10 @@ from altiplano.model.initial_weights import initial_value
 from altiplano.model.llama import Llama
 from altiplano.model.weights import pretrained_weights
 from altiplano.parallel.bfloat16 import choose_products, set_attention
-from altiplano.parallel.compilation import compile_blocks, overlap_tensor_communication
+from altiplano.parallel.compilation import choose_kernels_by_rule, compile_blocks, overlap_tensor_communication
 from altiplano.parallel.context import context_shard, split_context
 from altiplano.parallel.data import shard_data
+from altiplano.parallel.flash_attention import use_flash_attention
 from altiplano.parallel.float8 import use_float8
 from altiplano.parallel.head import HeadLosses
 from altiplano.parallel.mesh import Mesh
@@ -32,6 +33,9 @@ def parallelize(
     anything in them unless ``initial``, for weights that come from elsewhere."""
     compute = compute_type(recipe)
     products = choose_products() if compute is torch.bfloat16 and mesh.device.type == "cpu" else None
+    if mesh.device.type == "cuda":
+        choose_kernels_by_rule()
+    use_flash_attention(layout.flash, mesh.device)
     parts = shape_parts(recipe, layout, mesh)
     for part in parts:
         allocate(part, mesh.device)

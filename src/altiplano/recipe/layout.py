@@ -29,6 +29,7 @@ WORDS: dict[str, dict[str, str | bool]] = {
     "recompute-full": {"recompute": "full"},
     "compile": {"compile": True},
     "async-tp": {"async_tp": True},
+    "flash": {"flash": True},
 }
 SPELLING = (
     'such as "dp2.tp2.pp2" or "dp8.rep2.cp2.pp2.zbv.mb1". Sizes: dp (data), rep (copies of the weights among dp), '
@@ -64,6 +65,9 @@ class Layout(Section):
     async_tp: bool = Field(
         False,
         description="tensor parallelism sends parts of the activations while it multiplies others (GPU, with compile)",
+    )
+    flash: bool = Field(
+        False, description="attention by FlashAttention 4's kernels (Hopper or later, with the package flash-attn-4)"
     )
 
     @property
@@ -102,7 +106,7 @@ class Layout(Section):
         parts += [f"mb{self.micro_batch}"] * (self.micro_batch > 0)
         parts += [f"hc{self.head_chunks}"] * (self.head_chunks > 1)
         parts += [f"recompute-{self.recompute}"] * (self.recompute != "none") + ["compile"] * self.compile
-        parts += ["async-tp"] * self.async_tp
+        parts += ["async-tp"] * self.async_tp + ["flash"] * self.flash
         return ".".join(parts)
 
     def stage_numbers(self, rank: int) -> list[int]:

@@ -1,0 +1,33 @@
+"""Attention by the kernels of FlashAttention 4 (Dao-AILab's package ``flash-attn-4``) on Hopper and later GPUs.
+
+PyTorch's FlexAttention calls them in the place of its own Triton kernels, with the same masks of documents and of
+context-parallel ranks.
+"""
+
+from importlib.util import find_spec
+
+import torch
+
+from altiplano.errors import InputError
+from altiplano.model import attention
+
+CAPABILITY = (9, 0)
+
+
+def use_flash_attention(wanted: bool, device: torch.device) -> None:
+    """In this whole process. Raises InputError where the package or the GPU is missing."""
+    if wanted and device.type != "cuda":
+        raise InputError("flash in a layout needs an NVIDIA GPU; leave it out")
+    if wanted and torch.cuda.get_device_capability(device) < CAPABILITY:
+        name = torch.cuda.get_device_name(device)
+        raise InputError(f"flash in a layout needs a GPU like the H100 or later, and {name} is older; leave it out")
+    if wanted and not _is_installed():
+        raise InputError("flash in a layout needs FlashAttention 4: pip install --pre flash-attn-4, or leave it out")
+    attention.flash_attention = wanted
+
+
+def _is_installed() -> bool:
+    try:
+        return find_spec("flash_attn.cute") is not None
+    except ModuleNotFoundError:  # of flash_attn
+        return False
