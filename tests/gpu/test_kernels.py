@@ -5,9 +5,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from altiplano.errors import InputError
 from altiplano.model.attention import Cache, cached_attention, causal_attention, document_packing
 from altiplano.model.llama import Llama
 from altiplano.parallel.context import context_attention, context_packing, local_positions
+from altiplano.parallel.flash_attention import use_flash_attention
 from altiplano.parallel.float8 import CAPABILITY, use_float8
 from altiplano.recipe.load import load_recipe
 from altiplano.recipe.schema import OptimizerConfig
@@ -60,6 +62,18 @@ def test_attention_within_documents(tokens: int, share: float, dtype: torch.dtyp
     expected.backward(change.to(dtype).double())
     found = [error(result, expected), *(error(a.grad, b.grad) for a, b in zip(ours, exact, strict=True))]
     assert max(found) < BOUND[dtype], found
+
+
+@pytest.mark.parametrize(("tokens", "share"), [(300, 0.05), (1024, 0.002)])
+def test_flash_attention_within_documents(tokens: int, share: float) -> None:
+    try:
+        use_flash_attention(True, CUDA)
+    except InputError as error:
+        pytest.skip(str(error))
+    try:
+        test_attention_within_documents(tokens, share, torch.bfloat16)
+    finally:
+        use_flash_attention(False, CUDA)
 
 
 @pytest.mark.parametrize("dtype", BOUND)

@@ -30,6 +30,7 @@ def test_spelling() -> None:
         "dp2.recompute-selective",
         "compile",
         "tp2.compile.async-tp",
+        "dp2.compile.flash",
     ],
 )
 def test_a_layout_is_printed_as_it_is_spelt(text: str) -> None:
@@ -111,6 +112,8 @@ def test_compilation_is_for_gpus() -> None:
     check_layout(parse_layout("dp2.compile"), load_recipe("quickstart"), "cuda")
     with pytest.raises(InputError, match="compile is for GPUs"):
         check_layout(parse_layout("dp2.compile"), load_recipe("quickstart"), "cpu")
+    with pytest.raises(InputError, match="flash is for GPUs"):
+        check_layout(parse_layout("dp2.flash"), load_recipe("quickstart"), "cpu")
 
 
 def test_tied_embeddings_stay_on_one_stage() -> None:

@@ -225,6 +225,8 @@ def check_layout(layout: Layout, recipe: Recipe, device: str = "") -> None:
     check_sizes(layout, recipe.model, recipe.batch.sequence_length, recipe.batch.sizes)
     if layout.compile and device == "cpu":
         raise InputError(COMPILE.format(layout=layout))
+    if layout.flash and device == "cpu":
+        raise InputError(f"layout {layout}: flash is for GPUs like the H100 or later; leave it out")
     if recipe.precision.matmul == "float8-rowwise":
         _check_float8(layout, recipe)
 

@@ -73,7 +73,7 @@ def run_rank(
     Raises TrainingError with its last words.
     """
     # Compiling is left out: it changes neither shapes nor collectives, and fake tensors are not compiled.
-    plain = layout.model_copy(update={"compile": False, "async_tp": False})
+    plain = layout.model_copy(update={"compile": False, "async_tp": False, "flash": False})
     job = {"recipe": recipe.model_dump(mode="json"), "layout": plain.model_dump(mode="json"), "rank": rank}
     job |= {"kind": kind, **folders}
     command = [sys.executable, "-m", "altiplano.rehearsal", str(os.getpid())]

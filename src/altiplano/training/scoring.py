@@ -43,7 +43,9 @@ def over_mesh(
 def spread(recipe: Recipe, layout: Layout, mesh: Mesh, checkpoints: Sequence[Path]) -> AskedModel:
     """This process's part of the model, with the weights of a checkpoint or the mean of several."""
     # nothing is differentiated: no activation is kept, and a compiled block would not pay; logits are read themselves
-    plain = layout.model_copy(update={"recompute": "none", "compile": False, "async_tp": False, "head_chunks": 1})
+    plain = layout.model_copy(
+        update={"recompute": "none", "compile": False, "async_tp": False, "flash": False, "head_chunks": 1}
+    )
     model = parallelize(recipe, plain, mesh, token_losses(mesh.group("tp")), initial=False)
     load_sharded(checkpoints, parameters_by_name(model.parts))
     return AskedModel(model, recipe.model)
