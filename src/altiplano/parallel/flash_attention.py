@@ -22,7 +22,7 @@ def use_flash_attention(wanted: bool, device: torch.device) -> None:
         name = torch.cuda.get_device_name(device)
         raise InputError(f"flash in a layout needs a GPU like the H100 or later, and {name} is older; leave it out")
     if wanted and not _is_installed():
-        raise InputError("flash in a layout needs FlashAttention 4: pip install --pre flash-attn-4, or leave it out")
+        raise InputError("flash in a layout needs FlashAttention 4: pip install 'altiplano[flash]', or leave it out")
     attention.flash_attention = wanted
 
 
