@@ -60,15 +60,17 @@ class Attention(nn.Module):
         self.o_proj = nn.Linear(shape.num_attention_heads * shape.head_dim, shape.hidden_size, bias=False)
 
     def forward(self, x: Tensor, rotary: Rotary, packing: Packing, cache: Cache | None, mask: Tensor | None) -> Tensor:
+        """x [rows, tokens, width], or [rows · tokens, width]; the result has its shape."""
         # -1, not the number of heads: under tensor parallelism each rank projects to its own heads only.
-        q, k, v = (p(x).unflatten(-1, (-1, self.head_dim)) for p in (self.q_proj, self.k_proj, self.v_proj))
+        heads = (p(x).unflatten(-1, (-1, self.head_dim)) for p in (self.q_proj, self.k_proj, self.v_proj))
+        q, k, v = (one.reshape(-1, len(rotary[0]), *one.shape[-2:]) for one in heads)
         q, k = rotate(q, rotary), rotate(k, rotary)
         if cache is not None and mask is not None:
             k, v = cache.extend(self.layer, k, v)
             attended = cached_attention(q, k, v, mask)
         else:
             attended = self.attend(q, k, v, packing)
-        return self.o_proj(attended.flatten(-2))
+        return self.o_proj(attended.reshape(*x.shape[:-1], -1))
 
 
 class MLP(nn.Module):
@@ -166,8 +168,11 @@ class Llama(nn.Module):
             x = block(x, rotary, packing, cache, mask)
         if self.norm is not None:
             x = self.norm(x)
+        if self.lm_head is not None and targets is not None:
+            return self.lm_head(x, targets=targets)
         if self.lm_head is not None:
-            x = self.lm_head(x) if targets is None else self.lm_head(x, targets=targets)
+            x = self.lm_head(x)
+            x = x.view(-1, len(rotary[0]), x.shape[-1])
         return x
 
 

@@ -255,9 +255,10 @@ class ParallelModel:
             group=self.mesh.group("pp"),
         )
 
-    def _hidden_size(self, rows: int) -> tuple[int, int, int]:
-        """Between stages: this rank's tokens are split over tp, too."""
-        return rows, len(self.context_shard.held) // self.layout.tp, self.parts[0].shape.hidden_size
+    def _hidden_size(self, rows: int) -> tuple[int, ...]:
+        """Between stages: the tokens of all rows are split over tp, too."""
+        held, width = len(self.context_shard.held), self.parts[0].shape.hidden_size
+        return (rows * held // self.layout.tp, width) if self.layout.tp > 1 else (rows, held, width)
 
     def _forward(self, batch: Batch, reader: TokenLosses | None) -> Tensor | None:
         """Forward through all stages, wherever they are; one micro-batch after the other, so no send waits in vain."""
