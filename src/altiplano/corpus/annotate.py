@@ -22,14 +22,22 @@ from altiplano.corpus.readers.raw import BadRecord, FileRead, RawDocument, Recor
 from altiplano.corpus.readers.read import read
 from altiplano.corpus.reserved_sites import sites_of
 from altiplano.execution import files
-from altiplano.execution.time_limit import TookTooLongError, seconds_for, time_limit
+from altiplano.execution.document_limits import (
+    TookTooLongError,
+    TookTooMuchMemoryError,
+    bytes_for,
+    document_limits,
+    seconds_for,
+)
 from altiplano.optional_imports import extra
 from altiplano.recipe.schema import CorpusConfig
+from altiplano.recipe.units import human_bytes
 
 CHUNK_BYTES = 32 * 2**20
 """Text held at a time."""
 
 TOO_SLOW = "took too long to extract and annotate"
+TOO_LARGE = "took too much memory to extract and annotate"
 
 EXAMPLE = 300
 """Characters of an example in the audit."""
@@ -210,12 +218,15 @@ def _chunks(
             counts.end_file(record)
             continue
         counts.add_document(record)
-        allowed = seconds_for(len(record.text))
+        seconds, memory = seconds_for(len(record.text)), bytes_for(len(record.text))
         try:
-            with time_limit(allowed):
+            with document_limits(seconds, memory):
                 found = _documents(record, task, corpus, lists, extensions)
         except TookTooLongError:
-            counts.give_up(record, TOO_SLOW, f"over {allowed:.0f} s of processor time")
+            counts.give_up(record, TOO_SLOW, f"over {seconds:.0f} s of processor time")
+            continue
+        except TookTooMuchMemoryError:
+            counts.give_up(record, TOO_LARGE, f"over {human_bytes(memory)}, or more than there was")
             continue
         except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
             # a document that raises is dropped alone
