@@ -18,6 +18,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from altiplano.parallel.mesh import start_mesh
 from altiplano.recipe.layout import parse_layout
 from altiplano.recipe.schema import CheckpointConfig
+from altiplano.storage import append_line
 from altiplano.training.checkpoints import checkpoint, saving
 from altiplano.training.checkpoints.reader import CheckpointReader
 from altiplano.training.checkpoints.staging import HostCopies
@@ -38,7 +39,8 @@ def test_pytorch_reads_what_was_saved(tmp_path: Path, monkeypatch: pytest.Monkey
     saver = saving.Saver(tmp_path, tensors, CheckpointConfig(interval_steps=1))
     for step in (1, 2):
         tensors["model.a"] += 1
-        saver.start(step, {}, saving.PERMANENT)
+        saver.copy(step, {}, saving.PERMANENT)
+        saver.start()
         assert saver.finish() is None
     assert len(made) == 1  # everything lies where it lay
     for read in (dcp.FileSystemReader, CheckpointReader):
@@ -46,6 +48,31 @@ def test_pytorch_reads_what_was_saved(tmp_path: Path, monkeypatch: pytest.Monkey
         dcp.load(found, storage_reader=read(checkpoint.of_step(tmp_path, 2)))
         assert all(torch.equal(found[name], value) for name, value in tensors.items())
     assert checkpoint.check(checkpoint.of_step(tmp_path, 2)).problem == ""
+
+
+def test_what_was_recorded_is_on_the_disk_before_a_checkpoint_appears(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And a checkpoint is not written before the record of its step is."""
+    happened: list[str] = []
+    sync = saving.sync
+
+    def noted(path: Path) -> None:
+        sync(path)
+        happened.append(f"{path.name} {path.stat().st_size if path.is_file() else ''}".strip())
+
+    monkeypatch.setattr(saving, "sync", noted)
+    folder = tmp_path / "checkpoints"
+    saver = saving.Saver(folder, {"model.a": torch.zeros(4)}, CheckpointConfig(interval_steps=1), records=tmp_path)
+    saver.copy(1, {}, saving.PERMANENT)
+    assert saver.finish() is None and not checkpoint.saved(folder)
+    for name in ("metrics.jsonl", "incidents.jsonl"):
+        append_line(tmp_path / name, "{}")
+    saver.start()
+    assert saver.finish() is None
+    assert happened[-4:] == ["incidents.jsonl 3", "metrics.jsonl 3", tmp_path.name, "checkpoints"]
+    saver.start()
+    assert saver.thread is None  # one copy is one checkpoint
 
 
 def part(start: int, stop: int) -> Written:

@@ -17,7 +17,7 @@ from altiplano import storage
 from altiplano.errors import InputError
 from altiplano.recipe.layout import parse_layout
 from altiplano.recipe.load import load_recipe
-from altiplano.records import StepMetrics
+from altiplano.records import HeldoutScores, StepMetrics
 from altiplano.stages import run as stage_run
 from altiplano.training import supervisor
 from altiplano.training.accounting import goodput, ledger
@@ -252,6 +252,7 @@ class Campaign:
 
     def ranks(self, size: int, work: Callable[[], int]) -> "VirtualRanks":
         self.check_restarts()
+        self.check_recorded()
         start = Start([Process(next(self.world.pids), rank) for rank in range(size)])
         self.starts.append(start)
         for process in start.processes:
@@ -296,6 +297,7 @@ class Campaign:
         self._command_killed(victim)
         self.disk.fail_of_power()
         self.check_newest()
+        self.check_recorded()
 
     def _command_killed(self, victim: Process) -> None:
         for process in self.starts[-1].processes:  # they asked the kernel to end them with their parent
@@ -379,6 +381,19 @@ class Campaign:
             raise Violation(f"the checkpoint of step {start.newest} is gone, and that of step {newest} is the newest")
         start.newest = newest
 
+    def check_recorded(self) -> None:
+        """No step before the newest checkpoint is missing in what was measured, nor a score of held-out text: nobody
+        will measure them again."""
+        newest = next((checkpoint.step_of(path) for path in checkpoint.saved(self.folder / "checkpoints")), 0)
+        every = self.job.recipe.evaluation.interval_steps
+        for kind, name, due in (
+            (StepMetrics, "metrics.jsonl", range(1, newest + 1)),
+            (HeldoutScores, "heldout.jsonl", range(every, newest + 1, every)),
+        ):
+            there = {record.step for record in kind.read_lines(self.folder / name)}  # type: ignore[attr-defined]
+            if missing := sorted(set(due) - there):
+                raise Violation(f"{name} has no step {missing[0]}, and there is a checkpoint of step {newest}")
+
     def check_newest(self) -> None:
         """The newest published checkpoint is sound, unless its bits were flipped."""
         for path in checkpoint.saved(self.folder / "checkpoints")[:1]:
@@ -397,6 +412,7 @@ class Campaign:
         steps = [one.step for one in StepMetrics.read_lines(folder / "metrics.jsonl")]
         if not set(steps) <= set(range(1, STEPS + 1)) or len(steps) != len(set(steps)):
             raise Violation("a step is recorded twice")
+        self.check_recorded()
         if any(not any(low <= first and last <= high for low, high in skips.samples) for first, last in self.poison):
             raise Violation("samples that made the loss spike were trained on")
         if self.nans - skips.updates:
