@@ -1,5 +1,7 @@
 """A checkpoint's folder is the one that PyTorch's own code writes and reads; its index is made anew when it changes."""
 
+import errno
+import os
 import pickle
 import shutil
 import subprocess
@@ -73,6 +75,24 @@ def test_what_was_recorded_is_on_the_disk_before_a_checkpoint_appears(
     assert happened[-4:] == ["incidents.jsonl 3", "metrics.jsonl 3", tmp_path.name, "checkpoints"]
     saver.start()
     assert saver.thread is None  # one copy is one checkpoint
+
+
+def test_a_disk_that_fails_while_a_checkpoint_is_read_is_said_as_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tensors = {"model.a": torch.zeros(4)}
+    saver = saving.Saver(tmp_path, tensors, CheckpointConfig(interval_steps=1))
+    saver.copy(1, {}, saving.PERMANENT)
+    saver.start()
+    assert saver.finish() is None
+
+    def fail(*_: object) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO), "__0_0.distcp")
+
+    monkeypatch.setattr(CheckpointReader, "read_data", fail)
+    with pytest.raises(OSError) as caught:
+        checkpoint.load_newest(tmp_path, tensors)
+    assert str(caught.value) == "[Errno 5] Input/output error: '__0_0.distcp'"
 
 
 def part(start: int, stop: int) -> Written:
