@@ -210,6 +210,6 @@ BUGS = (
     Bug("spikes are not noticed", replaced(spikes.SpikeDetector, "judge", lambda *_: False)),
     Bug("only the rank whose gradient is no number skips the update", skips_alone),
     Bug("a restart applies a step twice", applied_twice),
-    Bug("metrics of lost steps stay", replaced(metrics, "drop_later", lambda *_: None)),
+    Bug("metrics of lost steps stay", replaced(metrics, "drop_later", lambda *_: set())),
     Bug("lost steps are booked as kept", replaced(goodput, "FORWARD", (*goodput.FORWARD, goodput.LOST)), plain=True),
 )

@@ -82,6 +82,8 @@ class Campaign:
         self.raising: set[int] = set()
         self.nans: set[int] = set()
         self.persistent: int | None = None
+        self.given_back: set[tuple[str, int]] = set()
+        """Records that were dropped when training went on from before a checkpoint that came back."""
         self.poison: list[tuple[int, int]] = []
         if not self.plain:
             rng = self.world.random
@@ -226,6 +228,7 @@ class Campaign:
     def mend(self, code: int) -> None:
         """The command stopped and said why: it must be true."""
         world = self.world
+        self.check_recorded()
         world.note(f"the command stopped with {code}")
         there = checkpoint.saved(self.folder / "checkpoints")
         all_bad = bool(there) and all(real_check(path) for path in there)
@@ -248,6 +251,7 @@ class Campaign:
                 sound = path.with_name(path.name.removeprefix("unreadable-").partition(".")[0])
                 if not sound.exists():
                     path.rename(sound)
+        self.given_back |= self.unrecorded()
         world.sleep(600.0)
 
     def ranks(self, size: int, work: Callable[[], int]) -> "VirtualRanks":
@@ -381,18 +385,22 @@ class Campaign:
             raise Violation(f"the checkpoint of step {start.newest} is gone, and that of step {newest} is the newest")
         start.newest = newest
 
-    def check_recorded(self) -> None:
-        """No step before the newest checkpoint is missing in what was measured, nor a score of held-out text: nobody
-        will measure them again."""
+    def unrecorded(self) -> set[tuple[str, int]]:
+        """Files of records and the steps up to the newest checkpoint that they do not have."""
         newest = next((checkpoint.step_of(path) for path in checkpoint.saved(self.folder / "checkpoints")), 0)
         every = self.job.recipe.evaluation.interval_steps
-        for kind, name, due in (
-            (StepMetrics, "metrics.jsonl", range(1, newest + 1)),
-            (HeldoutScores, "heldout.jsonl", range(every, newest + 1, every)),
-        ):
-            there = {record.step for record in kind.read_lines(self.folder / name)}  # type: ignore[attr-defined]
-            if missing := sorted(set(due) - there):
-                raise Violation(f"{name} has no step {missing[0]}, and there is a checkpoint of step {newest}")
+        metrics = {one.step for one in StepMetrics.read_lines(self.folder / "metrics.jsonl")}
+        scores = {one.step for one in HeldoutScores.read_lines(self.folder / "heldout.jsonl")}
+        return {("metrics.jsonl", step) for step in set(range(1, newest + 1)) - metrics} | {
+            ("heldout.jsonl", step) for step in set(range(every, newest + 1, every)) - scores
+        }
+
+    def check_recorded(self) -> None:
+        """No step before the newest checkpoint is missing in what was measured, nor a score of held-out text: nobody
+        will measure them again. But for those of a checkpoint that went back before and was given its name again."""
+        if missing := sorted(self.unrecorded() - self.given_back):
+            name, step = missing[0]
+            raise Violation(f"{name} has no step {step}, and there is a later checkpoint")
 
     def check_newest(self) -> None:
         """The newest published checkpoint is sound, unless its bits were flipped."""
