@@ -11,8 +11,10 @@ from pathlib import Path
 import pytest
 from processes import alive, children
 
+from altiplano.corpus import annotate
 from altiplano.corpus.annotate import annotate_shard
 from altiplano.corpus.curation import curate
+from altiplano.corpus.fatal_documents import FatalDocuments
 from altiplano.corpus.readers import listing
 from altiplano.errors import InputError
 from altiplano.recipe.quality import QualityConfig
@@ -110,6 +112,68 @@ def test_a_shard_that_kills_its_process_is_skipped_and_counted(tmp_path, monkeyp
     (bad,) = audit_of(tmp_path / "out")["bad_records"]
     assert bad["reason"] == "shard skipped: its process was killed, possibly out of memory"
     assert bad["example"] == "b.txt"
+
+
+def dying_of_two_documents(task, **rest):
+    """As annotate_shard; two of its documents end the process."""
+    extract = annotate.extract
+
+    def dies(raw, mode="quality"):
+        if raw.place in ("b.txt", "d.txt"):
+            os.kill(os.getpid(), signal.SIGKILL)
+        return extract(raw, mode)
+
+    annotate.extract = dies
+    annotate_shard(task, **rest)
+
+
+@pytest.mark.slow
+def test_documents_that_kill_their_process_are_left_out_and_their_shard_is_kept(tmp_path, monkeypatch):
+    essays = ESSAY.split("\n# ")
+    texts = {f"{name}.txt": essay for name, essay in zip("abcdef", essays, strict=False)}
+    (tmp_path / "raw").mkdir()
+    corpus = small(tmp_path / "raw", texts)
+    monkeypatch.setattr("altiplano.corpus.curation.annotate_shard", dying_of_two_documents)
+    curate(corpus, 0, tmp_path / "out", workers=2)
+    monkeypatch.undo()
+    (bad,) = audit_of(tmp_path / "out")["bad_records"]
+    assert (bad["reason"], bad["count"]) == (annotate.FATAL, 2)
+    assert bad["bytes"] == sum(len(texts[name].encode()) for name in ("b.txt", "d.txt"))
+    for name in ("b.txt", "d.txt"):
+        (tmp_path / "raw" / name).unlink()
+    curate(corpus, 0, tmp_path / "without", workers=1)
+    found = [contents(tmp_path / name / "documents") for name in ("out", "without")]
+    assert found[0] == found[1]
+
+
+def test_a_document_that_was_there_at_two_deaths_of_one_run_is_fatal(tmp_path):
+    def dies_at(number: int, run: int = 1) -> None:
+        if (pid := os.fork()) == 0:
+            with FatalDocuments(tmp_path / "at", run) as one:
+                with one.at(1):
+                    pass
+                with one.at(number):
+                    os._exit(0)
+        os.waitpid(pid, 0)
+
+    def fatal(run: int = 1) -> set[int]:
+        return FatalDocuments(tmp_path / "at", run).numbers
+
+    assert fatal() == set()
+    dies_at(7)
+    assert fatal() == set()  # perhaps another process was to blame
+    dies_at(5, run=2)
+    assert fatal() == fatal(2) == set()  # what ended the first run ended it for all
+    dies_at(5, run=2)
+    assert fatal(2) == {5} and fatal() == set()
+    with pytest.raises(ValueError), FatalDocuments(tmp_path / "at", 2) as one, one.at(9):
+        raise ValueError
+    assert fatal(2) == {5}
+    (tmp_path / "at").write_bytes(b"cut")
+    assert fatal(2) == set()
+    with FatalDocuments(tmp_path / "at", 2):
+        pass
+    assert not (tmp_path / "at").exists()
 
 
 def test_another_threshold_takes_the_annotations_that_are_there(curated, tmp_path, monkeypatch):

@@ -155,7 +155,8 @@ def save(recipe: Recipe, folder: Path, layout: Layout, tokens: Path) -> None:
         optimizer.zero_grad()
     tensors = {f"model.{name}": value.detach() for name, value in parameters.items()}
     saver = Saver(folder, tensors, CheckpointConfig())
-    saver.start(STEP, {"samples": 0, "tokens": 0, "updates": 0, "layout": str(layout), "data": ""}, PERMANENT)
+    saver.copy(STEP, {"samples": 0, "tokens": 0, "updates": 0, "layout": str(layout), "data": ""}, PERMANENT)
+    saver.start()
     if (problem := saver.finish()) is not None:
         raise problem
 

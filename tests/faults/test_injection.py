@@ -3,11 +3,16 @@
 import json
 import os
 import shutil
+import struct
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from faults.injection import inject
+from faults.injection.recorded import Class, Injector
+from faults.injection.scenarios import Scenario
 
 INJECT = Path(__file__).parent / "injection" / "inject.py"
 ENVIRONMENT = os.environ | {"PYTHONPATH": os.pathsep.join([str(INJECT.parents[2]), os.environ.get("PYTHONPATH", "")])}
@@ -27,3 +32,19 @@ def test_a_sample_of_faults_in_training_and_its_checkpoints(tmp_path: Path) -> N
     command = [sys.executable, str(INJECT), "--only", "resume", "--share", "1/60", "--keep", str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=280, env=ENVIRONMENT)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_a_fault_that_fails_every_time_is_tried_once_too_and_both_workspaces_stay(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def twice(injector: Injector) -> None:
+        injector.shared[:16] = struct.pack("qq", 2, 2)
+
+    monkeypatch.setattr(inject, "install", twice)
+    monkeypatch.setattr(Scenario, "run", lambda *_: 3)
+    campaign = inject.Campaign(Scenario("broken", (), ()), tmp_path, None)
+    campaign.base.mkdir()
+    campaign.wanted = {}
+    inject.together(iter([campaign.disturb(Class("open", "here", "", "run/*.json"), 2, "EIO", 7)]))
+    assert [(one["always"], one["problem"] != "") for one in campaign.outcomes] == [(True, True), (False, True)]
+    assert {path.name for path in tmp_path.glob("case-*")} == {"case-7-always", "case-7"}

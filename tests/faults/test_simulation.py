@@ -15,7 +15,14 @@ def test_campaigns_end_well_and_are_replayed_by_their_seed() -> None:
 
 
 @pytest.mark.parametrize(
-    ("bug", "seed"), [("nothing is synced", 0), ("the lock is not taken", 1), ("skips are not written", 1)]
+    ("bug", "seed"),
+    [
+        ("nothing is synced", 0),
+        ("records are not on the disk before a checkpoint", 1),
+        ("a checkpoint before the record of its step", 0),
+        ("the lock is not taken", 1),
+        ("skips are not written", 1),
+    ],
 )
 def test_a_planted_bug_is_found(bug: str, seed: int) -> None:
     (outcome,) = campaigns([seed], next(one for one in BUGS if one.name == bug))

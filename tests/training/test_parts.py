@@ -3,6 +3,7 @@
 import json
 import math
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,9 +17,10 @@ from altiplano.recipe.load import load_recipe
 from altiplano.recipe.schema import OptimizerConfig, Recipe
 from altiplano.records import StepMetrics
 from altiplano.tokens.loader import IGNORED
+from altiplano.training import metrics
 from altiplano.training.job import Job
 from altiplano.training.loss import token_losses
-from altiplano.training.metrics import drop_later
+from altiplano.training.metrics import MetricsWriter, drop_later
 from altiplano.training.optimizer import learning_rate, make_optimizer
 from altiplano.training.supervisor import fewer_ranks
 from altiplano.training.trainer import prepare
@@ -123,6 +125,22 @@ def test_metrics_drop_what_came_after_the_checkpoint(tmp_path: Path) -> None:
     lines = [json.loads(line) for line in path.read_text().splitlines()]
     assert [line["step"] for line in lines] == [1, 2, 3, 4, 5, 6]
     assert {(line["loss"], line["gradient_norm"]) for line in lines} == {(math.pi, None)}  # JSON has no NaN
+
+
+def test_steps_that_no_record_tells_of_are_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(metrics.dist, "get_rank", lambda: 0)
+    recipe = SimpleNamespace(name="a", batch=SimpleNamespace(steps=9))
+    job: Any = SimpleNamespace(folder=tmp_path, log_to=(), recipe=recipe)
+    for step in (1, 2, 3, 6, 7):
+        StepMetrics(step=step, tokens=2, loss=1.0, gradient_norm=1.0, learning_rate=0.1).append(
+            tmp_path / "metrics.jsonl"
+        )
+    MetricsWriter(job, 7)
+    assert "no record of 2 of the 7 steps before this one (the first is step 4)" in capsys.readouterr().err
+    MetricsWriter(job, 3)
+    assert capsys.readouterr().err == ""
 
 
 def test_a_smaller_layout_loses_a_rank_or_a_whole_copy_of_the_weights() -> None:

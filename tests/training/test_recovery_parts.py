@@ -20,6 +20,7 @@ from altiplano.training.accounting import ledger
 from altiplano.training.accounting.goodput import against_formula, goodput, sessions
 from altiplano.training.checkpoints.checkpoint import MANIFEST
 from altiplano.training.checkpoints.saving import prune
+from altiplano.training.export import is_trained
 from altiplano.training.resilience.heartbeat import Heartbeat, attempt, stack_of, stalled
 from altiplano.training.resilience.interruption import Interruption
 from altiplano.training.resilience.rollback import RollBackSpikes
@@ -328,3 +329,10 @@ def test_restarts_count_only_as_long_as_nothing_is_published() -> None:
     assert ledger.restarts_without_progress([start(0), start(1), published, step, start(2)]) == 1
     assert ledger.restarts_without_progress([start(0), start(1), start(2), published]) == 0
     assert ledger.restarts_without_progress([start(0), start(1), start(0), start(1)]) == 1  # another command
+
+
+def test_a_summary_that_cannot_be_read_is_not_taken_for_training_that_is_not_done(tmp_path: Path) -> None:
+    assert not is_trained(tmp_path, 4)
+    (tmp_path / "run.json").mkdir()  # what fails when it is read
+    with pytest.raises(OSError):
+        is_trained(tmp_path, 4)

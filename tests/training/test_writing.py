@@ -1,5 +1,7 @@
 """A checkpoint's folder is the one that PyTorch's own code writes and reads; its index is made anew when it changes."""
 
+import errno
+import os
 import pickle
 import shutil
 import subprocess
@@ -18,6 +20,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from altiplano.parallel.mesh import start_mesh
 from altiplano.recipe.layout import parse_layout
 from altiplano.recipe.schema import CheckpointConfig
+from altiplano.storage import append_line
 from altiplano.training.checkpoints import checkpoint, saving
 from altiplano.training.checkpoints.reader import CheckpointReader
 from altiplano.training.checkpoints.staging import HostCopies
@@ -38,7 +41,8 @@ def test_pytorch_reads_what_was_saved(tmp_path: Path, monkeypatch: pytest.Monkey
     saver = saving.Saver(tmp_path, tensors, CheckpointConfig(interval_steps=1))
     for step in (1, 2):
         tensors["model.a"] += 1
-        saver.start(step, {}, saving.PERMANENT)
+        saver.copy(step, {}, saving.PERMANENT)
+        saver.start()
         assert saver.finish() is None
     assert len(made) == 1  # everything lies where it lay
     for read in (dcp.FileSystemReader, CheckpointReader):
@@ -46,6 +50,49 @@ def test_pytorch_reads_what_was_saved(tmp_path: Path, monkeypatch: pytest.Monkey
         dcp.load(found, storage_reader=read(checkpoint.of_step(tmp_path, 2)))
         assert all(torch.equal(found[name], value) for name, value in tensors.items())
     assert checkpoint.check(checkpoint.of_step(tmp_path, 2)).problem == ""
+
+
+def test_what_was_recorded_is_on_the_disk_before_a_checkpoint_appears(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And a checkpoint is not written before the record of its step is."""
+    happened: list[str] = []
+    sync = saving.sync
+
+    def noted(path: Path) -> None:
+        sync(path)
+        happened.append(f"{path.name} {path.stat().st_size if path.is_file() else ''}".strip())
+
+    monkeypatch.setattr(saving, "sync", noted)
+    folder = tmp_path / "checkpoints"
+    saver = saving.Saver(folder, {"model.a": torch.zeros(4)}, CheckpointConfig(interval_steps=1), records=tmp_path)
+    saver.copy(1, {}, saving.PERMANENT)
+    assert saver.finish() is None and not checkpoint.saved(folder)
+    for name in ("metrics.jsonl", "incidents.jsonl"):
+        append_line(tmp_path / name, "{}")
+    saver.start()
+    assert saver.finish() is None
+    assert happened[-4:] == ["incidents.jsonl 3", "metrics.jsonl 3", tmp_path.name, "checkpoints"]
+    saver.start()
+    assert saver.thread is None  # one copy is one checkpoint
+
+
+def test_a_disk_that_fails_while_a_checkpoint_is_read_is_said_as_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tensors = {"model.a": torch.zeros(4)}
+    saver = saving.Saver(tmp_path, tensors, CheckpointConfig(interval_steps=1))
+    saver.copy(1, {}, saving.PERMANENT)
+    saver.start()
+    assert saver.finish() is None
+
+    def fail(*_: object) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO), "__0_0.distcp")
+
+    monkeypatch.setattr(CheckpointReader, "read_data", fail)
+    with pytest.raises(OSError) as caught:
+        checkpoint.load_newest(tmp_path, tensors)
+    assert str(caught.value) == "[Errno 5] Input/output error: '__0_0.distcp'"
 
 
 def part(start: int, stop: int) -> Written:

@@ -16,20 +16,30 @@ from altiplano.corpus.annotations.scripts import primary
 from altiplano.corpus.annotations.word_lists import Listed, read_word_lists
 from altiplano.corpus.extensions import Extensions
 from altiplano.corpus.extraction.extract import cut, extract
+from altiplano.corpus.fatal_documents import DEATHS, FatalDocuments
 from altiplano.corpus.pii import detect
 from altiplano.corpus.readers.listing import ShardTask
 from altiplano.corpus.readers.raw import BadRecord, FileRead, RawDocument, Record, taken_of
 from altiplano.corpus.readers.read import read
 from altiplano.corpus.reserved_sites import sites_of
 from altiplano.execution import files
-from altiplano.execution.time_limit import TookTooLongError, seconds_for, time_limit
+from altiplano.execution.document_limits import (
+    TookTooLongError,
+    TookTooMuchMemoryError,
+    bytes_for,
+    document_limits,
+    seconds_for,
+)
 from altiplano.optional_imports import extra
 from altiplano.recipe.schema import CorpusConfig
+from altiplano.recipe.units import human_bytes
 
 CHUNK_BYTES = 32 * 2**20
 """Text held at a time."""
 
 TOO_SLOW = "took too long to extract and annotate"
+TOO_LARGE = "took too much memory to extract and annotate"
+FATAL = "ended the process that extracted and annotated it"
 
 EXAMPLE = 300
 """Characters of an example in the audit."""
@@ -85,17 +95,24 @@ def personal_path(folder: Path, number: int) -> Path:
 
 
 def annotate_shard(
-    task: ShardTask, corpus: CorpusConfig, salt: str, folder: Path, extensions: Extensions, sites: Path | None = None
+    task: ShardTask,
+    corpus: CorpusConfig,
+    salt: str,
+    folder: Path,
+    extensions: Extensions,
+    sites: Path | None = None,
+    run: int = 0,
 ) -> None:
     """Write the shard's documents, the hashes of its personal data and, last, its counts. ``sites`` is the file of
-    ``reserved_sites``."""
+    ``reserved_sites``; ``run`` that of ``fatal_documents``."""
     counts = Counts(task.source.name)
     removed: list[tuple[str, str, str]] = []
     arrow, schema = extra("pyarrow"), _schema(extensions)
     records = read(task, extensions.readers, sites_of(sites, task.source.name) if task.source.robots else None)
-    chunks = _chunks(records, task, corpus, salt, extensions, counts, removed)
-    tables = (arrow.Table.from_pylist(rows, schema) for rows in chunks)
-    files.write_tables(shard_path(folder, task.number), schema, tables)
+    with FatalDocuments(folder / f"at-{task.number:05d}", run) as fatal:
+        chunks = _chunks(records, task, corpus, salt, extensions, counts, removed, fatal)
+        tables = (arrow.Table.from_pylist(rows, schema) for rows in chunks)
+        files.write_tables(shard_path(folder, task.number), schema, tables)
     _write_personal(personal_path(folder, task.number), sorted(removed))
     files.write_json(counts_path(folder, task.number), counts.as_json())
 
@@ -197,6 +214,7 @@ def _chunks(
     extensions: Extensions,
     counts: Counts,
     removed: list[tuple[str, str, str]],
+    fatal: FatalDocuments,
 ) -> Iterator[list[dict[str, Any]]]:
     """Rows of about CHUNK_BYTES of text at a time, each ordered by id."""
     lists = word_lists(corpus)
@@ -210,12 +228,18 @@ def _chunks(
             counts.end_file(record)
             continue
         counts.add_document(record)
-        allowed = seconds_for(len(record.text))
+        if counts.documents in fatal.numbers:
+            counts.give_up(record, FATAL, f"{DEATHS} times")
+            continue
+        seconds, memory = seconds_for(len(record.text)), bytes_for(len(record.text))
         try:
-            with time_limit(allowed):
+            with fatal.at(counts.documents), document_limits(seconds, memory):
                 found = _documents(record, task, corpus, lists, extensions)
         except TookTooLongError:
-            counts.give_up(record, TOO_SLOW, f"over {allowed:.0f} s of processor time")
+            counts.give_up(record, TOO_SLOW, f"over {seconds:.0f} s of processor time")
+            continue
+        except TookTooMuchMemoryError:
+            counts.give_up(record, TOO_LARGE, f"over {human_bytes(memory)}, or more than there was")
             continue
         except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
             # a document that raises is dropped alone

@@ -7,6 +7,7 @@ number of processes changes anything. A step adds columns to the documents' shar
 
 import hashlib
 import json
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -123,11 +124,11 @@ def _read_and_annotate(
     corpus: CorpusConfig, salt: str, steps: Path, engine: Engine, extensions: Extensions
 ) -> tuple[list[DocumentShard], list[dict[str, Any]]]:
     """The annotated shards, and what was read and lost for each."""
-    tasks = plan(corpus)
+    tasks, run = plan(corpus), time.time_ns()
     sites = find_reserved_sites(tasks, steps, engine) if any(source.robots for source in corpus.sources) else None
     map_shards(
         "reading",
-        partial(annotate_shard, corpus=corpus, salt=salt, folder=steps, extensions=extensions, sites=sites),
+        partial(annotate_shard, corpus=corpus, salt=salt, folder=steps, extensions=extensions, sites=sites, run=run),
         tasks,
         lambda task: counts_path(steps, task.number),
         lambda task: task.size,

@@ -136,7 +136,8 @@ def _save_and_resume(trainer: Trainer, meter: Meter) -> None:
     put(saving, "write_tensors", write)
     saver = saving.Saver(folder, trainer.tensors, settings)
     for step, name in ((1, FIRST_SAVE), (2, SAVE)):
-        saver.start(step, trainer.facts(), saving.PERMANENT)
+        saver.copy(step, trainer.facts(), saving.PERMANENT)
+        saver.start()
         if (problem := saver.finish()) is not None:
             raise problem
         meter.end(name)

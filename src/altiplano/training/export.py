@@ -30,10 +30,11 @@ DIGESTS = ".weights.json"
 
 
 def is_trained(folder: Path, steps: int) -> bool:
-    """Whether training in ``folder`` took its last step and only the weights are left to be written."""
+    """Whether training in ``folder`` took its last step and only the weights are left to be written. Raises OSError
+    when that cannot be read."""
     try:
         done = TrainingSummary.read(folder / "run.json")
-    except (OSError, Damaged):
+    except (FileNotFoundError, Damaged):
         return False
     return done.finished and done.steps == steps and checkpoint.of_step(folder / "checkpoints", steps).exists()
 

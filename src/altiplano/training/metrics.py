@@ -20,9 +20,11 @@ from altiplano.training.loggers import open_loggers
 PLAIN_EVERY = 10.0  # seconds between lines when nobody watches
 
 
-def drop_later(kind: type[StepMetrics] | type[HeldoutScores], path: Path, first_step: int) -> None:
-    """Drop the records of ``first_step`` and later ones, which a resumed run will write again."""
-    rewrite_lines(path, [record.line() for record in kind.read_lines(path) if record.step < first_step])
+def drop_later(kind: type[StepMetrics] | type[HeldoutScores], path: Path, first_step: int) -> set[int]:
+    """Drop the records of ``first_step`` and later ones, which a resumed run will write again; the steps that stay."""
+    kept = [record for record in kind.read_lines(path) if record.step < first_step]
+    rewrite_lines(path, [record.line() for record in kept])
+    return {record.step for record in kept}
 
 
 class MetricsWriter(Callback):
@@ -48,7 +50,14 @@ class MetricsWriter(Callback):
     def _open(self, done: int) -> None:
         if self.writes:
             # Scores of step n are of the model after n steps, so those of the checkpoint's own step are already there.
-            drop_later(StepMetrics, self.metrics, done + 1)
+            there = drop_later(StepMetrics, self.metrics, done + 1)
+            if missing := [step for step in range(1, done + 1) if step not in there]:
+                # as of a checkpoint that was set aside and came back after its steps were dropped
+                print(
+                    f"warning: {self.metrics} has no record of {len(missing):,} of the {done:,} steps before this one "
+                    f"(the first is step {missing[0]:,}); the weights have them, reports will not",
+                    file=sys.stderr,
+                )
             drop_later(HeldoutScores, self.scores, done + 1 if done else 0)
 
     def on_log(self, run: TrainingRun, metrics: StepMetrics) -> None:

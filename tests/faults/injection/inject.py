@@ -206,7 +206,8 @@ class Campaign:
         """One fault in a class of so many calls."""
         at = {"death": calls, "torn and dead": (calls + 1) // 2}.get(fault, 1)
         for always in (True, False) if fault in STAYS else (False,):
-            injector = Injector(self._copy(f"case-{number}"), where, fault, at, always=always)
+            name = f"case-{number}{'-always' * always}"  # one that failed stays, and its folder with it
+            injector = Injector(self._copy(name), where, fault, at, always=always)
             outcome = {"scenario": self.scenario.name, **asdict(where), "fault": fault, "always": always}
             yield from self._disturbed(injector, outcome)
             outcome["times"] = injector.counted[1]
@@ -312,7 +313,11 @@ def main() -> int:
         if options.only and scenario.name not in options.only:
             continue
         campaign.outcomes = [one for one in before if one["scenario"] == scenario.name]
-        done = {(one["stack"], one["operation"], one["kind"], one["fault"]) for one in campaign.outcomes}
+        done = {
+            (one["stack"], one["operation"], one["kind"], one["fault"])
+            for one in campaign.outcomes
+            if not one["always"] or one["times"] <= 1  # else it is to come once, too
+        }
         chosen = [
             case
             for case in cases(new, options.share, options.match)

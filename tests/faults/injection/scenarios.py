@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from altiplano import storage
 from altiplano.cli.main import run as altiplano
 from altiplano.corpus.annotations import language_models
@@ -146,7 +148,9 @@ class Forked:
 
 
 def prepare(scenario: Scenario) -> None:
-    """This process and its forks start no interpreter, no worker process, and measure no speed."""
+    """This process and its forks start no interpreter, no worker process, no thread that computes (a fork would wait
+    for those of its parent for ever), and measure no speed."""
+    torch.set_num_threads(1)
     map_shards.processors = lambda: 1
     supervise.subprocess = Namespace(subprocess, Popen=Forked)  # type: ignore[assignment]
     peak.matmul_peak = lambda *_: 1e9

@@ -59,7 +59,11 @@ static int verdict(const char *operation, const char *path) {
     asking = 0;
     errno = saved;
     if (answer == DEAD) kill(getpid(), SIGKILL);
-    if (answer == MEMORY) { memory_error(); return 0; }
+    if (answer == MEMORY) {
+        memory_error();
+        asking = 1; /* for good: the error is raised where Python goes on, which must not be in what is asked */
+        return 0;
+    }
     if (answer > 0) { errno = answer; return -100; }
     return answer;
 }

@@ -49,6 +49,18 @@ def published_early(campaign: Campaign) -> None:
     saving.Saver._digests = without_sync  # type: ignore[method-assign]
 
 
+def saved_before_it_is_recorded(campaign: Campaign) -> None:
+    """A checkpoint can be there before the record of its step."""
+    copy = saving.Saver.copy
+
+    def early(self: saving.Saver, *arguments: Any) -> None:
+        copy(self, *arguments)
+        self.start()
+        campaign.world.sleep(400.0)  # until the record is written
+
+    saving.Saver.copy = early  # type: ignore[method-assign]
+
+
 def error_swallowed(campaign: Campaign) -> None:
     """The thread that saves dies in silence, and training goes on to its end."""
     write = saving.Saver._write
@@ -178,6 +190,8 @@ def endless_restarts(campaign: Campaign) -> None:
 BUGS = (
     Bug("nothing is synced", no_fsync),
     Bug("published before its bytes are on the disk", published_early),
+    Bug("records are not on the disk before a checkpoint", replaced(saving, "sync_records", lambda folder: None)),
+    Bug("a checkpoint before the record of its step", saved_before_it_is_recorded, {"kill": 3, "power": 2}),
     Bug("checkpoints are not verified when they are loaded", no_verification, {"rot": 3, "command killed": 4}),
     Bug("pruning removes the newest one", prunes_all),
     Bug("the oldest checkpoint is loaded", oldest_is_loaded),
@@ -196,6 +210,6 @@ BUGS = (
     Bug("spikes are not noticed", replaced(spikes.SpikeDetector, "judge", lambda *_: False)),
     Bug("only the rank whose gradient is no number skips the update", skips_alone),
     Bug("a restart applies a step twice", applied_twice),
-    Bug("metrics of lost steps stay", replaced(metrics, "drop_later", lambda *_: None)),
+    Bug("metrics of lost steps stay", replaced(metrics, "drop_later", lambda *_: set())),
     Bug("lost steps are booked as kept", replaced(goodput, "FORWARD", (*goodput.FORWARD, goodput.LOST)), plain=True),
 )

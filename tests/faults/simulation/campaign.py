@@ -17,7 +17,7 @@ from altiplano import storage
 from altiplano.errors import InputError
 from altiplano.recipe.layout import parse_layout
 from altiplano.recipe.load import load_recipe
-from altiplano.records import StepMetrics
+from altiplano.records import HeldoutScores, StepMetrics
 from altiplano.stages import run as stage_run
 from altiplano.training import supervisor
 from altiplano.training.accounting import goodput, ledger
@@ -82,6 +82,8 @@ class Campaign:
         self.raising: set[int] = set()
         self.nans: set[int] = set()
         self.persistent: int | None = None
+        self.given_back: set[tuple[str, int]] = set()
+        """Records that were dropped when training went on from before a checkpoint that came back."""
         self.poison: list[tuple[int, int]] = []
         if not self.plain:
             rng = self.world.random
@@ -226,6 +228,7 @@ class Campaign:
     def mend(self, code: int) -> None:
         """The command stopped and said why: it must be true."""
         world = self.world
+        self.check_recorded()
         world.note(f"the command stopped with {code}")
         there = checkpoint.saved(self.folder / "checkpoints")
         all_bad = bool(there) and all(real_check(path) for path in there)
@@ -248,10 +251,12 @@ class Campaign:
                 sound = path.with_name(path.name.removeprefix("unreadable-").partition(".")[0])
                 if not sound.exists():
                     path.rename(sound)
+        self.given_back |= self.unrecorded()
         world.sleep(600.0)
 
     def ranks(self, size: int, work: Callable[[], int]) -> "VirtualRanks":
         self.check_restarts()
+        self.check_recorded()
         start = Start([Process(next(self.world.pids), rank) for rank in range(size)])
         self.starts.append(start)
         for process in start.processes:
@@ -296,6 +301,7 @@ class Campaign:
         self._command_killed(victim)
         self.disk.fail_of_power()
         self.check_newest()
+        self.check_recorded()
 
     def _command_killed(self, victim: Process) -> None:
         for process in self.starts[-1].processes:  # they asked the kernel to end them with their parent
@@ -379,6 +385,23 @@ class Campaign:
             raise Violation(f"the checkpoint of step {start.newest} is gone, and that of step {newest} is the newest")
         start.newest = newest
 
+    def unrecorded(self) -> set[tuple[str, int]]:
+        """Files of records and the steps up to the newest checkpoint that they do not have."""
+        newest = next((checkpoint.step_of(path) for path in checkpoint.saved(self.folder / "checkpoints")), 0)
+        every = self.job.recipe.evaluation.interval_steps
+        metrics = {one.step for one in StepMetrics.read_lines(self.folder / "metrics.jsonl")}
+        scores = {one.step for one in HeldoutScores.read_lines(self.folder / "heldout.jsonl")}
+        return {("metrics.jsonl", step) for step in set(range(1, newest + 1)) - metrics} | {
+            ("heldout.jsonl", step) for step in set(range(every, newest + 1, every)) - scores
+        }
+
+    def check_recorded(self) -> None:
+        """No step before the newest checkpoint is missing in what was measured, nor a score of held-out text: nobody
+        will measure them again. But for those of a checkpoint that went back before and was given its name again."""
+        if missing := sorted(self.unrecorded() - self.given_back):
+            name, step = missing[0]
+            raise Violation(f"{name} has no step {step}, and there is a later checkpoint")
+
     def check_newest(self) -> None:
         """The newest published checkpoint is sound, unless its bits were flipped."""
         for path in checkpoint.saved(self.folder / "checkpoints")[:1]:
@@ -397,6 +420,7 @@ class Campaign:
         steps = [one.step for one in StepMetrics.read_lines(folder / "metrics.jsonl")]
         if not set(steps) <= set(range(1, STEPS + 1)) or len(steps) != len(set(steps)):
             raise Violation("a step is recorded twice")
+        self.check_recorded()
         if any(not any(low <= first and last <= high for low, high in skips.samples) for first, last in self.poison):
             raise Violation("samples that made the loss spike were trained on")
         if self.nans - skips.updates:

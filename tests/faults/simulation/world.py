@@ -282,9 +282,12 @@ class Disk:
             state = file.stat()
             if not file.is_file() or file.name in (".lock", "job.json"):
                 continue
-            if file.suffix == ".jsonl":  # only ever appended to
+            if file.suffix == ".jsonl":  # only ever appended to: what was synced stays
+                safe = min(self.synced.get(state.st_ino, (0, 0))[0], state.st_size)
                 with file.open("rb+") as lines:
-                    lines.truncate(state.st_size - self.world.random.choice([0, 0, min(7, state.st_size)]))
+                    lines.truncate(
+                        self.world.random.choice([state.st_size, safe, self.world.random.randint(safe, state.st_size)])
+                    )
             elif self.synced.get(state.st_ino) != (state.st_size, state.st_mtime_ns):
                 with file.open("rb+") as torn:
                     torn.truncate(self.world.random.randrange(state.st_size + 1))

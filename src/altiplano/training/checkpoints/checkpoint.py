@@ -19,6 +19,7 @@ import torch
 import torch.distributed as dist
 import torch.distributed.checkpoint as dcp
 from torch import Tensor, nn
+from torch.distributed.checkpoint import CheckpointException
 from torch.distributed.checkpoint.metadata import Metadata
 from torch.distributed.tensor import DTensor
 
@@ -205,10 +206,15 @@ def load_newest(
 
 
 def _read(tensors: dict[str, Any], reader: CheckpointReader) -> None:
-    """What this process holds of the tensors. Each knows by itself what to read: the first need not plan it for all."""
+    """What this process holds of the tensors. Each knows by itself what to read: the first need not plan it for all.
+    Raises what went wrong as it is."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="torch.distributed is disabled")  # as asked for
-        dcp.load(tensors, storage_reader=reader, no_dist=True)
+        try:
+            dcp.load(tensors, storage_reader=reader, no_dist=True)
+        except CheckpointException as error:
+            cause, _ = next(iter(error.failures.values()))
+            raise cause from error
 
 
 def _refuse_to_begin_anew(folder: Path, passed: list[tuple[Path, Condition]], published: int) -> None:
@@ -311,7 +317,7 @@ def load_weights(
     """Whole weights by name, read by this process alone. ``index``: what the checkpoint's own says of them, where that
     was read before."""
     reader = CheckpointReader(checkpoint, index)
-    reader.index = reader.read_metadata()  # once; and what is wrong with it as it is: dcp.load wraps it
+    reader.index = reader.read_metadata()  # once
     weights = {f"model.{name}": torch.empty(size, dtype=dtype) for name, size in shapes.items()}
     _read(dict(weights), reader)
     return {name.removeprefix("model."): value for name, value in weights.items()}

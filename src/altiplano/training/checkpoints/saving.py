@@ -2,7 +2,8 @@
 
 Training waits only for the copy. The threads speak over the job's store (``parallel/meeting.py``), so that their
 messages never mix with those of a training step. A checkpoint appears by rename after all its bytes are on the disk:
-whenever the power goes, there is either the whole of it or nothing under its name.
+whenever the power goes, there is either the whole of it or nothing under its name. What was measured up to its step is
+on the disk before: a run that goes on from it does not measure that again.
 
 What a rank does by itself it does inside ``_together``, which tells all ranks of its failure, whatever it was: no rank
 waits for one that has given up. A rank that fails while it speaks to the others cannot tell them; its training loop
@@ -27,7 +28,7 @@ from altiplano.errors import Fault, InputError
 from altiplano.parallel.meeting import Meeting
 from altiplano.recipe.schema import CheckpointConfig
 from altiplano.records import CheckpointManifest, StepMetrics
-from altiplano.storage import Damaged, digest, remove_tree, sync
+from altiplano.storage import Damaged, digest, listed, remove_tree, sync
 from altiplano.training.callbacks import Callback, TrainingRun
 from altiplano.training.checkpoints.checkpoint import (
     MANIFEST,
@@ -62,10 +63,13 @@ class Saver:
         published: Callable[[int, float], None] = lambda step, seconds: None,
         progress: Callable[[], None] = lambda: None,
         averaged: Collection[int] = (),
+        records: Path | None = None,
     ):
         """``loaded`` is the step that training goes on from. ``published`` is told, on the first process, the step of a
         checkpoint that counts and the seconds it took; ``progress`` that a save one waits for gets on. Checkpoints of
-        the steps ``averaged`` stay."""
+        the steps ``averaged`` stay. What was recorded in ``records`` is on the disk before a checkpoint is
+        published."""
+        self.records = records
         self.averaged = averaged
         self.folder, self.copies, self.settings = folder, HostCopies(tensors), settings
         self.published, self.progress = published, progress
@@ -73,6 +77,7 @@ class Saver:
         self.meeting = Meeting()
         self.said, self.told, self.index = "", list[str](), b""
         """Where this rank's tensors lay at the save before; on the first rank everybody's, and the index of them."""
+        self.copied: tuple[int, dict[str, Tensor], CheckpointManifest] | None = None
         self.thread: threading.Thread | None = None
         self.problem: Exception | None = None
         self.failed = 0
@@ -89,17 +94,22 @@ class Saver:
         self.newest = step
         self.verified = {step}
 
-    def start(self, step: int, facts: dict[str, Any], tier: str) -> None:
-        """Copy the state and go on writing it in the background; waits for the checkpoint before this one. Raises what
-        hindered it, when that was one of too many in a row."""
+    def copy(self, step: int, facts: dict[str, Any], tier: str) -> None:
+        """Copy the state, for ``start`` to write; waits for the checkpoint before this one. Raises what hindered it,
+        when that was one of too many in a row."""
         problem = self.finish()
         self.failed = self.failed + 1 if problem is not None else 0
         if problem is not None and self.failed >= self.settings.max_failed_saves:
             raise problem
         manifest = CheckpointManifest(step=step, tier=tier, **facts)
-        written = (step, self.copies.take(), manifest)
-        self.thread = threading.Thread(target=self._write, args=written, name="checkpoint")
-        self.thread.start()
+        self.copied = step, self.copies.take(), manifest
+
+    def start(self) -> None:
+        """Write the copy, if there is a new one, in the background."""
+        if self.copied is not None:
+            self.thread = threading.Thread(target=self._write, args=self.copied, name="checkpoint")
+            self.copied = None
+            self.thread.start()
 
     def finish(self) -> Exception | None:
         """Wait until the checkpoint being written is there; why it is not, if it could not be. Raises as ``check``."""
@@ -232,6 +242,8 @@ class Saver:
 
     def _publish(self, unfinished: Path, final: Path, manifest: CheckpointManifest) -> None:
         if self.rank == 0:
+            if self.records is not None:
+                sync_records(self.records)
             _publish(unfinished, final, manifest)
 
     def _explain(self, step: int, reason: str, needed: int) -> Exception:
@@ -265,6 +277,7 @@ class SaveCheckpoints(Callback):
             run.ledger.published,
             run.ledger.progress,
             run.job.recipe.averaged,
+            run.job.folder,
         )
         self.last_save = time.monotonic()
 
@@ -279,9 +292,12 @@ class SaveCheckpoints(Callback):
         permanent = run.is_permanent_save_due
         run.trainer.corruption.compare(run.step)
         facts = run.trainer.facts() | {"spikes": run.spikes}
-        self.saver.start(run.step, facts, PERMANENT if permanent else ROLLING)
+        self.saver.copy(run.step, facts, PERMANENT if permanent else ROLLING)
         self.last_save = time.monotonic()
         run.rollbacks = 0 if permanent else run.rollbacks
+
+    def on_log(self, run: TrainingRun, metrics: StepMetrics) -> None:
+        self.saver.start()  # only now: no checkpoint without the record of its step
 
     def on_rollback_begin(self, run: TrainingRun) -> None:
         self.saver.finish()
@@ -361,6 +377,13 @@ def remove(checkpoint: Path) -> None:
     remove_tree(hidden)  # of a removal that a kill cut short
     checkpoint.rename(hidden)
     remove_tree(hidden)
+
+
+def sync_records(folder: Path) -> None:
+    """Wait until all lines of the JSON Lines files in ``folder`` are on the disk, whoever wrote them."""
+    for file in listed(folder, "*.jsonl"):
+        sync(file)
+    sync(folder)
 
 
 def _publish(unfinished: Path, final: Path, manifest: CheckpointManifest) -> None:
