@@ -18,9 +18,9 @@ from altiplano.training.resilience.heartbeat import Heartbeat, Watchdog, stack_s
 
 folder = Path(sys.argv[1])
 beats = folder / "heartbeats"
-flight_recorder.record_collectives(folder, first=True)
+device = start_processes("cuda")  # as under torchrun, before a rank hears of its training
+flight_recorder.keep_collectives_in(folder, first=True)
 with stack_shown_when_asked(beats, 0, partial(flight_recorder.write_collectives, folder, 0)):
-    device = start_processes("cuda")
     Heartbeat(beats, 0, 2.0, 60.0).beat("compute")
     dist.all_reduce(torch.ones(3, 5, device=device))
     torch.cuda._sleep(2**62)  # a kernel that does not end, as a collective whose peers are gone

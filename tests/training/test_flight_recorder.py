@@ -14,8 +14,9 @@ import pytest
 import torch
 from torch.distributed.flight_recorder.components.loader import read_dir
 
+from altiplano.parallel.mesh import record_collectives
 from altiplano.training.resilience import flight_recorder, incidents
-from altiplano.training.resilience.flight_recorder import BEFORE, NEWEST, record_collectives
+from altiplano.training.resilience.flight_recorder import BEFORE, NEWEST, keep_collectives_in
 from altiplano.training.resilience.heartbeat import Stalled, collectives_of, stack_of, stalled
 
 NAMES = (
@@ -38,7 +39,8 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]
 
 
 def test_nccl_records_and_writes_into_the_run(environment: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    record_collectives(tmp_path, first=True)
+    record_collectives()
+    keep_collectives_in(tmp_path, first=True)
     assert {name: os.environ[name] for name in NAMES if name in os.environ} == {
         "TORCH_FR_BUFFER_SIZE": "2000",
         "TORCH_FR_DUMP_TEMP_FILE": f"{tmp_path}/flight-recorder/newest/rank_",
@@ -54,18 +56,20 @@ def test_what_the_user_set_stays_under_either_name(environment: pytest.MonkeyPat
         "TORCH_NCCL_DUMP_ON_TIMEOUT": "0",
     }
     os.environ.update(mine)
-    record_collectives(tmp_path, first=True)
+    record_collectives()
+    record_collectives()
+    keep_collectives_in(tmp_path, first=True)
     assert {name: os.environ[name] for name in NAMES if name in os.environ} == mine
 
 
 def test_two_hangs_are_kept_and_no_more(environment: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for hang in range(4):
         for rank in (1, 0):  # any rank may be first
-            record_collectives(tmp_path, first=rank == 0)
+            keep_collectives_in(tmp_path, first=rank == 0)
         assert list((tmp_path / NEWEST).iterdir()) == []
         (tmp_path / NEWEST / "rank_0").write_text(f"{hang}")
-    record_collectives(tmp_path, first=True)
-    record_collectives(tmp_path, first=True)  # a start after which nothing hung takes nothing away
+    keep_collectives_in(tmp_path, first=True)
+    keep_collectives_in(tmp_path, first=True)  # a start after which nothing hung takes nothing away
     assert [file.read_text() for file in tmp_path.rglob("rank_*")] == ["3"]
     assert (tmp_path / BEFORE / "rank_0").exists()
 
@@ -75,18 +79,20 @@ import os, sys, time
 from functools import partial
 from pathlib import Path
 import torch, torch.distributed as dist
+from altiplano.parallel.mesh import record_collectives
 from altiplano.training.resilience import flight_recorder, heartbeat
 from altiplano.training.resilience.heartbeat import Heartbeat, Watchdog, stack_shown_when_asked
 
 folder, rank, world, watching = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), sys.argv[4]
 os.environ.update(GLOO_SOCKET_IFNAME="lo")
-flight_recorder.record_collectives(folder, first=rank == 0)
+record_collectives()
 dist.init_process_group("gloo", rank=rank, world_size=world, store=dist.FileStore(str(folder / "store"), world))
 if watching == "blocks":
     import ctypes
     heartbeat.LONGEST_EVIDENCE = 1.0
     recorder = lambda: ctypes.PyDLL(None).sleep(60)  # holds Python's lock, as a question to a GPU may
     torch._C._distributed_c10d._dump_nccl_trace = recorder
+flight_recorder.keep_collectives_in(folder, first=rank == 0)
 beats = folder / "heartbeats"
 with stack_shown_when_asked(beats, rank, partial(flight_recorder.write_collectives, folder, rank)):
     note = Heartbeat(beats, rank, 2.0, 60.0)
@@ -177,7 +183,7 @@ def test_without_a_recorder_nothing_is_written(
     def fail() -> bytes:
         raise RuntimeError("out of memory")
 
-    record_collectives(tmp_path, first=True)
+    keep_collectives_in(tmp_path, first=True)
     functions = type("Functions", (), {"_dump_nccl_trace": staticmethod(fail)} if recorder else {})
     environment.setattr(torch._C, "_distributed_c10d", functions)
     environment.setattr(torch.distributed, "is_initialized", lambda: True)

@@ -44,7 +44,7 @@ def run_job(job: Job, custom: Custom | None = None) -> dict[str, Any]:
     rank = int(os.environ.get("RANK", "0"))
     write_collectives = None
     if records_collectives(job):
-        flight_recorder.record_collectives(job.folder, first=rank == 0)
+        flight_recorder.keep_collectives_in(job.folder, first=rank == 0)
         write_collectives = partial(flight_recorder.write_collectives, job.folder, rank)
     with stack_shown_when_asked(heartbeats_folder(job), rank, write_collectives):
         return _train_and_record(job, rank, custom)

@@ -1,12 +1,11 @@
 """PyTorch's flight recorder: the last collectives of each rank, in files, when one hangs.
 
-The recorder is a ring in each process: which collective, in which group, of which sizes, called from where, and whether
+The recorder is a ring in each process (``parallel/mesh.py`` sets its length): which collective, in which group, of which sizes, called from where, and whether
 it began and ended. Files are as NCCL writes them itself when a collective is not done in time, so PyTorch's
 ``torchfrtrace FOLDER`` reads either. The folder is emptied when all ranks start again, and what was in it is kept once:
 a run has at most two files of each rank.
 """
 
-import os
 import time
 from collections.abc import Iterable
 from contextlib import suppress
@@ -16,35 +15,25 @@ from typing import Any
 import torch
 import torch.distributed as dist
 
+from altiplano.parallel.mesh import set_default
 from altiplano.storage import remove_leftover
 
 NEWEST, BEFORE = "flight-recorder/newest", "flight-recorder/before"
 """In a training's folder."""
 PREFIX = "rank_"
 """PyTorch appends the number of the rank."""
-ENTRIES = 2000
-"""Collectives that a rank remembers: PyTorch's default from 2.9 on, and about half a megabyte in a file."""
 SECONDS = 20.0
 """That ranks have to write their files."""
 
 
-def record_collectives(folder: Path, first: bool) -> None:
-    """Let this process record its collectives, and NCCL write them into ``folder``, that of a training, when one takes
-    too long. Before the process group starts. What the environment says already stays. ``first``: this is the first
-    rank, which makes room.
-    """
+def keep_collectives_in(folder: Path, first: bool) -> None:
+    """From now on records go into ``folder``, that of a training, NCCL's own too, unless the environment says where.
+    ``first``: this is the first rank, which makes room."""
     newest = folder / NEWEST
     if first:
         _keep_once(newest, folder / BEFORE)
     newest.mkdir(parents=True, exist_ok=True)
-    # Since 2.9 PyTorch reads the first name, and the second, an earlier one, where that is not set.
-    for names, value in (
-        (("TORCH_FR_BUFFER_SIZE", "TORCH_NCCL_TRACE_BUFFER_SIZE"), ENTRIES),
-        (("TORCH_FR_DUMP_TEMP_FILE", "TORCH_NCCL_DEBUG_INFO_TEMP_FILE"), newest / PREFIX),
-        (("TORCH_NCCL_DUMP_ON_TIMEOUT",), 1),
-    ):
-        if not any(name in os.environ for name in names):
-            os.environ[names[0]] = str(value)
+    set_default("TORCH_FR_DUMP_TEMP_FILE", "TORCH_NCCL_DEBUG_INFO_TEMP_FILE", f"{newest / PREFIX}")
 
 
 def _keep_once(newest: Path, before: Path) -> None:
