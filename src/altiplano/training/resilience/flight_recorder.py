@@ -1,9 +1,9 @@
 """PyTorch's flight recorder: the last collectives of each rank, in files, when one hangs.
 
-The recorder is a ring in each process (``parallel/mesh.py`` sets its length): which collective, in which group, of which sizes, called from where, and whether
-it began and ended. Files are as NCCL writes them itself when a collective is not done in time, so PyTorch's
-``torchfrtrace FOLDER`` reads either. The folder is emptied when all ranks start again, and what was in it is kept once:
-a run has at most two files of each rank.
+The recorder is a ring in each process (``parallel/mesh.py`` sets its length): which collective, in which group, of
+which sizes, called from where, and whether it began and ended. Files are as NCCL writes them itself when a collective
+is not done in time, so PyTorch's ``torchfrtrace FOLDER`` reads either. The folder is emptied when all ranks start
+again, and what was in it is kept once: a run has at most two files of each rank.
 """
 
 import time
