@@ -23,7 +23,7 @@ flight_recorder.keep_collectives_in(folder, first=True)
 with stack_shown_when_asked(beats, 0, partial(flight_recorder.write_collectives, folder, 0)):
     Heartbeat(beats, 0, 2.0, 60.0).beat("compute")
     dist.all_reduce(torch.ones(3, 5, device=device))
-    torch.cuda._sleep(2**62)  # a kernel that does not end, as a collective whose peers are gone
+    torch.cuda._sleep(10**11)  # a kernel of a minute, as a collective whose peers are gone
     dist.all_gather_into_tensor(torch.empty(7, device=device), torch.ones(7, device=device))
     Watchdog(beats, folder, 2.0, records_collectives=True).start()
     torch.cuda.synchronize()
