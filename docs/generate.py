@@ -157,7 +157,9 @@ def recipe_keys() -> str:
         "**Counts** are written `4096`, `16M`, `16Mi` or `15T` (K, M, B or G, T, P; with `i` powers of 1,024), "
         "**sizes** `10MB` or `8 GiB`. *Elsewhere* names the same setting in Hugging Face transformers (`LlamaConfig`, "
         "`TrainingArguments`), torchtitan or datatrove, or says why there is none. What determines neither weights nor "
-        "samples (how the model is laid out over devices) is in the [cluster file](cluster.md).",
+        "samples (how the model is laid out over devices) is in the [cluster file](cluster.md). With "
+        '`extends = "OTHER.toml"` a recipe has the values of another one in its folder where it has none of its own; '
+        "sections are joined key by key, lists are taken whole.",
     ]
     out += [one for title, model in sections(Recipe) for one in section(title, model, notes)]
     return "\n\n".join(out) + "\n"

@@ -7,7 +7,9 @@ import pytest
 
 from altiplano.planning.memory import GIB, capacity
 from altiplano.planning.plan import make_plan
+from altiplano.planning.search import TIGHT
 from altiplano.recipe.load import load_cluster, load_recipe
+from altiplano.recipe.trainings import check_layouts, layout_of, trainings
 
 FOLDER = Path(__file__).parents[2] / "clusters"
 LAID_OUT = {
@@ -30,3 +32,16 @@ def test_the_layout_fits_its_recipe_with_room_to_spare(name):
     if LAID_OUT[name] == "llama-3.1-405b" and name.startswith("h100"):
         # Llama 3 itself: 163.8 tokens a second and GPU (arXiv 2407.21783: 400 TFLOP/s at 8,192 GPUs).
         assert recipe.batch.tokens / plan.step.total / cluster.devices > (165 if cluster.devices <= 2048 else 150)
+
+
+@pytest.mark.parametrize("name", LAID_OUT)
+def test_so_do_its_phases(name):
+    recipe, cluster = load_recipe(f"{LAID_OUT[name]}-128k"), load_cluster(name)
+    check_layouts(cluster.layout, recipe, cluster, cluster.device)
+    phases = trainings(recipe)[1:]
+    assert [one.phase for one in phases] == [*cluster.layouts]
+    for training in phases:
+        layout = layout_of(training, cluster, cluster.layout)
+        plan = make_plan(training.recipe, cluster, layout, "altiplano")
+        assert layout.world_size == cluster.devices
+        assert plan.fullest.total < TIGHT * capacity(plan.chip)

@@ -5,10 +5,13 @@ import tomllib
 import pytest
 from small import SMALL
 
+from altiplano.cli.arguments import read_inputs
+from altiplano.cli.main import parser
 from altiplano.errors import InputError
+from altiplano.planning.best_layout import best_layout
 from altiplano.recipe.cluster import Cluster
 from altiplano.recipe.layout import Layout, parse_layout
-from altiplano.recipe.load import load_recipe
+from altiplano.recipe.load import load_cluster, load_recipe
 from altiplano.recipe.schema import Recipe
 from altiplano.recipe.trainings import check_layouts, layout_of, training_of, trainings
 from altiplano.stages.run import STAGES, recipe_toml, stages_of
@@ -91,5 +94,18 @@ def test_a_phase_may_have_a_layout_of_its_own() -> None:
         training_of(RECIPE, "other")
     with pytest.raises(InputError, match=r"phase long: layout .*: cp = 3 .* batch.sequence_length = 128"):
         check_layouts(parse_layout("dp1"), RECIPE, cluster.model_copy(update={"layouts": {"long": "cp3"}}))
-    with pytest.raises(InputError, match="has a layout for lonk; the trainings of quickstart are main, long, anneal"):
+    missing = "has a layout for lonk and none for long; the trainings of quickstart are main, long, anneal: "
+    with pytest.raises(InputError, match=missing):
         check_layouts(parse_layout("dp1"), RECIPE, cluster.model_copy(update={"layouts": {"lonk": "cp2"}}))
+    # A cluster file may have more: other recipes have other phases.
+    more = {"layouts": {"long": "cp2", "anneal": "cp2", "longer": "cp4"}}
+    check_layouts(parse_layout("dp1"), RECIPE, cluster.model_copy(update=more))
+
+
+def test_auto_plans_every_phase_whatever_the_cluster_file_says() -> None:
+    phase = "{name='context-96k', total_tokens='133B', sequence_length='96Ki', batch_tokens='12Mi', learning_rate=1e-6}"
+    given = ["llama-3.1-8b", "--set", f"phases=[{phase}]", "--cluster", "h100-8"]
+    own, auto = (read_inputs(parser().parse_args(["rehearse", *given, *more])) for more in ([], ["--layout", "auto"]))
+    assert own[1].layouts == load_cluster("h100-8").layouts
+    assert auto[1].layouts == {"context-96k": str(best_layout(trainings(auto[0])[1].recipe, own[1]))}
+    assert auto[1].layouts["context-96k"] != own[1].layouts["context-96k"]

@@ -14,9 +14,11 @@ from processes import alive, children
 
 from altiplano.cli import run
 from altiplano.planning import counts
-from altiplano.recipe.layout import parse_layout
+from altiplano.recipe.cluster import Cluster
+from altiplano.recipe.layout import Layout, parse_layout
 from altiplano.recipe.load import load_recipe
-from altiplano.rehearsal.compare import kinds_of_rank
+from altiplano.recipe.schema import Recipe
+from altiplano.rehearsal.compare import Comparison, kinds_of_rank
 
 # Fake tensors have no size: a large model takes no longer than a small one.
 JOB = ["llama-3.1-8b", "--set", "batch.tokens=64Ki", "--set", "model.num_hidden_layers=6"]
@@ -116,6 +118,20 @@ def test_every_kind_of_rank_is_rehearsed_once() -> None:
     recipe = load_recipe("llama-3.1-405b")
     assert kinds_of_rank(recipe, parse_layout("dp16.tp8.pp16.mb1")) == [[0], [*range(1, 15)], [15]]
     assert kinds_of_rank(recipe, parse_layout("dp256.tp8.mb1")) == [[0]]
+
+
+def test_a_phase_is_rehearsed_on_its_own_layout(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[tuple[int, str]] = []
+
+    def rehearse(recipe: Recipe, cluster: Cluster, layout: Layout) -> list[Comparison]:
+        seen.append((recipe.batch.sequence_length, str(layout)))
+        return []
+
+    monkeypatch.setattr("altiplano.rehearsal.rehearse.rehearse", rehearse)
+    monkeypatch.setattr("altiplano.rehearsal.rehearse.as_text", lambda *arguments: "")
+    job = ["rehearse", "llama-3.1-8b-128k", "--cluster", "h100-8"]
+    assert [run([*job, *more]) for more in ([], ["--phase", "context-96k"], ["--phase", "context-20k"])] == [0, 0, 2]
+    assert seen == [(8192, "dp4.tp2.pp1.mb1"), (98304, "dp1.tp4.pp1.cp2.mb1.recompute-selective")]
 
 
 @pytest.mark.skipif(not Path("/proc").exists(), reason="reads /proc")

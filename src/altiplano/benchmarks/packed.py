@@ -25,7 +25,8 @@ from altiplano.tokens.tokenizer import Tokenizer
 
 @dataclass(frozen=True)
 class PackedTasks:
-    """Tasks with the items that are asked, and their requests in windows [n, sequence + 1]."""
+    """Tasks with the items that are asked, and their requests in windows [n, sequence + 1]. Pickled, it goes to all
+    processes."""
 
     tasks: Sequence[tuple[Task, Sequence[Item], Sequence[Continuation]]]
     windows: np.ndarray
@@ -65,7 +66,9 @@ def pack_tasks(tasks: Sequence[Task], tokenizer: Tokenizer, sequence: int, limit
         items = [item for item in task.first(limit) if item.choices]
         if items:
             asked = encode(tokenizer, True, sequence, requests(items))
-            prepared.append((_scored_by_losses(task), items, asked))
+            # Scoring needs neither what was not asked nor the data's other columns, and one process hands it to all.
+            plain = [replace(item, row={}) for item in items]
+            prepared.append((_scored_by_losses(replace(task, items=())), plain, asked))
     every = [one for _, _, asked in prepared for one in asked]
     places = pack([len(one.context) + len(one.tokens) for one in every], sequence + 1)
     windows = np.full((max((place.window for place in places), default=-1) + 1, sequence + 1), tokenizer.bos)

@@ -83,9 +83,8 @@ def read_inputs(options: argparse.Namespace) -> tuple[Recipe, Cluster, Layout]:
 
         main, *phases = trainings(recipe)
         layout = best_layout(main.recipe, cluster)
-        cluster = cluster.model_copy(
-            update={"layouts": {one.phase: str(best_layout(one.recipe, cluster)) for one in phases} | cluster.layouts}
-        )
+        layouts = {one.phase: str(best_layout(one.recipe, cluster)) for one in phases}
+        cluster = cluster.model_copy(update={"layouts": layouts})
     else:
         layout = parse_layout(options.layout) if options.layout else cluster.layout
     check_layouts(layout, recipe, cluster, cluster.device)

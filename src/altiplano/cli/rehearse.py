@@ -7,6 +7,7 @@ from altiplano.cli.arguments import Commands, add_cluster, add_command, add_reci
 from altiplano.recipe.cluster import Cluster
 from altiplano.recipe.layout import Layout
 from altiplano.recipe.schema import Recipe
+from altiplano.recipe.trainings import layout_of, training_of
 
 
 def add(commands: Commands) -> None:
@@ -17,11 +18,15 @@ def add(commands: Commands) -> None:
         run,
         "examples:\n  altiplano rehearse llama-3.1-405b --cluster h100-2048\n"
         "  altiplano rehearse llama-3.1-405b --cluster h100-2048 --start\n"
+        "  altiplano rehearse llama-3.1-8b-128k --cluster h100-8 --phase context-128k\n"
         "  altiplano rehearse RECIPE --cluster CLUSTER.toml --layout dp8.tp4.pp4 --json\n\n"
         "Exit status: 0 as planned, 1 not, or the step fails, 2 bad input.",
     )
     add_recipe(rehearsal)
     add_cluster(rehearsal)
+    rehearsal.add_argument(
+        "--phase", metavar="NAME", default="main", help="of this phase of the recipe (default: main, before them)"
+    )
     rehearsal.add_argument(
         "--start",
         action="store_true",
@@ -35,6 +40,8 @@ def add(commands: Commands) -> None:
 
 def run(options: argparse.Namespace) -> int:
     recipe, cluster, layout = read_inputs(options)
+    training = training_of(recipe, options.phase)
+    recipe, layout = training.recipe, layout_of(training, cluster, layout)
     if options.start:
         return _start(recipe, cluster, layout, as_json=options.json)
     from altiplano.rehearsal.rehearse import as_json, as_text, rehearse

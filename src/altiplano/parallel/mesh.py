@@ -11,9 +11,12 @@ import torch.distributed as dist
 from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
 
 from altiplano.errors import InputError
+from altiplano.parallel.affinity import bind_beside
 from altiplano.recipe.layout import Layout
 
 TIMEOUT = timedelta(minutes=10)
+COLLECTIVES = 2000
+"""That each rank remembers: PyTorch's own default from 2.9 on, about half a megabyte in a file."""
 
 
 @dataclass(frozen=True)
@@ -89,6 +92,9 @@ def start_processes(device: str, timeout: timedelta = TIMEOUT) -> torch.device:
     if device == "cuda":
         local = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
         torch.cuda.set_device(local)
+        record_collectives()
+        if "LOCAL_RANK" in os.environ:  # not a program that trains as its only rank, and goes on afterwards
+            bind_beside(local)
     else:
         local = torch.device("cpu")
     if not dist.is_initialized():
@@ -108,6 +114,19 @@ def start_processes(device: str, timeout: timedelta = TIMEOUT) -> torch.device:
                 backend, rank=0, world_size=1, store=dist.HashStore(), timeout=timeout, device_id=bound
             )
     return local
+
+
+def record_collectives() -> None:
+    """Let this process remember its last collectives, and write them when one is not done in time: PyTorch's flight
+    recorder (``training/resilience/flight_recorder.py``). Before the process group starts."""
+    set_default("TORCH_FR_BUFFER_SIZE", "TORCH_NCCL_TRACE_BUFFER_SIZE", f"{COLLECTIVES}")
+    set_default("TORCH_NCCL_DUMP_ON_TIMEOUT", "", "1")
+
+
+def set_default(name: str, older: str, value: str) -> None:
+    """Set an environment variable, unless it is set under its name or that of earlier versions of PyTorch."""
+    if name not in os.environ and older not in os.environ:
+        os.environ[name] = value
 
 
 def allow_open_files() -> None:

@@ -59,19 +59,11 @@ def load_recipe(name: str | Path, overrides: Sequence[str] | Mapping[str, Any] =
     ``overrides`` are ``section.key=value`` as given to ``--set``, or values by ``section.key``.
 
     Relative ``corpus.root``, ``evaluation.benchmarks`` and ``redteam.known`` in the file are taken from the file's
-    folder, those in an override from the current folder.
+    folder, those in an override from the current folder. A file that says ``extends = "OTHER.toml"``, from its folder,
+    has that recipe's values where it has none of its own.
     """
     path = find(str(name), "recipes")
-    values = read_toml(path)
-    corpus = values.get("corpus")
-    if isinstance(corpus, dict) and isinstance(corpus.get("root"), str):
-        corpus["root"] = str((path.parent / corpus["root"]).resolve())
-    evaluation = values.get("evaluation")
-    if isinstance(evaluation, dict) and isinstance(evaluation.get("benchmarks"), list):
-        evaluation["benchmarks"] = [str((path.parent / str(one)).resolve()) for one in evaluation["benchmarks"]]
-    redteam = values.get("redteam")
-    if isinstance(redteam, dict) and isinstance(redteam.get("known"), str):
-        redteam["known"] = str((path.parent / redteam["known"]).resolve())
+    values = _read_recipe(path, ())
     if isinstance(overrides, Mapping):
         for key, value in overrides.items():
             _set(values, key, value, f"{key} = {value!r}")
@@ -79,6 +71,34 @@ def load_recipe(name: str | Path, overrides: Sequence[str] | Mapping[str, Any] =
         for override in overrides:
             _apply(values, override)
     return check(Recipe, values, str(path))
+
+
+def _read_recipe(path: Path, extending: tuple[Path, ...]) -> dict[str, Any]:
+    """``extending`` are the files that this one is read for. Raises InputError when it is one of them."""
+    values = read_toml(path)
+    for section, key in (("corpus", "root"), ("redteam", "known")):
+        found = values.get(section)
+        if isinstance(found, dict) and isinstance(found.get(key), str):
+            found[key] = str((path.parent / found[key]).resolve())
+    evaluation = values.get("evaluation")
+    if isinstance(evaluation, dict) and isinstance(evaluation.get("benchmarks"), list):
+        evaluation["benchmarks"] = [str((path.parent / str(one)).resolve()) for one in evaluation["benchmarks"]]
+    if "extends" not in values:
+        return values
+    extended = values.pop("extends")
+    if not isinstance(extended, str):
+        raise InputError(f'{path}: extends = {extended!r} is no file: name a recipe\'s, such as "llama-3.1-8b.toml"')
+    base = path.parent / extended
+    if base.resolve() in (known := (*extending, path.resolve())):
+        raise InputError(f"{path}: extends {base}, which extends this file")
+    return _merged(_read_recipe(base, known), values)
+
+
+def _merged(base: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
+    """Sections key by key; anything else, lists too, is taken whole."""
+    both = {key: (base[key], own[key]) for key in base.keys() & own.keys()}
+    sections = {key: _merged(*pair) for key, pair in both.items() if all(isinstance(one, dict) for one in pair)}
+    return base | own | sections
 
 
 FORMATS = (

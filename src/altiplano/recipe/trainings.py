@@ -82,14 +82,15 @@ def layout_of(training: Training, cluster: Cluster, layout: Layout) -> Layout:
 
 
 def check_layouts(layout: Layout, recipe: Recipe, cluster: Cluster, device: str = "") -> None:
-    """As ``check_layout``, of every training with its own layout. A recipe without phases takes any
-    cluster file; of one with phases, layouts for other names are a mistake."""
+    """As ``check_layout``, of every training with its own layout. Where a phase has none, a layout for another name is
+    a mistake: perhaps it was meant."""
     every = trainings(recipe)
     names = [one.phase for one in every]
-    if recipe.phases and (unknown := [name for name in cluster.layouts if name not in names]):
+    unknown = [name for name in cluster.layouts if name not in names]
+    if unknown and (without := [name for name in names[1:] if name not in cluster.layouts]):
         raise InputError(
-            f"cluster {cluster.name} has a layout for {unknown[0]}; the trainings of {recipe.name} are "
-            f"{', '.join(names)}"
+            f"cluster {cluster.name} has a layout for {unknown[0]} and none for {without[0]}; the trainings of "
+            f"{recipe.name} are {', '.join(names)}: give it one in [layouts], or --layout auto"
         )
     for one in every:
         try:

@@ -40,6 +40,7 @@ RECORDS = (
     "tensorboard/",
     "wandb",
     ".heartbeats/",
+    "flight-recorder/",
 )
 # Every checkpoint has a manifest with checksums; one that was set aside may not even be readable.
 UNLISTED = ("checkpoints/",)

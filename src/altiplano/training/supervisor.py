@@ -36,9 +36,9 @@ from altiplano.training.checkpoints import checkpoint
 from altiplano.training.export import in_forked_processes, is_trained
 from altiplano.training.job import Job
 from altiplano.training.resilience import incidents
-from altiplano.training.resilience.heartbeat import stack_of, stalled
+from altiplano.training.resilience.heartbeat import collectives_of, stack_of, stalled
 from altiplano.training.resilience.interruption import SIGNALS, to_stop
-from altiplano.training.worker import heartbeats_folder, ledger_file, run_job
+from altiplano.training.worker import heartbeats_folder, ledger_file, records_collectives, run_job
 
 DONE, FAILED, BAD_INPUT, STOPPED, FAULT = 0, 1, 2, 3, 70
 """What a rank's exit code says. STOPPED: it was asked to, and saved. FAULT: starting again may help."""
@@ -180,8 +180,11 @@ class Supervisor:
         found = [rank for rank in stalled(heartbeats_folder(job), time.monotonic() - asleep) if rank.pid in alive]
         if not found:
             return None
-        stack = stack_of(heartbeats_folder(job), found[0])
-        return Ending(FAULT, "hang", str(found[0]), found[0].rank, stack, time.time() - found[0].seconds)
+        since = time.time() - found[0].seconds
+        what, stack = str(found[0]), stack_of(heartbeats_folder(job), found[0])
+        if records_collectives(job):
+            what += f"; {collectives_of(heartbeats_folder(job), found[0], job.folder)}"
+        return Ending(FAULT, "hang", what, found[0].rank, stack, since)
 
     def _report(self, ending: Ending, action: str, faults: int) -> None:
         print(f"altiplano: {ending.what}; {action}", file=sys.stderr)

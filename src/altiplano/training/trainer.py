@@ -278,10 +278,25 @@ def prepare(
 
 
 def _benchmarks(job: Job) -> PackedTasks | None:
-    """The recipe's benchmarks. Raises InputError when they cannot be read."""
-    settings, room = job.recipe.evaluation, job.recipe.batch.sequence_length
-    if not settings.benchmarks:
+    """The recipe's benchmarks. The first process reads them for all: thousands would open the same files at once.
+    Raises InputError or OSError on all processes when they cannot be read."""
+    if not job.recipe.evaluation.benchmarks:
         return None
+    found: list[Any] = [None]
+    if dist.get_rank() == 0:
+        try:
+            found = [_read_benchmarks(job)]
+        except (InputError, OSError) as error:
+            found = [error]
+    dist.broadcast_object_list(found, src=0)
+    if isinstance(found[0], Exception):
+        raise found[0]
+    packed: PackedTasks = found[0]
+    return packed
+
+
+def _read_benchmarks(job: Job) -> PackedTasks:
+    settings, room = job.recipe.evaluation, job.recipe.batch.sequence_length
     tokenizer = Tokenizer.load(job.tokens / "tokenizer")
     return pack_tasks(read_all(settings.benchmarks), tokenizer, room, settings.benchmark_items)
 

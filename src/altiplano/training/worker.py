@@ -1,11 +1,11 @@
 """What a rank of a training job does from start to end, whoever started it."""
 
-import faulthandler
 import os
 import platform
 import signal
 import statistics
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +25,8 @@ from altiplano.training.export import write_weights
 from altiplano.training.job import Job
 from altiplano.training.loop import train
 from altiplano.training.metrics import device_name
-from altiplano.training.resilience import incidents
-from altiplano.training.resilience.heartbeat import Heartbeat, Watchdog, show_stack_when_asked
+from altiplano.training.resilience import flight_recorder, incidents
+from altiplano.training.resilience.heartbeat import Heartbeat, Watchdog, stack_shown_when_asked
 from altiplano.training.resilience.interruption import to_stop
 
 
@@ -41,10 +41,22 @@ def heartbeats_folder(job: Job) -> Path:
 
 def run_job(job: Job, custom: Custom | None = None) -> dict[str, Any]:
     """Train, then let the first rank write ``run.json`` into the job's folder. ``export.py`` writes the weights."""
-    is_writer = os.environ.get("RANK", "0") == "0"
-    recovery = job.recipe.recovery
     rank = int(os.environ.get("RANK", "0"))
-    show_stack_when_asked(heartbeats_folder(job), rank)
+    write_collectives = None
+    if records_collectives(job):
+        flight_recorder.keep_collectives_in(job.folder, first=rank == 0)
+        write_collectives = partial(flight_recorder.write_collectives, job.folder, rank)
+    with stack_shown_when_asked(heartbeats_folder(job), rank, write_collectives):
+        return _train_and_record(job, rank, custom)
+
+
+def records_collectives(job: Job) -> bool:
+    """Whether its ranks have a flight recorder: NCCL's."""
+    return job.device == "cuda"
+
+
+def _train_and_record(job: Job, rank: int, custom: Custom | None) -> dict[str, Any]:
+    is_writer, recovery = rank == 0, job.recipe.recovery
     heartbeat = Heartbeat(heartbeats_folder(job), rank, recovery.hang_seconds, recovery.init_seconds)
     book = ledger.Ledger(ledger_file(job) if is_writer else None, heartbeat, job.begun)
     if is_writer and job.begun is None:  # nobody watches over this rank on this machine
@@ -52,7 +64,8 @@ def run_job(job: Job, custom: Custom | None = None) -> dict[str, Any]:
         ledger.note(ledger_file(job), "start", **job.facts())
     tokenizer = Tokenizer.load(job.tokens / "tokenizer")
     keep_freed_memory()
-    watchdog = Watchdog(heartbeats_folder(job), job.folder, min(recovery.hang_seconds, recovery.init_seconds))
+    limit = min(recovery.hang_seconds, recovery.init_seconds)
+    watchdog = Watchdog(heartbeats_folder(job), job.folder, limit, records_collectives(job))
     if job.begun is None:
         watchdog.start()
     try:
@@ -87,7 +100,6 @@ def run_job_here(job: Job, custom: Custom | None = None) -> None:
     try:
         session = run_job(job, custom)
     finally:
-        faulthandler.unregister(signal.SIGUSR1)
         for number, handler in handlers.items():
             signal.signal(number, handler)
         if dist.is_initialized():

@@ -6,7 +6,7 @@ taken out of order shows.
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
@@ -201,7 +201,7 @@ def installed(campaign: Any) -> Iterator[None]:
     heartbeat.os = SimpleNamespace(**{**vars(os), "getpid": lambda: world.current.process.pid})  # type: ignore[assignment]
     for module in (supervisor, heartbeat):  # processes of this world have no stacks
         module.stack_of = lambda *_: ""  # type: ignore[attr-defined]
-    worker.show_stack_when_asked = lambda *_: None  # type: ignore[assignment]
+    worker.stack_shown_when_asked = lambda *_: nullcontext()  # type: ignore[assignment]
     supervisor.Ranks = campaign.ranks  # type: ignore[assignment, misc]
     supervisor.POLL_SECONDS, supervisor.LOOK_SECONDS, supervisor.GRACE_SECONDS = 10.0, 120.0, 5.0
     quiet = {"signal": lambda *_: None, "pthread_sigmask": lambda *_: None}  # which only main threads may call

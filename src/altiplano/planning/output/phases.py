@@ -12,19 +12,18 @@ from altiplano.planning.plan import Plan, make_plan
 from altiplano.recipe.cluster import Cluster
 from altiplano.recipe.layout import parse_layout
 from altiplano.recipe.schema import Recipe
-from altiplano.recipe.trainings import trainings
+from altiplano.recipe.trainings import layout_of, trainings
 from altiplano.recipe.units import human, human_bytes
 
 
 def plan_phases(recipe: Recipe, cluster: Cluster, layout: str | None, stack: str, precision: str) -> list[Column]:
-    """One for each phase, by its own layout in the cluster file, else by ``layout`` (None and auto: the best one). Of
-    one that cannot be, the reason."""
+    """One for each phase, as training has it with ``layout``: by its own one in the cluster file, else by ``layout``.
+    None and auto: by the best one. Of a phase that cannot be, the reason."""
     given = None if layout in (None, "auto") else parse_layout(layout or "")
     found = []
     for training in trainings(recipe)[1:]:
-        own = cluster.layouts.get(training.phase)
-        chosen = parse_layout(own) if own else given
         try:
+            chosen = None if given is None else layout_of(training, cluster, given)
             plan = make_plan(training.recipe, cluster, chosen, stack, precision=precision)
         except InputError as error:
             found.append(Column(training.phase, recipe.name, None, str(error)))

@@ -16,6 +16,7 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 
+from altiplano.parallel.affinity import where_ranks_run
 from altiplano.parallel.bfloat16 import attention, fastest_products, use
 from altiplano.planning.step_time.cpu import TILE_QUERIES
 from altiplano.training.accounting.peak import datasheet_peak, matmul_peak
@@ -133,6 +134,7 @@ def describe_machine() -> list[str]:
         return [
             *lines,
             f"peak      {known / 1e12:,.0f} TFLOP/s in bfloat16 by its datasheet" if known else "peak      not known",
+            *(f"binding   {where_ranks_run(torch.device('cuda', n))}" for n in range(torch.cuda.device_count())),
         ]
     products = fastest_products()
     use(products.way)

@@ -17,11 +17,12 @@ import sys
 import threading
 import time
 from collections import defaultdict, deque
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from altiplano.training.resilience import incidents
+from altiplano.training.resilience import flight_recorder, incidents
 
 PHASES = ("init", "data", "compute", "validation", "save")
 """What a rank does within a step, in order."""
@@ -89,17 +90,20 @@ def stalled(folder: Path, now: float, of: str = "") -> list[Stalled]:
 
     When one rank hangs all others soon wait for it: one that a signal stopped comes first, then who got least far.
     """
-    found = []
+    found = [rank for rank, limit in _notes(folder, now, of) if rank.seconds > limit]
+    return sorted(found, key=lambda rank: (not rank.stopped, rank.step, PHASES.index(rank.doing), -rank.seconds))
+
+
+def _notes(folder: Path, now: float, of: str) -> Iterator[tuple[Stalled, float]]:
+    """What every rank of this machine said last, and seconds that it may be silent."""
     for file in folder.glob("rank-*"):
         try:
             at, pid, step, doing, limit, whose = file.read_text().split()
         except (ValueError, OSError):  # not yet written
             continue
-        seconds = now - float(at)
-        if seconds > float(limit) and of in ("", whose):
+        if of in ("", whose):
             rank = int(file.name.removeprefix("rank-"))
-            found.append(Stalled(rank, int(pid), seconds, int(step), doing, _is_stopped(int(pid))))
-    return sorted(found, key=lambda rank: (not rank.stopped, rank.step, PHASES.index(rank.doing), -rank.seconds))
+            yield Stalled(rank, int(pid), now - float(at), int(step), doing, _is_stopped(int(pid))), float(limit)
 
 
 def _is_stopped(pid: int) -> bool:
@@ -113,53 +117,127 @@ def _is_stopped(pid: int) -> bool:
 STACK_SECONDS, STACK_LENGTH = 2.0, 2000
 
 
-def show_stack_when_asked(folder: Path, rank: int) -> None:
-    """From now on this process writes its Python stacks when it gets SIGUSR1, wherever it hangs: the signal is handled
-    in C. For ``stack_of``."""
+@contextlib.contextmanager
+def stack_shown_when_asked(folder: Path, rank: int, and_then: Callable[[], None] | None = None) -> Iterator[None]:
+    """Meanwhile this process writes its Python stack when it gets SIGUSR1, wherever it hangs: the signal is handled in
+    C. Then a thread calls ``and_then``, which may take long. For ``stack_of``."""
     folder.mkdir(parents=True, exist_ok=True)
-    file = (folder / f"stack-{rank:05d}").open("w")  # faulthandler needs it as long as it may write
-    faulthandler.register(signal.SIGUSR1, file, all_threads=False)
+    with contextlib.ExitStack() as ends:
+        file = ends.enter_context((folder / f"stack-{rank:05d}").open("w"))
+        if and_then is not None:
+            ends.enter_context(_calling_after_signal(and_then))
+        faulthandler.register(signal.SIGUSR1, file, all_threads=False, chain=and_then is not None)
+        ends.callback(faulthandler.unregister, signal.SIGUSR1)
+        yield
+
+
+@contextlib.contextmanager
+def _calling_after_signal(call: Callable[[], None]) -> Iterator[None]:
+    """Let a thread ``call`` after SIGUSR1. A main thread that hangs runs no handler of Python's, but the handler's part
+    in C writes to a descriptor at once."""
+    asked, told = os.pipe()
+    os.set_blocking(told, False)
+    handler = signal.signal(signal.SIGUSR1, lambda *_: None)
+    descriptor = signal.set_wakeup_fd(told, warn_on_full_buffer=False)
+
+    def answer() -> None:
+        while numbers := os.read(asked, 512):
+            if signal.SIGUSR1 in numbers:
+                call()
+        os.close(asked)
+
+    threading.Thread(target=answer, name="answer", daemon=True).start()
+    try:
+        yield
+    finally:
+        signal.set_wakeup_fd(descriptor)
+        signal.signal(signal.SIGUSR1, handler)
+        os.close(told)
 
 
 def stack_of(folder: Path, rank: Stalled) -> str:
     """Where a rank of this machine hangs, before it is ended; empty where it does not say so in time."""
     file, end = folder / f"stack-{rank.rank:05d}", time.monotonic() + STACK_SECONDS
     with contextlib.suppress(OSError):
-        if rank.stopped or not file.exists():  # without its handler the signal would end it
+        if not _ask(folder, rank):
             return ""
-        os.kill(rank.pid, signal.SIGUSR1)
         while time.monotonic() < end and not file.stat().st_size:
             time.sleep(0.05)
         return file.read_text(errors="replace")[:STACK_LENGTH]
     return ""
 
 
+def _ask(folder: Path, rank: Stalled) -> bool:
+    """Send SIGUSR1, unless it could not answer: without its handler the signal would end it."""
+    if rank.stopped or not (folder / f"stack-{rank.rank:05d}").exists():
+        return False
+    os.kill(rank.pid, signal.SIGUSR1)
+    return True
+
+
+def collectives_of(folder: Path, hung: Stalled, training: Path, of: str = "") -> str:
+    """Let all ranks of this machine, of attempt ``of``, write their last collectives into the folder ``training``;
+    ``hung`` was asked for its stack. Says how many did in time. Of a hang the others know which collective they wait
+    in, and for whom."""
+    asked = [hung.rank]
+    for rank, _ in _notes(folder, time.monotonic(), of):
+        with contextlib.suppress(OSError):
+            if rank.pid != hung.pid and _ask(folder, rank):
+                asked.append(rank.rank)
+    return flight_recorder.wait_for_files(training, asked)
+
+
 LOOK_SECONDS = 5.0
+LONGEST_EVIDENCE = 60.0
+"""Stacks and collectives of a rank that hangs are waited for no longer."""
 
 
 class Watchdog(threading.Thread):
     """Looks at the heartbeats in ``heartbeats`` until ``stop``; records what it finds in ``folder``."""
 
-    def __init__(self, heartbeats: Path, folder: Path, limit: float):
-        """``limit`` is the shortest time without a sign of life that is a hang."""
+    def __init__(self, heartbeats: Path, folder: Path, limit: float, records_collectives: bool = False):
+        """``limit`` is the shortest time without a sign of life that is a hang; ``records_collectives``: ranks have a
+        flight recorder, and ``folder`` is the training's."""
         super().__init__(name="watchdog", daemon=True)
         self.heartbeats, self.folder, self.limit = heartbeats, folder, limit
+        self.records_collectives = records_collectives
         self.attempt = attempt()
+        self.found_at = 0.0
         self.stopping = threading.Event()
 
     def run(self) -> None:
         while not self.stopping.wait(min(LOOK_SECONDS, self.limit / 2)):
             found = stalled(self.heartbeats, time.monotonic(), self.attempt)
-            if found:
-                what = f"{found[0]}"
-                print(f"altiplano: {what}; ending it, so that torchrun starts all again", file=sys.stderr, flush=True)
-                with contextlib.suppress(OSError):  # a full disk must not keep it alive
-                    facts: dict[str, Any] = {"rank": found[0].rank, "step": found[0].step}
-                    if stack := stack_of(self.heartbeats, found[0]):
-                        facts["traceback"] = stack
-                    incidents.record(self.folder, "hang", what, "ended it", **facts)
-                os.kill(found[0].pid, signal.SIGKILL)
+            if found and self._is_first_to_find(found[0]):
+                self._end(found[0])
                 return
+
+    def _is_first_to_find(self, rank: Stalled) -> bool:
+        """On this machine; or the first one did not end it."""
+        self.found_at = self.found_at or time.monotonic()
+        try:
+            (self.heartbeats / f"ending-{rank.pid}-{rank.step}").open("x").close()
+        except FileExistsError:
+            return time.monotonic() - self.found_at > LONGEST_EVIDENCE
+        except OSError:  # a full disk must not keep it alive
+            return True
+        return True
+
+    def _end(self, rank: Stalled) -> None:
+        what = f"{rank}"
+        print(f"altiplano: {what}; ending it, so that torchrun starts all again", file=sys.stderr, flush=True)
+        if self.records_collectives:
+            # The recorder asks the device, which may never answer, and holds Python's lock meanwhile: then this
+            # process, which hangs like the others, is ended from C.
+            faulthandler.dump_traceback_later(LONGEST_EVIDENCE, exit=True)
+        with contextlib.suppress(OSError):  # a full disk must not keep it alive
+            facts: dict[str, Any] = {"rank": rank.rank, "step": rank.step}
+            if stack := stack_of(self.heartbeats, rank):
+                facts["traceback"] = stack
+            if self.records_collectives:
+                what += f"; {collectives_of(self.heartbeats, rank, self.folder, self.attempt)}"
+            incidents.record(self.folder, "hang", what, "ended it", **facts)
+        os.kill(rank.pid, signal.SIGKILL)
 
     def stop(self) -> None:
         self.stopping.set()
