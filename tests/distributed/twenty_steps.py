@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.distributed.tensor import DTensor
 
+from altiplano.model.attention import document_packing
 from altiplano.model.initial_weights import initial_value
 from altiplano.model.llama import Llama
 from altiplano.parallel.mesh import start_mesh
@@ -85,6 +86,8 @@ def plain(kind: str, precision: str, steps: int) -> Outcome:
             parameter.copy_(initial_value(name, parameter.shape, recipe.model, recipe.seed))
     if precision == "float64":
         model = model.double()
+    # Under autocast the embedding's outputs are float32, and what attention gets is bfloat16.
+    model.pack_documents = lambda document, _: document_packing(document, dtype)
     optimizer = make_optimizer(dict(model.named_parameters()), recipe.optimizer)
     outcome = Outcome()
 
