@@ -26,6 +26,10 @@ def test_every_layout_equals_one_plain_process(ranks: list[str]) -> None:
     in_a_fresh_process("contract", "--fast", "--precision", "float64", "--ranks", *ranks)
 
 
+def test_tensor_parallelism_in_bfloat16_rounds_as_one_process_does() -> None:
+    in_a_fresh_process("contract", "--fast", "--precision", "bfloat16", "--only", "tp2.hc2")
+
+
 @pytest.mark.parametrize(
     "trap", ["average", "positions", "padding", pytest.param("collective", marks=pytest.mark.slow)]
 )
