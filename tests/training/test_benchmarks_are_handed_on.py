@@ -39,12 +39,16 @@ dist.barrier()
 """
 
 
+TESTS = Path(__file__).parents[1]
+"""Where the processes find ``small``."""
+
+
 def ranks(world: int, tokens: Path, folder: Path, benchmarks: Path) -> list[Any]:
     """Of each process: a hash of what it is to score, files that it opened, its error, pickled bytes."""
     command = [sys.executable, "-c", RANK]
     where = [str(folder / f"store-{world}"), str(tokens), str(benchmarks)]
     started = [
-        subprocess.Popen([*command, str(rank), str(world), *where], stdout=subprocess.PIPE, text=True)
+        subprocess.Popen([*command, str(rank), str(world), *where], stdout=subprocess.PIPE, text=True, cwd=TESTS)
         for rank in range(world)
     ]
     return [json.loads(process.communicate(timeout=120)[0]) for process in started]

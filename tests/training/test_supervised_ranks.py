@@ -17,7 +17,7 @@ from altiplano.training.resilience.heartbeat import Heartbeat
 
 def attempt(folder: Path, life: Callable[[int], Any], monkeypatch: pytest.MonkeyPatch) -> supervisor.Ending:
     """How two ranks end that live so; the supervisor gives the others 0.2 s."""
-    job: Any = SimpleNamespace(layout=SimpleNamespace(world_size=2), folder=folder)
+    job: Any = SimpleNamespace(layout=SimpleNamespace(world_size=2), folder=folder, device="cpu")
     monkeypatch.setattr(supervisor, "run_job", lambda _: life(int(os.environ["RANK"])))
     monkeypatch.setattr(supervisor, "GRACE_SECONDS", 0.2)
     watching = supervisor.Supervisor.__new__(supervisor.Supervisor)  # whose handlers of signals would stay
