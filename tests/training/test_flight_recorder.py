@@ -15,7 +15,7 @@ import torch
 from torch.distributed.flight_recorder.components.loader import read_dir
 
 from altiplano.parallel.mesh import record_collectives
-from altiplano.training.resilience import flight_recorder, incidents
+from altiplano.training.resilience import flight_recorder, heartbeat, incidents
 from altiplano.training.resilience.flight_recorder import BEFORE, NEWEST, keep_collectives_in
 from altiplano.training.resilience.heartbeat import Stalled, collectives_of, stack_of, stalled
 
@@ -47,6 +47,9 @@ def test_nccl_records_and_writes_into_the_run(environment: pytest.MonkeyPatch, t
         "TORCH_NCCL_DUMP_ON_TIMEOUT": "1",
     }
     assert (tmp_path / NEWEST).is_dir()  # PyTorch makes no folders
+    phase = tmp_path / "phase"  # which goes on in the same process
+    keep_collectives_in(phase, first=False)
+    assert os.environ["TORCH_FR_DUMP_TEMP_FILE"] == f"{phase}/flight-recorder/newest/rank_"
 
 
 def test_what_the_user_set_stays_under_either_name(environment: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -87,23 +90,27 @@ folder, rank, world, watching = Path(sys.argv[1]), int(sys.argv[2]), int(sys.arg
 os.environ.update(GLOO_SOCKET_IFNAME="lo")
 record_collectives()
 dist.init_process_group("gloo", rank=rank, world_size=world, store=dist.FileStore(str(folder / "store"), world))
+flight_recorder.SECONDS, heartbeat.STACK_SECONDS, heartbeat.LONGEST_EVIDENCE = 120.0, 60.0, 200.0  # a busy machine
 if watching == "blocks":
     import ctypes
     heartbeat.LONGEST_EVIDENCE = 1.0
-    recorder = lambda: ctypes.PyDLL(None).sleep(60)  # holds Python's lock, as a question to a GPU may
+    recorder = lambda: ctypes.PyDLL(None).sleep(250)  # holds Python's lock, as a question to a GPU may
     torch._C._distributed_c10d._dump_nccl_trace = recorder
 flight_recorder.keep_collectives_in(folder, first=rank == 0)
 beats = folder / "heartbeats"
 with stack_shown_when_asked(beats, rank, partial(flight_recorder.write_collectives, folder, rank)):
-    note = Heartbeat(beats, rank, 2.0, 60.0)
+    note = Heartbeat(beats, rank, 60.0 if rank < world - 1 else 2.0, 60.0)
     dist.all_reduce(torch.ones(3))
     note.step = 1 - rank
+    note.beat("compute")
+    while sum(one.stat().st_size > 0 for one in beats.glob("rank-*")) < world:
+        time.sleep(0.05)
     note.beat("compute")
     if watching != "not watching":
         Watchdog(beats, folder, 2.0, records_collectives=True).start()
     if rank == 0 and world > 1:
         dist.all_gather([torch.ones(5), torch.ones(5)], torch.ones(5))  # the other one never comes
-    time.sleep(60)
+    time.sleep(250)
 """
 
 
@@ -121,11 +128,11 @@ def end(processes: list[subprocess.Popen[bytes]]) -> None:
 
 
 def found_hanging(folder: Path, world: int) -> list[Stalled]:
-    deadline = time.monotonic() + 60
-    while len(found := stalled(folder / "heartbeats", time.monotonic() + 10)) < world or found[0].doing != "compute":
+    deadline = time.monotonic() + 120
+    while len(found := stalled(folder / "heartbeats", time.monotonic() + 100)) < world or found[0].doing != "compute":
         assert time.monotonic() < deadline
         time.sleep(0.05)
-    time.sleep(1)  # until the other one waits for it
+    time.sleep(2)  # until the other one waits for it
     return found
 
 
@@ -135,7 +142,9 @@ def collectives(file: Path) -> list[dict[str, Any]]:
     return entries
 
 
-def test_all_ranks_write_when_one_hangs(tmp_path: Path) -> None:
+def test_all_ranks_write_when_one_hangs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(flight_recorder, "SECONDS", 120.0)
+    monkeypatch.setattr(heartbeat, "STACK_SECONDS", 60.0)
     processes = start(tmp_path, 2, "not watching")
     try:
         hung = found_hanging(tmp_path, 2)[0]
@@ -158,7 +167,7 @@ def test_all_ranks_write_when_one_hangs(tmp_path: Path) -> None:
 def test_ranks_that_watch_each_other_end_one_and_say_so_once(tmp_path: Path) -> None:
     processes = start(tmp_path, 2, "watching")
     try:
-        assert processes[1].wait(timeout=60) == -9
+        assert processes[1].wait(timeout=200) == -9
         time.sleep(3)  # the other one has looked again
         (incident,) = incidents.read(tmp_path)
         assert incident.rank == 1 and incident.traceback
@@ -171,7 +180,7 @@ def test_ranks_that_watch_each_other_end_one_and_say_so_once(tmp_path: Path) -> 
 def test_a_recorder_that_blocks_keeps_no_rank_alive(tmp_path: Path) -> None:
     processes = start(tmp_path, 1, "blocks")
     try:
-        assert processes[0].wait(timeout=60) == 1
+        assert processes[0].wait(timeout=200) == 1
     finally:
         end(processes)
 

@@ -6,6 +6,7 @@ is not done in time, so PyTorch's ``torchfrtrace FOLDER`` reads either. The fold
 again, and what was in it is kept once: a run has at most two files of each rank.
 """
 
+import os
 import time
 from collections.abc import Iterable
 from contextlib import suppress
@@ -20,6 +21,7 @@ from altiplano.storage import remove_leftover
 
 NEWEST, BEFORE = "flight-recorder/newest", "flight-recorder/before"
 """In a training's folder."""
+PLACE = "TORCH_FR_DUMP_TEMP_FILE"
 PREFIX = "rank_"
 """PyTorch appends the number of the rank."""
 SECONDS = 20.0
@@ -33,7 +35,9 @@ def keep_collectives_in(folder: Path, first: bool) -> None:
     if first:
         _keep_once(newest, folder / BEFORE)
     newest.mkdir(parents=True, exist_ok=True)
-    set_default("TORCH_FR_DUMP_TEMP_FILE", "TORCH_NCCL_DEBUG_INFO_TEMP_FILE", f"{newest / PREFIX}")
+    if os.environ.get(PLACE, "").endswith(f"/{NEWEST}/{PREFIX}"):  # of the training before, in this same process
+        del os.environ[PLACE]
+    set_default(PLACE, "TORCH_NCCL_DEBUG_INFO_TEMP_FILE", f"{newest / PREFIX}")
 
 
 def _keep_once(newest: Path, before: Path) -> None:

@@ -179,7 +179,7 @@ def collectives_of(folder: Path, hung: Stalled, training: Path, of: str = "") ->
     """Let all ranks of this machine, of attempt ``of``, write their last collectives into the folder ``training``;
     ``hung`` was asked for its stack. Says how many did in time. Of a hang the others know which collective they wait
     in, and for whom."""
-    asked = [hung.rank]
+    asked = [] if hung.stopped else [hung.rank]
     for rank, _ in _notes(folder, time.monotonic(), of):
         with contextlib.suppress(OSError):
             if rank.pid != hung.pid and _ask(folder, rank):
@@ -208,15 +208,15 @@ class Watchdog(threading.Thread):
     def run(self) -> None:
         while not self.stopping.wait(min(LOOK_SECONDS, self.limit / 2)):
             found = stalled(self.heartbeats, time.monotonic(), self.attempt)
-            if found and self._is_first_to_find(found[0]):
+            if found and self._is_first_to_find():
                 self._end(found[0])
                 return
 
-    def _is_first_to_find(self, rank: Stalled) -> bool:
-        """On this machine; or the first one did not end it."""
+    def _is_first_to_find(self) -> bool:
+        """On this machine, in this attempt; or the first one did not end any."""
         self.found_at = self.found_at or time.monotonic()
         try:
-            (self.heartbeats / f"ending-{rank.pid}-{rank.step}").open("x").close()
+            (self.heartbeats / f"ending-{self.attempt}").open("x").close()
         except FileExistsError:
             return time.monotonic() - self.found_at > LONGEST_EVIDENCE
         except OSError:  # a full disk must not keep it alive
@@ -237,6 +237,7 @@ class Watchdog(threading.Thread):
             if self.records_collectives:
                 what += f"; {collectives_of(self.heartbeats, rank, self.folder, self.attempt)}"
             incidents.record(self.folder, "hang", what, "ended it", **facts)
+        faulthandler.cancel_dump_traceback_later()
         os.kill(rank.pid, signal.SIGKILL)
 
     def stop(self) -> None:
