@@ -202,7 +202,7 @@ def measure(
 
         in_ranks(1, reference)
     plain = {kind: torch.load(folder / f"{kind}.pt", weights_only=False) for kind in kinds}
-    own: dict[str, float] = {}
+    own: dict[str, dict[str, float]] = {}
     for ranks in sorted({case.ranks for case in cases}):
         together = [case for case in cases if case.ranks == ranks]
 
@@ -223,12 +223,9 @@ def measure(
                 folder / precision / f"{ranks}.{number}", folder / precision / f"{_kind(case)}-alone"
             )
             if precision == "bfloat16":
-                own = own or found  # of dp1: what rounding does
-                yield (
-                    case.name,
-                    found,
-                    [name for name in COLUMNS[:5] if found[name] > 4 * own[name]] + ["files"] * (found["files"] > 0),
-                )
+                own.setdefault(_kind(case), found)  # of one rank: what rounding does
+                beyond = [name for name in COLUMNS[:5] if found[name] > 4 * own[_kind(case)][name]]
+                yield case.name, found, beyond + ["files"] * (found["files"] > 0)
             else:
                 yield case.name, found, [name for name in COLUMNS if not found[name] <= BOUNDS[name]]
 
@@ -254,6 +251,9 @@ def main() -> int:
     warnings.filterwarnings("ignore", category=UserWarning)
     failures = []
     for precision in chosen.precision:
+        if precision == "bfloat16":
+            one_rank = [Case("dp1", kind) for kind in sorted({_kind(case) for case in cases})]
+            cases = [*dict.fromkeys(one_rank + cases)]
         print(f"\n{precision:32s}" + "".join(f"{column:>14s}" for column in COLUMNS))
         with tempfile.TemporaryDirectory() as name:
             for case, found, beyond in measure(cases, precision, Path(name)):

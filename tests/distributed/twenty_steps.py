@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 import torch
@@ -9,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.distributed.tensor import DTensor
 
-from altiplano.model.attention import document_packing
+from altiplano.model.attention import Packing, document_packing
 from altiplano.model.initial_weights import initial_value
 from altiplano.model.llama import Llama
 from altiplano.parallel.mesh import start_mesh
@@ -77,6 +78,10 @@ def batches(kind: str, steps: int) -> Iterator[Batch]:
         yield make_batch(windows, BOS)
 
 
+def _pack(multiplied: torch.dtype, document: Tensor | None, dtype: torch.dtype) -> Packing:
+    return document_packing(document, multiplied)
+
+
 def plain(kind: str, precision: str, steps: int) -> Outcome:
     """One process, one model, whole batches, PyTorch's own loss and clipping; nothing of altiplano.parallel."""
     recipe, dtype = recipe_of(kind, precision), getattr(torch, precision)
@@ -87,7 +92,7 @@ def plain(kind: str, precision: str, steps: int) -> Outcome:
     if precision == "float64":
         model = model.double()
     # Under autocast the embedding's outputs are float32, and what attention gets is bfloat16.
-    model.pack_documents = lambda document, _: document_packing(document, dtype)
+    model.pack_documents = partial(_pack, dtype)
     optimizer = make_optimizer(dict(model.named_parameters()), recipe.optimizer)
     outcome = Outcome()
 
