@@ -226,14 +226,14 @@ class Watchdog(threading.Thread):
     def _end(self, rank: Stalled) -> None:
         what = f"{rank}"
         print(f"altiplano: {what}; ending it, so that torchrun starts all again", file=sys.stderr, flush=True)
+        facts: dict[str, Any] = {"rank": rank.rank, "step": rank.step}
+        if stack := stack_of(self.heartbeats, rank):  # before the timer, under which Python writes no stack of its own
+            facts["traceback"] = stack
         if self.records_collectives:
             # The recorder asks the device, which may never answer, and holds Python's lock meanwhile: then this
             # process, which hangs like the others, is ended from C.
             faulthandler.dump_traceback_later(LONGEST_EVIDENCE, exit=True)
         with contextlib.suppress(OSError):  # a full disk must not keep it alive
-            facts: dict[str, Any] = {"rank": rank.rank, "step": rank.step}
-            if stack := stack_of(self.heartbeats, rank):
-                facts["traceback"] = stack
             if self.records_collectives:
                 what += f"; {collectives_of(self.heartbeats, rank, self.folder, self.attempt)}"
             incidents.record(self.folder, "hang", what, "ended it", **facts)
