@@ -17,6 +17,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+ABSENT = (FileNotFoundError, NotADirectoryError)
+"""There is no such file."""
 CHECKSUM = "checksum"
 BLOCK_BYTES, BLOCKS = 1 << 16, 64
 TEMPORARY = ".tmp"
@@ -155,10 +157,11 @@ def read_json(path: Path) -> Any:
 
 
 def try_read_json(path: Path) -> Any:
-    """The JSON in ``path``; None when there is no such file, or it cannot be read, or it is not JSON."""
+    """The JSON in ``path``; None when there is no such file, or it is not JSON. Raises OSError when it cannot be read:
+    what a failing disk hides is not missing."""
     try:
         return read_json(path)
-    except (OSError, Damaged):
+    except (*ABSENT, Damaged):
         return None
 
 

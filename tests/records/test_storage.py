@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from altiplano import storage
+from altiplano.records.run_records import read_records
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
@@ -62,6 +63,7 @@ REWRITE = """
 import sys
 from pathlib import Path
 from altiplano import storage
+from altiplano.records.run_records import read_records
 path = Path(sys.argv[1])
 print("begun", flush=True)
 n = 0
@@ -115,3 +117,13 @@ def test_what_is_not_json_is_damaged_and_what_cannot_be_read_is_not(tmp_path: Pa
     with pytest.raises(FileNotFoundError):
         storage.read_json(tmp_path / "b.json")
     assert storage.try_read_json(tmp_path / "a.json") is storage.try_read_json(tmp_path / "b.json") is None
+
+
+def test_a_failing_disk_is_not_an_absent_file(tmp_path: Path) -> None:
+    """A folder in the file's place cannot be read as one, for root neither."""
+    (tmp_path / "redteam" / "redteam.json").mkdir(parents=True)
+    with pytest.raises(IsADirectoryError):
+        storage.try_read_json(tmp_path / "redteam" / "redteam.json")
+    with pytest.raises(IsADirectoryError):
+        read_records(tmp_path)
+    assert storage.try_read_json(tmp_path / "redteam" / "other.json") is None

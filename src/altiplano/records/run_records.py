@@ -29,7 +29,7 @@ from altiplano.records.training import (
     StepMetrics,
     TrainingSummary,
 )
-from altiplano.storage import Damaged
+from altiplano.storage import ABSENT, Damaged
 
 TRAIN = "train"
 STAGES = ("curate", "tokenize", TRAIN, "evaluate", "calibrate", "redteam", "release")
@@ -111,7 +111,8 @@ class Records:
 def read_records(workspace: Path, folders: Mapping[str, Path] | None = None, recipe: Recipe | None = None) -> Records:
     """The records of the run in ``workspace``. ``folders`` (stage → folder) replaces the published stage folders.
 
-    Raises InputError when ``workspace`` is not a run folder, or a file in it is of another version of Altiplano.
+    Raises InputError when ``workspace`` is not a run folder, or a file in it is of another version of Altiplano, and
+    OSError when one cannot be read.
     """
     text = workspace / "recipe.toml"
     recipe_of_run = recipe if recipe is not None else _recipe(text)
@@ -230,10 +231,11 @@ def dropped_by_reason(records: Records) -> list[tuple[str, int]]:
 
 
 def _read(kind: type[FileType], path: Path) -> FileType | None:
-    """None when there is no such file, or it is not what was written."""
+    """None when there is no such file, or it is not what was written. Raises OSError when it cannot be read: a release
+    without what a failing disk hides would look whole."""
     try:
         return kind.read(path)
-    except (OSError, Damaged):
+    except (*ABSENT, Damaged):
         return None
 
 
