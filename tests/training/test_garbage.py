@@ -18,6 +18,8 @@ class Circle:
 
 @pytest.mark.parametrize("ranks", [1, 2])
 def test_garbage_waits_for_its_step(ranks: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    gc.unfreeze()  # what a test before this one froze, as mypy does
+    gc.enable()
     monkeypatch.setattr(dist, "get_world_size", lambda: ranks)
     callback, run, metrics = CollectGarbage(), SimpleNamespace(step=0), SimpleNamespace()
     arguments: Any = (run, metrics)

@@ -16,6 +16,7 @@ import signal
 import sys
 import threading
 import time
+import traceback
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -161,6 +162,9 @@ def stack_of(folder: Path, rank: Stalled) -> str:
     with contextlib.suppress(OSError):
         if not _ask(folder, rank):
             return ""
+        if rank.pid == os.getpid():  # under faulthandler's timer Python writes no stack of its own process
+            frames = sys._current_frames()[threading.main_thread().ident or 0]
+            return "".join(traceback.format_stack(frames))[-STACK_LENGTH:]
         while time.monotonic() < end and not file.stat().st_size:
             time.sleep(0.05)
         return file.read_text(errors="replace")[:STACK_LENGTH]
@@ -226,14 +230,14 @@ class Watchdog(threading.Thread):
     def _end(self, rank: Stalled) -> None:
         what = f"{rank}"
         print(f"altiplano: {what}; ending it, so that torchrun starts all again", file=sys.stderr, flush=True)
-        facts: dict[str, Any] = {"rank": rank.rank, "step": rank.step}
-        if stack := stack_of(self.heartbeats, rank):  # before the timer, under which Python writes no stack of its own
-            facts["traceback"] = stack
         if self.records_collectives:
             # The recorder asks the device, which may never answer, and holds Python's lock meanwhile: then this
             # process, which hangs like the others, is ended from C.
             faulthandler.dump_traceback_later(LONGEST_EVIDENCE, exit=True)
         with contextlib.suppress(OSError):  # a full disk must not keep it alive
+            facts: dict[str, Any] = {"rank": rank.rank, "step": rank.step}
+            if stack := stack_of(self.heartbeats, rank):
+                facts["traceback"] = stack
             if self.records_collectives:
                 what += f"; {collectives_of(self.heartbeats, rank, self.folder, self.attempt)}"
             incidents.record(self.folder, "hang", what, "ended it", **facts)
