@@ -106,6 +106,8 @@ class Stack:
     """Of what the chip's fp8 products reach, on top of that."""
     rowwise: bool = False
     """fp8 has a scale for each row, which tensor-parallel ranks find together."""
+    casts: float = 1.0
+    """Seconds of the casts to fp8, of what their bytes take at the memory's bandwidth."""
     attention: str = "cudnn"
     """The kernel of fused attention: cudnn (or FlashAttention 3), flash2, triton; "": scores are written to memory."""
     elementwise: float = 1.0

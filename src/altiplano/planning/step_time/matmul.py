@@ -90,14 +90,14 @@ def block_work(case: Case, chip: Chip, stack: Stack) -> Work:
 
 def _casts(case: Case, stack: Stack, matrices: list[tuple[float, float]]) -> tuple[float, float]:
     """Bytes that are read and written, forward and backward, to make fp8 of what is multiplied, by kernels that are
-    fused (with ``compile``, where they are not written by hand)."""
+    fused (with ``compile``, where they are not written by hand), and more where such kernels miss the bandwidth."""
     if case.precision != "fp8":
         return 0.0, 0.0
-    read = sum(case.tokens * k + k * n for k, n in matrices)
+    read = stack.casts * sum(case.tokens * k + k * n for k, n in matrices)
     if not stack.rowwise:  # each input and weight once more
         return read, 2 * read
     # By rows for one product and by columns for another: 2 bytes for the largest values, 2 and 1 for the cast.
-    return 5 * read, 5 * read + 10 * sum(case.tokens * n for _, n in matrices)
+    return 5 * read, 5 * read + stack.casts * 10 * sum(case.tokens * n for _, n in matrices)
 
 
 def attention_seconds(case: Case, chip: Chip, stack: Stack) -> tuple[float, float]:
