@@ -6,6 +6,8 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -17,6 +19,9 @@ from altiplano.corpus.curation import curate
 from altiplano.corpus.fatal_documents import FatalDocuments
 from altiplano.corpus.readers import listing
 from altiplano.errors import InputError
+from altiplano.execution.base import alone
+from altiplano.execution.local import Processes
+from altiplano.execution.map_shards import map_shards
 from altiplano.recipe.quality import QualityConfig
 from corpus.support import ESSAY, audit_of, contents, samples_corpus, small
 
@@ -147,33 +152,64 @@ def test_documents_that_kill_their_process_are_left_out_and_their_shard_is_kept(
 
 
 def test_a_document_that_was_there_at_two_deaths_of_one_run_is_fatal(tmp_path):
-    def dies_at(number: int, run: int = 1) -> None:
+    def dies_at(place: str, run: int = 1, how=alone) -> None:
         if (pid := os.fork()) == 0:
-            with FatalDocuments(tmp_path / "at", run) as one:
-                with one.at(1):
+            with how(), FatalDocuments(tmp_path / "at", run) as one:
+                with one.at("before"):
                     pass
-                with one.at(number):
+                with one.at(place):
                     os._exit(0)
         os.waitpid(pid, 0)
 
-    def fatal(run: int = 1) -> set[int]:
-        return FatalDocuments(tmp_path / "at", run).numbers
+    def fatal(run: int = 1) -> set[str]:
+        return {place for place in ("before", "a", "b", "c") if place in FatalDocuments(tmp_path / "at", run)}
 
     assert fatal() == set()
-    dies_at(7)
-    assert fatal() == set()  # perhaps another process was to blame
-    dies_at(5, run=2)
+    dies_at("a")
+    assert fatal() == set()  # perhaps the machine had no memory for another program
+    dies_at("b", run=2)
     assert fatal() == fatal(2) == set()  # what ended the first run ended it for all
-    dies_at(5, run=2)
-    assert fatal(2) == {5} and fatal() == set()
-    with pytest.raises(ValueError), FatalDocuments(tmp_path / "at", 2) as one, one.at(9):
+    for _ in range(3):
+        dies_at("b", run=2, how=nullcontext)
+        dies_at("c", run=2, how=nullcontext)
+    assert fatal(2) == {"b"} and fatal() == set()  # c may always have died with others
+    with pytest.raises(ValueError), FatalDocuments(tmp_path / "at", 2) as one, one.at("a"):
         raise ValueError
-    assert fatal(2) == {5}
+    assert fatal(2) == {"b"}
     (tmp_path / "at").write_bytes(b"cut")
     assert fatal(2) == set()
     with FatalDocuments(tmp_path / "at", 2):
-        pass
+        (tmp_path / "at").unlink()  # of another process at this task, on a node that was given up
     assert not (tmp_path / "at").exists()
+
+
+def read_shard(task: str, folder: Path, run: int) -> None:
+    """Ten documents. Number 3 of A is sound and slow: it is at work when B's end their process."""
+    fatal_of, slow, begun = {"a": ("7",), "b": ("5", "6")}[task], folder / "slow", time.time()
+    with FatalDocuments(folder / f"at-{task}", run) as fatal:
+        for place in map(str, range(10)):
+            if place in fatal:
+                continue
+            with fatal.at(place):
+                if task == "a" and place == "3":
+                    slow.touch()
+                    time.sleep(1)
+                elif place in fatal_of:
+                    end = time.monotonic() + 2
+                    while task == "b" and time.monotonic() < end:
+                        if slow.exists() and slow.stat().st_mtime > begun:
+                            break
+                        time.sleep(0.01)
+                    os._exit(9)
+        (folder / f"left-out-{task}").write_text(" ".join(place for place in map(str, range(10)) if place in fatal))
+
+
+def test_a_sound_document_that_was_at_work_when_others_ended_the_pool_is_kept(tmp_path):
+    engine = Processes(2)
+    work = partial(read_shard, folder=tmp_path, run=1)
+    map_shards("reading", work, "ab", lambda task: tmp_path / f"left-out-{task}", ord, engine)
+    engine.close()
+    assert [(tmp_path / f"left-out-{task}").read_text() for task in "ab"] == ["7", "5 6"]
 
 
 def test_another_threshold_takes_the_annotations_that_are_there(curated, tmp_path, monkeypatch):

@@ -6,6 +6,7 @@ import signal
 import sys
 import threading
 import time
+from itertools import repeat
 
 import pytest
 from corpus.support import ESSAY, audit_of, contents, documents, make_corpus, web_record
@@ -20,6 +21,8 @@ from altiplano.execution.document_limits import (
     document_limits,
     seconds_for,
 )
+from altiplano.execution.local import Processes
+from altiplano.peak_memory import begin_peak, highest_peak, peak_memory
 from altiplano.recipe.schema import CorpusConfig, SourceConfig
 from altiplano.storage import read_json
 
@@ -60,9 +63,9 @@ def many_small_objects() -> list[list[int]]:
 
 
 def what_catches_errors_of_memory() -> str:
-    """As trafilatura does: what was refused looks as if there were no text."""
+    """As trafilatura does: what was refused looks as if there were no text. It ends where nothing is refused, too."""
     try:
-        list(iter(int, 1))
+        list(map(int, repeat("0", MEMORY // 2)))
     except Exception:
         return ""
     return "text"
@@ -113,7 +116,16 @@ def test_it_ends_whatever_takes_the_memory_and_leaves_no_limit(large):
         assert len(b"a" * (MEMORY // 2)) == MEMORY // 2
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the peak is of the whole process")
+@refused
+def test_what_would_be_twice_the_limit_is_refused():
+    with document_limits(60, MEMORY), pytest.raises(MemoryError):
+        bytearray(4 * MEMORY)  # not written to: the limit of what is in memory does not see it
+
+
+on_linux = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the peak is of the whole process")
+
+
+@on_linux
 def test_each_document_has_the_memory_for_itself():
     kept = []
     for _ in range(4):
@@ -122,9 +134,29 @@ def test_each_document_has_the_memory_for_itself():
     assert sum(map(len, kept)) == 2 * MEMORY
 
 
+def take_too_much_and_then_nothing(size: int) -> None:
+    with pytest.raises(TookTooMuchMemoryError), document_limits(60, size):
+        assert len(bytearray(b"a") * (size + size // 2)) == size + size // 2
+    with document_limits(60, size):
+        pass
+
+
+@on_linux
+def test_what_the_process_that_started_a_worker_once_had_is_no_limit_and_what_a_worker_had_is_known():
+    """Linux gives a process the peak of the one that started it; and what came before the last document counts, too."""
+    assert len(bytearray(b"a") * (8 * MEMORY)) == 8 * MEMORY
+    engine = Processes(1)
+    begin_peak()
+    before = highest_peak()
+    ((_, error),) = engine.run(take_too_much_and_then_nothing, [4 * MEMORY])
+    engine.close()
+    assert error is None
+    assert highest_peak() > max(before, 6 * MEMORY)
+
+
 def test_a_limit_of_the_caller_stays():
     soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
-    held = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * limits.MAXRSS_UNIT
+    held = peak_memory()
     own = (held + 64 * 2**30, hard)
     resource.setrlimit(resource.RLIMIT_DATA, own)
     try:

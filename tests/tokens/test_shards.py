@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from altiplano.errors import InputError
-from altiplano.parallel.processes import peak_memory
+from altiplano.peak_memory import peak_memory
 from altiplano.tokens import loader
 from altiplano.tokens.shards import (
     HEADER,

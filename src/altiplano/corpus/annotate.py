@@ -4,7 +4,7 @@ import hashlib
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -19,9 +19,10 @@ from altiplano.corpus.extraction.extract import cut, extract
 from altiplano.corpus.fatal_documents import DEATHS, FatalDocuments
 from altiplano.corpus.pii import detect
 from altiplano.corpus.readers.listing import ShardTask
-from altiplano.corpus.readers.raw import BadRecord, FileRead, RawDocument, Record, taken_of
+from altiplano.corpus.readers.raw import BadRecord, FileRead, NoTextError, RawDocument, Record, taken_of
 from altiplano.corpus.readers.read import read
 from altiplano.corpus.reserved_sites import sites_of
+from altiplano.errors import InputError
 from altiplano.execution import files
 from altiplano.execution.document_limits import (
     TookTooLongError,
@@ -46,6 +47,9 @@ EXAMPLE = 300
 
 ADDRESS = re.compile(r"\s*+(?:(?:[a-z][a-z0-9+.-]{0,20}:)?//|www\.)", re.IGNORECASE)
 TRACKING = re.compile(r"(utm_\w+|fbclid|gclid|sessionid|phpsessid)=", re.IGNORECASE)
+
+Found = list[tuple[dict[str, Any], list[tuple[str, str]]]]
+"""Rows, one of each piece of a document, and the kinds and values of personal data in it."""
 
 CODE = Language("code", 1.0, "code", 0.0)
 
@@ -170,11 +174,12 @@ class Counts:
         self.bytes += document.size
         self.taken["documents"] += taken_of(document)
 
-    def give_up(self, document: RawDocument, reason: str, why: str) -> None:
-        """A document that was read, and then lost."""
-        taken = taken_of(document)
-        self.taken["documents"] -= taken
-        self.add_bad(BadRecord(reason, f"{document.place}: {why}", size=document.size, taken=taken))
+    def give_up(self, document: RawDocument, bad: BadRecord) -> None:
+        """A document that was read, and then lost or left out."""
+        self.documents -= 1
+        self.bytes -= document.size
+        self.taken["documents"] -= taken_of(document)
+        self.add_bad(replace(bad, size=document.size, taken=taken_of(document)))
 
     def end_file(self, file: FileRead) -> None:
         self.unpacked += file.unpacked
@@ -228,22 +233,9 @@ def _chunks(
             counts.end_file(record)
             continue
         counts.add_document(record)
-        if counts.documents in fatal.numbers:
-            counts.give_up(record, FATAL, f"{DEATHS} times")
-            continue
-        seconds, memory = seconds_for(len(record.text)), bytes_for(len(record.text))
-        try:
-            with fatal.at(counts.documents), document_limits(seconds, memory):
-                found = _documents(record, task, corpus, lists, extensions)
-        except TookTooLongError:
-            counts.give_up(record, TOO_SLOW, f"over {seconds:.0f} s of processor time")
-            continue
-        except TookTooMuchMemoryError:
-            counts.give_up(record, TOO_LARGE, f"over {human_bytes(memory)}, or more than there was")
-            continue
-        except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
-            # a document that raises is dropped alone
-            counts.give_up(record, f"cannot be annotated ({type(error).__name__})", str(error))
+        found = _found(record, task, corpus, lists, extensions, fatal)
+        if isinstance(found, BadRecord):
+            counts.give_up(record, found)
             continue
         for row, values in found:
             rows.append(row)
@@ -258,9 +250,45 @@ def _chunks(
         yield sorted(rows, key=lambda row: row["id"])
 
 
+def _found(
+    raw: RawDocument,
+    task: ShardTask,
+    corpus: CorpusConfig,
+    lists: dict[str, Listed],
+    extensions: Extensions,
+    fatal: FatalDocuments,
+) -> Found | BadRecord:
+    """``_documents`` of the record, or why it is dropped, alone: whatever it raises, takes or ends says nothing of the
+    others."""
+
+    def lost(reason: str, why: str) -> BadRecord:
+        return BadRecord(reason, f"{raw.place}: {why}")
+
+    if raw.place in fatal:
+        return lost(FATAL, f"{DEATHS} times")
+    length = max(len(raw.text), len(raw.packed))
+    seconds, memory = seconds_for(length), bytes_for(length)
+    with fatal.at(raw.place):
+        try:
+            with document_limits(seconds, memory):
+                return _documents(raw, task, corpus, lists, extensions)
+        except TookTooLongError:
+            return lost(TOO_SLOW, f"over {seconds:.0f} s of processor time")
+        except TookTooMuchMemoryError:
+            return lost(TOO_LARGE, f"over {human_bytes(memory)}, or more than there was")
+        except NoTextError as error:
+            return error.record
+        except InputError:  # a library is missing: of all documents
+            raise
+        except (Exception, SystemExit) as error:
+            if isinstance(error, OSError) and error.filename is not None:  # a model or list on the disk
+                raise
+            return lost(f"cannot be annotated ({type(error).__name__})", str(error))
+
+
 def _documents(
     raw: RawDocument, task: ShardTask, corpus: CorpusConfig, lists: dict[str, Listed], extensions: Extensions
-) -> list[tuple[dict[str, Any], list[tuple[str, str]]]]:
+) -> Found:
     """The raw document's pieces (one, unless it is very long) and the personal data found in each."""
     name, domain = task.source.name, task.source.domain
     text = extract(raw, corpus.extraction.html)

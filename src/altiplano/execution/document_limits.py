@@ -20,12 +20,13 @@ import contextlib
 import os
 import resource
 import signal
-import sys
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
+
+from altiplano.peak_memory import forget_peak, peak_memory
 
 SECONDS = 60.0
 """For any document; includes compiling the statistics, once a process."""
@@ -41,8 +42,6 @@ BYTES_PER_CHARACTER = 100
 
 TICK = 0.1
 """Seconds of processor time between two looks."""
-
-MAXRSS_UNIT = 1 if sys.platform == "darwin" else 1024
 
 
 class LimitReachedError(BaseException):
@@ -64,10 +63,10 @@ def document_limits(seconds: float, memory: int) -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    begun, held = time.process_time(), _forget_peak()
+    begun, held = time.process_time(), forget_peak()
 
     def look(_: int | None = None, __: FrameType | None = None) -> None:
-        if _peak() - held > memory:
+        if peak_memory() - held > memory:
             raise TookTooMuchMemoryError
         if time.process_time() - begun >= seconds:
             raise TookTooLongError
@@ -97,18 +96,6 @@ def seconds_for(characters: int) -> float:
 def bytes_for(characters: int) -> int:
     """What a document of so many characters may take."""
     return BYTES + BYTES_PER_CHARACTER * characters
-
-
-def _forget_peak() -> int:
-    """Begin to count the most memory of this process anew, where the kernel can; what that is now."""
-    with contextlib.suppress(OSError), open("/proc/self/clear_refs", "wb", buffering=0) as file:  # noqa: PTH123
-        file.write(b"5")
-    return _peak()
-
-
-def _peak() -> int:
-    """The most bytes that this process has had in memory."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * MAXRSS_UNIT
 
 
 def _refuse_beyond(more: int) -> tuple[int, int]:

@@ -12,11 +12,14 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from multiprocessing import connection, get_context, parent_process, resource_tracker
 from typing import Any
 
 from altiplano.errors import INTERRUPTED
-from altiplano.execution.base import TaskCrashedError
+from altiplano.execution.base import TaskCrashedError, alone
+from altiplano.peak_memory import highest_peak, note_peak
 
 
 def processors() -> int:
@@ -53,22 +56,22 @@ class Processes:
         """When a process dies the pool breaks, and any of the tasks at work may have been the reason: each of them is
         then tried alone."""
         suspects: list[Any] = []
-        for task, error in self._together(work, tasks, 2 * self.workers):
+        for task, error in self._together(partial(_run, work, nullcontext), tasks, 2 * self.workers):
             if isinstance(error, BrokenProcessPool):
                 suspects.append(task)
             else:
                 yield task, error
         for task in suspects:
-            for _, error in self._together(work, [task], 1):
+            for _, error in self._together(partial(_run, work, alone), [task], 1):
                 died = "its process was killed, possibly out of memory"
                 yield task, TaskCrashedError(died) if isinstance(error, BrokenProcessPool) else error
 
     def _together(
-        self, work: Callable[[Any], None], tasks: Iterable[Any], most: int
+        self, work: Callable[[Any], int], tasks: Iterable[Any], most: int
     ) -> Iterator[tuple[Any, Exception | None]]:
         """At most ``most`` tasks are submitted at a time: memory does not grow with their number."""
         waiting = iter(tasks)
-        running: dict[Future[None], Any] = {}
+        running: dict[Future[int], Any] = {}
         while True:
             for task in waiting:
                 running[self._submit(work, task)] = task
@@ -81,11 +84,13 @@ class Processes:
                 error = future.exception()
                 if error is not None and not isinstance(error, Exception):
                     raise error
+                if error is None:
+                    note_peak(future.result())
                 yield running.pop(future), error
             if any(isinstance(future.exception(), BrokenProcessPool) for future in done):
                 self.close()
 
-    def _submit(self, work: Callable[[Any], None], task: Any) -> Future[None]:
+    def _submit(self, work: Callable[[Any], int], task: Any) -> Future[int]:
         # A process that starts is deaf to Ctrl-C until ``_begin``: it would print what it was importing. Python's
         # tracker of semaphores is started before, for that lets the signal through again.
         resource_tracker.ensure_running()
@@ -103,6 +108,13 @@ class Processes:
             # spawn: no copied locks or threads, and the child can watch the process that started it
             self.pool = ProcessPoolExecutor(self.workers, get_context("spawn"), initializer=_begin)
         return self.pool
+
+
+def _run(work: Callable[[Any], None], how: Callable[[], AbstractContextManager[None]], task: Any) -> int:
+    """The task, in a worker; the most memory that this has had."""
+    with how():
+        work(task)
+    return highest_peak()
 
 
 def _begin() -> None:

@@ -26,7 +26,8 @@ ATTEMPTS = 3
 
 @contextmanager
 def open_engine(name: str, workers: int | None) -> Iterator[Engine]:
-    """``local``: this machine's processes (none with one worker); ``ray`` or ``ray:ADDRESS``: a Ray cluster.
+    """``local``: this machine's processes (with ``workers`` = 1 none but this one); ``ray`` or ``ray:ADDRESS``: a
+    Ray cluster.
 
     Raises InputError for another name.
     """
@@ -37,11 +38,10 @@ def open_engine(name: str, workers: int | None) -> Iterator[Engine]:
         return
     if name != "local":
         raise InputError(f"--engine {name}: must be local, ray or ray:ADDRESS")
-    workers = workers or processors()
     if workers == 1:
         yield InProcess()
         return
-    processes = Processes(workers)
+    processes = Processes(workers or processors())
     try:
         yield processes
     finally:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from altiplano.errors import InputError
-from altiplano.execution.base import Engine, TaskCrashedError
+from altiplano.execution.base import Engine, TaskCrashedError, alone
 from altiplano.optional_imports import extra
 
 PATIENCE = 10.0
@@ -89,4 +89,5 @@ class RayTasks:
 
 
 def _call(work: Callable[[Any], None], task: Any) -> None:
-    work(task)
+    with alone():
+        work(task)

@@ -5,7 +5,6 @@ not have used torch's thread pool yet, so callers start a fresh process for it. 
 """
 
 import os
-import resource
 import signal
 import socket
 import sys
@@ -24,16 +23,6 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
-
-
-def peak_memory() -> int:
-    """Most resident bytes of this process so far. On Linux since its program began or ``/proc/self/clear_refs`` was
-    written: what ``getrusage`` says there has the memory of the process that started it."""
-    try:
-        status = Path("/proc/self/status").read_text()
-        return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM")) * 1024
-    except (OSError, StopIteration):
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
 class Ranks:

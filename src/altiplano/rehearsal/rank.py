@@ -14,7 +14,7 @@ from torch import Tensor
 
 from altiplano.parallel.parallelize import allocate, compute_type, parameters_by_name, shape_parts
 from altiplano.parallel.pipeline import ParallelModel
-from altiplano.parallel.processes import peak_memory
+from altiplano.peak_memory import peak_memory
 from altiplano.recipe.layout import Layout
 from altiplano.recipe.schema import Recipe
 from altiplano.rehearsal.fake_process_group import fake_tensors, join_fake_group, use_gathered_sequences

@@ -25,7 +25,7 @@ from torch.distributed.tensor import DTensor
 from torch.distributed.tensor._utils import _compute_local_shape_and_global_offset
 from torch.futures import Future
 
-from altiplano.parallel.processes import peak_memory
+from altiplano.peak_memory import peak_memory
 from altiplano.recipe.layout import Layout
 from altiplano.recipe.schema import Recipe
 from altiplano.rehearsal.fake_gpu import LoneMeeting, outside, put

@@ -12,7 +12,6 @@ import resource
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cache
@@ -21,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from altiplano.errors import InputError, RawFilesMissing
-from altiplano.parallel.processes import peak_memory
+from altiplano.peak_memory import begin_peak, highest_peak
 from altiplano.recipe.cluster import Cluster
 from altiplano.recipe.layout import Layout
 from altiplano.recipe.schema import Recipe
@@ -153,7 +152,8 @@ def run_stage(stage: Stage, context: Context, *, force: bool = False, begin_agai
         wait_until_begun(folder)
     folder.mkdir(parents=True, exist_ok=True)
     started, clock = datetime.now(UTC), time.monotonic()
-    children = _reset_peak_memory()
+    begin_peak()
+    children = _largest_child()
     inputs = {name: workspace / name for name in stage.inputs}
     for name in stage.inputs:
         check_result(workspace, name)
@@ -362,15 +362,11 @@ def _publish(folder: Path, workspace: Path, name: str, manifest: StageManifest, 
     sync(workspace)
 
 
-def _reset_peak_memory() -> int:
-    """Linux: let this process's peak start anew, so that each stage is charged with its own; the children's so far."""
-    with suppress(OSError):
-        Path("/proc/self/clear_refs").write_text("5")
-    return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
-
-
 def _peak_memory(children_before: int) -> int:
-    """Peak resident bytes of this process since the reset, or of its largest child if a larger one came since."""
-    own = peak_memory()
-    children = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
-    return max(own, children) if children > children_before else own
+    """Peak resident bytes of this process and its workers, or of another child if a larger one came since."""
+    children = _largest_child()
+    return max(highest_peak(), children) if children > children_before else highest_peak()
+
+
+def _largest_child() -> int:
+    return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024

@@ -10,7 +10,7 @@ import torch
 import torch.distributed as dist
 
 from altiplano.parallel.mesh import Mesh
-from altiplano.parallel.processes import peak_memory
+from altiplano.peak_memory import peak_memory
 from altiplano.records import HeldoutScores, StepMetrics
 from altiplano.storage import rewrite_lines
 from altiplano.training.callbacks import Callback, TrainingRun

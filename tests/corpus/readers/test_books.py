@@ -9,7 +9,7 @@ import pytest
 from altiplano.corpus.extraction.extract import extract
 from altiplano.corpus.readers.archives.archive import LOST
 from altiplano.corpus.readers.formats import epub, paper_metadata, pdf, zim
-from altiplano.corpus.readers.raw import BadRecord, FileRead, RawDocument, taken_of
+from altiplano.corpus.readers.raw import TOO_LONG, BadRecord, FileRead, NoTextError, RawDocument, taken_of
 
 CONTAINER = (
     '<container xmlns="urn:oasis:names:tc:opendocument:xmlns:container"><rootfiles>'
@@ -139,22 +139,35 @@ def test_lines_of_a_pdf_become_paragraphs(tmp_path):
     lines = ["The first line of a page goes on to the fol-", "lowing one, and to the third one of them, which", "ends."]
     records = read(pdf.read, tmp_path / "a.pdf", make_pdf([*lines, "A heading"], ["Another page."]))
     (found,) = documents(records)
-    assert found.text.split("\n") == [
+    assert extract(found).split("\n") == [
         "The first line of a page goes on to the following one, and to the third one of them, which ends.",
         "A heading",
         "",
         "Another page.",
     ]
-    assert extract(found) == found.text
 
 
 def test_pdfs_without_text_or_damaged_are_counted(tmp_path):
     pytest.importorskip("pypdfium2")
-    assert reasons(read(pdf.read, tmp_path / "scan.pdf", make_pdf([]))) == ["left out: PDF without text"]
-    assert reasons(read(pdf.read, tmp_path / "cut.pdf", b"%PDF-1.4\n1 0 obj")) == ["PDF that cannot be read"]
+    found = {"left out: PDF without text": make_pdf([]), "PDF that cannot be read": b"%PDF-1.4\n1 0 obj"}
+    for reason, data in found.items():
+        (document,) = documents(read(pdf.read, tmp_path / "a.pdf", data))
+        with pytest.raises(NoTextError) as caught:
+            extract(document)
+        assert caught.value.record.reason == reason
     assert reasons(read(pdf.read, tmp_path / "no.txt", b"text")) == [
         "left out: not a kind of file that this format reads"
     ]
+
+
+def test_a_book_whose_pages_are_more_than_a_record_may_be_is_not_held(tmp_path, monkeypatch):
+    monkeypatch.setattr(epub, "MAX_RECORD_BYTES", 100_000)
+    with zipfile.ZipFile(tmp_path / "a.epub", "w", zipfile.ZIP_DEFLATED) as book:
+        for number in range(50):
+            book.writestr(f"{number}.xhtml", "a" * 10_000)
+    found = list(epub.read(tmp_path / "a.epub", "a.epub"))
+    assert [one.reason for one in found if isinstance(one, BadRecord)] == [TOO_LONG]
+    assert sum(taken_of(one) for one in found if isinstance(one, BadRecord)) == 500_000
 
 
 def test_pages_of_a_zim(tmp_path):

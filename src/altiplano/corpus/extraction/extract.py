@@ -9,6 +9,7 @@ from altiplano.corpus.extraction.jats import text_of_jats
 from altiplano.corpus.extraction.latex.text_of_latex import text_of_latex
 from altiplano.corpus.extraction.markup import text_of_asciidoc, text_of_markdown, text_of_rst
 from altiplano.corpus.extraction.mediawiki.wikitext import text_of_wikitext
+from altiplano.corpus.extraction.pdf import text_of_pdf
 from altiplano.corpus.readers.raw import RawDocument
 
 UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufeff\ufffe\uffff\ud800-\udfff]")
@@ -26,9 +27,14 @@ EXTRACTORS = {
 
 
 def extract(raw: RawDocument, mode: str = "quality") -> str:
-    """NFC text with Unix line ends and without control characters. ``mode`` is ``corpus.extraction.html``."""
+    """NFC text with Unix line ends and without control characters. ``mode`` is ``corpus.extraction.html``.
+
+    Raises NoTextError where there is no text to find.
+    """
     if raw.markup == "html":
         text = html.MODES[mode](raw.text)
+    elif raw.markup == "pdf":
+        text = text_of_pdf(raw)
     elif raw.markup in EXTRACTORS:
         text = EXTRACTORS[raw.markup](raw.text)
     else:

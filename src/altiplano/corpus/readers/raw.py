@@ -13,7 +13,7 @@ MAX_RECORD_BYTES = 64 * 2**20
 
 TOO_LONG = "record above 64 MiB"
 
-Markup = Literal["html", "book", "latex", "jats", "mediawiki", "markdown", "asciidoc", "rst", "text", "code"]
+Markup = Literal["html", "book", "latex", "jats", "mediawiki", "markdown", "asciidoc", "rst", "pdf", "text", "code"]
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,8 @@ class RawDocument:
     """One raw document. ``place`` finds it again in its source; ``size`` is its raw length in bytes.
 
     ``markup`` says how its text is extracted: ``text`` is taken as it is. ``taken`` is how many bytes of the unpacked
-    file it is made of, where that is not ``size`` (a compressed page, several files joined).
+    file it is made of, where that is not ``size`` (a compressed page, several files joined). ``packed`` is a file whose
+    text a library has to find: in ``extract``, where each document's time and memory are bounded, not in the reader.
     """
 
     place: str
@@ -31,6 +32,7 @@ class RawDocument:
     size: int
     code_language: str = ""
     taken: int | None = None
+    packed: bytes = b""
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,14 @@ class FileRead:
 
 
 Record = RawDocument | BadRecord | FileRead
+
+
+class NoTextError(Exception):
+    """A document turned out to be none when its text was extracted: it is counted as this record."""
+
+    def __init__(self, record: BadRecord):
+        super().__init__(record.reason)
+        self.record = record
 
 
 def taken_of(record: RawDocument | BadRecord) -> int:

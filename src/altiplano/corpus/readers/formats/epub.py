@@ -62,37 +62,41 @@ def _is_wanted(name: str) -> bool:
 
 def _book(found: Iterator[Member], place: str) -> Iterator[Record]:
     pages: dict[str, bytes] = {}
+    held = 0
     end = FileRead(0, {})
     for member in found:
         if isinstance(member, tuple):
-            pages[member[0].removeprefix(f"{place}/")] = member[1]
+            held += len(member[1])
+            if held <= MAX_RECORD_BYTES:
+                pages[member[0].removeprefix(f"{place}/")] = member[1]
         elif isinstance(member, FileRead):
             end = member
         else:
             yield member
+    if held > MAX_RECORD_BYTES:
+        yield BadRecord(TOO_LONG, place, size=held)
+        yield end
+        return
     named = _reading_order(pages)
     order = [name for name in named if name in pages]
     if gone := [name for name in named if name not in pages]:
         yield BadRecord("page that a book names and has not", f"{place}: {gone[0]}", records=len(gone), taken=0)
     if not order:
-        yield BadRecord("book without a reading order", place, size=sum(map(len, pages.values())))
+        yield BadRecord("book without a reading order", place, size=held)
         yield end
         return
     size = sum(len(pages[name]) for name in order)
-    if size > MAX_RECORD_BYTES:
-        yield BadRecord(TOO_LONG, place, size=size)
-    else:
-        parts = []
-        for name in order:
-            text, repair = decode(pages[name], xml_encoding(pages[name]))
-            if repair:
-                yield BadRecord(repair, f"{place}/{name}", lost=False, taken=0)
-            parts.append(text)
-        yield RawDocument(place, place, "book", "\n".join(map(_body, parts)), size)
+    parts = []
+    for name in order:
+        text, repair = decode(pages[name], xml_encoding(pages[name]))
+        if repair:
+            yield BadRecord(repair, f"{place}/{name}", lost=False, taken=0)
+        parts.append(text)
+    yield RawDocument(place, place, "book", "\n".join(map(_body, parts)), size)
     others = sum(len(data) for name, data in pages.items() if name not in order and name.lower().endswith(PAGES[:3]))
     if others:
         yield left_out("page of a book outside of its reading order", place, others)
-    directory = sum(map(len, pages.values())) - size - others
+    directory = held - size - others
     yield FileRead(end.unpacked, {**end.framing, DIRECTORY: directory})
 
 

@@ -1,70 +1,16 @@
-"""PDF: the text that the file holds, page after page; a scan without text is counted, not read.
+"""PDF: each file is a document, whose text ``extraction/pdf.py`` finds."""
 
-Lines are joined to paragraphs, and words that a line end cut in two are one again. Needs the extra ``pdf``.
-"""
-
-import re
 from collections.abc import Iterator
 
 from altiplano.corpus.readers.archives.archive import members
 from altiplano.corpus.readers.opening import File
-from altiplano.corpus.readers.raw import BadRecord, RawDocument, Record, left_out
-from altiplano.optional_imports import extra
-
-CUT_WORD = re.compile(r"(?<=[^\W\d_]{2})[-\u00ad\u2010]\n(?=[^\W\d_A-Z])")
-"""The second half begins with a small letter."""
-
-JOINED = "\x02"
-"""Where pdfium has joined the halves of a word."""
-
-FULL_LINE = 0.8
-"""Of the longest usual line, from which on a line goes on in the next one."""
-
-ENDS = tuple(".!?:;。！？…»”\"'’)")
+from altiplano.corpus.readers.raw import RawDocument, Record
 
 
 def read(path: File, place: str) -> Iterator[Record]:
     for member in members(path, place, lambda name: name.lower().endswith(".pdf")):
-        if not isinstance(member, tuple):
-            yield member
-            continue
-        name, data = member
-        try:
-            text = _text(data)
-        except ValueError as error:
-            yield BadRecord("PDF that cannot be read", f"{name}: {error}", size=len(data))
-            continue
-        if text.strip():
-            yield RawDocument(name, name, "text", text, len(data))
+        if isinstance(member, tuple):
+            name, data = member
+            yield RawDocument(name, name, "pdf", "", len(data), packed=data)
         else:
-            yield left_out("PDF without text", name, len(data))
-
-
-def _text(data: bytes) -> str:
-    """Raises ValueError for what is damaged, encrypted or no PDF."""
-    pdfium = extra("pypdfium2", "pdf", 'format = "pdf"')
-    try:
-        with pdfium.PdfDocument(data) as document:
-            pages = []
-            for page in document:
-                text = page.get_textpage()
-                pages.append(text.get_text_bounded())
-                text.close()
-                page.close()
-    except pdfium.PdfiumError as error:
-        raise ValueError(str(error)) from error
-    return "\n\n".join(_paragraphs(page) for page in pages)
-
-
-def _paragraphs(page: str) -> str:
-    page = CUT_WORD.sub("", page.replace("\r\n", "\n").replace(JOINED, ""))
-    lines = page.split("\n")
-    lengths = sorted(len(line) for line in lines if line.strip())
-    full = FULL_LINE * lengths[len(lengths) * 9 // 10] if lengths else 0
-    parts: list[str] = []
-    for line, following in zip(lines, [*lines[1:], ""], strict=True):
-        text = line.rstrip()
-        goes_on = bool(text and following.strip()) and len(text) >= full and not text.endswith(ENDS)
-        goes_on = goes_on or (bool(text) and following[:1].islower())
-        parts.append(text + (" " if goes_on else "\n"))
-    return "".join(parts).strip("\n")
+            yield member
