@@ -152,8 +152,16 @@ def read_json(path: Path) -> Any:
     """The JSON in ``path``. Raises Damaged when it is something else, OSError when it cannot be read."""
     try:
         return json.loads(path.read_bytes())
-    except ValueError as error:  # UnicodeDecodeError is one, too
+    except (ValueError, RecursionError) as error:  # UnicodeDecodeError is one, too
         raise Damaged(f"{path.name} is not JSON") from error
+
+
+def read_object(path: Path) -> dict[str, Any]:
+    """The JSON object in ``path``. Raises Damaged when it is something else, OSError when it cannot be read."""
+    found = read_json(path)
+    if not isinstance(found, dict):
+        raise Damaged(f"{path.name} is not a JSON object")
+    return found
 
 
 def try_read_json(path: Path) -> Any:
