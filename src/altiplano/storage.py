@@ -15,10 +15,15 @@ import sys
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+
+from altiplano.errors import InputError
+
+T = TypeVar("T")
 
 ABSENT = (FileNotFoundError, NotADirectoryError)
 """There is no such file."""
+RESTORE = "bring it back from a copy, or compute the stage that writes it again (--force)"
 CHECKSUM = "checksum"
 BLOCK_BYTES, BLOCKS = 1 << 16, 64
 TEMPORARY = ".tmp"
@@ -152,17 +157,27 @@ def read_json(path: Path) -> Any:
     """The JSON in ``path``. Raises Damaged when it is something else, OSError when it cannot be read."""
     try:
         return json.loads(path.read_bytes())
-    except ValueError as error:  # UnicodeDecodeError is one, too
+    except (ValueError, RecursionError) as error:  # UnicodeDecodeError is one, too
         raise Damaged(f"{path.name} is not JSON") from error
 
 
-def try_read_json(path: Path) -> Any:
-    """The JSON in ``path``; None when there is no such file, or it is not JSON. Raises OSError when it cannot be read:
-    what a failing disk hides is not missing."""
+def read_object(path: Path) -> dict[str, Any]:
+    """The JSON object in ``path``. Raises Damaged when it is something else, OSError when it cannot be read."""
+    found = read_json(path)
+    if not isinstance(found, dict):
+        raise Damaged(f"{path.name} is not a JSON object")
+    return found
+
+
+def read_if_there(path: Path, read: Callable[[Path], T], fix: str = RESTORE) -> T | None:
+    """What ``read`` makes of ``path``; None only when there is no such file. Raises InputError, with the ``fix``, when
+    it is damaged, and OSError when it cannot be read: what a failing disk hides is not missing."""
     try:
-        return read_json(path)
-    except (*ABSENT, Damaged):
+        return read(path)
+    except ABSENT:
         return None
+    except Damaged as error:
+        raise InputError(f"{path} is damaged ({error}): {fix}") from error
 
 
 def write_checked(path: Path, content: dict[str, Any]) -> None:

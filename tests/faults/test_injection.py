@@ -48,3 +48,11 @@ def test_a_fault_that_fails_every_time_is_tried_once_too_and_both_workspaces_sta
     inject.together(iter([campaign.disturb(Class("open", "here", "", "run/*.json"), 2, "EIO", 7)]))
     assert [(one["always"], one["problem"] != "") for one in campaign.outcomes] == [(True, True), (False, True)]
     assert {path.name for path in tmp_path.glob("case-*")} == {"case-7-always", "case-7"}
+
+
+def test_a_case_that_goes_on_counts_each_outcome_once() -> None:
+    case = {"stack": "a", "operation": "write", "kind": "k", "fault": "EIO"}
+    always, once = case | {"always": True, "times": 3}, case | {"always": False, "times": 1}
+    other = case | {"fault": "ENOSPC", "always": True, "times": 1}
+    assert inject.whole([always, other]) == ([other], {("a", "write", "k", "ENOSPC")})  # ended between the two
+    assert inject.whole([always, always, once])[0] == [always, once]

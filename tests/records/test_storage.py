@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from altiplano import storage
+from altiplano.errors import InputError
 from altiplano.records.run_records import read_records
 
 VALUES = st.recursive(
@@ -116,14 +117,26 @@ def test_what_is_not_json_is_damaged_and_what_cannot_be_read_is_not(tmp_path: Pa
         storage.read_json(tmp_path / "a.json")
     with pytest.raises(FileNotFoundError):
         storage.read_json(tmp_path / "b.json")
-    assert storage.try_read_json(tmp_path / "a.json") is storage.try_read_json(tmp_path / "b.json") is None
+    assert storage.read_if_there(tmp_path / "b.json", storage.read_json) is None
+    for content in ('{"shards": [', "[" * 100_000, "[]"):
+        (tmp_path / "a.json").write_text(content)
+        with pytest.raises(InputError, match=r"a\.json is damaged .*: remove it$"):
+            storage.read_if_there(tmp_path / "a.json", storage.read_object, "remove it")
 
 
 def test_a_failing_disk_is_not_an_absent_file(tmp_path: Path) -> None:
     """A folder in the file's place cannot be read as one, for root neither."""
     (tmp_path / "redteam" / "redteam.json").mkdir(parents=True)
     with pytest.raises(IsADirectoryError):
-        storage.try_read_json(tmp_path / "redteam" / "redteam.json")
+        storage.read_if_there(tmp_path / "redteam" / "redteam.json", storage.read_json)
     with pytest.raises(IsADirectoryError):
         read_records(tmp_path)
-    assert storage.try_read_json(tmp_path / "redteam" / "other.json") is None
+    assert storage.read_if_there(tmp_path / "redteam" / "other.json", storage.read_json) is None
+
+
+def test_a_damaged_record_is_not_an_absent_one(tmp_path: Path) -> None:
+    (tmp_path / "redteam").mkdir()
+    assert read_records(tmp_path).redteam is None
+    (tmp_path / "redteam" / "redteam.json").write_text("{")
+    with pytest.raises(InputError, match=r"redteam\.json is damaged .*--force"):
+        read_records(tmp_path)

@@ -132,6 +132,9 @@ def test_a_phase_is_rehearsed_on_its_own_layout(monkeypatch: pytest.MonkeyPatch)
     job = ["rehearse", "llama-3.1-8b-128k", "--cluster", "h100-8"]
     assert [run([*job, *more]) for more in ([], ["--phase", "context-96k"], ["--phase", "context-20k"])] == [0, 0, 2]
     assert seen == [(8192, "dp4.tp2.pp1.mb1"), (98304, "dp1.tp4.pp1.cp2.mb1.recompute-selective")]
+    asked = ["--phase", "context-96k", "--layout"]
+    assert [run([*job, *asked, layout]) for layout in ("dp1.tp8.pp1", "dp1.tp2.pp1.cp7")] == [0, 2]
+    assert seen[2:] == [(98304, "dp1.tp8.pp1")]
 
 
 @pytest.mark.skipif(not Path("/proc").exists(), reason="reads /proc")

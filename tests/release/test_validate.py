@@ -57,6 +57,10 @@ def flip_a_bit(folder: Path) -> None:
     (folder / "manifest.json").write_text(json.dumps({"outputs": {"model.safetensors": "0" * 64}}))
 
 
+def write(name: str, content: str) -> Callable[[Path], Any]:
+    return lambda folder: (folder / name).write_text(content)
+
+
 DAMAGE: list[tuple[Callable[[Path], Any], str]] = [
     (lambda f: edit(f / "config.json", rope_parameters=None), "rope_parameters is missing"),
     (lambda f: edit(f / "config.json", rope_theta=None), "rope_theta is missing"),
@@ -114,6 +118,30 @@ def test_what_other_tools_write_is_no_problem(folder: Path, harmless: Callable[[
 def test_an_end_token_that_is_not_in_the_list_is_named(folder: Path) -> None:
     edit(folder / "config.json", eos_token_id=[5, 6])
     assert any("eos: <|end_of_text|> is token" in line for line in check(folder))
+
+
+@pytest.mark.parametrize("content", ['{"outputs": {"model.safe', "[]", '"x"', "{}", '{"outputs": []}', "\0"])
+def test_a_damaged_manifest_is_not_taken_for_none(folder: Path, content: str) -> None:
+    write("manifest.json", content)(folder)
+    assert [line for line in check(folder) if line.startswith("manifest.json is damaged")]
+
+
+@pytest.mark.parametrize("content", ['{"a', "[]", '"x"'])
+@pytest.mark.parametrize(
+    "name",
+    ["generation_config.json", "calibration.json", "tokenizer_config.json", "model.safetensors.index.json"],
+)
+def test_a_damaged_file_is_a_problem_and_no_traceback(folder: Path, name: str, content: str) -> None:
+    write(name, content)(folder)
+    assert [line for line in check(folder) if line.startswith(f"{name} is damaged")]
+    assert not [line for line in check(folder) if "is missing" in line]
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '"x"', '{"model_type": "llama", "hidden_size": "x"}'])
+def test_a_config_that_is_none_is_said_in_one_line(folder: Path, content: str) -> None:
+    write("config.json", content)(folder)
+    with pytest.raises(InputError, match=r"config\.json does not describe a Llama model"):
+        check(folder)
 
 
 @pytest.mark.parametrize(("damage", "problem"), DAMAGE, ids=[problem for _, problem in DAMAGE])

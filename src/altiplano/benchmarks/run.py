@@ -12,7 +12,7 @@ from altiplano.errors import InputError
 from altiplano.inference.language_model import LanguageModel
 from altiplano.progress import track
 from altiplano.records import Benchmarks
-from altiplano.storage import json_digest, try_read_json, write_json
+from altiplano.storage import json_digest, read_if_there, read_object, write_json
 
 PORTION = 128
 """Items that are lost when the machine is switched off."""
@@ -67,8 +67,9 @@ def _claim(folder: Path, served: LanguageModel, tasks: Sequence[Task], fingerpri
     """Say what the folder's answers are of."""
     settings: dict[str, Any] = {"model": fingerprint or served.name, "run_code": run_code}
     asked = {task.name: json_digest([task.digest, task.metric, task.ignore, task.extract]) for task in tasks}
-    before = try_read_json(folder / SETTINGS)
-    if isinstance(before, dict):
+    fix = f"nothing else says of which model the answers are: name another folder with --output, or remove {folder}"
+    before = read_if_there(folder / SETTINGS, read_object, fix)
+    if before is not None:
         earlier = before.get("tasks", {})
         changed = [key for key, found in settings.items() if before.get(key) != found]
         changed += [name for name, found in asked.items() if earlier.get(name, found) != found]

@@ -35,7 +35,7 @@ from altiplano.errors import (
     explain_os_error,
     keep_streams,
 )
-from altiplano.storage import Damaged
+from altiplano.storage import RESTORE, Damaged
 from altiplano.version import __version__
 
 COMMANDS = (
@@ -115,4 +115,4 @@ def run(arguments: Sequence[str]) -> int:
     except MemoryError as error:
         return complain(explain_machine_error(error), 1)
     except Damaged as error:
-        return complain(f"{error}: bring it back from a copy, or compute the stage that writes it again (--force)", 2)
+        return complain(f"{error}: {RESTORE}", 2)

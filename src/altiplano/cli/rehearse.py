@@ -5,7 +5,7 @@ import json
 
 from altiplano.cli.arguments import Commands, add_cluster, add_command, add_recipe, read_inputs
 from altiplano.recipe.cluster import Cluster
-from altiplano.recipe.layout import Layout
+from altiplano.recipe.layout import Layout, check_layout
 from altiplano.recipe.schema import Recipe
 from altiplano.recipe.trainings import layout_of, training_of
 
@@ -41,7 +41,10 @@ def add(commands: Commands) -> None:
 def run(options: argparse.Namespace) -> int:
     recipe, cluster, layout = read_inputs(options)
     training = training_of(recipe, options.phase)
-    recipe, layout = training.recipe, layout_of(training, cluster, layout)
+    if options.layout in (None, "auto"):
+        layout = layout_of(training, cluster, layout)
+    recipe = training.recipe
+    check_layout(layout, recipe, cluster.device)
     if options.start:
         return _start(recipe, cluster, layout, as_json=options.json)
     from altiplano.rehearsal.rehearse import as_json, as_text, rehearse

@@ -15,7 +15,7 @@ from altiplano.execution import files
 from altiplano.optional_imports import extra
 from altiplano.recipe.schema import CorpusConfig
 from altiplano.records import Audit, StageManifest
-from altiplano.storage import Damaged, listed
+from altiplano.storage import listed, read_if_there
 
 
 @dataclass(frozen=True)
@@ -42,10 +42,10 @@ def open_curated(run: Path) -> Curated:
     if not run.is_dir():
         raise InputError(f"no run at {run}: give a run's folder, such as runs/quickstart")
     folder = run / "curate"
-    try:
-        audit, manifest = Audit.read(folder / "audit.json"), StageManifest.read(folder / "manifest.json")
-    except (OSError, Damaged) as error:
-        raise InputError(f"{run} has no curated documents: altiplano curate RECIPE --workspace {run}") from error
+    audit = read_if_there(folder / "audit.json", Audit.read)
+    manifest = read_if_there(folder / "manifest.json", StageManifest.read)
+    if audit is None or manifest is None:
+        raise InputError(f"{run} has no curated documents: altiplano curate RECIPE --workspace {run}")
     try:
         corpus = CorpusConfig.model_validate(manifest.recipe["corpus"])
     except (KeyError, ValidationError) as error:

@@ -13,7 +13,7 @@ from altiplano.overfitting.trend import heldout_tests, rises
 from altiplano.overfitting.verdict import untold
 from altiplano.recipe.schema import Recipe
 from altiplano.records import Evaluation, HeldoutScores, Overfitting, OverfittingTest
-from altiplano.storage import ABSENT
+from altiplano.storage import ABSENT, Damaged
 from altiplano.tokens.loader import TrainingData
 from altiplano.tokens.shards import read_shards
 
@@ -55,14 +55,15 @@ def _contamination(
 
 def _order(recipe: Recipe, tokens: Path, scores: FolderScores) -> TrainingData | None:
     """None where it cannot be made of these shards, since training had others, or where trainings before this one
-    have read them in an order of their own. Raises InputError where a disk fails: shards are there, and unread."""
+    have read them in an order of their own. Raises InputError where their list is damaged or a disk fails: shards are
+    there, and unread."""
     if recipe.batch.from_tokens:
         return None
     try:
         shards = read_shards(tokens, "train")
         return TrainingData(shards, recipe.batch.sequence_length, scores.tokenizer.bos, recipe.seed, recipe.mixture)
     except InputError as error:
-        if isinstance(error.__cause__, OSError) and not isinstance(error.__cause__, ABSENT):
+        if isinstance(error.__cause__, (OSError, Damaged)) and not isinstance(error.__cause__, ABSENT):
             raise
         return None
 

@@ -29,7 +29,7 @@ from altiplano.records.training import (
     StepMetrics,
     TrainingSummary,
 )
-from altiplano.storage import ABSENT, Damaged
+from altiplano.storage import read_if_there
 
 TRAIN = "train"
 STAGES = ("curate", "tokenize", TRAIN, "evaluate", "calibrate", "redteam", "release")
@@ -111,8 +111,8 @@ class Records:
 def read_records(workspace: Path, folders: Mapping[str, Path] | None = None, recipe: Recipe | None = None) -> Records:
     """The records of the run in ``workspace``. ``folders`` (stage → folder) replaces the published stage folders.
 
-    Raises InputError when ``workspace`` is not a run folder, or a file in it is of another version of Altiplano, and
-    OSError when one cannot be read.
+    Raises InputError when ``workspace`` is not a run folder, or a file in it is damaged or of another version of
+    Altiplano, and OSError when one cannot be read.
     """
     text = workspace / "recipe.toml"
     recipe_of_run = recipe if recipe is not None else _recipe(text)
@@ -231,12 +231,9 @@ def dropped_by_reason(records: Records) -> list[tuple[str, int]]:
 
 
 def _read(kind: type[FileType], path: Path) -> FileType | None:
-    """None when there is no such file, or it is not what was written. Raises OSError when it cannot be read: a release
-    without what a failing disk hides would look whole."""
-    try:
-        return kind.read(path)
-    except (*ABSENT, Damaged):
-        return None
+    """None only when there is no such file: a release without what is damaged, or what a failing disk hides, would
+    look whole."""
+    return read_if_there(path, kind.read)
 
 
 def _is_stale(manifest: StageManifest | None, manifests: Mapping[str, StageManifest | None]) -> bool:
@@ -265,7 +262,9 @@ def _recipe(path: Path) -> Recipe | None:
         return None
     try:
         return load_recipe(str(path))
-    except InputError:
+    except InputError as error:
+        if isinstance(error.__cause__, OSError):
+            raise
         # A run of an older version: its records are still worth reading.
         return None
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from altiplano.errors import InputError
 from altiplano.progress import track
 from altiplano.redteam.transcript import Asked
-from altiplano.storage import try_read_json, write_json
+from altiplano.storage import read_if_there, read_object, write_json
 
 JUDGE = "judge.json"
 QUESTION = (
@@ -28,8 +28,8 @@ SECONDS = 60
 def ask_judge(folder: Path, findings: Sequence[Asked], url: str, model: str) -> tuple[dict[str, bool], int]:
     """Labels of all findings, and how many answers were neither yes nor no. Written as they come: a killed call goes
     on. The key is read from OPENAI_API_KEY. Raises InputError when the endpoint does not answer."""
-    before = try_read_json(folder / JUDGE)
-    labels: dict[str, bool] = before if isinstance(before, dict) else {}
+    fix = "bring it back from a copy, or remove it: then all findings are asked again"
+    labels: dict[str, bool] = read_if_there(folder / JUDGE, read_object, fix) or {}
     unclear = 0
     for finding in track(findings, "judge", len(findings)):
         if finding.id in labels:

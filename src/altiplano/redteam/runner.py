@@ -16,7 +16,7 @@ from altiplano.progress import track
 from altiplano.redteam.probes.trial import Probe, Trial
 from altiplano.redteam.responders import Bigram, model, too_long
 from altiplano.redteam.transcript import PORTION, Asked, fit_to_show, portion_file, write_portion
-from altiplano.storage import json_digest, try_read_json, write_json
+from altiplano.storage import json_digest, read_if_there, read_object, write_json
 
 PLAN = "plan.json"
 
@@ -126,8 +126,9 @@ def _claim(
         "temperature": served.temperature,
         "seed": seed,
     }
-    before = try_read_json(folder / PLAN)
-    if isinstance(before, dict):
+    fix = f"nothing else says of which model the transcript is: name another folder with --output, or remove {folder}"
+    before = read_if_there(folder / PLAN, read_object, fix)
+    if before is not None:
         changed = [key for key, value in wanted.items() if before.get(key) != value]
         if changed:
             raise InputError(

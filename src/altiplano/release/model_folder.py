@@ -10,7 +10,7 @@ from typing import Any
 from altiplano.errors import InputError
 from altiplano.model.weights import hugging_face_config, shape_from_config
 from altiplano.release.weight_files import AS_TRAINED, copy_weights, verify_copy, weight_dtype
-from altiplano.storage import try_read_json, write_json, write_text
+from altiplano.storage import read_if_there, read_object, write_json, write_text
 from altiplano.tokens.tokenizer import Tokenizer
 
 PAD = "<|finetune_right_pad_id|>"
@@ -24,7 +24,7 @@ def export(weights: Path, tokenizer: Path, calibration: Path, folder: Path, dtyp
     InputError when they do not fit together.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    trained = try_read_json(weights / "config.json")
+    trained = read_if_there(weights / "config.json", read_object, "train again")
     if trained is None:
         raise InputError(f"{weights} has no config.json; train again")
     shape, context = shape_from_config(trained), int(trained["max_position_embeddings"])
@@ -33,7 +33,7 @@ def export(weights: Path, tokenizer: Path, calibration: Path, folder: Path, dtyp
         raise InputError(
             f"the tokenizer has {spoken.vocab_size:,} tokens, the model {shape.vocab_size:,}; tokenize and train again"
         )
-    fitted = try_read_json(calibration)
+    fitted = read_if_there(calibration, read_object, "calibrate again")
     if fitted is None or not fitted.get("temperature", 0) > 0:
         raise InputError(f"{calibration} has no temperature above 0; calibrate again")
 

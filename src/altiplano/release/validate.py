@@ -8,12 +8,11 @@ from typing import Any
 import torch
 from safetensors import SafetensorError, safe_open
 
-from altiplano.errors import InputError
 from altiplano.model.llama import Llama
 from altiplano.model.safetensors_files import hugging_face_name
-from altiplano.model.weights import COMPUTED, load_model, shape_from_config
+from altiplano.model.weights import COMPUTED, load_model, read_shape, shape_from_config
 from altiplano.release.weight_files import LOGIT_CHECK_BYTES
-from altiplano.storage import digest, listed, try_read_json
+from altiplano.storage import ABSENT, Damaged, digest, listed, read_object
 from altiplano.tokens.tokenizer import BEGIN
 
 Config = dict[str, Any]
@@ -26,14 +25,13 @@ def check(folder: Path) -> list[str]:
 
     Raises InputError when ``folder`` is not a model folder at all.
     """
-    config = try_read_json(folder / "config.json")
-    if config is None:
-        raise InputError(f"{folder} is not a model folder: config.json is missing or not JSON")
-    shape_from_config(config)
-    generation = try_read_json(folder / "generation_config.json") or {}
+    read_shape(folder)
+    config = read_object(folder / "config.json")
+    generation, damaged = _read(folder, "generation_config.json")
+    calibration, also_damaged = _read(folder, "calibration.json")
     problems = [
+        *(damaged + also_damaged or temperature_problems(config, generation or {}, calibration)),
         *rope_problems(config),
-        *temperature_problems(config, generation, try_read_json(folder / "calibration.json")),
         *tokenizer_problems(folder, config),
         *file_problems(folder),
         *weight_problems(folder, config),
@@ -41,12 +39,22 @@ def check(folder: Path) -> list[str]:
     return problems or transformers_problems(folder)
 
 
+def _read(folder: Path, name: str) -> tuple[Config | None, list[str]]:
+    """The object in a JSON file, None without a sound one; and the problem of a damaged one."""
+    try:
+        return read_object(folder / name), []
+    except ABSENT:
+        return None, []
+    except Damaged as error:
+        return None, [f"{name} is damaged ({error}); restore the file or release again"]
+
+
 def rope_problems(config: Config) -> Iterator[str]:
     """transformers 4 reads rope_theta and rope_scaling, 5 reads rope_parameters; each ignores the other silently."""
     rope = config.get("rope_parameters")
     if "rope_theta" not in config:
         yield "config.json: rope_theta is missing; transformers 4 would use 10,000. Copy it from rope_parameters"
-    if rope is None:
+    if not rope:
         yield "config.json: rope_parameters is missing; add it from rope_theta and rope_scaling for transformers 5"
         return
     if config.get("rope_theta", rope.get("rope_theta")) != rope.get("rope_theta"):
@@ -66,8 +74,10 @@ def temperature_problems(config: Config, generation: Config, calibration: Config
     if calibration is None:
         return
     fitted, given = calibration.get("temperature"), generation.get("temperature", 1.0)
-    if fitted is None:
+    if not isinstance(fitted, int | float):
         yield "calibration.json: temperature is missing; calibrate again"
+    elif not isinstance(given, int | float):
+        yield f"generation_config.json: temperature = {given!r} is no number"
     elif math.isclose(given, fitted**2, rel_tol=1e-6) and not math.isclose(fitted, 1, rel_tol=1e-6):
         yield f"generation_config.json: temperature = {given:.4f} is the fitted {fitted:.4f} applied twice"
     elif not math.isclose(given, fitted, rel_tol=1e-6):
@@ -92,10 +102,11 @@ def tokenizer_problems(folder: Path, config: Config) -> Iterator[str]:
     size = tokenizer.get_vocab_size(with_added_tokens=True)
     if size > config["vocab_size"]:  # fewer: models have rows to spare
         yield f"tokenizer.json has {size:,} tokens, config.json says vocab_size = {config['vocab_size']:,}"
-    settings = try_read_json(folder / "tokenizer_config.json")
-    if settings is None:
-        yield "tokenizer_config.json is missing or not JSON; transformers cannot load the tokenizer"
-        settings = {}
+    settings, damaged = _read(folder, "tokenizer_config.json")
+    yield from damaged
+    if settings is None and not damaged:
+        yield "tokenizer_config.json is missing; transformers cannot load the tokenizer"
+    settings = settings or {}
     if settings.get("tokenizer_class") not in (None, "PreTrainedTokenizerFast"):
         yield (
             f"tokenizer_config.json: tokenizer_class = {settings['tokenizer_class']} does not load everywhere; "
@@ -124,7 +135,14 @@ def file_problems(folder: Path) -> Iterator[str]:
         if file.stat().st_mode & 0o044 != 0o044:
             mode = oct(file.stat().st_mode & 0o777)
             yield f"{file.name} has permissions {mode}, others cannot read it; chmod 644 {file.name}"
-    outputs = (try_read_json(folder / "manifest.json") or {}).get("outputs", {})
+    manifest, damaged = _read(folder, "manifest.json")
+    yield from damaged
+    if manifest is None:
+        return
+    outputs = manifest.get("outputs")
+    if not isinstance(outputs, dict):
+        yield "manifest.json is damaged (it names no files); restore the file or release again"
+        return
     for name, written in outputs.items():
         if not (folder / name).is_file():
             yield f"{name} is missing; release again"
@@ -162,8 +180,10 @@ def weight_problems(folder: Path, config: Config) -> Iterator[str]:
         yield f"{name} is missing from the weights; restore its file or release again"
     for name in sorted(name for name in found.keys() - expected.keys() if not name.endswith(COMPUTED)):
         yield f"{found[name]}: {name} is not a parameter of the model in config.json"
-    index = (try_read_json(folder / "model.safetensors.index.json") or {}).get("weight_map")
-    if index is None and len(files) > 1:
+    listing, damaged = _read(folder, "model.safetensors.index.json")
+    yield from damaged
+    index = listing.get("weight_map") if listing is not None else None
+    if index is None and len(files) > 1 and not damaged:
         yield "model.safetensors.index.json is missing; transformers cannot find the parts of the weights"
     if index is not None and index != found:
         yield "model.safetensors.index.json does not list what the files hold; release again"

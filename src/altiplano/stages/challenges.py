@@ -8,9 +8,11 @@ sample, and the last steps against the final weights are looked at in any case.
 import math
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,8 @@ import torch
 
 from altiplano.errors import InputError
 from altiplano.execution import files
+from altiplano.execution.local import Processes
+from altiplano.execution.map_shards import map_shards
 from altiplano.optional_imports import extra
 from altiplano.recipe.cluster import Cluster
 from altiplano.recipe.layout import parse_layout
@@ -188,7 +192,7 @@ class Auditor:
     def curation(self) -> Outcome:
         """One shard of raw files, read, extracted and annotated again: the same documents with the same texts, but for
         repeated text that only the whole corpus shows."""
-        from altiplano.corpus.annotate import annotate_shard, shard_path
+        from altiplano.corpus.annotate import annotate_shard, counts_path, shard_path, skip_shard
         from altiplano.corpus.extensions import Extensions
         from altiplano.corpus.pii.detect import salt_of
         from altiplano.corpus.readers.listing import plan
@@ -198,9 +202,19 @@ class Auditor:
             raise InputError("with robots.txt a shard depends on all others: curate the whole corpus and compare")
         tasks = plan(corpus)
         task = tasks[int(self.random.integers(len(tasks)))]
-        with tempfile.TemporaryDirectory() as folder:
-            annotate_shard(task, corpus, salt_of(self.recipe.seed), Path(folder), Extensions())
-            again = _texts(shard_path(Path(folder), task.number))
+        with tempfile.TemporaryDirectory() as name, closing(Processes(1)) as processes:
+            # as curation does it: a document that ends the process at work on it is left out
+            at: dict[str, Any] = {"folder": Path(name), "extensions": Extensions()}
+            map_shards(
+                "reading",
+                partial(annotate_shard, corpus=corpus, salt=salt_of(self.recipe.seed), run=time.time_ns(), **at),
+                [task],
+                lambda one: counts_path(Path(name), one.number),
+                lambda one: one.size,
+                processes,
+                partial(skip_shard, **at),
+            )
+            again = _texts(shard_path(Path(name), task.number))
         published = _texts(self.run / "curate" / "documents" / f"part-{task.number:05d}.parquet")
         what = f"shard {task.number:,} of {task.source.name}, {len(again):,} documents"
         if again.keys() != published.keys():

@@ -22,7 +22,7 @@ from tokenizers.pre_tokenizers import Sequence as InOrder
 from tokenizers.trainers import BpeTrainer
 
 from altiplano.errors import InputError
-from altiplano.storage import try_read_json, write_json, write_text
+from altiplano.storage import read_if_there, read_object, write_json, write_text
 
 # Llama 3's published pattern: contractions, words, up to three digits, punctuation, white space.
 PATTERN = (
@@ -45,6 +45,7 @@ SPACES = re.compile(rf"(?<!\s)\s{{{MAX_SPACES}}}")
 
 BYTE_TOKEN = re.compile(r"<0x([0-9A-F]{2})>")
 CONFIG = "tokenizer_config.json"
+COPY = "bring it back from a copy"
 
 SPECIALS = 256
 BEGIN, END = "<|begin_of_text|>", "<|end_of_text|>"
@@ -200,8 +201,8 @@ def special_names(folder: Path, tokenizer: HuggingFaceTokenizer) -> tuple[str, s
     """The names of the tokens that begin and end a document: as the files beside a ``tokenizer.json`` say, else the
     usual ones that it has. A model that names one of the two has it for both."""
     vocabulary = tokenizer.get_vocab(with_added_tokens=True)
-    files = [try_read_json(folder / file) for file in (CONFIG, "special_tokens_map.json", "config.json")]
-    configs = [found for found in files if isinstance(found, dict)]
+    files = (CONFIG, "special_tokens_map.json", "config.json")
+    configs = [found for file in files if (found := read_if_there(folder / file, read_object, COPY)) is not None]
 
     def name(role: str) -> str:
         for config in configs:
@@ -220,8 +221,8 @@ def special_names(folder: Path, tokenizer: HuggingFaceTokenizer) -> tuple[str, s
 
 def adds_bos(folder: Path, tokenizer: Tokenizer) -> bool:
     """Whether texts begin with the begin token, by a model folder's own files."""
-    config = try_read_json(folder / CONFIG)
-    stated = config.get("add_bos_token") if isinstance(config, dict) else None
+    config = read_if_there(folder / CONFIG, read_object, COPY) or {}
+    stated = config.get("add_bos_token")
     return bool(stated) if stated is not None else tokenizer.bos in tokenizer.hugging_face.encode("a").ids
 
 

@@ -23,7 +23,7 @@ from altiplano.execution.map_shards import map_shards, open_engine
 from altiplano.optional_imports import extra
 from altiplano.recipe.units import human_bytes
 from altiplano.records import CuratedFile, StageManifest, TraceIndex
-from altiplano.storage import Damaged, digest, json_digest, listed, remove_temporaries
+from altiplano.storage import ABSENT, Damaged, digest, json_digest, listed, read_if_there, remove_temporaries
 from altiplano.tokens.shards import Shard, read_shards, verify_shards
 from altiplano.tokens.tokenizer import Tokenizer
 from altiplano.trace.spelling import Spelling
@@ -101,7 +101,7 @@ def read_index(folder: Path) -> TraceIndex | None:
     """None when there is none. Raises InputError when it is damaged."""
     try:
         return TraceIndex.read(folder / INDEX)
-    except FileNotFoundError:
+    except ABSENT:
         return None
     except Damaged as error:
         raise damaged(folder / INDEX, str(error)) from error
@@ -116,9 +116,10 @@ def key_of(run: Path, split: str, shards: list[Shard]) -> str:
 
 def curate_hash(run: Path) -> str:
     """Of the manifest of the curated documents, if the token shards were made of those that are there; else empty."""
-    try:
-        tokenized, curated = (StageManifest.read(run / stage / "manifest.json") for stage in ("tokenize", "curate"))
-    except (OSError, Damaged, InputError):
+    tokenized, curated = (
+        read_if_there(run / stage / "manifest.json", StageManifest.read) for stage in ("tokenize", "curate")
+    )
+    if tokenized is None or curated is None:
         return ""
     return curated.hash if tokenized.inputs.get("curate") == curated.hash else ""
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from altiplano.errors import InputError
 from altiplano.records import TraceIndex
-from altiplano.storage import try_read_json, write_json
+from altiplano.storage import ABSENT, Damaged, read_object, write_json
 from altiplano.tokens.shards import Shard
 from altiplano.tokens.tokenizer import Tokenizer
 from altiplano.trace.build import INDEX, index_folder, key_of, part_path, read_index, shards_of
@@ -207,11 +207,12 @@ def open_index(run: Path | str, split: str = "train") -> Index:
 
 
 def _verify(folder: Path, parts: list[TextPart]) -> None:
-    known = try_read_json(folder / VERIFIED)
+    try:
+        known = read_object(folder / VERIFIED)
+    except (*ABSENT, Damaged):  # all are verified again
+        known = {}
     now = {part.path.name: [(stat := part.path.stat()).st_size, stat.st_mtime_ns] for part in parts}
-    changed = [
-        part for part in parts if not isinstance(known, dict) or known.get(part.path.name) != now[part.path.name]
-    ]
+    changed = [part for part in parts if known.get(part.path.name) != now[part.path.name]]
     for part in changed:
         part.verify()
     if changed and os.access(folder, os.W_OK):

@@ -17,7 +17,7 @@ from altiplano.recipe.schema import Recipe
 from altiplano.recipe.trainings import MAIN, trainings
 from altiplano.records import StageManifest
 from altiplano.records.stage import work_folders
-from altiplano.storage import Damaged, read_lines, try_read_json
+from altiplano.storage import ABSENT, read_if_there, read_lines, read_object
 from altiplano.tokens.loader import TrainingData
 from altiplano.tokens.shards import read_shards
 from altiplano.tokens.tokenizer import Tokenizer
@@ -131,7 +131,9 @@ def _trainings(run: Path) -> list[tuple[str, Recipe | None]]:
     """Stage and recipe of each training; of a run whose recipe cannot be read the main one."""
     try:
         return [(one.stage, one.recipe) for one in trainings(load_recipe(str(run / "recipe.toml")))]
-    except InputError:
+    except InputError as error:
+        if isinstance(error.__cause__, OSError) and not isinstance(error.__cause__, ABSENT):
+            raise
         return [(MAIN, None)]
 
 
@@ -150,8 +152,8 @@ def _settings(run: Path, stage: str, recipe: Recipe | None) -> _Settings:
     for folder in sorted(
         (run / ".work").glob(work_folders(stage)), key=lambda path: path.stat().st_mtime, reverse=True
     ):
-        wanted = try_read_json(folder / "wanted.json")
-        inputs = wanted.get("inputs", {}) if isinstance(wanted, dict) else {}
+        wanted = read_if_there(folder / "wanted.json", read_object) or {}
+        inputs = wanted.get("inputs", {})
         if inputs and of_tokens in (None, inputs.get("tokenize")):
             done = _last_step(folder / "metrics.jsonl")
             return _checked(_Settings(wanted["recipe"], folder, done, "sources" in inputs))
@@ -169,10 +171,7 @@ def _checked(settings: _Settings) -> _Settings:
 
 
 def _manifest(folder: Path) -> StageManifest | None:
-    try:
-        return StageManifest.read(folder / "manifest.json")
-    except (OSError, Damaged):
-        return None
+    return read_if_there(folder / "manifest.json", StageManifest.read)
 
 
 def _last_step(metrics: Path) -> int:
@@ -181,7 +180,7 @@ def _last_step(metrics: Path) -> int:
         with metrics.open("rb") as file:
             file.seek(max(0, file.seek(0, os.SEEK_END) - TAIL))
             lines = file.read().split(b"\n")
-    except FileNotFoundError:
+    except ABSENT:
         return 0
     for line in reversed(lines):
         try:

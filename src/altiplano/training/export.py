@@ -17,7 +17,7 @@ from altiplano.errors import Fault, InputError, explain_machine_error, explain_o
 from altiplano.parallel.mesh import start_processes
 from altiplano.parallel.processes import die_with_parent, fork_until_stopped
 from altiplano.records import TrainingSummary
-from altiplano.storage import Damaged, write_json
+from altiplano.storage import ABSENT, Damaged, write_json
 from altiplano.tokens.tokenizer import Tokenizer
 from altiplano.training.checkpoints import checkpoint
 from altiplano.training.checkpoints.export import export_dtype, export_files, export_weights
@@ -34,7 +34,7 @@ def is_trained(folder: Path, steps: int) -> bool:
     when that cannot be read."""
     try:
         done = TrainingSummary.read(folder / "run.json")
-    except (FileNotFoundError, Damaged):
+    except (*ABSENT, Damaged):  # one that is damaged is written again after the last step
         return False
     return done.finished and done.steps == steps and checkpoint.of_step(folder / "checkpoints", steps).exists()
 

@@ -1,6 +1,8 @@
 """Source code: languages, licences, what nobody wrote."""
 
+import errno
 import json
+from pathlib import Path
 
 import pytest
 
@@ -66,6 +68,37 @@ def test_licences_of_repositories(tmp_path):
     assert licence.is_allowed("GPL-2.0-or-later", ("GPL-2.0",))
     with pytest.raises(ValueError, match="licences are looked for"):
         SourceConfig(name="s", domain="web", format="text", path="*", licences="permissive")
+
+
+def test_a_licence_that_cannot_be_read_is_not_that_of_the_folder_above(tmp_path, monkeypatch):
+    (tmp_path / "p" / "gpl").mkdir(parents=True)
+    (tmp_path / "p" / "LICENSE").write_text(MIT)
+    (tmp_path / "p" / "gpl" / "LICENSE").write_text(GPL)
+    path = tmp_path / "p" / "gpl" / "a.py"
+    path.write_text("a = 1")
+    read_bytes = Path.read_bytes
+
+    def fails(self):
+        if self == path.with_name("LICENSE"):
+            raise OSError(errno.EIO, "Input/output error", str(self))
+        return read_bytes(self)
+
+    code._licence_in.cache_clear()
+    with monkeypatch.context() as disk:
+        disk.setattr(Path, "read_bytes", fails)
+        raw, bad = split(code.read(path, "p/gpl/a.py", "permissive"))
+    assert not raw and [(b.reason, b.lost, b.size) for b in bad] == [(code.UNREADABLE, True, 5)]
+    _, bad = split(code.read(path, "p/gpl/a.py", "permissive"))
+    assert [b.reason for b in bad] == ["left out: licence GPL-3.0"]
+
+
+def test_a_licence_in_an_archive_that_cannot_be_read_is_not_that_of_the_folder_above(tmp_path, monkeypatch):
+    files = {"p/LICENSE": MIT, "p/a.py": "a = 1", "p/gpl/LICENSE": GPL + " " * 9000, "p/gpl/b.py": "b = 2"}
+    path = tar(tmp_path / "r.tar.gz", {name: body.encode() for name, body in files.items()})
+    monkeypatch.setattr("altiplano.corpus.readers.archives.archive.MAX_RECORD_BYTES", 5000)
+    raw, bad = split(code.read(path, "r", "permissive"))
+    assert [r.text for r in raw] == ["a = 1"]
+    assert [b.example for b in bad if b.reason == code.UNREADABLE] == ["r/p/gpl/b.py"]
 
 
 def test_notebooks_become_markdown(tmp_path):

@@ -263,6 +263,17 @@ def cases(found: Counter[Class], share: Fraction, match: str) -> list[tuple[Clas
     return every[: int(len(every) * share)]
 
 
+def whole(outcomes: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], set[tuple[str, ...]]]:
+    """The outcomes of an earlier call, each once, of the cases that it finished, and these cases. A fault that came
+    every time is to come once, too, if it came more than once: a case without that is tried again as a whole."""
+
+    def case(one: dict[str, Any]) -> tuple[str, ...]:
+        return one["stack"], one["operation"], one["kind"], one["fault"]
+
+    done = {case(one) for one in outcomes if not one["always"] or one["times"] <= 1}
+    return [*{(case(one), one["always"]): one for one in outcomes if case(one) in done}.values()], done
+
+
 def table(found: Counter[Class], new: Counter[Class], outcomes: list[dict[str, Any]]) -> str:
     """What was recorded and tried, in a line."""
     faults = sorted(Counter(one["fault"] for one in outcomes).items())
@@ -312,12 +323,7 @@ def main() -> int:
         seen |= found.keys()
         if options.only and scenario.name not in options.only:
             continue
-        campaign.outcomes = [one for one in before if one["scenario"] == scenario.name]
-        done = {
-            (one["stack"], one["operation"], one["kind"], one["fault"])
-            for one in campaign.outcomes
-            if not one["always"] or one["times"] <= 1  # else it is to come once, too
-        }
+        campaign.outcomes, done = whole([one for one in before if one["scenario"] == scenario.name])
         chosen = [
             case
             for case in cases(new, options.share, options.match)

@@ -12,7 +12,7 @@ from typing import Any
 from altiplano.benchmarks.item import Choice, Item, Metric, Task
 from altiplano.benchmarks.readers.rows import read_rows
 from altiplano.errors import InputError
-from altiplano.storage import digest, json_digest, try_read_json
+from altiplano.storage import digest, json_digest, read_if_there, read_object
 
 FILES = ("requests.jsonl.gz", "requests.jsonl")
 METRICS: dict[str, Metric] = {
@@ -38,8 +38,8 @@ def read_requests(folder: Path) -> Task:
     file = requests_file(folder)
     assert file is not None
     rows, broken = read_rows(file)
-    config = try_read_json(folder / "config.json")
-    settings = config.get("task_config", {}) if isinstance(config, dict) else {}
+    config = read_if_there(folder / "config.json", read_object, "it has the task's settings: bring it back from a copy")
+    settings = (config or {}).get("task_config", {})
     documents: dict[Any, list[Mapping[str, Any]]] = defaultdict(list)
     for row in rows:
         documents[row.get("doc_id")].append(row)

@@ -25,7 +25,7 @@ from altiplano.redteam.training_data.corpus_sample import training_tokens
 from altiplano.redteam.training_data.defect_tests import defect_tests
 from altiplano.redteam.training_data.evidence import LEVEL
 from altiplano.redteam.training_data.verbatim import TrainingIndex
-from altiplano.storage import Damaged, json_digest, remove_tree
+from altiplano.storage import ABSENT, Damaged, json_digest, remove_tree
 from altiplano.version import __version__
 
 DOSES: tuple[Dose, ...] = ("low", "middle", "high")
@@ -70,7 +70,7 @@ def _trained(folder: Path, defects: Sequence[Defect], seed: int, dose: Dose, cle
         before = PlantedTraining.read(file)
         if before.key == key:
             return before
-    except (OSError, Damaged):
+    except (*ABSENT, Damaged):
         pass  # not there yet, or cut short: computed (again)
     work = folder / ".work" / name
     remove_tree(work)

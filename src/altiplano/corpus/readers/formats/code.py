@@ -16,6 +16,7 @@ from altiplano.corpus.readers.raw import BadRecord, RawDocument, Record, left_ou
 
 Licences = str | tuple[str, ...]
 NOT_CODE = "neither ending nor first line of a programming language"
+UNREADABLE = "unreadable licence file"
 
 
 def read(path: File, place: str, allowed: Licences = "any") -> Iterator[Record]:
@@ -38,6 +39,9 @@ def read(path: File, place: str, allowed: Licences = "any") -> Iterator[Record]:
             yield left_out(why, name, len(data))
             continue
         found = licence.declared(text) or _nearest(licences, name)
+        if found == UNREADABLE:
+            yield BadRecord(UNREADABLE, name, size=len(data))
+            continue
         if not licence.is_allowed(found, allowed):
             yield left_out(f"licence {found}" if found != licence.UNKNOWN else found, name, len(data))
             continue
@@ -50,30 +54,42 @@ def read(path: File, place: str, allowed: Licences = "any") -> Iterator[Record]:
 
 
 def _licences(path: File, place: str) -> dict[str, str]:
-    """Folder → licence, from the archive's licence files, or from those in the folders above a plain file."""
+    """Folder → licence, from the archive's licence files, or from those in the folders above a plain file;
+    ``UNREADABLE`` where one of them cannot be read, lest the licence of a folder above be taken for this one's."""
     found: dict[str, str] = {}
     if is_archive(path.name):
-        for each in members(path, place, licence.is_licence_file):
+        unread = set[str]()
+
+        def is_wanted(name: str) -> bool:
+            if not licence.is_licence_file(name):
+                return False
+            unread.add(f"{place}/{PurePosixPath(name)}")
+            return True
+
+        for each in members(path, place, is_wanted):
             if isinstance(each, tuple):
+                unread.discard(each[0])
                 folder = str(PurePosixPath(each[0]).parent)
                 found[folder] = licence.strictest(found.get(folder, ""), licence.detect(decode(each[1])[0]))
+        found |= {str(PurePosixPath(name).parent): UNREADABLE for name in unread}
     elif isinstance(path, Path):
         for folder_path, name in zip(path.parents, PurePosixPath(place).parents, strict=False):
-            if kind := _licence_in(folder_path):
+            try:
+                kind = _licence_in(folder_path)
+            except OSError:
+                kind = UNREADABLE
+            if kind:
                 found[str(name)] = kind
     return found
 
 
 @lru_cache(maxsize=4096)  # a folder's files follow one another
 def _licence_in(folder: Path) -> str:
-    """Empty when the folder holds no licence file."""
+    """Empty when the folder holds no licence file. Raises OSError when one cannot be read; that is not remembered."""
     found = ""
-    try:
-        for each in sorted(folder.iterdir()):
-            if licence.is_licence_file(each.name) and each.is_file():
-                found = licence.strictest(found, licence.detect(decode(each.read_bytes())[0]))
-    except OSError:  # not ours to look into
-        pass
+    for each in sorted(folder.iterdir()):
+        if licence.is_licence_file(each.name) and each.is_file():
+            found = licence.strictest(found, licence.detect(decode(each.read_bytes())[0]))
     return found
 
 
