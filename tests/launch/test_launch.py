@@ -232,7 +232,8 @@ def test_a_job_has_the_ranks_of_every_phase() -> None:
     with pytest.raises(InputError, match=r"dp8.tp4.pp1 has 32 ranks, and phase long is trained by 16 \(dp4.tp4.pp1\)"):
         of_phases("dp4.tp4")
     assert of_phases("dp4.tp4", "export").nodes == 1
-    assert of_phases("dp4.tp4", "evaluate").nodes == 2  # as what was trained last
+    scores = of_phases("dp4.tp4", "evaluate")
+    assert (scores.nodes, scores.layout) == (2, Layout(dp=8, tp=4))  # by the phase's, which the cluster file has
     assert of_phases("dp4.tp4.cp2").nodes == 4
     assert of_phases("dp4.tp4.cp2", min_nodes=2).min_nodes == 2
     with pytest.raises(InputError, match=r"a node of 8 devices .* of layout dp2.tp4.pp1.cp4 .* cannot be spared"):

@@ -139,18 +139,19 @@ def launch_job(
         return LaunchJob(recipe, cluster, layout, tuple(arguments), workspace, 1, 1, stage)
     if stage == "export":
         return LaunchJob(recipe, cluster, layout, tuple(arguments), workspace, nodes or 1, EXPORT_PROCESSES, stage)
-    if stage != "train":  # scores what was trained last, by its layout
-        layout = layout_of(last_training(recipe), cluster, layout)
+    # The others score what was trained last, by its layout.
+    done = trainings(recipe) if stage == "train" else (last_training(recipe),)
+    first = layout_of(done[0], cluster, layout)
     on_cpu = cluster.device == "cpu"
     # Ranks on CPUs are processes, as many as are asked for; on GPUs there is one for each.
-    per_node = cluster.launch.devices_per_node or (layout.world_size if on_cpu else cluster.devices)
-    ranks = f"layout {layout} has {layout.world_size:,} ranks"
-    if layout.world_size % per_node:
+    per_node = cluster.launch.devices_per_node or (first.world_size if on_cpu else cluster.devices)
+    ranks = f"layout {first} has {first.world_size:,} ranks"
+    if first.world_size % per_node:
         raise InputError(
             f"{ranks}, which do not fill nodes of {per_node}; choose a layout with a multiple of that, "
             "or set launch.devices_per_node"
         )
-    needed = layout.world_size // per_node
+    needed = first.world_size // per_node
     if nodes is not None and nodes != needed:
         raise InputError(
             f"{ranks}, but --nodes {nodes} with {per_node} each have {nodes * per_node:,}; {needed} would do"
@@ -160,9 +161,9 @@ def launch_job(
             f"{ranks}, but cluster {cluster.name} has {cluster.devices:,} devices; choose a smaller layout"
         )
     fewest = cluster.launch.min_nodes or 0
-    for training in trainings(recipe) if stage == "train" else (last_training(recipe),):
+    for training in done:
         its = layout_of(training, cluster, layout)
-        if its.world_size != layout.world_size and not (on_cpu and needed == 1):  # which forks as many as it needs
+        if its.world_size != first.world_size and not (on_cpu and needed == 1):  # which forks as many as it needs
             raise InputError(
                 f"{ranks}, and phase {training.phase} is trained by {its.world_size:,} ({its}), in the same job; "
                 "choose layouts with as many ranks, or --layout auto"
