@@ -14,13 +14,13 @@ from altiplano.inference.device import choose_device
 from altiplano.inference.generate import Row, Sampling
 from altiplano.inference.language_model import LanguageModel, LocalModel, load_language_model
 from altiplano.optional_imports import extra
-from altiplano.planning.best_layout import best_layout
+from altiplano.planning.choose_layouts import choose_layouts
 from altiplano.planning.plan import Plan, make_plan
 from altiplano.recipe.cluster import Cluster
 from altiplano.recipe.layout import parse_layout
 from altiplano.recipe.load import load_cluster
 from altiplano.recipe.schema import OptimizerConfig, Recipe
-from altiplano.recipe.trainings import MAIN, check_layouts, last_training
+from altiplano.recipe.trainings import MAIN, last_training
 from altiplano.records import GroupScores
 from altiplano.records.run_records import Records, read_records
 from altiplano.stages.run import run_until
@@ -173,10 +173,7 @@ def _run_until(
 ) -> Run:
     folder = Path(workspace) if workspace is not None else Path("runs") / recipe.name
     hardware = load_cluster(cluster) if isinstance(cluster, str) else cluster
-    chosen = parse_layout(layout) if layout not in ("", "auto") else hardware.layout
-    if layout == "auto":
-        chosen = best_layout(recipe, hardware)
-    check_layouts(chosen, recipe, hardware, hardware.device)
+    hardware, chosen = choose_layouts(recipe, hardware, layout)
     last = last_training(recipe).stage if last == MAIN else last
     try:
         outcomes = run_until(

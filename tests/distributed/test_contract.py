@@ -8,6 +8,7 @@ import pytest
 import torch
 from small import SMALL
 
+from distributed.contract import relative_but_for_few
 from distributed.ranks import records, relative, run, weights
 
 TESTS = Path(__file__).parents[1]
@@ -28,6 +29,15 @@ def test_every_layout_equals_one_plain_process(ranks: list[str]) -> None:
 
 def test_tensor_parallelism_in_bfloat16_rounds_as_one_process_does() -> None:
     in_a_fresh_process("contract", "--fast", "--precision", "bfloat16", "--only", "tp2.hc2")
+
+
+@pytest.mark.parametrize(("size", "left_out"), [(64, 0), (9_999, 0), (10_000, 1), (25_000, 2)])
+def test_the_bound_of_float32_leaves_out_one_element_of_ten_thousand(size: int, left_out: int) -> None:
+    reference = torch.ones(size)
+    for wrong in (left_out, left_out + 1):
+        ours = reference.clone()
+        ours[:wrong] = 2
+        assert (relative_but_for_few(ours, reference) == 0) == (wrong == left_out)
 
 
 @pytest.mark.parametrize(

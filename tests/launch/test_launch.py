@@ -21,7 +21,7 @@ from altiplano.errors import InputError
 from altiplano.launch.kubernetes import script as kubernetes_script
 from altiplano.launch.local import script as local_script
 from altiplano.launch.slurm import script as slurm_script
-from altiplano.launch.training_job import planned_save_seconds
+from altiplano.launch.training_job import LaunchJob, launch_job, planned_save_seconds
 from altiplano.recipe.cluster import Cluster, LaunchConfig
 from altiplano.recipe.layout import Layout
 from altiplano.recipe.load import load_cluster, load_recipe
@@ -215,6 +215,35 @@ def test_mistakes_are_one_line(
     error = capsys.readouterr().err
     assert message in error
     assert error.count("\n") == 1
+
+
+PHASE = "phases=[{name='long', total_tokens='1B', sequence_length='32Ki', min_learning_rate=1e-6}]"
+
+
+def of_phases(long: str, stage: str = "train", **launch: int) -> LaunchJob:
+    """By dp8.tp4 on four nodes, but for the phase."""
+    recipe, layouts = load_recipe("llama-3.1-8b", [PHASE]), {"llama-3.1-8b": {"long": long}}
+    given = LaunchConfig(devices_per_node=8, **launch)
+    cluster = Cluster(name="c", device="cuda", devices=64, watts_per_device=1, layouts=layouts, launch=given)
+    return launch_job(recipe, cluster, Layout(dp=8, tp=4), ["r"], Path("runs/r"), None, stage)
+
+
+def test_a_job_has_the_ranks_of_every_phase() -> None:
+    with pytest.raises(InputError, match=r"dp8.tp4.pp1 has 32 ranks, and phase long is trained by 16 \(dp4.tp4.pp1\)"):
+        of_phases("dp4.tp4")
+    assert of_phases("dp4.tp4", "export").nodes == 1
+    scores = of_phases("dp4.tp4", "evaluate")
+    assert (scores.nodes, scores.layout) == (2, Layout(dp=8, tp=4))  # by the phase's, which the cluster file has
+    assert of_phases("dp4.tp4.cp2").nodes == 4
+    assert of_phases("dp4.tp4.cp2", min_nodes=2).min_nodes == 2
+    with pytest.raises(InputError, match=r"a node of 8 devices .* of layout dp2.tp4.pp1.cp4 .* cannot be spared"):
+        of_phases("dp2.tp4.cp4", min_nodes=2)
+
+
+def test_ranks_that_are_forked_may_be_as_many_as_each_phase_needs() -> None:
+    recipe = load_recipe("llama-3.1-8b", [PHASE])
+    cluster = Cluster(name="c", device="cpu", watts_per_device=1, layouts={"llama-3.1-8b": {"long": "dp4"}})
+    assert launch_job(recipe, cluster, Layout(dp=2), ["r"], Path("runs/r"), None).nodes == 1
 
 
 def test_local_is_one_node(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -76,10 +76,14 @@ def test_what_is_not_said_is_the_others(base: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ('extends = "nobody.toml"', "nobody.toml: cannot be read: No such file"),
-        ('extends = "own.toml"', "own.toml, which extends this file"),
+        ('extends = "base/base.toml"', "own.toml: name is missing: with that of base/base.toml it would take"),
+        ('name = "o"\nextends = "nobody.toml"', 'own.toml: extends = "nobody.toml": '),
+        ('name = "o"\nextends = "base/bass.toml"', "bass.toml is no file; did you mean base/base.toml?"),
+        ('name = "o"\nextends = "base"', "base is no file"),
+        ('name = "o"\nextends = ""', 'own.toml: extends = "": '),
+        ('name = "o"\nextends = "own.toml"', "own.toml, which extends this file"),
         ("extends = 3", "extends = 3 is no file: name a recipe's, such as"),
-        ('extends = "base/base.toml"\n[model]\nwidth = 3', "model.width is now called hidden_size"),
+        ('name = "o"\nextends = "base/base.toml"\n[model]\nwidth = 3', "model.width is now called hidden_size"),
     ],
 )
 def test_what_cannot_be_is_one_line(base: Path, tmp_path: Path, text: str, message: str) -> None:

@@ -114,6 +114,9 @@ def test_compilation_is_for_gpus() -> None:
         check_layout(parse_layout("dp2.compile"), load_recipe("quickstart"), "cpu")
     with pytest.raises(InputError, match="flash is for GPUs"):
         check_layout(parse_layout("dp2.flash"), load_recipe("quickstart"), "cpu")
+    check_layout(parse_layout("dp2.flash"), load_recipe("quickstart", ["precision.compute=bfloat16"]), "cuda")
+    with pytest.raises(InputError, match="flash computes in bfloat16, and precision"):
+        check_layout(parse_layout("dp2.flash"), load_recipe("quickstart", ["precision.compute=float32"]), "cuda")
 
 
 def test_tied_embeddings_stay_on_one_stage() -> None:

@@ -1,6 +1,7 @@
 """Phases of a recipe: the trainings that they are, the order of their data, and what they cannot be."""
 
 import tomllib
+from pathlib import Path
 
 import pytest
 from small import SMALL
@@ -8,6 +9,7 @@ from small import SMALL
 from altiplano.cli.arguments import read_inputs
 from altiplano.cli.main import parser
 from altiplano.errors import InputError
+from altiplano.library import train
 from altiplano.planning.best_layout import best_layout
 from altiplano.recipe.cluster import Cluster
 from altiplano.recipe.layout import Layout, parse_layout
@@ -86,26 +88,68 @@ def test_what_cannot_be_is_one_line(phases: list[str], more: tuple[str, ...], me
 
 
 def test_a_phase_may_have_a_layout_of_its_own() -> None:
-    cluster = Cluster(name="c", device="cpu", watts_per_device=1, layouts={"long": "cp2"})
+    cluster = Cluster(name="c", device="cpu", watts_per_device=1, layouts={"quickstart": {"long": "cp2"}})
     long = training_of(RECIPE, "long")
     assert layout_of(long, cluster, Layout(dp=2)) == Layout(cp=2)
     assert layout_of(training_of(RECIPE, None), cluster, Layout(dp=2)) == Layout(dp=2)
     with pytest.raises(InputError, match="--phase other: the trainings of quickstart are main, long, anneal"):
         training_of(RECIPE, "other")
     with pytest.raises(InputError, match=r"phase long: layout .*: cp = 3 .* batch.sequence_length = 128"):
-        check_layouts(parse_layout("dp1"), RECIPE, cluster.model_copy(update={"layouts": {"long": "cp3"}}))
-    missing = "has a layout for lonk and none for long; the trainings of quickstart are main, long, anneal: "
+        check_layouts(
+            parse_layout("dp1"), RECIPE, cluster.model_copy(update={"layouts": {"quickstart": {"long": "cp3"}}})
+        )
+    missing = r'has a layout for lonk in \[layouts."quickstart"\] and none for long; the phases are long, anneal: '
     with pytest.raises(InputError, match=missing):
-        check_layouts(parse_layout("dp1"), RECIPE, cluster.model_copy(update={"layouts": {"lonk": "cp2"}}))
-    # A cluster file may have more: other recipes have other phases.
-    more = {"layouts": {"long": "cp2", "anneal": "cp2", "longer": "cp4"}}
+        check_layouts(
+            parse_layout("dp1"), RECIPE, cluster.model_copy(update={"layouts": {"quickstart": {"lonk": "cp2"}}})
+        )
+    # A cluster file may have more: with --set a recipe may have fewer.
+    more = {"layouts": {"quickstart": {"long": "cp2", "anneal": "cp2", "longer": "cp4"}}}
     check_layouts(parse_layout("dp1"), RECIPE, cluster.model_copy(update=more))
+    with pytest.raises(ValueError, match=r"long is of which recipe.*table .layouts."):
+        Cluster.model_validate(cluster.model_dump() | {"layouts": {"long": "cp2"}})
+
+
+ONE_PHASE = "phases=[{name='anneal', total_tokens='1B', batch_tokens='16Mi', learning_rate=1e-6}]"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "layouts", "said"),
+    [  # phases of the name of another recipe's, and phases that have none of their own
+        (["llama-3.1-8b", "--set", ONE_PHASE, "--cluster", "h100-8", "--layout", "dp8"], {"dp8.tp1.pp1"}, ""),
+        (["llama-3.1-8b-128k", "--cluster", "h100-64"], {"dp4.tp4.pp4.mb1.recompute-selective"}, "those of"),
+        (["llama-3.1-70b-128k", "--cluster", "h100-512", "--layout", "dp16.tp8.cp4"], {"dp16.tp8.pp1.cp4"}, ""),
+        (
+            ["llama-3.1-8b-128k", "--cluster", "h100-8", "--layout", "dp8"],
+            {"dp8.tp1.pp1", *load_cluster("h100-8").layouts["llama-3.1-8b-128k"].values()},
+            "layout dp8.tp1.pp1 is not for context-16k, context-32k, ",
+        ),
+    ],
+)
+def test_layouts_of_phases_are_of_one_recipe(
+    arguments: list[str], layouts: set[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recipe, cluster, layout = read_inputs(parser().parse_args(["rehearse", *arguments]))
+    assert {layout_of(one, cluster, layout) for one in trainings(recipe)} == set(map(parse_layout, layouts))
+    note = capsys.readouterr().err
+    assert note.startswith("note: ") == bool(said) and said in note and note.count("\n") == bool(said)
 
 
 def test_auto_plans_every_phase_whatever_the_cluster_file_says() -> None:
     phase = "{name='context-96k', total_tokens='133B', sequence_length='96Ki', batch_tokens='12Mi', learning_rate=1e-6}"
-    given = ["llama-3.1-8b", "--set", f"phases=[{phase}]", "--cluster", "h100-8"]
+    given = ["llama-3.1-8b-128k", "--set", f"phases=[{phase}]", "--cluster", "h100-8"]
     own, auto = (read_inputs(parser().parse_args(["rehearse", *given, *more])) for more in ([], ["--layout", "auto"]))
     assert own[1].layouts == load_cluster("h100-8").layouts
-    assert auto[1].layouts == {"context-96k": str(best_layout(trainings(auto[0])[1].recipe, own[1]))}
-    assert auto[1].layouts["context-96k"] != own[1].layouts["context-96k"]
+    best = str(best_layout(trainings(auto[0])[1].recipe, own[1]))
+    assert auto[1].layouts == {"llama-3.1-8b-128k": {"context-96k": best}}
+    assert best != own[1].layouts["llama-3.1-8b-128k"]["context-96k"]
+
+
+def test_a_python_program_trains_by_the_layouts_of_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    given = []
+    monkeypatch.setattr("altiplano.library.run_until", lambda last, *which, **_: given.append(which[:3]) or [])
+    recipe = load_recipe("llama-3.1-8b-128k")
+    for layout in ("auto", "dp8"):
+        train(recipe, tmp_path, cluster="h100-8", layout=layout)
+        of_command = parser().parse_args(["rehearse", recipe.name, "--cluster", "h100-8", "--layout", layout])
+        assert given.pop() == read_inputs(of_command)

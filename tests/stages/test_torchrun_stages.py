@@ -80,6 +80,21 @@ class Recorded:
         Recorded.said.append("follow")
 
 
+def test_ranks_are_as_many_as_every_phase_needs(prepared: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run, "Handover", Recorded)
+    for name, value in (("RANK", "0"), ("WORLD_SIZE", "2")):
+        monkeypatch.setenv(name, value)
+    phase = "phases=[{name='long', total_tokens='1M', learning_rate=1e-4}]"
+    recipe = load_recipe("quickstart", ["corpus.root=/nowhere", phase])
+    own = CLUSTER.model_copy(update={"layouts": {"quickstart": {"long": "cp4"}}})
+    before = "long training by layout .*cp4 needs 4 processes, torchrun started 2; .* --phase for those before it"
+    with pytest.raises(InputError, match=before):
+        run.run_until("train-long", recipe, own, Layout(dp=2), prepared)
+    run.run_until("train", recipe, own, Layout(dp=2), prepared)  # main is trained now
+    monkeypatch.setenv("WORLD_SIZE", "4")
+    run.run_until("train-long", recipe, own, Layout(dp=2), prepared)
+
+
 def test_other_ranks_look_at_nothing(prepared: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(run, "Handover", Recorded)
     monkeypatch.setenv("RANK", "1")

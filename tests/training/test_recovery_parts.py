@@ -1,6 +1,7 @@
 """The parts of recovery, each against values worked out by hand."""
 
 import math
+import os
 import signal
 import subprocess
 import sys
@@ -21,7 +22,7 @@ from altiplano.training.accounting.goodput import against_formula, goodput, sess
 from altiplano.training.checkpoints.checkpoint import MANIFEST
 from altiplano.training.checkpoints.saving import prune
 from altiplano.training.export import is_trained
-from altiplano.training.resilience.heartbeat import Heartbeat, attempt, stack_of, stalled
+from altiplano.training.resilience.heartbeat import Heartbeat, Watchdog, attempt, stack_of, stalled
 from altiplano.training.resilience.interruption import Interruption
 from altiplano.training.resilience.rollback import RollBackSpikes
 from altiplano.training.resilience.spikes import SpikeDetector
@@ -336,3 +337,12 @@ def test_a_summary_that_cannot_be_read_is_not_taken_for_training_that_is_not_don
     (tmp_path / "run.json").mkdir()  # what fails when it is read
     with pytest.raises(OSError):
         is_trained(tmp_path, 4)
+
+
+def test_what_an_earlier_run_has_ended_delays_no_watchdog(tmp_path: Path) -> None:
+    file = tmp_path / f"ending-{attempt()}"
+    file.touch()
+    os.utime(file, (time.time() - 60,) * 2)
+    first, second = (Watchdog(tmp_path, tmp_path, 10.0) for _ in range(2))
+    time.sleep(0.05)  # the kernel's clock of files goes in steps
+    assert first._is_first_to_find() and not second._is_first_to_find()

@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from altiplano.recipe.cluster import Cluster
-from altiplano.recipe.layout import SPELLING, Layout, parse_layout
+from altiplano.recipe.layout import SPELLING, Layout
 from altiplano.recipe.load import load_cluster, load_recipe, shipped
 from altiplano.recipe.schema import Recipe
-from altiplano.recipe.trainings import check_layouts, trainings
 
 Commands = Any
 """What ``add_subparsers`` returns; argparse does not name its type."""
@@ -60,7 +59,8 @@ def add_cluster(sub: argparse.ArgumentParser) -> None:
         "--layout",
         metavar="L",
         help=f"how to parallelize the model, {SPELLING}; or auto: the fastest that fits, as planned "
-        "(default: the cluster's; of plan: auto)",
+        "(default: the cluster's; of plan: auto); phases with one of their own in the cluster file keep that, unless "
+        "it is auto",
     )
 
 
@@ -78,17 +78,9 @@ def add_device(sub: argparse._ActionsContainer) -> None:
 
 def read_inputs(options: argparse.Namespace) -> tuple[Recipe, Cluster, Layout]:
     recipe, cluster = load_recipe(options.recipe, options.overrides), load_cluster(options.cluster)
-    if options.layout == "auto":
-        from altiplano.planning.best_layout import best_layout
+    from altiplano.planning.choose_layouts import choose_layouts
 
-        main, *phases = trainings(recipe)
-        layout = best_layout(main.recipe, cluster)
-        layouts = {one.phase: str(best_layout(one.recipe, cluster)) for one in phases}
-        cluster = cluster.model_copy(update={"layouts": layouts})
-    else:
-        layout = parse_layout(options.layout) if options.layout else cluster.layout
-    check_layouts(layout, recipe, cluster, cluster.device)
-    return recipe, cluster, layout
+    return recipe, *choose_layouts(recipe, cluster, options.layout or "")
 
 
 def complain(text: str, code: int) -> int:

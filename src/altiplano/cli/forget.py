@@ -37,9 +37,10 @@ def add(commands: Commands) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    from altiplano.recipe.layout import check_layout, parse_layout
+    from altiplano.planning.choose_layouts import choose_layouts
+    from altiplano.recipe.layout import parse_layout
     from altiplano.recipe.load import load_cluster, load_recipe
-    from altiplano.recipe.trainings import training_of
+    from altiplano.recipe.trainings import check_layouts, layout_of, training_of
     from altiplano.report import report
     from altiplano.report.terminal import print_summary
     from altiplano.stages.forget import find_documents, prepare, price
@@ -47,10 +48,12 @@ def run(options: argparse.Namespace) -> int:
 
     if not (options.run / "recipe.toml").exists():
         raise InputError(f"{options.run} is no run: it has no recipe.toml")
-    cluster = load_cluster(options.cluster)
+    cluster, recipe = load_cluster(options.cluster), load_recipe(str(options.run / "recipe.toml"))
     found = price(options.run, find_documents(options.run, options.documents), cluster)
     if options.layout:
-        parts = [replace(part, layout=str(parse_layout(options.layout))) for part in found.trainings]
+        cluster, layout = choose_layouts(recipe, cluster, options.layout)
+        layouts = [layout_of(training_of(recipe, part.phase), cluster, layout) for part in found.trainings]
+        parts = [replace(part, layout=str(one)) for part, one in zip(found.trainings, layouts, strict=True)]
         found = replace(found, trainings=parts)
     if options.json:
         print(json.dumps(asdict(found) | {"device_hours": found.device_hours}, indent=1))
@@ -60,13 +63,11 @@ def run(options: argparse.Namespace) -> int:
         if not options.json:
             print("to do it: the same command with --yes")
         return 0
-    recipe = load_recipe(str(options.run / "recipe.toml"))
-    for part in found.trainings:
-        check_layout(parse_layout(part.layout), training_of(recipe, part.phase).recipe, cluster.device)
     # each training has the layout that it had, whatever the cluster file says now
-    layouts = cluster.layouts | {part.phase: part.layout for part in found.trainings}
-    own = cluster.model_copy(update={"layouts": layouts})
-    layout = parse_layout(found.trainings[-1].layout)
+    main, *phases = found.trainings
+    its = cluster.layouts.get(recipe.name, {}) | {part.phase: part.layout for part in phases}
+    own, layout = cluster.model_copy(update={"layouts": {recipe.name: its}}), parse_layout(main.layout)
+    check_layouts(layout, recipe, own, own.device)
     for part in found.trainings:
         with locked(options.run):
             recipe = prepare(options.run, found, part, cluster)

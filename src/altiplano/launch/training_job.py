@@ -13,6 +13,7 @@ from altiplano.planning.plan import make_plan
 from altiplano.recipe.cluster import Cluster
 from altiplano.recipe.layout import Layout, check_layout
 from altiplano.recipe.schema import Recipe
+from altiplano.recipe.trainings import last_training, layout_of, trainings
 
 STAGES = ("tokenize", "train", "export", "evaluate", "calibrate", "redteam")
 WITHOUT_DEVICES = ("tokenize", "export")
@@ -128,7 +129,8 @@ def launch_job(
     stage: str = "train",
 ) -> LaunchJob:
     """An export takes any number of ``nodes``, one by default, and ``tokenize`` one. Raises InputError for an unknown
-    stage, and when the layout of another one does not fill whole nodes, or not ``nodes`` of them."""
+    stage, and when the layout of another one does not fill whole nodes, or not ``nodes`` of them, or a phase needs
+    others."""
     if stage not in STAGES:
         raise InputError(f"--stage {stage}: choose one of {', '.join(STAGES)}")
     if stage == "tokenize":
@@ -137,16 +139,19 @@ def launch_job(
         return LaunchJob(recipe, cluster, layout, tuple(arguments), workspace, 1, 1, stage)
     if stage == "export":
         return LaunchJob(recipe, cluster, layout, tuple(arguments), workspace, nodes or 1, EXPORT_PROCESSES, stage)
+    # The others score what was trained last, by its layout.
+    done = trainings(recipe) if stage == "train" else (last_training(recipe),)
+    first = layout_of(done[0], cluster, layout)
     on_cpu = cluster.device == "cpu"
     # Ranks on CPUs are processes, as many as are asked for; on GPUs there is one for each.
-    per_node = cluster.launch.devices_per_node or (layout.world_size if on_cpu else cluster.devices)
-    ranks = f"layout {layout} has {layout.world_size:,} ranks"
-    if layout.world_size % per_node:
+    per_node = cluster.launch.devices_per_node or (first.world_size if on_cpu else cluster.devices)
+    ranks = f"layout {first} has {first.world_size:,} ranks"
+    if first.world_size % per_node:
         raise InputError(
             f"{ranks}, which do not fill nodes of {per_node}; choose a layout with a multiple of that, "
             "or set launch.devices_per_node"
         )
-    needed = layout.world_size // per_node
+    needed = first.world_size // per_node
     if nodes is not None and nodes != needed:
         raise InputError(
             f"{ranks}, but --nodes {nodes} with {per_node} each have {nodes * per_node:,}; {needed} would do"
@@ -156,8 +161,15 @@ def launch_job(
             f"{ranks}, but cluster {cluster.name} has {cluster.devices:,} devices; choose a smaller layout"
         )
     fewest = cluster.launch.min_nodes or 0
-    if fewest:
-        _check_fewer(recipe, layout, fewest, needed, per_node)
+    for training in done:
+        its = layout_of(training, cluster, layout)
+        if its.world_size != first.world_size and not (on_cpu and needed == 1):  # which forks as many as it needs
+            raise InputError(
+                f"{ranks}, and phase {training.phase} is trained by {its.world_size:,} ({its}), in the same job; "
+                "choose layouts with as many ranks, or --layout auto"
+            )
+        if fewest:
+            _check_fewer(training.recipe, its, fewest, needed, per_node)
     return LaunchJob(recipe, cluster, layout, tuple(arguments), workspace, needed, per_node, stage, fewest)
 
 

@@ -19,11 +19,12 @@ NOT_SAID = (OSError, ValueError, AttributeError, RuntimeError)
 
 def bind_beside(device: torch.device) -> None:
     """Let all threads of this process, and what they start, run on the processors of its GPU's NUMA node. Of processors
-    that it was given (by SLURM, a container or numactl) it takes no others. Never fails."""
+    that it was given (by SLURM, a container or numactl) it takes no others, and stays where it was when only a rest of
+    them is beside it. Never fails."""
     with suppress(*NOT_SAID):
         given = os.sched_getaffinity(0)
         beside = given & processors_beside(device)
-        if not beside or beside == given:
+        if beside == given or not _is_fair(beside, given):
             return
         for thread in map(int, os.listdir("/proc/self/task")):  # noqa: PTH208
             with suppress(OSError):  # it has ended
@@ -40,7 +41,18 @@ def where_ranks_run(device: torch.device) -> str:
         return f"{device} anywhere: which processors are beside it is not known ({error})"
     if not beside:
         return f"{device} anywhere: no processor beside it was given to this process"
+    if not _is_fair(beside, given):
+        return f"{device} anywhere: of the {len(given)} processors of this process only {len(beside)} are beside it"
     return f"{device} on {len(beside)} of {len(given)} processors"
+
+
+def _is_fair(beside: set[int], given: set[int]) -> bool:
+    """Whether one node has its share of the processors: a rank on a tiny rest of them would be slower than far away."""
+    return bool(beside) and len(beside) * _nodes() >= len(given)
+
+
+def _nodes() -> int:
+    return sum(1 for _ in (SYSTEM / "devices/system/node").glob("node[0-9]*"))
 
 
 def processors_beside(device: torch.device) -> set[int]:
@@ -48,6 +60,8 @@ def processors_beside(device: torch.device) -> set[int]:
     card: Any = torch.cuda.get_device_properties(device)
     address = f"{card.pci_domain_id:04x}:{card.pci_bus_id:02x}:{card.pci_device_id:02x}.0"
     node = int((SYSTEM / "bus/pci/devices" / address / "numa_node").read_text())
+    if node < 0 and (nodes := _nodes()) > 1:
+        raise ValueError(f"{address} has numa_node {node} on a machine of {nodes} nodes")
     # -1: there is only one
     listed = (SYSTEM / f"devices/system/node/node{max(node, 0)}/cpulist").read_text()
     ranges = [part.split("-") for part in listed.strip().split(",") if part]

@@ -4,7 +4,7 @@ PyTorch's FlexAttention calls them in the place of its own Triton kernels, with 
 context-parallel ranks.
 """
 
-from importlib.util import find_spec
+from importlib import import_module
 
 import torch
 
@@ -15,19 +15,23 @@ CAPABILITY = (9, 0)
 
 
 def use_flash_attention(wanted: bool, device: torch.device) -> None:
-    """In this whole process. Raises InputError where the package or the GPU is missing."""
+    """In this whole process. Raises InputError where the package is missing or broken, and where the GPU is."""
     if wanted and device.type != "cuda":
         raise InputError("flash in a layout needs an NVIDIA GPU; leave it out")
     if wanted and torch.cuda.get_device_capability(device) < CAPABILITY:
         name = torch.cuda.get_device_name(device)
         raise InputError(f"flash in a layout needs a GPU like the H100 or later, and {name} is older; leave it out")
-    if wanted and not _is_installed():
-        raise InputError("flash in a layout needs FlashAttention 4: pip install 'altiplano[flash]', or leave it out")
+    if wanted:
+        _check_installed()
     attention.flash_attention = wanted
 
 
-def _is_installed() -> bool:
+def _check_installed() -> None:
     try:
-        return find_spec("flash_attn.cute") is not None
-    except ModuleNotFoundError:  # of flash_attn
-        return False
+        import_module("flash_attn.cute")
+    except ImportError as error:  # of the package, or of what it needs itself
+        reason = str(error).partition("\n")[0]
+        raise InputError(
+            f"flash in a layout needs FlashAttention 4, which cannot be imported ({reason}): "
+            "pip install 'altiplano[flash]', or leave it out"
+        ) from error

@@ -95,18 +95,27 @@ class Cluster(Section):
     pue: float = Field(1.0, ge=1, description="power usage effectiveness of the site")
     country: str = Field("", description="ISO 3166-1 alpha-3; empty: as the recipe's disclosure states")
     layout: Layout = Layout()
-    layouts: dict[str, str] = Field(
-        {}, description='of phases, by their names, such as "dp2.cp8"; the others have that of all the run'
+    layouts: dict[str, dict[str, str]] = Field(
+        {}, description='of phases, by the recipe\'s name and theirs, such as "dp2.cp8"; other phases have layout'
     )
     operation: Operation = Operation()
     launch: LaunchConfig = LaunchConfig()
 
+    @field_validator("layouts", mode="before")
+    @classmethod
+    def _layouts_are_of_a_recipe(cls, layouts: object) -> object:
+        bare = [name for name, one in layouts.items() if isinstance(one, str)] if isinstance(layouts, dict) else []
+        if bare:
+            raise ValueError(f'{bare[0]} is of which recipe? write it in a table [layouts."NAME OF THE RECIPE"]')
+        return layouts
+
     @field_validator("layouts")
     @classmethod
-    def _layouts_can_be(cls, layouts: dict[str, str]) -> dict[str, str]:
-        for name, text in layouts.items():
-            try:
-                parse_layout(text)
-            except InputError as error:
-                raise ValueError(str(error).replace("--layout", name, 1)) from error
+    def _layouts_can_be(cls, layouts: dict[str, dict[str, str]]) -> dict[str, dict[str, str]]:
+        for phases in layouts.values():
+            for name, text in phases.items():
+                try:
+                    parse_layout(text)
+                except InputError as error:
+                    raise ValueError(str(error).replace("--layout", name, 1)) from error
         return layouts

@@ -227,6 +227,11 @@ def check_layout(layout: Layout, recipe: Recipe, device: str = "") -> None:
         raise InputError(COMPILE.format(layout=layout))
     if layout.flash and device == "cpu":
         raise InputError(f"layout {layout}: flash is for GPUs like the H100 or later; leave it out")
+    if layout.flash and recipe.precision.compute != "bfloat16":
+        raise InputError(
+            f'layout {layout}: flash computes in bfloat16, and precision.compute = "{recipe.precision.compute}"; '
+            "leave it out"
+        )
     if recipe.precision.matmul == "float8-rowwise":
         _check_float8(layout, recipe)
 

@@ -88,7 +88,14 @@ def _read_recipe(path: Path, extending: tuple[Path, ...]) -> dict[str, Any]:
     extended = values.pop("extends")
     if not isinstance(extended, str):
         raise InputError(f'{path}: extends = {extended!r} is no file: name a recipe\'s, such as "llama-3.1-8b.toml"')
+    if "name" not in values:
+        raise InputError(f"{path}: name is missing: with that of {extended} it would take the other's folder in runs")
     base = path.parent / extended
+    if not base.is_file():
+        beside = sorted(file.name for file in base.parent.glob("*.toml") if file.resolve() != path.resolve())
+        close = difflib.get_close_matches(base.name, beside, n=1)
+        hint = f"; did you mean {base.parent.relative_to(path.parent) / close[0]}?" if close else ""
+        raise InputError(f'{path}: extends = "{extended}": {base} is no file{hint}')
     if base.resolve() in (known := (*extending, path.resolve())):
         raise InputError(f"{path}: extends {base}, which extends this file")
     return _merged(_read_recipe(base, known), values)

@@ -76,21 +76,21 @@ def training_of(recipe: Recipe, phase: str | None) -> Training:
 
 
 def layout_of(training: Training, cluster: Cluster, layout: Layout) -> Layout:
-    """``layout``, unless the cluster file has one for this phase."""
-    own = cluster.layouts.get(training.phase)
+    """``layout``, unless the cluster file has one for this phase of this recipe."""
+    own = cluster.layouts.get(training.recipe.name, {}).get(training.phase)
     return parse_layout(own) if own else layout
 
 
 def check_layouts(layout: Layout, recipe: Recipe, cluster: Cluster, device: str = "") -> None:
-    """As ``check_layout``, of every training with its own layout. Where a phase has none, a layout for another name is
-    a mistake: perhaps it was meant."""
+    """As ``check_layout``, of every training with its own layout. Where a phase has none, a layout of the recipe for
+    another name is a mistake: perhaps it was meant."""
     every = trainings(recipe)
-    names = [one.phase for one in every]
-    unknown = [name for name in cluster.layouts if name not in names]
-    if unknown and (without := [name for name in names[1:] if name not in cluster.layouts]):
+    names, own = [one.phase for one in every[1:]], cluster.layouts.get(recipe.name, {})
+    unknown = [name for name in own if name not in names]
+    if unknown and (without := [name for name in names if name not in own]):
         raise InputError(
-            f"cluster {cluster.name} has a layout for {unknown[0]} and none for {without[0]}; the trainings of "
-            f"{recipe.name} are {', '.join(names)}: give it one in [layouts], or --layout auto"
+            f'cluster {cluster.name} has a layout for {unknown[0]} in [layouts."{recipe.name}"] and none for '
+            f"{without[0]}; the phases are {', '.join(names)}: give it one there, or --layout auto"
         )
     for one in every:
         try:

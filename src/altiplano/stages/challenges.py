@@ -28,7 +28,7 @@ from altiplano.recipe.cluster import Cluster
 from altiplano.recipe.layout import parse_layout
 from altiplano.recipe.load import load_recipe
 from altiplano.recipe.schema import Recipe
-from altiplano.recipe.trainings import Training, trainings
+from altiplano.recipe.trainings import Training, layout_of, trainings
 from altiplano.recipe.units import human_bytes
 from altiplano.records import StageManifest, StepMetrics
 from altiplano.records.benchmarks import IN_EVALUATE
@@ -265,7 +265,7 @@ class Auditor:
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
             (folder / "checkpoints").mkdir()
-            layout = self.cluster.layout
+            layout = layout_of(training, self.cluster, self.cluster.layout)
             for step in sorted({first, *(one for one in recipe.averaged if one < first)} - {0}):
                 source = checkpoint.of_step(checkpoints, step)
                 shutil.copytree(source, folder / "checkpoints" / source.name, copy_function=link)

@@ -19,7 +19,16 @@ from altiplano.recipe.layout import Layout
 from altiplano.recipe.schema import Recipe
 from altiplano.recipe.trainings import MAIN, check_layouts, is_training, layout_of, trainings
 from altiplano.stages import calibrate, curate, evaluate, redteam, release, tokenize, train
-from altiplano.stages.stage import FUNCTIONS, Context, Outcome, Stage, is_publisher, run_stage, up_to_date
+from altiplano.stages.stage import (
+    FUNCTIONS,
+    Context,
+    Outcome,
+    Stage,
+    is_publisher,
+    read_manifest,
+    run_stage,
+    up_to_date,
+)
 from altiplano.stages.torchrun import Handover, end_with_the_agent, ending_the_agent, is_rank, with_nodes_at_hand
 from altiplano.training.callbacks import Custom
 
@@ -105,6 +114,8 @@ def run_until(
         if last not in ("curate", "tokenize"):
             train.check_forgotten(recipe, workspace)
         write_text(workspace / "recipe.toml", recipe_toml(recipe))
+        if is_rank() and not export_only and last not in BEFORE_TRAINING:
+            _check_ranks(last, recipe, cluster, layout, workspace)
         before = 0
         for stage, its_recipe in stages_of(recipe)[_first(last, workspace) :]:
             its_layout = _layout(stage, recipe, cluster, layout)
@@ -142,6 +153,22 @@ def run_until(
     if handover is not None:
         handover.end()
     return outcomes
+
+
+def _check_ranks(last: str, recipe: Recipe, cluster: Cluster, layout: Layout, workspace: Path) -> None:
+    """Raise InputError when a training that is left needs other ranks than torchrun started: before the first step, not
+    when those before it are done."""
+    started = int(os.environ.get("WORLD_SIZE", "1"))
+    for training in trainings(recipe):
+        if read_manifest(workspace / training.stage) is None:
+            its = with_nodes_at_hand(layout_of(training, cluster, layout), cluster)
+            if its.world_size != started:
+                raise InputError(
+                    f"{training.phase} training by layout {its} needs {its.world_size:,} processes, torchrun started "
+                    f"{started:,}; choose layouts with as many, or --phase for those before it"
+                )
+        if training.stage == last:
+            break
 
 
 def _first(last: str, workspace: Path) -> int:

@@ -29,7 +29,8 @@ SECONDS = 20.0
 
 
 def keep_collectives_in(folder: Path, first: bool) -> None:
-    """From now on records go into ``folder``, that of a training, NCCL's own too, unless the environment says where.
+    """From now on records go into ``folder``, that of a training, NCCL's own too, unless the environment says where:
+    NCCL reads it when it writes its first one (``DebugInfoWriter::getWriter``), so a process group may be there.
     ``first``: this is the first rank, which makes room."""
     newest = folder / NEWEST
     if first:

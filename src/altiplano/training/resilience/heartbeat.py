@@ -206,7 +206,7 @@ class Watchdog(threading.Thread):
         self.heartbeats, self.folder, self.limit = heartbeats, folder, limit
         self.records_collectives = records_collectives
         self.attempt = attempt()
-        self.found_at = 0.0
+        self.begun, self.found_at = time.time(), 0.0
         self.stopping = threading.Event()
 
     def run(self) -> None:
@@ -219,8 +219,12 @@ class Watchdog(threading.Thread):
     def _is_first_to_find(self) -> bool:
         """On this machine, in this attempt; or the first one did not end any."""
         self.found_at = self.found_at or time.monotonic()
+        file = self.heartbeats / f"ending-{self.attempt}"
+        with contextlib.suppress(OSError):
+            if file.stat().st_mtime < self.begun:  # of another run that was called the same
+                file.unlink()
         try:
-            (self.heartbeats / f"ending-{self.attempt}").open("x").close()
+            file.open("x").close()
         except FileExistsError:
             return time.monotonic() - self.found_at > LONGEST_EVIDENCE
         except OSError:  # a full disk must not keep it alive
