@@ -18,7 +18,7 @@ import torch
 
 from altiplano.parallel.mesh import start_mesh
 from altiplano.parallel.parallelize import parallelize, parameters_by_name
-from altiplano.parallel.processes import peak_memory
+from altiplano.peak_memory import peak_memory
 from altiplano.recipe.layout import parse_layout
 from altiplano.recipe.load import load_recipe
 from altiplano.tokens.loader import make_batch

@@ -90,7 +90,9 @@ def test_truncation_padding_and_dropout_do_not_change_documents(trained: Tokeniz
         assert found.ids == expected
 
 
-def test_a_configuration_that_is_no_object_is_passed_over(trained: Tokenizer, tmp_path: Path) -> None:
+def test_a_configuration_that_is_no_object_is_damaged(trained: Tokenizer, tmp_path: Path) -> None:
+    """It says which tokens begin and end a document: without it, others may be taken."""
     trained.save(tmp_path)
     (tmp_path / "tokenizer_config.json").write_text("[]")
-    assert import_tokenizer(tmp_path).bos == trained.bos
+    with pytest.raises(InputError, match=r"tokenizer_config\.json is damaged"):
+        import_tokenizer(tmp_path)
