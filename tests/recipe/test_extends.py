@@ -1,5 +1,7 @@
 """A recipe that extends another: its own values, else the other's, and paths as where they were written."""
 
+import os
+import re
 from pathlib import Path
 
 import pytest
@@ -80,6 +82,7 @@ def test_what_is_not_said_is_the_others(base: Path, tmp_path: Path) -> None:
         ('name = "o"\nextends = "nobody.toml"', 'own.toml: extends = "nobody.toml": '),
         ('name = "o"\nextends = "base/bass.toml"', "bass.toml is no file; did you mean base/base.toml?"),
         ('name = "o"\nextends = "base"', "base is no file"),
+        ('name = "o"\nextends = "/nowhere/base.toml"', "/nowhere/base.toml is no file"),
         ('name = "o"\nextends = ""', 'own.toml: extends = "": '),
         ('name = "o"\nextends = "own.toml"', "own.toml, which extends this file"),
         ("extends = 3", "extends = 3 is no file: name a recipe's, such as"),
@@ -113,3 +116,10 @@ def test_every_size_of_llama_goes_on_to_128k(size: str) -> None:
         assert one.optimizer.learning_rate == one.optimizer.min_learning_rate == pytest.approx(rate)
     assert (anneal.optimizer.schedule, anneal.optimizer.min_learning_rate) == ("linear", 0)
     assert (anneal.batch.sequence_length, anneal.batch.steps, recipe.average.checkpoints) == (131072, 3, 3)
+
+
+def test_a_base_of_an_absolute_path_that_is_almost_there(tmp_path: Path) -> None:
+    (tmp_path / "base.toml").touch()
+    (tmp_path / "own.toml").write_text(f'name = "o"\nextends = "{tmp_path}/bass.toml"')
+    with pytest.raises(InputError, match=re.escape(f"did you mean {tmp_path}/base.toml?")):
+        load_recipe(Path(os.path.relpath(tmp_path / "own.toml")))

@@ -94,7 +94,7 @@ def _read_recipe(path: Path, extending: tuple[Path, ...]) -> dict[str, Any]:
     if not base.is_file():
         beside = sorted(file.name for file in base.parent.glob("*.toml") if file.resolve() != path.resolve())
         close = difflib.get_close_matches(base.name, beside, n=1)
-        hint = f"; did you mean {base.parent.relative_to(path.parent) / close[0]}?" if close else ""
+        hint = f"; did you mean {Path(extended).parent / close[0]}?" if close else ""
         raise InputError(f'{path}: extends = "{extended}": {base} is no file{hint}')
     if base.resolve() in (known := (*extending, path.resolve())):
         raise InputError(f"{path}: extends {base}, which extends this file")
