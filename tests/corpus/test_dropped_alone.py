@@ -12,7 +12,7 @@ from altiplano.corpus.curation import curate
 from altiplano.errors import InputError
 from altiplano.execution import document_limits as limits
 from altiplano.execution import map_shards
-from corpus.readers.test_books import make_pdf
+from corpus.readers.test_books import make_pdf, pdf_of
 from corpus.support import ESSAY, audit_of, contents, corpus, documents, small
 
 
@@ -83,15 +83,7 @@ def nested(depth: int) -> bytes:
             b"<</Type/XObject/Subtype/Form/BBox[0 0 612 792]/Resources<</Font<</F1 5 0 R>>/XObject<</F%d %d 0 R>>>>"
             b"/Length %d>>stream\n%s\nendstream" % (level + 1, level + 7, len(form), form)
         )
-    data, places = b"%PDF-1.4\n", []
-    for number, content in enumerate(objects, 1):
-        places.append(len(data))
-        data += b"%d 0 obj\n%s\nendobj\n" % (number, content)
-    table = b"".join(b"%010d 00000 n \n" % place for place in places)
-    size = len(objects) + 1
-    return data + b"xref\n0 %d\n0000000000 65535 f \n%strailer<</Size %d/Root 1 0 R>>\nstartxref\n%d\n%%%%EOF" % (
-        size, table, size, len(data),
-    )  # fmt: skip
+    return pdf_of(objects)
 
 
 def annotate_in_little_memory(task, **rest):

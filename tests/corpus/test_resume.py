@@ -19,9 +19,8 @@ from altiplano.corpus.curation import curate
 from altiplano.corpus.fatal_documents import FatalDocuments
 from altiplano.corpus.readers import listing
 from altiplano.errors import InputError
-from altiplano.execution.base import alone
+from altiplano.execution.base import alone, is_alone
 from altiplano.execution.local import Processes
-from altiplano.execution.map_shards import map_shards
 from altiplano.recipe.quality import QualityConfig
 from corpus.support import ESSAY, audit_of, contents, samples_corpus, small
 
@@ -183,33 +182,18 @@ def test_a_document_that_was_there_at_two_deaths_of_one_run_is_fatal(tmp_path):
     assert not (tmp_path / "at").exists()
 
 
-def read_shard(task: str, folder: Path, run: int) -> None:
-    """Ten documents. Number 3 of A is sound and slow: it is at work when B's end their process."""
-    fatal_of, slow, begun = {"a": ("7",), "b": ("5", "6")}[task], folder / "slow", time.time()
-    with FatalDocuments(folder / f"at-{task}", run) as fatal:
-        for place in map(str, range(10)):
-            if place in fatal:
-                continue
-            with fatal.at(place):
-                if task == "a" and place == "3":
-                    slow.touch()
-                    time.sleep(1)
-                elif place in fatal_of:
-                    end = time.monotonic() + 2
-                    while task == "b" and time.monotonic() < end:
-                        if slow.exists() and slow.stat().st_mtime > begun:
-                            break
-                        time.sleep(0.01)
-                    os._exit(9)
-        (folder / f"left-out-{task}").write_text(" ".join(place for place in map(str, range(10)) if place in fatal))
+def dies_with_others(task: int, folder: Path) -> None:
+    (folder / f"alone: {is_alone()}").touch()
+    if not is_alone():
+        os._exit(9)
 
 
-def test_a_sound_document_that_was_at_work_when_others_ended_the_pool_is_kept(tmp_path):
+def test_a_task_knows_whether_another_can_have_ended_its_process(tmp_path):
     engine = Processes(2)
-    work = partial(read_shard, folder=tmp_path, run=1)
-    map_shards("reading", work, "ab", lambda task: tmp_path / f"left-out-{task}", ord, engine)
+    found = list(engine.run(partial(dies_with_others, folder=tmp_path), [1, 2]))
     engine.close()
-    assert [(tmp_path / f"left-out-{task}").read_text() for task in "ab"] == ["7", "5 6"]
+    assert sorted(found) == [(1, None), (2, None)]
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["alone: False", "alone: True"]
 
 
 def test_another_threshold_takes_the_annotations_that_are_there(curated, tmp_path, monkeypatch):
