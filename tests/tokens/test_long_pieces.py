@@ -45,7 +45,7 @@ def test_the_slow_way_gives_the_same_tokens_as_the_fast_one(tokenizer, seed):
 
 @pytest.mark.parametrize("run", RUNS)
 def test_encoding_takes_time_by_the_length_alone(tokenizer, run):
-    assert not grows_faster_than_its_input(tokenizer.encode, lambda length: run * (length // len(run)), 150_000, 6)
+    assert not grows_faster_than_its_input(tokenizer.encode, lambda length: run * (length // len(run)), 150_000, 10)
 
 
 @pytest.mark.parametrize("run", [" ", "a", "!", "\n", "_a_"])
