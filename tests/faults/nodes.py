@@ -156,12 +156,12 @@ FOUR_NODES = [
     Fault("a rank killed", 2, to_rank(signal.SIGKILL)),
     Fault("a node preempted (SIGTERM to its agent)", 1, to_agent(signal.SIGTERM)),
     Fault("a node crashes and comes back", 3, lambda _, node: node.crash(), come_back, 5),
-    Fault("a node lost for good, a waiting spare takes its place", 2, lambda _, node: node.crash(), Training.leave),
+    Fault("a node lost for good, a spare takes its place", 2, lambda _, node: node.crash(), start_on_spare, 5),
 ]
 RUNS = {
     Run("two nodes", "dp2", 500, spare=1): TWO_NODES,
     Run("fewer nodes", "dp2", 150, min_nodes=1, bound=1e-6): FEWER_NODES,
-    Run("four nodes", "dp4", 200, spare=1, waiting=True): FOUR_NODES,
+    Run("four nodes", "dp4", 200, spare=1): FOUR_NODES,
 }
 
 

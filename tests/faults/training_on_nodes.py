@@ -45,9 +45,7 @@ class Run:
     layout: str
     steps: int
     spare: int = 0
-    """Nodes beside those that the layout fills."""
-    waiting: bool = False
-    """Whether the agents of spare nodes run beside the others."""
+    """Nodes beside those that the layout fills, started when one of them is lost: see `docs/guides/launch.md`."""
     min_nodes: int = 0
     bound: float = 0.0
     """How far the largest of the final weights may be from the undisturbed one."""
@@ -83,10 +81,6 @@ class Training:
         self.read = 0
         for node in nodes[: job.nodes]:
             self.start(node)
-        if run.waiting:  # begun with the others it might be one of them
-            self.wait(lambda: any(event.event == "resume" for event in self.events()), "a start")
-            for node in nodes[job.nodes :]:
-                self.start(node)
 
     def start(self, node: Node) -> None:
         """The agent of a node, from now on again whenever it fails."""
