@@ -25,6 +25,7 @@ from altiplano.launch.training_job import LaunchJob, launch_job, planned_save_se
 from altiplano.recipe.cluster import Cluster, LaunchConfig
 from altiplano.recipe.layout import Layout
 from altiplano.recipe.load import load_cluster, load_recipe
+from altiplano.recipe.trainings import layout_of, trainings
 
 
 def words(text: str) -> list[str]:
@@ -295,3 +296,12 @@ def test_the_notice_before_a_time_limit_is_planned() -> None:
     assert planned_save_seconds(load_recipe("llama-3.1-8b"), small, Layout(dp=8)) > 700  # of which a step is 329
     assert planned_save_seconds(recipe, load_cluster("laptop"), Layout()) == 120
     assert job(LaunchConfig(devices_per_node=8, save_seconds=33)).save_seconds == 33
+
+
+def test_the_notice_is_that_of_the_phase_with_the_longest_step() -> None:
+    recipe, cluster = load_recipe("llama-3.1-405b-128k"), load_cluster("h100-2048")
+    planned = [
+        planned_save_seconds(one.recipe, cluster, layout_of(one, cluster, cluster.layout)) for one in trainings(recipe)
+    ]
+    launched = launch_job(recipe, cluster, cluster.layout, [recipe.name], Path("run"), None)
+    assert launched.save_seconds == max(planned) > planned[0]

@@ -134,8 +134,11 @@ def test_a_phase_is_rehearsed_on_its_own_layout(monkeypatch: pytest.MonkeyPatch)
     assert [run([*job, *more]) for more in ([], ["--phase", "context-96k"], ["--phase", "context-20k"])] == [0, 0, 2]
     assert seen == [(8192, "dp4.tp2.pp1.mb1"), (98304, "dp1.tp4.pp1.cp2.mb1.recompute-selective")]
     asked = ["--phase", "context-96k", "--layout"]
-    assert [run([*job, *asked, layout]) for layout in ("dp1.tp8.pp1", "dp1.tp2.pp1.cp7")] == [0, 2]
-    assert seen[2:] == [(98304, "dp1.tp8.pp1")]
+    of_the_phase_alone = "dp1.tp2.pp1.cp3"  # 8,192 tokens do not fall into six equal parts
+    layouts = ("dp1.tp8.pp1", of_the_phase_alone, "dp1.tp2.pp1.cp7")
+    assert [run([*job, *asked, layout]) for layout in layouts] == [0, 0, 2]
+    assert seen[2:] == [(98304, "dp1.tp8.pp1"), (98304, of_the_phase_alone)]
+    assert run([*job, "--layout", of_the_phase_alone]) == 2
 
 
 @pytest.mark.skipif(not Path("/proc").exists(), reason="reads /proc")

@@ -3,9 +3,10 @@
 import argparse
 import json
 
-from altiplano.cli.arguments import Commands, add_cluster, add_command, add_recipe, read_inputs
+from altiplano.cli.arguments import Commands, add_cluster, add_command, add_recipe
 from altiplano.recipe.cluster import Cluster
-from altiplano.recipe.layout import Layout, check_layout
+from altiplano.recipe.layout import Layout
+from altiplano.recipe.load import load_cluster, load_recipe
 from altiplano.recipe.schema import Recipe
 from altiplano.recipe.trainings import layout_of, training_of
 
@@ -39,12 +40,12 @@ def add(commands: Commands) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    recipe, cluster, layout = read_inputs(options)
-    training = training_of(recipe, options.phase)
-    if options.layout in (None, "auto"):
-        layout = layout_of(training, cluster, layout)
-    recipe = training.recipe
-    check_layout(layout, recipe, cluster.device)
+    from altiplano.planning.choose_layouts import choose_layouts
+
+    training = training_of(load_recipe(options.recipe, options.overrides), options.phase)
+    recipe, cluster = training.recipe, load_cluster(options.cluster)
+    # Of this training alone: what is asked for need not suit the others.
+    layout = choose_layouts(recipe, cluster, options.layout or str(layout_of(training, cluster, cluster.layout)))[1]
     if options.start:
         return _start(recipe, cluster, layout, as_json=options.json)
     from altiplano.rehearsal.rehearse import as_json, as_text, rehearse

@@ -62,7 +62,10 @@ class LaunchJob:
     @property
     def save_seconds(self) -> int:
         """What ranks are given between the request to stop and their end."""
-        return self.cluster.launch.save_seconds or planned_save_seconds(self.recipe, self.cluster, self.layout)
+        return self.cluster.launch.save_seconds or max(
+            planned_save_seconds(one.recipe, self.cluster, layout_of(one, self.cluster, self.layout))
+            for one in trainings(self.recipe)
+        )
 
     @property
     def environment(self) -> dict[str, str]:
