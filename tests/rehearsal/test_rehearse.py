@@ -87,7 +87,6 @@ def test_training_code_that_cannot_take_a_step_is_one_line(
 ) -> None:
     # Past the check of layouts, as a mistake in it would be: 8 heads of keys over 3 ranks.
     monkeypatch.setattr("altiplano.planning.choose_layouts.check_layouts", lambda *arguments: None)
-    monkeypatch.setattr("altiplano.cli.rehearse.check_layout", lambda *arguments: None)
     monkeypatch.setattr("altiplano.planning.plan.check_runnable", lambda *arguments: None)
     assert run(["rehearse", *JOB, "--set", "model.num_hidden_layers=2", "--layout", "tp3.mb1"]) == 1
     error = capsys.readouterr().err
