@@ -183,6 +183,28 @@ def test_damage_costs_only_the_records_that_it_touches(tmp_path, packed, at, siz
         assert sum(b.size for b in lost) < 4 * len(records[0]) + size
 
 
+@pytest.mark.parametrize("bit", range(8))
+@pytest.mark.parametrize("at", range(10))
+def test_a_flipped_bit_in_the_header_of_a_gzip_member_costs_one_record(tmp_path, at, bit):
+    """That of an extra field, for one, which then has a length and swallows as many bytes."""
+    records = [bytearray(gzip.compress(response(i, page(i)), mtime=0)) for i in range(12)]
+    records[2][at] ^= 1 << bit
+    found, bad = pages_of(tmp_path, b"".join(records), "a.warc.gz")
+    assert all(text == page(int(name)).decode() for name, text in found.items())
+    assert len(found) >= 11 and len(found) + sum(b.records for b in bad) == 12
+
+
+@pytest.mark.parametrize("bit", range(8))
+@pytest.mark.parametrize("before_its_end", range(8, 40, 3))
+def test_what_a_flipped_bit_at_the_end_of_the_file_leaves_is_not_taken_for_text(tmp_path, before_its_end, bit):
+    """The member may then have no end, and its checksum is never seen."""
+    records = [bytearray(gzip.compress(response(i, page(i)), mtime=0)) for i in range(3)]
+    records[2][-before_its_end] ^= 1 << bit
+    found, bad = pages_of(tmp_path, b"".join(records), "a.warc.gz")
+    assert list(found) == ["0", "1"] and sum(b.records for b in bad) == 1
+    assert all(text == page(int(name)).decode() for name, text in found.items())
+
+
 @settings(max_examples=60, deadline=None)
 @given(st.data())
 def test_flipped_spliced_and_cut_archives_lose_nothing_in_silence(tmp_path_factory, data):

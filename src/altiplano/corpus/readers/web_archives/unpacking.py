@@ -62,9 +62,9 @@ class Unpacked:
             self.ended = True
             return b""
         self._raw = self._raw or self._read()
-        if not self._raw:
-            self._member, self.is_open = None, False
-            raise DamageError("cut off by the end of the file")
+        if not self._raw:  # cut off, or a damaged header has swallowed what comes after it
+            self._recover()
+            raise DamageError("cut off by the end of the file" if self.ended else "a gzip member has no end")
         try:
             data = cast(bytes, self._member.decompress(self._raw, SMALL))
         except zlib.error as error:
