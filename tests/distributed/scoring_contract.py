@@ -41,8 +41,9 @@ from altiplano.recipe.schema import CalibrationConfig, CheckpointConfig, Recipe
 from altiplano.tokens.loader import make_batch
 from altiplano.tokens.shards import read_shards
 from altiplano.tokens.tokenizer import Tokenizer
-from altiplano.training.checkpoints.checkpoint import load_weights, of_step
+from altiplano.training.checkpoints.checkpoint import of_step
 from altiplano.training.checkpoints.export import export_weights
+from altiplano.training.checkpoints.loading import load_weights
 from altiplano.training.checkpoints.saving import PERMANENT, Saver
 from altiplano.training.loss import token_losses
 from altiplano.training.optimizer import make_optimizer

@@ -16,7 +16,8 @@ from altiplano.recipe.layout import Layout, parse_layout
 from altiplano.recipe.load import load_recipe
 from altiplano.recipe.trainings import trainings
 from altiplano.tokens.tokenizer import Tokenizer
-from altiplano.training.checkpoints.checkpoint import MOMENTS, load_sharded, load_weights, of_step, to_average
+from altiplano.training.checkpoints.checkpoint import of_step, to_average
+from altiplano.training.checkpoints.loading import MOMENTS, load_sharded, load_weights
 from altiplano.training.job import Job
 from altiplano.training.loss import token_losses
 from altiplano.training.trainer import prepare

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from altiplano.errors import TrainingError
+from altiplano.parallel.processes import to_stop
 from altiplano.stages import supervise as supervising
 from altiplano.stages.supervise import supervise
 from altiplano.training.resilience import incidents
-from altiplano.training.resilience.interruption import to_stop
 from faults.test_checkpoints import RECIPE, names, start
 
 # In the place of a supervisor: notes each start, says which signal it got, and may be killed at its first start.

@@ -87,14 +87,14 @@ clip.__code__ = clip.__code__.replace(co_filename=trainer.__file__)
 trainer.clip_gradient = clip
 """
 MOMENTS = """
-from altiplano.training.checkpoints import checkpoint
-real = checkpoint.training_tensors
+from altiplano.training.checkpoints import loading
+real = loading.training_tensors
 def on_cpu(parameters, optimizer):
     tensors = real(parameters, optimizer)
     for state in optimizer.state.values():
         state['exp_avg'] = torch.zeros(state['exp_avg'].shape)
     return tensors
-checkpoint.training_tensors = on_cpu
+loading.training_tensors = on_cpu
 """
 ANSWER = """
 from altiplano.parallel.asking import AskedModel

@@ -21,7 +21,7 @@ from altiplano.parallel.mesh import start_mesh
 from altiplano.recipe.layout import parse_layout
 from altiplano.recipe.schema import CheckpointConfig
 from altiplano.storage import append_line
-from altiplano.training.checkpoints import checkpoint, saving
+from altiplano.training.checkpoints import checkpoint, loading, saving
 from altiplano.training.checkpoints.reader import CheckpointReader
 from altiplano.training.checkpoints.staging import HostCopies
 from altiplano.training.checkpoints.writing import Written, as_text, index_of, is_chosen, write_tensors
@@ -91,7 +91,7 @@ def test_a_disk_that_fails_while_a_checkpoint_is_read_is_said_as_it_is(
 
     monkeypatch.setattr(CheckpointReader, "read_data", fail)
     with pytest.raises(OSError) as caught:
-        checkpoint.load_newest(tmp_path, tensors)
+        loading.load_newest(tmp_path, tensors)
     assert str(caught.value) == "[Errno 5] Input/output error: '__0_0.distcp'"
 
 

@@ -127,6 +127,8 @@ def block_mask(document: Tensor, places: Tensor | None = None) -> Any:
     """
     from torch.nn.attention.flex_attention import BlockMask
 
+    global on_hopper  # noqa: PLW0603
+    on_hopper = torch.cuda.is_available() and torch.cuda.get_device_capability() == (9, 0)
     tokens = document.shape[1]
     keys = torch.arange(tokens, device=document.device)
     queries, of_queries = (keys, document) if places is None else (places, document[:, places])
@@ -180,7 +182,7 @@ def flex_attention(q: Tensor, k: Tensor, v: Tensor, mask: Any) -> Tensor:
     options: dict[str, Any] | None = None
     if q.dtype is torch.bfloat16 and flash_attention:
         options = {"BACKEND": "FLASH"}
-    elif q.dtype is torch.bfloat16 and q.shape[-1] == 64 and _is_hopper():
+    elif q.dtype is torch.bfloat16 and q.shape[-1] == 64 and on_hopper:
         options = NARROW_HEADS
     q, k, v = (t.transpose(1, 2) for t in (q, k, v))
     attended: Tensor = attend(q, k, v, block_mask=mask, enable_gqa=True, kernel_options=options)
@@ -195,10 +197,8 @@ NARROW_HEADS = {"fwd_BLOCK_M": 128, "fwd_BLOCK_N": 64, "fwd_num_stages": 3, "fwd
 in training steps on an H200 with rows of 8,192 tokens. Other backward kernels, and others for 128 wide heads, gained
 nothing."""
 
-
-@torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
-def _is_hopper() -> bool:
-    return torch.cuda.is_available() and torch.cuda.get_device_capability() == (9, 0)
+on_hopper = False
+"""Set by ``block_mask``, which is never compiled: asked for in a compiled block it would need an import of seconds."""
 
 
 @cache

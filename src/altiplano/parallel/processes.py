@@ -17,6 +17,12 @@ from pathlib import Path
 from altiplano.errors import INTERRUPTED
 
 GRACE_SECONDS = 5.0
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+def to_stop() -> list[signal.Signals]:
+    """Which of them are not ignored: ``nohup`` ignores SIGHUP, so that work goes on without its terminal."""
+    return [number for number in STOP_SIGNALS if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN]
 
 
 def free_port() -> int:
@@ -34,7 +40,7 @@ class Ranks:
         """Rank by process id."""
         # Ranks start deaf to requests to stop, which wait until they unblock them; nothing is lost meanwhile.
         parent = os.getpid()
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
         for rank in range(world_size):
             child = os.fork()
             if child == 0:

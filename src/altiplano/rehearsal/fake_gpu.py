@@ -32,7 +32,7 @@ from altiplano.model import attention
 from altiplano.parallel import parallelize
 from altiplano.rehearsal.fake_process_group import skip_vote
 from altiplano.training import trainer
-from altiplano.training.checkpoints import checkpoint, saving, staging, writing
+from altiplano.training.checkpoints import loading, saving, staging, writing
 from altiplano.training.checkpoints.reader import CheckpointReader
 
 aten = torch.ops.aten
@@ -42,7 +42,7 @@ CPU = torch.device("cpu")
 WAITS = {
     "training/trainer.py:_on_all_ranks": "once a step: the loss, the gradient's norm, whether one asks to stop or save",
     "training/trainer.py:reduce": "once an evaluation: the summed losses",
-    "training/checkpoints/checkpoint.py:_read": "at a start, or a rollback: what is loaded",
+    "training/checkpoints/loading.py:_read": "at a start, or a rollback: what is loaded",
     "parallel/context.py:context_shard": "once, at a start",
     "evaluation/perplexity.py:heldout_losses": "the losses of each scored batch",
     "parallel/pipeline.py:read": "how many rows the rank with most has, once a scored batch",
@@ -284,7 +284,7 @@ def without_files() -> None:
     put(saving, "write_tensors", _write_nothing)
     put(saving, "index_of", lambda told: told[0].encode())
     put(CheckpointReader, "read_metadata", lambda reader: None)
-    put(checkpoint, "check_shapes", lambda checkpoint, wanted, index: None)
+    put(loading, "check_shapes", lambda checkpoint, wanted, index: None)
     put(torch.distributed.checkpoint, "load", _load_nothing)
 
 

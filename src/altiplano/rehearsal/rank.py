@@ -20,7 +20,7 @@ from altiplano.recipe.schema import Recipe
 from altiplano.rehearsal.fake_process_group import fake_tensors, join_fake_group, use_gathered_sequences
 from altiplano.rehearsal.recorded import Keeper, SentCounter
 from altiplano.tokens.loader import Batch
-from altiplano.training.checkpoints.checkpoint import training_tensors
+from altiplano.training.checkpoints.loading import training_tensors
 from altiplano.training.job import Job
 from altiplano.training.loss import token_losses
 from altiplano.training.optimizer import clip_gradient, make_optimizer

@@ -33,7 +33,7 @@ from altiplano.rehearsal.life import fake_rank
 from altiplano.tokens.loader import make_batch
 from altiplano.tokens.shards import verify_shards
 from altiplano.tokens.tokenizer import Tokenizer
-from altiplano.training.checkpoints import checkpoint, saving
+from altiplano.training.checkpoints import loading, saving
 from altiplano.training.checkpoints.reader import CheckpointReader
 from altiplano.training.checkpoints.writing import Written, as_text, is_chosen, share
 from altiplano.training.job import Job
@@ -144,7 +144,7 @@ def _save_and_resume(trainer: Trainer, meter: Meter) -> None:
     put(CheckpointReader, "read_data", _read_nothing)
     # Planning multiplies small real tensors, which as fake ones would take a hundred times as long.
     put(dcp, "load", outside(dcp.load))
-    if checkpoint.load_newest(folder, trainer.tensors) is None:
+    if loading.load_newest(folder, trainer.tensors) is None:
         raise RuntimeError("no checkpoint was found")
     meter.end(RESUME)
 

@@ -1,26 +1,30 @@
 """Calibrate: one temperature for tokens, one for answers to benchmarks, and how reliable probabilities are."""
 
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from altiplano.benchmarks.evaluated import read_evaluation
-from altiplano.calibration.answers.calibrate import FILE, calibrate_answers
-from altiplano.calibration.calibrate import calibrate
-from altiplano.calibration.predictions import predictor
 from altiplano.errors import InputError
-from altiplano.inference.language_model import LanguageModel
-from altiplano.inference.rounding import rounded
 from altiplano.records.benchmarks import IN_EVALUATE
-from altiplano.stages.scoring import asking_trained_model
 from altiplano.stages.stage import Context, Result, Stage
 from altiplano.tokens.shards import read_shards
 
+if TYPE_CHECKING:
+    from altiplano.inference.language_model import LanguageModel
+
 
 def run(context: Context) -> Result:
+    from altiplano.stages.scoring import asking_trained_model
+
     return asking_trained_model("calibrate", _calibrate, context)
 
 
-def _calibrate(context: Context, served: LanguageModel) -> Result:
+def _calibrate(context: Context, served: "LanguageModel") -> Result:
+    from altiplano.benchmarks.evaluated import read_evaluation
+    from altiplano.calibration.answers.calibrate import FILE, calibrate_answers
+    from altiplano.calibration.calibrate import calibrate
+    from altiplano.calibration.predictions import predictor
+    from altiplano.inference.rounding import rounded
+
     shards = read_shards(context.inputs["tokenize"], "heldout")
     settings = context.recipe.calibration
     found = rounded(calibrate(predictor(served), shards, served.context, settings, context.recipe.seed))

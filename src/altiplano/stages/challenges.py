@@ -40,7 +40,7 @@ from altiplano.storage import Damaged, digest, json_digest
 from altiplano.tokens.encode import document_files
 from altiplano.tokens.shards import read_shards
 from altiplano.tokens.tokenizer import Tokenizer
-from altiplano.training.checkpoints import checkpoint
+from altiplano.training.checkpoints import checkpoint, loading
 from altiplano.training.skips import Skips, place_in
 
 CLOSE = 1e-4
@@ -285,7 +285,7 @@ class Auditor:
                 return what, problem
             if last in ends:
                 here, there = (checkpoint.of_step(path, last) for path in (folder / "checkpoints", checkpoints))
-                if different := checkpoint.different(here, there):
+                if different := loading.different(here, there):
                     return what, f"{different} of the checkpoint of step {last:,} is another"
                 what += ", and the checkpoint after them"
             final = "weights/model.safetensors"

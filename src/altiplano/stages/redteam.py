@@ -1,20 +1,26 @@
 """Red team: attack the trained model, and decide whether it may be released."""
 
-from altiplano.inference.language_model import LanguageModel
-from altiplano.inference.rounding import rounded
+from typing import TYPE_CHECKING
+
 from altiplano.records import Calibration, GateLimit
-from altiplano.redteam.attack import Corpus, attack
-from altiplano.stages.scoring import asking_trained_model
 from altiplano.stages.stage import Context, Result, Stage
 from altiplano.storage import digest
 
+if TYPE_CHECKING:
+    from altiplano.inference.language_model import LanguageModel
+
 
 def run(context: Context) -> Result:
+    from altiplano.stages.scoring import asking_trained_model
+
     temperature = Calibration.read(context.inputs["calibrate"] / "calibration.json").temperature
     return asking_trained_model("redteam", _attack, context, temperature)
 
 
-def _attack(context: Context, served: LanguageModel) -> Result:
+def _attack(context: Context, served: "LanguageModel") -> Result:
+    from altiplano.inference.rounding import rounded
+    from altiplano.redteam.attack import Corpus, attack
+
     recipe = context.recipe
     corpus = Corpus(context.inputs["curate"], context.inputs["tokenize"])
     found = rounded(attack(served, recipe.redteam, recipe.seed, context.folder, corpus=corpus))
@@ -46,7 +52,6 @@ STAGE = Stage(
     distributed=True,
     sources=_known,
     code=(
-        "benchmarks",
         "corpus",
         "evaluation",
         "inference",

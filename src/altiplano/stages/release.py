@@ -6,13 +6,6 @@ from datetime import UTC, datetime
 from altiplano.errors import InputError
 from altiplano.records import Export, Samples
 from altiplano.records.run_records import Records, read_records
-from altiplano.release.bundle import BOM, CARD, DATA_CARD, EXPORT, FACTS, SUMMARY, write_documents
-from altiplano.release.evidence import FOLDER, read_cluster, read_evidence, write_evidence
-from altiplano.release.gate import failed_gates
-from altiplano.release.generations import write_samples
-from altiplano.release.model_folder import export
-from altiplano.release.weight_files import describe_export
-from altiplano.report.facts import run_facts
 from altiplano.stages.stage import Context, Result, Stage, check_result
 from altiplano.storage import remove_tree
 
@@ -21,6 +14,14 @@ SAMPLES = "samples.json"
 
 def run(context: Context) -> Result:
     """Publish nothing when the gate failed; otherwise write the folder."""
+    from altiplano.release.bundle import BOM, CARD, DATA_CARD, EXPORT, FACTS, SUMMARY, write_documents
+    from altiplano.release.evidence import FOLDER, read_cluster, read_evidence, write_evidence
+    from altiplano.release.gate import failed_gates
+    from altiplano.release.generations import write_samples
+    from altiplano.release.model_folder import export
+    from altiplano.release.weight_files import describe_export
+    from altiplano.report.facts import run_facts
+
     inputs, folder = context.inputs, context.folder
     for name in inputs:  # every byte of what is to be published, or stands behind it
         check_result(context.workspace, name, deep=True)

@@ -30,10 +30,10 @@ from altiplano.stages.stage import (
     up_to_date,
 )
 from altiplano.stages.torchrun import Handover, end_with_the_agent, ending_the_agent, is_rank, with_nodes_at_hand
-from altiplano.training.callbacks import Custom
 
 if TYPE_CHECKING:
     from altiplano.corpus.extensions import Extensions
+    from altiplano.training.callbacks import Custom
 from altiplano.storage import write_text
 
 SECONDS_TO_END = 30.0
@@ -85,7 +85,7 @@ def run_until(
     allow: tuple[str, ...] = (),
     log_to: tuple[str, ...] = (),
     engine: str = "local",
-    custom: Custom | None = None,
+    custom: "Custom | None" = None,
     extensions: "Extensions | None" = None,
 ) -> list[Outcome]:
     """Run every stage up to ``last`` (``train-NAME`` of a phase) that is not up to date; ``force`` recomputes ``last``

@@ -29,11 +29,11 @@ from altiplano.records import StageManifest, StageMeasurements
 from altiplano.stages.resume import begin, wait_until_begun
 from altiplano.stages.torchrun import Handover, is_rank
 from altiplano.storage import Damaged, all_in, digest, json_digest, remove_temporaries, sampled_digest, sync
-from altiplano.training.callbacks import Custom
 from altiplano.version import __version__
 
 if TYPE_CHECKING:
     from altiplano.corpus.extensions import Extensions
+    from altiplano.training.callbacks import Custom
 
 MANIFEST = "manifest.json"
 FUNCTIONS = "functions"
@@ -61,7 +61,7 @@ class Context:
     """Recipe keys that may differ from those that a stage with precious work was begun with."""
     log_to: tuple[str, ...] = ()
     """Training only: tensorboard, wandb."""
-    custom: Custom | None = None
+    custom: "Custom | None" = None
     """Training only: a library user's own functions."""
     extensions: "Extensions | None" = None
     """Curation only: a library user's own functions."""

@@ -8,8 +8,8 @@ import sys
 from pathlib import Path
 
 from altiplano.errors import INTERRUPTED, StageFailed, TrainingError
+from altiplano.parallel.processes import STOP_SIGNALS, to_stop
 from altiplano.training.resilience import incidents
-from altiplano.training.resilience.interruption import SIGNALS, to_stop
 
 SECONDS_TO_END = 30.0
 """What a killed supervisor has started may take so long to be gone."""
@@ -43,7 +43,7 @@ def run_to_its_end(command: list[str], lock: int | None) -> tuple[int, bool]:
     TrainingError when its ranks outlive it."""
     ends, held = os.pipe()  # closed when the last process that inherited it is gone
     # Blocked, not ignored, while it starts: a Ctrl-C waits until it listens, and is neither lost nor a traceback.
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
     asked: list[int] = []
 
     def pass_on(number: int, frame: object) -> None:

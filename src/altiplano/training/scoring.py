@@ -13,7 +13,7 @@ from altiplano.parallel.parallelize import parallelize, parameters_by_name
 from altiplano.recipe.layout import Layout
 from altiplano.recipe.schema import Recipe
 from altiplano.tokens.tokenizer import Tokenizer
-from altiplano.training.checkpoints.checkpoint import load_sharded
+from altiplano.training.checkpoints.loading import load_sharded
 from altiplano.training.loss import token_losses
 
 

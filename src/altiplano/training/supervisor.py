@@ -28,7 +28,7 @@ from altiplano.errors import (
     explain_os_error,
     keep_streams,
 )
-from altiplano.parallel.processes import Ranks, die_with_parent
+from altiplano.parallel.processes import STOP_SIGNALS, Ranks, die_with_parent, to_stop
 from altiplano.recipe.layout import Layout
 from altiplano.storage import Damaged, remove_leftover
 from altiplano.training.accounting import ledger
@@ -37,7 +37,6 @@ from altiplano.training.export import in_forked_processes, is_trained
 from altiplano.training.job import Job
 from altiplano.training.resilience import incidents
 from altiplano.training.resilience.heartbeat import collectives_of, stack_of, stalled
-from altiplano.training.resilience.interruption import SIGNALS, to_stop
 from altiplano.training.worker import heartbeats_folder, ledger_file, records_collectives, run_job
 
 DONE, FAILED, BAD_INPUT, STOPPED, FAULT = 0, 1, 2, 3, 70
@@ -81,7 +80,9 @@ class Supervisor:
         self.ranks: Ranks | None = None
         for number in to_stop():
             signal.signal(number, self._stop)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)  # one that came while this process started is heard now
+        signal.pthread_sigmask(
+            signal.SIG_UNBLOCK, STOP_SIGNALS
+        )  # one that came at the start is heard now
 
     def run(self) -> int:
         """Until the job is done and its weights are written, it cannot go on, or was asked to stop; the exit code."""

@@ -23,7 +23,7 @@ from altiplano.tokens.loader import IGNORED, Batch, Prefetcher, TrainingData
 from altiplano.tokens.shards import read_shards
 from altiplano.tokens.tokenizer import Tokenizer
 from altiplano.training.accounting import ledger
-from altiplano.training.checkpoints import checkpoint
+from altiplano.training.checkpoints import loading
 from altiplano.training.job import Job
 from altiplano.training.loss import token_losses
 from altiplano.training.optimizer import LearningRateSchedule, clip_gradient, learning_rate, make_optimizer
@@ -182,7 +182,7 @@ class Trainer:
         """
         self.close()
         begins = no_later_than is None
-        found = checkpoint.load_newest(
+        found = loading.load_newest(
             self.job.folder / "checkpoints",
             self.tensors,
             no_later_than,
@@ -192,7 +192,7 @@ class Trainer:
         )
         origin = found
         if found is None and self.job.start is not None:
-            origin = checkpoint.load_one(self.job.start, self.tensors, self.progress)
+            origin = loading.load_one(self.job.start, self.tensors, self.progress)
         elif found is None:
             for part in self.model.parts:
                 set_initial_weights(part, self.job.recipe)
@@ -204,7 +204,7 @@ class Trainer:
         self.skipped_in_a_row = 0
         self.spikes = found.spikes if found is not None else None
         self.corruption.remembered = None
-        checkpoint.set_optimizer_updates(self.parameters, self.optimizer, self.updates)
+        loading.set_optimizer_updates(self.parameters, self.optimizer, self.updates)
         if found is not None:
             self._check_order(found)
 
@@ -252,7 +252,7 @@ def prepare(
         model.training_losses = loss
     parameters = parameters_by_name(model.parts)
     optimizer = make_optimizer(parameters, recipe.optimizer)
-    tensors = checkpoint.training_tensors(parameters, optimizer)
+    tensors = loading.training_tensors(parameters, optimizer)
     trainer = Trainer(
         job,
         mesh,

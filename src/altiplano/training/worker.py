@@ -14,6 +14,7 @@ import torch.distributed as dist
 
 from altiplano.errors import TrainingError
 from altiplano.parallel.mesh import start_mesh
+from altiplano.parallel.processes import to_stop
 from altiplano.planning.model_size import parameters, training_flops_per_token
 from altiplano.records import StepMetrics, TrainingSummary
 from altiplano.tokens.tokenizer import Tokenizer
@@ -27,7 +28,6 @@ from altiplano.training.loop import train
 from altiplano.training.metrics import device_name
 from altiplano.training.resilience import flight_recorder, incidents
 from altiplano.training.resilience.heartbeat import Heartbeat, Watchdog, stack_shown_when_asked
-from altiplano.training.resilience.interruption import to_stop
 
 
 def ledger_file(job: Job) -> Path:

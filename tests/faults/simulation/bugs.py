@@ -12,7 +12,7 @@ from altiplano.records import CheckpointManifest
 from altiplano.stages import run as stage_run
 from altiplano.training import metrics, skips, supervisor, trainer
 from altiplano.training.accounting import goodput
-from altiplano.training.checkpoints import checkpoint, saving
+from altiplano.training.checkpoints import checkpoint, loading, saving
 from altiplano.training.resilience import heartbeat, spikes
 from faults.simulation.campaign import Campaign
 
@@ -75,7 +75,7 @@ def error_swallowed(campaign: Campaign) -> None:
 
 def oldest_is_loaded(campaign: Campaign) -> None:
     listed = checkpoint.saved
-    checkpoint.saved = lambda folder: listed(folder)[::-1]
+    loading.saved = lambda folder: listed(folder)[::-1]
 
 
 def ranks_are_not_awaited(campaign: Campaign) -> None:
@@ -146,17 +146,17 @@ def drops_sound_ones_aside(campaign: Campaign) -> None:
         storage.remove_tree(place)
         return place
 
-    checkpoint.set_aside = removed
+    loading.set_aside = removed
 
 
 def begins_anew(campaign: Campaign) -> None:
     """Without a checkpoint that can be used training begins at step 0, whatever is there."""
-    checkpoint._refuse_to_begin_anew = lambda *_: None
-    checkpoint.check = lambda *_, **__: checkpoint.Condition("nothing reads back", readable=False)
+    loading._refuse_to_begin_anew = lambda *_: None
+    loading.check = lambda *_, **__: checkpoint.Condition("nothing reads back", readable=False)
 
 
 def no_verification(campaign: Campaign) -> None:
-    checkpoint.check = lambda *_, **__: checkpoint.Condition()
+    loading.check = lambda *_, **__: checkpoint.Condition()
 
 
 def prunes_all(campaign: Campaign) -> None:

@@ -20,7 +20,7 @@ from altiplano.stages import run as stage_run
 from altiplano.training import callbacks, loop, metrics, supervisor, trainer, worker
 from altiplano.training.accounting import ledger
 from altiplano.training.callbacks import Callback, TrainingRun
-from altiplano.training.checkpoints import checkpoint, saving
+from altiplano.training.checkpoints import checkpoint, loading, saving
 from altiplano.training.resilience import heartbeat, incidents, rollback
 from altiplano.training.skips import Skips
 from faults.simulation.world import Clock, Meeting, Process, Threads, World
@@ -179,7 +179,7 @@ def installed(campaign: Any) -> Iterator[None]:
     world, disk, network, clock = campaign.world, campaign.disk, campaign.network, Clock(campaign.world)
     for module in (supervisor, ledger, heartbeat, incidents, saving, loop, metrics, stage_run):
         module.time = clock  # type: ignore[attr-defined]
-    for module in (saving, checkpoint, trainer, callbacks, metrics, rollback, worker):
+    for module in (saving, loading, trainer, callbacks, metrics, rollback, worker):
         module.dist = network  # type: ignore[attr-defined]
     saving.threading = Threads(world)  # type: ignore[assignment]
     saving.LOOK_SECONDS = 30.0
@@ -187,10 +187,10 @@ def installed(campaign: Any) -> Iterator[None]:
     saving.write_tensors = campaign.write_tensors
     usage = lambda folder: SimpleNamespace(free=100 if disk.checkpoints() < disk.capacity else 0)  # noqa: E731
     saving.shutil = SimpleNamespace(disk_usage=usage)  # type: ignore[assignment]
-    checkpoint.dcp = SimpleNamespace(load=campaign.load)  # type: ignore[assignment]
+    loading.dcp = SimpleNamespace(load=campaign.load)  # type: ignore[assignment]
     reader = lambda path: SimpleNamespace(path=path, read_metadata=lambda: None)  # noqa: E731
-    checkpoint.CheckpointReader = reader  # type: ignore[assignment, misc]
-    checkpoint.check_shapes = lambda *_: None
+    loading.CheckpointReader = reader  # type: ignore[assignment, misc]
+    loading.check_shapes = lambda *_: None
     trainer.set_initial_weights = lambda part, recipe: part.fill_(1)  # type: ignore[assignment]
     for module in (saving, checkpoint):
         module.digest = campaign.digest  # type: ignore[attr-defined]

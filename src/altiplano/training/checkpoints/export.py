@@ -21,7 +21,8 @@ from altiplano.model.weights import hugging_face_config
 from altiplano.recipe.schema import ModelConfig, Recipe
 from altiplano.storage import Damaged, write_json
 from altiplano.tokens.tokenizer import Tokenizer
-from altiplano.training.checkpoints.checkpoint import DAMAGED, check, load_weights, read_manifest, set_aside
+from altiplano.training.checkpoints.checkpoint import DAMAGED, check, read_manifest, set_aside
+from altiplano.training.checkpoints.loading import load_weights
 from altiplano.training.checkpoints.reader import CheckpointReader
 
 Files = dict[str, list[str]]

@@ -8,17 +8,12 @@ well. Only another Ctrl-C a moment later, which a person means, stops without sa
 import signal
 import time
 
+from altiplano.parallel.processes import STOP_SIGNALS, to_stop
 from altiplano.records import StepMetrics
 from altiplano.training.callbacks import Callback, TrainingRun
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 AGAIN_SECONDS = 1.0
 """Interrupts that come closer to one another are the same one by several ways."""
-
-
-def to_stop() -> list[signal.Signals]:
-    """Which of them are not ignored: ``nohup`` ignores SIGHUP, so that work goes on without its terminal."""
-    return [number for number in SIGNALS if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN]
 
 
 class Interruption(Callback):
@@ -30,7 +25,7 @@ class Interruption(Callback):
         self.run: TrainingRun | None = None
         self._before = {number: signal.signal(number, self._remember) for number in to_stop()}
         # A rank is started with signals blocked; one that came meanwhile is delivered now.
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
 
     def _remember(self, number: int, frame: object) -> None:
         self.asked = True
