@@ -1,6 +1,6 @@
 """Fourteen steps of a small training job on the GPU; a JSON line with a digest of every batch, weight and gradient.
 
-    python -m gpu.gradient_bits TOKENS FOLDER BYTE
+    python -m gpu.gradient_bits TOKENS FOLDER BYTE [OVERRIDE …]
 
 Before every step all memory that PyTorch holds for later use is filled with BYTE (255 makes it NaN): a kernel that
 reads what nobody wrote computes something else then.
@@ -82,7 +82,8 @@ def record(trainer: type[training.Trainer], byte: int) -> dict[str, Any]:
 def main() -> None:
     tokens, folder, byte = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    job = Job.model_validate_json(write_job(folder, tokens, "dp1", RECIPE, device, stop_after=STEPS).read_bytes())
+    written = write_job(folder, tokens, "dp1", [*RECIPE, *sys.argv[4:]], device, stop_after=STEPS)
+    job = Job.model_validate_json(written.read_bytes())
     found = record(training.Trainer, byte)
     run_job(job)
     print(json.dumps({name: int(v) if isinstance(v, Tensor) else v for name, v in found.items()}), flush=True)
