@@ -82,9 +82,10 @@ class Meter:
     @contextmanager
     def pause(self) -> Iterator[None]:
         """What only the rehearsal does."""
-        begun, files = time.process_time(), self.files
+        begun, files, read = time.process_time(), self.files, _read_bytes()
         yield
         self.paused += time.process_time() - begun
+        self.read += _read_bytes() - read
         self.files = files
 
 
@@ -116,8 +117,8 @@ def rehearse_start(recipe: Recipe, layout: Layout, rank: int, tokens: Path, fold
 
 def _save_and_resume(trainer: Trainer, meter: Meter) -> None:
     folder, settings = trainer.job.folder / "checkpoints", trainer.job.recipe.checkpoint
-    trainer.close()  # files that are read ahead would count as a checkpoint's
     with meter.pause():
+        trainer.close()  # batches that are read ahead are no part of a checkpoint
         parts = outside(_parts_of_all)(trainer.tensors, trainer.job.layout)
         texts = [as_text([Written(*each) for each in part]) for part in parts]
         mine = [Written(*part) for part in parts[0]]
