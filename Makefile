@@ -51,7 +51,7 @@ benchmark: $(DEV)  ## reading, training and layouts beside other projects, on an
 gpu: $(DEV)  ## the tests for a CUDA GPU, and its speed beside transformers, into gpu.json (10 minutes; does nothing without one)
 	$(BIN)/python benchmarks/gpu.py
 
-rehearse: $(READY)  ## a step of the 405B recipe as ranks of 2,048 take it, beside the plan, and their start (5 minutes)
+rehearse: $(READY)  ## a step of the 405B recipe as ranks of 2,048 take it, beside the plan, and their start (a quarter of an hour)
 	$(BIN)/altiplano rehearse llama-3.1-405b --cluster h100-2048
 	$(BIN)/altiplano rehearse llama-3.1-405b --cluster h100-2048 --start
 
