@@ -18,7 +18,7 @@ from altiplano.records import TextEvaluation
 from altiplano.stages.run import recipe_toml
 from altiplano.storage import digest
 from altiplano.tokens.loader import IGNORED
-from altiplano.training.export import DIGESTS
+from altiplano.training.checkpoints.checkpoint import DIGESTS
 from altiplano.training.job import Job
 from distributed.ranks import run
 from distributed.test_contract import in_a_fresh_process

@@ -14,7 +14,7 @@ from altiplano.redteam import judge, runner
 from altiplano.tokens import tokenizer
 from altiplano.trace import training_order
 from altiplano.trace.build import curate_hash
-from altiplano.training.export import is_trained
+from altiplano.training.checkpoints.checkpoint import is_trained
 
 SERVED: Any = SimpleNamespace(name="m", temperature=1.0)
 READERS: dict[str, Callable[[Path], Any]] = {

@@ -6,17 +6,19 @@ import signal
 import subprocess
 import sys
 import time
+import tomllib
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import tomli_w
 from processes import alive, children
 
 from altiplano.cli import run
 from altiplano.planning import counts
 from altiplano.recipe.cluster import Cluster
 from altiplano.recipe.layout import Layout, parse_layout
-from altiplano.recipe.load import load_recipe
+from altiplano.recipe.load import load_recipe, shipped
 from altiplano.recipe.schema import Recipe
 from altiplano.rehearsal.compare import Comparison, kinds_of_rank
 
@@ -86,7 +88,7 @@ def test_training_code_that_cannot_take_a_step_is_one_line(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     # Past the check of layouts, as a mistake in it would be: 8 heads of keys over 3 ranks.
-    monkeypatch.setattr("altiplano.planning.choose_layouts.check_layouts", lambda *arguments: None)
+    monkeypatch.setattr("altiplano.cli.rehearse.check_layout", lambda *arguments: None)
     monkeypatch.setattr("altiplano.planning.plan.check_runnable", lambda *arguments: None)
     assert run(["rehearse", *JOB, "--set", "model.num_hidden_layers=2", "--layout", "tp3.mb1"]) == 1
     error = capsys.readouterr().err
@@ -138,6 +140,25 @@ def test_a_phase_is_rehearsed_on_its_own_layout(monkeypatch: pytest.MonkeyPatch)
     assert [run([*job, *asked, layout]) for layout in layouts] == [0, 0, 2]
     assert seen[2:] == [(98304, "dp1.tp8.pp1"), (98304, of_the_phase_alone)]
     assert run([*job, "--layout", of_the_phase_alone]) == 2
+
+
+@pytest.mark.parametrize(
+    ("layouts", "more", "message"),
+    [
+        ('contxt-96k = "tp8"', [], "has a layout for contxt-96k"),
+        ('main = "tp8"\ncontext-96k = "tp8"', ["--layout", "dp1.tp2.pp1.cp7"], "98,304"),
+    ],
+)
+def test_the_layout_of_a_phase_is_checked(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], layouts: str, more: list[str], message: str
+) -> None:
+    cluster = tmp_path / "cluster.toml"
+    known = tomllib.loads((shipped("clusters") / "h100-8.toml").read_text())
+    known["layouts"] = {"llama-3.1-8b-128k": tomllib.loads(layouts)}
+    cluster.write_text(tomli_w.dumps(known))
+    job = ["rehearse", "llama-3.1-8b-128k", "--cluster", str(cluster), "--phase", "context-96k", *more]
+    assert run(job) == 2
+    assert message in capsys.readouterr().err
 
 
 @pytest.mark.skipif(not Path("/proc").exists(), reason="reads /proc")

@@ -19,9 +19,8 @@ from altiplano.recipe.schema import CheckpointConfig, GuardsConfig
 from altiplano.records import CheckpointManifest, LedgerEvent, StepMetrics
 from altiplano.training.accounting import ledger
 from altiplano.training.accounting.goodput import against_formula, goodput, sessions
-from altiplano.training.checkpoints.checkpoint import MANIFEST
+from altiplano.training.checkpoints.checkpoint import MANIFEST, is_trained
 from altiplano.training.checkpoints.saving import prune
-from altiplano.training.export import is_trained
 from altiplano.training.resilience.heartbeat import Heartbeat, Watchdog, attempt, stack_of, stalled
 from altiplano.training.resilience.interruption import Interruption
 from altiplano.training.resilience.rollback import RollBackSpikes

@@ -5,10 +5,10 @@ import json
 
 from altiplano.cli.arguments import Commands, add_cluster, add_command, add_recipe
 from altiplano.recipe.cluster import Cluster
-from altiplano.recipe.layout import Layout
+from altiplano.recipe.layout import Layout, check_layout, parse_layout
 from altiplano.recipe.load import load_cluster, load_recipe
 from altiplano.recipe.schema import Recipe
-from altiplano.recipe.trainings import layout_of, training_of
+from altiplano.recipe.trainings import check_names_of_layouts, layout_of, training_of
 
 
 def add(commands: Commands) -> None:
@@ -40,12 +40,20 @@ def add(commands: Commands) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    from altiplano.planning.choose_layouts import choose_layouts
-
-    training = training_of(load_recipe(options.recipe, options.overrides), options.phase)
-    recipe, cluster = training.recipe, load_cluster(options.cluster)
+    whole, cluster = load_recipe(options.recipe, options.overrides), load_cluster(options.cluster)
+    training = training_of(whole, options.phase)
+    recipe = training.recipe
     # Of this training alone: what is asked for need not suit the others.
-    layout = choose_layouts(recipe, cluster, options.layout or str(layout_of(training, cluster, cluster.layout)))[1]
+    if options.layout == "auto":
+        from altiplano.planning.best_layout import best_layout
+
+        layout = best_layout(recipe, cluster)
+    elif options.layout:
+        layout = parse_layout(options.layout)
+    else:
+        check_names_of_layouts(whole, cluster)
+        layout = layout_of(training, cluster, cluster.layout)
+    check_layout(layout, recipe, cluster.device)
     if options.start:
         return _start(recipe, cluster, layout, as_json=options.json)
     from altiplano.rehearsal.rehearse import as_json, as_text, rehearse

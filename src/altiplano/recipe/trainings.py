@@ -82,21 +82,25 @@ def layout_of(training: Training, cluster: Cluster, layout: Layout) -> Layout:
 
 
 def check_layouts(layout: Layout, recipe: Recipe, cluster: Cluster, device: str = "") -> None:
-    """As ``check_layout``, of every training with its own layout. Where a phase has none, a layout of the recipe for
-    another name is a mistake: perhaps it was meant."""
-    every = trainings(recipe)
-    names, own = [one.phase for one in every[1:]], cluster.layouts.get(recipe.name, {})
+    """As ``check_layout``, of every training with its own layout, whose names are checked, too."""
+    check_names_of_layouts(recipe, cluster)
+    for one in trainings(recipe):
+        try:
+            check_layout(layout_of(one, cluster, layout), one.recipe, device)
+        except InputError as error:
+            raise InputError(str(error) if one.stage == MAIN else f"phase {one.phase}: {error}") from error
+
+
+def check_names_of_layouts(recipe: Recipe, cluster: Cluster) -> None:
+    """Where a phase has no layout in the cluster file, one of the recipe for another name is a mistake: perhaps it was
+    meant. Raises InputError."""
+    names, own = [one.phase for one in trainings(recipe)[1:]], cluster.layouts.get(recipe.name, {})
     unknown = [name for name in own if name not in names]
     if unknown and (without := [name for name in names if name not in own]):
         raise InputError(
             f'cluster {cluster.name} has a layout for {unknown[0]} in [layouts."{recipe.name}"] and none for '
             f"{without[0]}; the phases are {', '.join(names)}: give it one there, or --layout auto"
         )
-    for one in every:
-        try:
-            check_layout(layout_of(one, cluster, layout), one.recipe, device)
-        except InputError as error:
-            raise InputError(str(error) if one.stage == MAIN else f"phase {one.phase}: {error}") from error
 
 
 def _of_phase(phase: PhaseConfig, before: Recipe) -> Recipe:

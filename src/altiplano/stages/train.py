@@ -48,16 +48,17 @@ EXPORT_NEXT = "altiplano export RECIPE writes its weights, and needs no device"
 
 
 def run(context: Context) -> Result:
-    from altiplano.model.weights import pretrained_weights
-    from altiplano.training.export import DIGESTS, is_trained
     from altiplano.training.job import Job
 
     tokens, steps = context.inputs["tokenize"], context.recipe.batch.steps
-    trained_before = is_trained(context.folder, steps)
+    trained_before = checkpoint.is_trained(context.folder, steps)
     if context.export_only and not trained_before:
         raise InputError(f"training in {context.folder} has not taken its {steps:,} steps: altiplano train RECIPE")
     if is_publisher() and not trained_before:
-        pretrained_weights(context.recipe)  # whether it fits, before ranks start
+        if context.recipe.pretrained is not None:
+            from altiplano.model.weights import pretrained_weights
+
+            pretrained_weights(context.recipe)  # whether it fits, before ranks start
         _check_start(context)
         _check_tokens(tokens)
         _describe_data(context.recipe, tokens, context.folder)
@@ -95,7 +96,7 @@ def run(context: Context) -> Result:
     if not trained.finished or done != steps:
         message = f"stopped at step {done} of {steps}; the same command goes on from there; so far: {context.folder}"
         return Result({"steps": done}, finished=False, message=message)
-    written = context.folder / DIGESTS
+    written = context.folder / checkpoint.DIGESTS
     if not written.exists():  # under torchrun: devices are for others now
         return Result({"steps": done}, finished=False, message=f"trained; {EXPORT_NEXT}")
     digests = {f"weights/{name}": digest for name, digest in read_json(written).items()}
@@ -150,10 +151,8 @@ def _check_start(context: Context) -> None:
 
 def is_only_export_left(stage: Stage, context: Context) -> bool:
     """Whether training is done, and only its weights are not written and published."""
-    from altiplano.training.export import is_trained
-
     folder = work_folder(stage, context.workspace, wanted_of(stage, context))
-    return is_trained(folder, context.recipe.batch.steps)
+    return checkpoint.is_trained(folder, context.recipe.batch.steps)
 
 
 def check_forgotten(recipe: Recipe, workspace: Path) -> None:

@@ -16,8 +16,7 @@ import torch.distributed as dist
 from altiplano.errors import Fault, InputError, explain_machine_error, explain_os_error
 from altiplano.parallel.mesh import start_processes
 from altiplano.parallel.processes import die_with_parent, fork_until_stopped
-from altiplano.records import TrainingSummary
-from altiplano.storage import ABSENT, Damaged, write_json
+from altiplano.storage import Damaged, write_json
 from altiplano.tokens.tokenizer import Tokenizer
 from altiplano.training.checkpoints import checkpoint
 from altiplano.training.checkpoints.export import export_dtype, export_files, export_weights
@@ -25,18 +24,6 @@ from altiplano.training.job import Job
 
 PATIENCE = timedelta(hours=12)
 """One process may have a file more to write than another; that one has died is noticed by who started it."""
-DIGESTS = ".weights.json"
-"""The sha256 of each file in ``weights/``, for who publishes them."""
-
-
-def is_trained(folder: Path, steps: int) -> bool:
-    """Whether training in ``folder`` took its last step and only the weights are left to be written. Raises OSError
-    when that cannot be read."""
-    try:
-        done = TrainingSummary.read(folder / "run.json")
-    except (*ABSENT, Damaged):  # one that is damaged is written again after the last step
-        return False
-    return done.finished and done.steps == steps and checkpoint.of_step(folder / "checkpoints", steps).exists()
 
 
 def write_weights(job: Job, *, verify: bool) -> None:
@@ -46,7 +33,7 @@ def write_weights(job: Job, *, verify: bool) -> None:
     found = checkpoint.to_average(job.folder / "checkpoints", job.recipe.averaged)
     digests = export_weights(found, job.recipe, tokenizer, job.folder / "weights", verify=verify)
     if not dist.is_initialized() or dist.get_rank() == 0:
-        write_json(job.folder / DIGESTS, digests)
+        write_json(job.folder / checkpoint.DIGESTS, digests)
 
 
 def under_torchrun(job: Job) -> None:

@@ -33,7 +33,8 @@ from altiplano.recipe.layout import Layout
 from altiplano.storage import Damaged, remove_leftover
 from altiplano.training.accounting import ledger
 from altiplano.training.checkpoints import checkpoint
-from altiplano.training.export import in_forked_processes, is_trained
+from altiplano.training.checkpoints.checkpoint import is_trained
+from altiplano.training.export import in_forked_processes
 from altiplano.training.job import Job
 from altiplano.training.resilience import incidents
 from altiplano.training.resilience.heartbeat import collectives_of, stack_of, stalled
@@ -80,9 +81,7 @@ class Supervisor:
         self.ranks: Ranks | None = None
         for number in to_stop():
             signal.signal(number, self._stop)
-        signal.pthread_sigmask(
-            signal.SIG_UNBLOCK, STOP_SIGNALS
-        )  # one that came at the start is heard now
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)  # one that came at the start is heard now
 
     def run(self) -> int:
         """Until the job is done and its weights are written, it cannot go on, or was asked to stop; the exit code."""

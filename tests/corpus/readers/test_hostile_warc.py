@@ -1,6 +1,8 @@
 """Hostile web archives take time by their length alone."""
 
 import gzip
+import struct
+import zlib
 from pathlib import Path
 
 import pytest
@@ -18,6 +20,17 @@ def lying_records(count: int) -> bytes:
     )
 
 
+def members_that_share_a_bomb(count: int, final: bytes) -> bytes:
+    """Each begins with a stored block that ends where the bomb begins, which none has an end to."""
+    packer = zlib.compressobj(9, zlib.DEFLATED, -15)
+    bomb = packer.compress(bytes(4_000 * count)) + packer.flush(zlib.Z_FULL_FLUSH)
+    head, start = b"\x1f\x8b\x08\0\0\0\0\0\0\xff", b"WARC/1.0\r\n"
+    size = len(head) + 5 + len(start)
+    stored = [len(start) + size * (count - 1 - at) for at in range(count)]
+    begun = [head + b"\0" + struct.pack("<HH", length, 65535 - length) + start for length in stored]
+    return b"".join(begun) + bomb + final
+
+
 HOSTILE = {
     "records that announce too much": lying_records,
     "beginnings of gzip members": lambda count: gzip.compress(b"WARC/1.0\r\n") + b"\x1f\x8b\x08\0" * (20 * count),
@@ -27,6 +40,8 @@ HOSTILE = {
     "headers alone": lambda count: b"WARC/1.0\r\n\r\n" * (5 * count),
     "zero bytes": lambda count: b"WARC/1.0\r\nContent-Length: 0\r\n\r\n" + bytes(300 * count),
     "chunks of one byte": lambda count: response("x", chunked(b"y" * (20 * count), 1), CHUNKED),
+    "members that share a bomb": lambda count: members_that_share_a_bomb(count // 12, b""),
+    "members that share a damaged bomb": lambda count: members_that_share_a_bomb(count // 12, b"\xff" * 9),
     "comments": lambda count: response("x", b"<!--" * (20 * count), media="text/html"),
 }
 

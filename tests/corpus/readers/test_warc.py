@@ -2,6 +2,7 @@
 
 import gzip
 import random
+import re
 import zlib
 from pathlib import Path
 
@@ -26,6 +27,7 @@ from corpus.readers.made_warc import (
     record,
     response,
     warcio_payloads,
+    words,
 )
 from corpus.support import split
 
@@ -203,6 +205,34 @@ def test_what_a_flipped_bit_at_the_end_of_the_file_leaves_is_not_taken_for_text(
     found, bad = pages_of(tmp_path, b"".join(records), "a.warc.gz")
     assert list(found) == ["0", "1"] and sum(b.records for b in bad) == 1
     assert all(text == page(int(name)).decode() for name, text in found.items())
+
+
+def announcing(record: bytes, length: int) -> bytes:
+    return re.sub(rb"(?<=\r\nContent-Length: )\d+", b"%d" % length, record, count=1)
+
+
+def test_a_file_that_is_cut_off_in_a_large_record_has_lost_one(tmp_path):
+    large = response("film", random.Random(0).randbytes(2_000_000), media="video/mp4")
+    data = b"".join(gzip.compress(response(i, page(i)), mtime=0) for i in range(20)) + gzip.compress(large)[:1_000_000]
+    found, bad = pages_of(tmp_path, data, "a.warc.gz")
+    assert len(found) == 20 and [b.records for b in bad] == [1]
+
+
+def test_records_that_share_a_gzip_member_with_a_wrong_length_are_read_up_to_its_damage(tmp_path):
+    records = [response(i, page(i)) for i in range(40)]
+    records[5] = announcing(records[5], 200)
+    found, _ = pages_of(tmp_path, gzip.compress(b"".join(records), mtime=0)[:-1000], "a.warc.gz")
+    assert len(found) >= 20 and all(found[str(i)] == page(i).decode() for i in range(6, len(found)))
+
+
+@pytest.mark.parametrize("words_of_page", [500, 60_000])
+def test_a_wrong_length_in_a_damaged_member_gives_no_text(tmp_path, words_of_page):
+    good = [gzip.compress(response(i, page(i)), mtime=0) for i in range(2)]
+    long = response("long", b"<html><body><p>" + words(3, words_of_page) + b"</p></body></html>")
+    damaged = bytearray(gzip.compress(announcing(long, 2000), mtime=0))
+    damaged[-8] ^= 1  # its checksum
+    found, bad = pages_of(tmp_path, good[0] + bytes(damaged) + good[1], "a.warc.gz")
+    assert list(found) == ["0", "1"] and bad
 
 
 @settings(max_examples=60, deadline=None)

@@ -13,14 +13,16 @@ from itertools import chain, count
 from pathlib import Path
 
 from altiplano.errors import InputError
-from altiplano.records import CheckpointManifest
-from altiplano.storage import Damaged, digest, listed, sync
+from altiplano.records import CheckpointManifest, TrainingSummary
+from altiplano.storage import ABSENT, Damaged, digest, listed, sync
 
 MANIFEST = "manifest.json"
 NAME = re.compile(r"step-[0-9]{8,}")
 DAMAGED, UNREADABLE, ROLLED_BACK, REPLACED = "damaged", "unreadable", "rolled-back", "replaced"
 ASIDE = (DAMAGED, UNREADABLE, ROLLED_BACK, REPLACED)
 """Why a checkpoint was renamed; its name begins with it."""
+DIGESTS = ".weights.json"
+"""In the folder of a training that is done: the sha256 of each file in ``weights/``, for who publishes them."""
 
 
 def saved(folder: Path) -> list[Path]:
@@ -118,3 +120,13 @@ def size(checkpoints: Iterable[Path]) -> int:
         with suppress(OSError):
             total += sum(entry.stat().st_size for entry in os.scandir(checkpoint))
     return total
+
+
+def is_trained(folder: Path, steps: int) -> bool:
+    """Whether training in ``folder`` took its last step and only the weights are left to be written. Raises OSError
+    when that cannot be read."""
+    try:
+        done = TrainingSummary.read(folder / "run.json")
+    except (*ABSENT, Damaged):  # one that is damaged is written again after the last step
+        return False
+    return done.finished and done.steps == steps and of_step(folder / "checkpoints", steps).exists()

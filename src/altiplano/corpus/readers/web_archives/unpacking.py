@@ -36,7 +36,7 @@ class Unpacked:
         self._raw_end = 0
         self._member: Any = None
         self._member_start = self._member_size = 0
-        self._looked_back = 0
+        self._looked_back = self._unpacked_in_vain = 0
         self.consumed = 0
         self.ended = False
         start = self._read()
@@ -62,9 +62,14 @@ class Unpacked:
             self.ended = True
             return b""
         self._raw = self._raw or self._read()
-        if not self._raw:  # cut off, or a damaged header has swallowed what comes after it
-            self._recover()
-            raise DamageError("cut off by the end of the file" if self.ended else "a gzip member has no end")
+        if not self._raw:
+            self._member, self.is_open = None, False
+            if not self._member_size:  # a damaged header may have swallowed the members after it
+                self._recover()
+                if not self.ended:
+                    raise DamageError("a gzip member has no end")
+                self.ended = False  # it is told by the next call, as always: what is lost here is one record
+            raise DamageError("cut off by the end of the file")
         try:
             data = cast(bytes, self._member.decompress(self._raw, SMALL))
         except zlib.error as error:
@@ -107,7 +112,11 @@ class Unpacked:
         seek or a hostile file would be read many times over."""
         again = max(self._member_start + 1, self._raw_end - len(self._raw) - LOOK_BACK)
         cost = self._raw_end - again
-        if self._looked_back + cost > self._raw_end + 64 * LOOK_BACK:
+        self._unpacked_in_vain += self._member_size
+        if (
+            self._looked_back + cost > self._raw_end + 64 * LOOK_BACK
+            or self._unpacked_in_vain > FREE_BYTES + MAX_RATIO * self._raw_end
+        ):
             return self._find_member(self._raw)
         try:
             self._stream.seek(again)

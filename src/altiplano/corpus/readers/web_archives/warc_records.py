@@ -20,9 +20,6 @@ RECORD = re.compile(rb"WARC/[01]\.\d{1,2}[ \t]{0,4}\r?\n(?=[A-Za-z-]{3,40}:)")
 RECORD_BYTES = 64
 """Longer than anything that ``RECORD`` looks at."""
 
-MEMBER_REST = 64 * 2**10
-"""Bytes after a record that no record begins with: so far on the end of their gzip member is looked for."""
-
 BEGINNING = 16 * 2**10
 """Bytes of a long record that tell what it is."""
 
@@ -193,13 +190,16 @@ class _Reader:
         self._skip_blank(in_member=True)
         follows = self.buffer[: len(START)]
         odd = follows and not START.startswith(follows)
-        while odd and self.source.is_gzip and self.source.is_open and len(self.buffer) < MEMBER_REST and self._fill():
-            pass  # raises if it has no sound end, and then the record is not sound
         # not again and again: a hostile file's records may all announce the rest of the file
         if odd and self.read_again + length <= self.read + MAX_RECORD_BYTES // 8 and (inside := RECORD.search(block)):
             self.read_again += length
             self.buffer[:0] = block[inside.start() :]  # it announced too much, and swallowed those after it
             return self._lost(f"damaged header, {announced}", is_one=True)
+        # its member may hold more records; one that has no sound end raises, and then this record is not sound
+        while odd and self.source.is_gzip and self.source.is_open and RECORD.search(self.buffer) is None:
+            del self.buffer[: max(0, len(self.buffer) - RECORD_BYTES)]
+            if not self._fill():
+                break
         self.accounted += length
         return WarcRecord(headers, block, length > MAX_RECORD_BYTES, length)
 
