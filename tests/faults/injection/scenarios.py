@@ -17,6 +17,7 @@ from altiplano import storage
 from altiplano.cli.main import run as altiplano
 from altiplano.corpus.annotations import language_models
 from altiplano.execution import map_shards
+from altiplano.execution.local import InProcess
 from altiplano.stages import run as stage_run
 from altiplano.stages import supervise
 from altiplano.stages.stage import Context, Result, Stage, code_version
@@ -116,6 +117,16 @@ def run(workspace: Path, command: str, *options: str) -> int:
     return altiplano([command, "quickstart", "--workspace", str(workspace), *overrides, *options])
 
 
+class InThisProcess(InProcess):
+    """In place of the processes of an engine."""
+
+    def __init__(self, count: int):
+        super().__init__()
+
+    def close(self) -> None:
+        pass
+
+
 class Forked:
     """In place of ``subprocess.Popen`` of a supervisor: a fork of this process, which has imported all."""
 
@@ -151,7 +162,7 @@ def prepare(scenario: Scenario) -> None:
     """This process and its forks start no interpreter, no worker process, no thread that computes (a fork would wait
     for those of its parent for ever), and measure no speed."""
     torch.set_num_threads(1)
-    map_shards.processors = lambda: 1
+    map_shards.Processes = InThisProcess  # type: ignore[assignment, misc]
     supervise.subprocess = Namespace(subprocess, Popen=Forked)  # type: ignore[assignment]
     peak.matmul_peak = lambda *_: 1e9
     supervisor.GRACE_SECONDS = 1.0
