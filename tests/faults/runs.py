@@ -43,11 +43,12 @@ def start(
     layout: str = "dp1",
     *,
     check: bool = False,
+    program: tuple[str, str] = ("-m", "altiplano"),
 ) -> subprocess.Popen[str]:
     overrides = [part for value in [*TINY, *(extra or [])] for part in ("--set", value)]
     options = ["--workspace", str(workspace), "--layout", layout, *overrides, *(["--check"] if check else [])]
     return subprocess.Popen(
-        [sys.executable, "-m", "altiplano", command, "quickstart", *options],
+        [sys.executable, *program, command, "quickstart", *options],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,

@@ -43,6 +43,14 @@ def test_a_check_computes_nothing_and_says_whether_all_is_done(undisturbed: Path
     assert sorted(undisturbed.rglob("*")) == before
 
 
+def test_a_check_needs_no_pytorch(undisturbed: Path) -> None:
+    """Its import takes seconds, and a job asks after each of its commands."""
+    without = "import sys; sys.modules['torch'] = None; from altiplano.cli import run; sys.exit(run(sys.argv[1:]))"
+    process = start(undisturbed, check=True, program=("-c", without))
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == 0, errors
+
+
 def test_the_release_loads_in_transformers_with_our_logits(undisturbed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     transformers = pytest.importorskip("transformers")
