@@ -1,9 +1,10 @@
 """Part of ``make soak``: does the goodput formula tell the truth? One training run under random kills beside it.
 
-Ranks are killed at random moments, on average every ``--every`` seconds. What a save, its writing, a restart and an
-interval between saves take is measured in the run itself; ``planning.reliability.ettr`` says from them, and from
-how often ranks were killed, which share of the time must have been productive. Exits 1 when that is over five points
-off.
+Ranks are killed at random moments, on average once in ``--apart`` times what a start and the steps between two saves
+take here: more often, restarts that make no progress would wait longer and longer, which the formula does not know.
+What a save, its writing, a restart and an interval between saves take is measured in the run itself;
+``planning.reliability.ettr`` says from them, and from how often ranks were killed, which share of the time must have
+been productive. Exits 1 when that is over five points off.
 """
 
 import argparse
@@ -31,8 +32,19 @@ ROLLING = 40
 STEPS = 2400
 
 
-def kill_now_and_then(supervisor: int, every: float, done: threading.Event) -> None:
-    moments = random.Random(0)
+def cycle(folder: Path, done: threading.Event) -> float:
+    """Seconds of the first start and between the first saves."""
+    while not done.wait(0.2):
+        events = ledger.read(folder / "ledger.jsonl") if (folder / "ledger.jsonl").exists() else []
+        saves = [event.time for event in events if event.event == ledger.PUBLISHED]
+        if len(saves) > 3:
+            [start] = [event.seconds[ledger.INIT] for event in events if event.event == "resume"]
+            return start + (saves[3] - saves[0]) / 3
+    return 0.0
+
+
+def kill_now_and_then(supervisor: int, folder: Path, apart: float, done: threading.Event) -> None:
+    moments, every = random.Random(0), apart * cycle(folder, done)
     while not done.wait(moments.expovariate(1 / every)):
         ranks = children(supervisor)
         if ranks:
@@ -42,7 +54,7 @@ def kill_now_and_then(supervisor: int, every: float, done: threading.Event) -> N
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--every", type=float, default=6.0, help="seconds between kills, on average")
+    parser.add_argument("--apart", type=float, default=2.5, help="starts and intervals between kills, on average")
     options = parser.parse_args()
     os.environ["OMP_NUM_THREADS"] = "1"
     with tempfile.TemporaryDirectory() as temporary:
@@ -52,7 +64,7 @@ def main() -> int:
         overrides += [f"checkpoint.interval_steps={STEPS}", f"evaluation.interval_steps={STEPS}"]
         overrides += ["recovery.max_restarts=1000", "checkpoint.rolling_minutes=0"]
         process, done = start(folder, tokens, "dp2", overrides), threading.Event()
-        killer = threading.Thread(target=kill_now_and_then, args=(process.pid, options.every, done))
+        killer = threading.Thread(target=kill_now_and_then, args=(process.pid, folder, options.apart, done))
         killer.start()
         output, _ = process.communicate()
         done.set()
