@@ -21,7 +21,7 @@ STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def to_stop() -> list[signal.Signals]:
-    """Which of them are not ignored: ``nohup`` ignores SIGHUP, so that work goes on without its terminal."""
+    """``STOP_SIGNALS`` that are not ignored: ``nohup`` ignores SIGHUP, so that work goes on without its terminal."""
     return [number for number in STOP_SIGNALS if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN]
 
 

@@ -30,11 +30,11 @@ from altiplano.stages.stage import (
     up_to_date,
 )
 from altiplano.stages.torchrun import Handover, end_with_the_agent, ending_the_agent, is_rank, with_nodes_at_hand
+from altiplano.storage import write_text
 
 if TYPE_CHECKING:
     from altiplano.corpus.extensions import Extensions
     from altiplano.training.callbacks import Custom
-from altiplano.storage import write_text
 
 SECONDS_TO_END = 30.0
 """What a killed command has started may take so long to be gone."""
