@@ -41,6 +41,31 @@ def test_who_got_least_far_is_the_cause_of_a_hang(tmp_path: Path) -> None:
     assert "rank 1 shows no progress (in data after step 7" in str(found[0])
 
 
+def test_the_cause_may_have_been_heard_a_moment_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Others wait for it: whose limit is over first is chance. One that is at work is nobody's cause."""
+    now = [1000.0]
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    for rank, step, doing, at in [(0, 7, "compute", 0.0), (1, 7, "data", 0.5), (2, 6, "save", 9.0)]:
+        now[0] = 1000 + at
+        heartbeat = Heartbeat(tmp_path, rank, hang_seconds=10, init_seconds=100)
+        heartbeat.step = step
+        heartbeat.beat(doing)
+    assert stalled(tmp_path, 1009.9) == []
+    assert [rank.rank for rank in stalled(tmp_path, 1010.1)] == [1, 0]
+
+
+def test_the_note_of_a_rank_that_has_ended_is_no_hang(tmp_path: Path) -> None:
+    for rank in range(2):
+        pid = os.fork()
+        if pid == 0:
+            Heartbeat(tmp_path, rank, hang_seconds=10, init_seconds=100).beat("compute")
+            os._exit(0)
+        os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+        assert stalled(tmp_path, time.monotonic() + 11) == []
+        os.waitpid(pid, 0)
+        assert stalled(tmp_path, time.monotonic() + 11) == []
+
+
 STUCK = """
 import sys, time
 from contextlib import nullcontext

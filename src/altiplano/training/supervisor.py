@@ -176,8 +176,7 @@ class Supervisor:
 
     def _hang(self, job: Job, asleep: float) -> Ending | None:
         """A rank without a sign of life for too long."""
-        alive = self.ranks.alive if self.ranks is not None else {}  # the note of one that has ended grows old, too
-        found = [rank for rank in stalled(heartbeats_folder(job), time.monotonic() - asleep) if rank.pid in alive]
+        found = stalled(heartbeats_folder(job), time.monotonic() - asleep)
         if not found:
             return None
         since = time.time() - found[0].seconds

@@ -86,33 +86,44 @@ class Stalled:
 
 
 def stalled(folder: Path, now: float, of: str = "") -> list[Stalled]:
-    """Ranks whose last sign of life is older than it may be, the likeliest cause first; ``of`` one attempt, if given.
-    ``now`` is time.monotonic(), which all processes of a machine share and nobody sets.
+    """When a rank's last sign of life is older than it may be: it, and all that are silent for half as long as they may
+    be, the likeliest cause first; ``of`` one attempt, if given. ``now`` is time.monotonic(), which all processes of a
+    machine share and nobody sets.
 
-    When one rank hangs all others soon wait for it: one that a signal stopped comes first, then who got least far.
+    When one rank hangs all others soon wait for it, and whose limit is over first is chance: one that a signal stopped
+    comes first, then who got least far.
     """
-    found = [rank for rank, limit in _notes(folder, now, of) if rank.seconds > limit]
+    notes = list(_notes(folder, now, of))
+    if all(rank.seconds <= limit for rank, limit in notes):
+        return []
+    found = [rank for rank, limit in notes if rank.seconds > limit / 2]
     return sorted(found, key=lambda rank: (not rank.stopped, rank.step, PHASES.index(rank.doing), -rank.seconds))
 
 
 def _notes(folder: Path, now: float, of: str) -> Iterator[tuple[Stalled, float]]:
-    """What every rank of this machine said last, and seconds that it may be silent."""
+    """What every rank of this machine that has not ended said last, and seconds that it may be silent."""
     for file in folder.glob("rank-*"):
         try:
             at, pid, step, doing, limit, whose = file.read_text().split()
         except (ValueError, OSError):  # not yet written
             continue
-        if of in ("", whose):
+        state = _state(int(pid))
+        if of in ("", whose) and state != "Z":
             rank = int(file.name.removeprefix("rank-"))
-            yield Stalled(rank, int(pid), now - float(at), int(step), doing, _is_stopped(int(pid))), float(limit)
+            yield Stalled(rank, int(pid), now - float(at), int(step), doing, state in ("T", "t")), float(limit)
 
 
-def _is_stopped(pid: int) -> bool:
+def _state(pid: int) -> str:
+    """Of a process of this machine, in the letters of Linux (proc(5)); Z, too, when it is gone. Empty: not known."""
     try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
     except OSError:
-        return False
-    return state in "Tt"
+        with contextlib.suppress(PermissionError):
+            try:
+                os.kill(pid, 0)
+            except ProcessLookupError:
+                return "Z"
+        return ""
 
 
 STACK_SECONDS, STACK_LENGTH = 2.0, 2000
