@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from distributed.ranks import run
 from small import SMALL, write_tokenized
+from trainings import run
 
 import altiplano
 from altiplano.model.weights import load_model as load_weights

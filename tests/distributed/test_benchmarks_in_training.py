@@ -6,13 +6,13 @@ from typing import Any
 import pytest
 import torch
 from small import SMALL
+from trainings import records, run
 
 from altiplano.benchmarks.asking import answer_items
 from altiplano.benchmarks.readers.read import read_all
 from altiplano.benchmarks.summary import summarise
 from altiplano.inference.language_model import load_language_model
 from altiplano.records import TaskScore
-from distributed.ranks import records, run
 
 SAMPLES = Path("samples/benchmarks").resolve()
 SCORED = [*SMALL, "precision.compute=float64", f'evaluation.benchmarks=["{SAMPLES}"]', "evaluation.benchmark_items=20"]

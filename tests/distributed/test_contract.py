@@ -1,34 +1,26 @@
 """A layout never changes the mathematics: ``contract.py`` in its fast form, and whole training jobs."""
 
-import subprocess
-import sys
 from pathlib import Path
 
+import forked
 import pytest
 import torch
 from small import SMALL
+from trainings import records, relative, run, weights
 
 from distributed.contract import elements_beyond
-from distributed.ranks import records, relative, run, weights
 
-TESTS = Path(__file__).parents[1]
-
-
-def in_a_fresh_process(module: str, *arguments: str) -> None:
-    """Ranks are forked from a process that has used no threads yet."""
-    command = [sys.executable, "-m", f"distributed.{module}", *arguments]
-    done = subprocess.run(command, cwd=TESTS, capture_output=True, text=True, timeout=280, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
+FAST = ("--fast", "--precision")
 
 
 @pytest.mark.parametrize("ranks", [["1", "2"], pytest.param(["4"], marks=pytest.mark.slow), ["8"]], ids=",".join)
-def test_every_layout_equals_one_plain_process(ranks: list[str]) -> None:
+def test_every_layout_equals_one_plain_process(ranks: list[str], tmp_path: Path) -> None:
     """Losses, gradient norms, gradients, parameters and scores in float64; ``make contract`` does all precisions."""
-    in_a_fresh_process("contract", "--fast", "--precision", "float64", "--ranks", *ranks)
+    forked.run("distributed.contract", *FAST, "float64", "--ranks", *ranks, output=tmp_path / "output")
 
 
-def test_tensor_parallelism_in_bfloat16_rounds_as_one_process_does() -> None:
-    in_a_fresh_process("contract", "--fast", "--precision", "bfloat16", "--only", "tp2.hc2")
+def test_tensor_parallelism_in_bfloat16_rounds_as_one_process_does(tmp_path: Path) -> None:
+    forked.run("distributed.contract", *FAST, "bfloat16", "--only", "tp2.hc2", output=tmp_path / "output")
 
 
 def test_the_bound_of_float32_leaves_out_no_more_elements_than_differ() -> None:
@@ -44,9 +36,9 @@ def test_the_bound_of_float32_leaves_out_no_more_elements_than_differ() -> None:
 @pytest.mark.parametrize(
     "trap", ["average", "positions", "padding", pytest.param("collective", marks=pytest.mark.slow)]
 )
-def test_the_contract_notices_when_a_guard_is_removed(trap: str) -> None:
+def test_the_contract_notices_when_a_guard_is_removed(trap: str, tmp_path: Path) -> None:
     """Each of these gives wrong gradients without any error (see ``traps.py``)."""
-    in_a_fresh_process("traps", trap)
+    forked.run("distributed.traps", trap, output=tmp_path / "output")
 
 
 @pytest.fixture(scope="module")

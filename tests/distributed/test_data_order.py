@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 from small import SMALL
+from trainings import records, relative, run, weights
 
 from altiplano.recipe.load import load_recipe
-from distributed.ranks import records, relative, run, weights
 
 CHANGING = [
     *SMALL,

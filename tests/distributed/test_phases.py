@@ -7,6 +7,7 @@ import pytest
 import torch
 from small import SMALL
 from torch import Tensor
+from trainings import records, relative, run, start, weights
 
 from altiplano.errors import InputError
 from altiplano.model.llama import Llama
@@ -22,7 +23,6 @@ from altiplano.training.job import Job
 from altiplano.training.loss import token_losses
 from altiplano.training.trainer import prepare
 from distributed.contract import in_ranks
-from distributed.ranks import records, relative, run, start, weights
 from distributed.test_resume import same_weights, wait_for_step
 from distributed.twenty_steps import whole
 
@@ -52,7 +52,7 @@ def main(tokenized: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def undisturbed(main: Path, tokenized: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("long")
-    run(folder, tokenized, "dp1", LONG, begin=main)
+    run(folder, tokenized, "dp1", LONG, start=main)
     return folder
 
 
@@ -78,11 +78,11 @@ def test_a_phase_begins_with_the_weights_and_moments_before_it(main: Path, token
 
 
 def test_a_killed_phase_ends_with_the_same_bits(main: Path, undisturbed: Path, tokenized: Path, tmp_path: Path) -> None:
-    process = start(tmp_path, tokenized, "dp1", LONG, begin=main)
+    process = start(tmp_path, tokenized, "dp1", LONG, start=main)
     wait_for_step(tmp_path, 3)
     process.kill()
     process.wait()
-    run(tmp_path, tokenized, "dp1", LONG, begin=main)
+    run(tmp_path, tokenized, "dp1", LONG, start=main)
     assert same_weights(tmp_path, undisturbed)
     ours, theirs = (records(folder / "metrics.jsonl") for folder in (tmp_path, undisturbed))
     assert [one["loss"] for one in ours] == [one["loss"] for one in theirs]
@@ -93,7 +93,7 @@ def test_a_killed_phase_ends_with_the_same_bits(main: Path, undisturbed: Path, t
 def test_layouts_agree_over_the_change_of_phase(undisturbed: Path, tokenized: Path, tmp_path: Path) -> None:
     """The main training on two data-parallel ranks, then longer rows over two context-parallel ones."""
     run(tmp_path / "main", tokenized, "dp2", MAIN)
-    run(tmp_path / "long", tokenized, "cp2", LONG, begin=of_step(tmp_path / "main" / "checkpoints", 3))
+    run(tmp_path / "long", tokenized, "cp2", LONG, start=of_step(tmp_path / "main" / "checkpoints", 3))
     for ours, theirs in zip(
         records(tmp_path / "long" / "metrics.jsonl"), records(undisturbed / "metrics.jsonl"), strict=True
     ):

@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 import torch
 from small import SMALL
+from trainings import records, relative, run, start, weights
 
 from altiplano.recipe.schema import CheckpointConfig
 from altiplano.records import CheckpointManifest
 from altiplano.training.checkpoints.checkpoint import MANIFEST
 from altiplano.training.checkpoints.saving import prune
-from distributed.ranks import records, relative, run, start, weights
 
 EXACT = [*SMALL, "precision.compute=float64"]
 

@@ -6,9 +6,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import forked
 import numpy as np
 import pytest
 from small import SMALL
+from trainings import run
 
 from altiplano.cli import run as command
 from altiplano.inference.packing import pack, windows_of
@@ -20,13 +22,11 @@ from altiplano.storage import digest
 from altiplano.tokens.loader import IGNORED
 from altiplano.training.checkpoints.checkpoint import DIGESTS
 from altiplano.training.job import Job
-from distributed.ranks import run
-from distributed.test_contract import in_a_fresh_process
 
 
-def test_a_mesh_answers_and_exports_as_one_process() -> None:
+def test_a_mesh_answers_and_exports_as_one_process(tmp_path: Path) -> None:
     """``make contract`` does every layout."""
-    in_a_fresh_process("scoring_contract", "--few", "--precision", "float32")
+    forked.run("distributed.scoring_contract", "--few", "--precision", "float32", output=tmp_path / "output")
 
 
 def test_rows_are_packed_where_they_fit_and_see_no_other() -> None:

@@ -225,10 +225,14 @@ def install(faults: Faults) -> None:
         wrap(faults)
 
 
-if __name__ == "__main__":
+def main() -> int:
     die_with_parent()
     job = Job.model_validate_json(Path(sys.argv[1]).read_text())
     install(Faults(json.loads(Path(sys.argv[2]).read_text()), job.folder / "injected"))
-    code = Supervisor(job).run()
+    return Supervisor(job).run()
+
+
+if __name__ == "__main__":
+    code = main()
     sys.stdout.flush()
     os._exit(code)

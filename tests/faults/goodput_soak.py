@@ -18,9 +18,9 @@ import tempfile
 import threading
 from pathlib import Path
 
-from distributed.ranks import start
 from processes import children
 from small import SMALL, write_tokenized
+from trainings import start
 
 from altiplano.records import LedgerEvent
 from altiplano.training.accounting import ledger
@@ -63,7 +63,7 @@ def main() -> int:
         overrides = [*SMALL, f"batch.total_tokens={STEPS * 1024}", f"checkpoint.rolling_steps={ROLLING}"]
         overrides += [f"checkpoint.interval_steps={STEPS}", f"evaluation.interval_steps={STEPS}"]
         overrides += ["recovery.max_restarts=1000", "checkpoint.rolling_minutes=0"]
-        process, done = start(folder, tokens, "dp2", overrides), threading.Event()
+        process, done = start(folder, tokens, "dp2", overrides, fresh=True), threading.Event()
         killer = threading.Thread(target=kill_now_and_then, args=(process.pid, folder, options.apart, done))
         killer.start()
         output, _ = process.communicate()

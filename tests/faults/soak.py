@@ -10,22 +10,18 @@ import json
 import os
 import shutil
 import signal
-import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from safetensors.torch import load_file
 from small import SMALL, write_tokenized
+from trainings import start
 
-from altiplano.recipe.layout import parse_layout
-from altiplano.recipe.load import load_recipe
 from altiplano.records import Incident
 from altiplano.training.accounting import goodput, ledger
-from altiplano.training.job import Job
 from altiplano.training.resilience import incidents
 
 SEQUENCES, ROLLING = 16, 5
@@ -65,49 +61,11 @@ FAULTS: list[dict[str, Any]] = [
 ]
 
 
-def write_job(
-    folder: Path, tokens: Path, layout: str, overrides: list[str], device: str = "cpu", **changes: Any
-) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
-    job = Job(
-        recipe=load_recipe("quickstart", overrides),
-        layout=parse_layout(layout),
-        device=device,
-        tokens=tokens,
-        folder=folder,
-        begun=time.time(),
-        **changes,
-    )
-    file = folder / "job.json"
-    file.write_text(job.model_dump_json())
-    return file
-
-
-def start(
-    folder: Path,
-    tokens: Path,
-    layout: str,
-    overrides: list[str],
-    faults: list[dict[str, Any]],
-    before: Sequence[str] = (),
-    **changes: Any,
-) -> Any:
-    """A supervised job, with faults when there are any; ``before`` precedes the command, ``changes`` are the job's."""
-    job = write_job(folder, tokens, layout, overrides, **changes)
-    command = [sys.executable, "-m", "altiplano.training.supervisor", str(job)]
-    if faults:
-        (folder / "faults.json").write_text(json.dumps(faults))
-        command = [sys.executable, str(Path(__file__).with_name("faulty.py")), str(job), str(folder / "faults.json")]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    command = [*before, *command]
-    return subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment, start_new_session=True)
-
-
 def finish(process: Any, limit: float = 900) -> str:
-    _, errors = process.communicate(timeout=limit)
+    output, _ = process.communicate(timeout=limit)
     if process.returncode:
-        raise SystemExit(f"exit code {process.returncode}:\n{errors}")
-    return str(errors)
+        raise SystemExit(f"exit code {process.returncode}:\n{output}")
+    return str(output)
 
 
 def damage_newest(folder: Path) -> None:
@@ -125,7 +83,7 @@ def steps_so_far(folder: Path) -> int:
 def run_with_faults(folder: Path, tokens: Path, layout: str) -> None:
     """The faults in order; at "damage" the whole tree is killed from outside and a new command started."""
     damage = next(fault for fault in FAULTS if fault["kind"] == "damage")
-    process = start(folder, tokens, layout, RECIPE, FAULTS)
+    process = start(folder, tokens, layout, RECIPE, FAULTS, fresh=True)
     while steps_so_far(folder) < damage["step"] and process.poll() is None:
         time.sleep(0.05)
     if process.poll() is None:
@@ -134,7 +92,7 @@ def run_with_faults(folder: Path, tokens: Path, layout: str) -> None:
         mark = folder / "injected" / str(FAULTS.index(damage))
         mark.write_text(json.dumps({**damage, "time": time.time()}))
         damage_newest(folder)
-        process = start(folder, tokens, layout, RECIPE, FAULTS)
+        process = start(folder, tokens, layout, RECIPE, FAULTS, fresh=True)
     print(finish(process), file=sys.stderr)
 
 
@@ -184,7 +142,7 @@ def main() -> int:
     wall = time.monotonic() - begun
     undisturbed.mkdir()
     shutil.copy(disturbed / "skips.json", undisturbed)
-    finish(start(undisturbed, tokens, options.layout, RECIPE, []))
+    finish(start(undisturbed, tokens, options.layout, RECIPE, fresh=True))
 
     rows = table(disturbed)
     show(rows)

@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 from safetensors.torch import load_file
 from small import SMALL
+from trainings import start
 
 from altiplano.training.resilience import incidents
-from faults.soak import start
 
 RECIPE = [*SMALL, "checkpoint.interval_steps=2", "checkpoint.keep=3", "recovery.max_restarts=1"]  # ten steps
 KEPT = ["step-00000002", "step-00000004", "step-00000006"]
@@ -34,10 +34,10 @@ def train(
     """A supervised job to its end: exit code and what it said. Training hangs no longer than the limit."""
     process = start(folder, tokens, layout, RECIPE, faults or [], before=before or [], **changes)
     try:
-        _, errors = process.communicate(timeout=150)
+        errors, _ = process.communicate(timeout=150)
     except subprocess.TimeoutExpired:
         os.killpg(process.pid, signal.SIGKILL)
-        _, errors = process.communicate()
+        errors, _ = process.communicate()
         pytest.fail(f"training hangs:\n{errors}")
     return process.returncode, errors
 
@@ -240,7 +240,7 @@ def test_restarts_are_bounded_in_total(tokenized: Path, tmp_path: Path) -> None:
     kills = [{"kind": "kill", "rank": 0, "step": step} for step in (3, 5, 7, 9)]
     settings = [*RECIPE, "recovery.max_restarts_in_total=2"]
     process = start(tmp_path, tokenized, "dp1", settings, kills)
-    _, errors = process.communicate(timeout=150)
+    errors, _ = process.communicate(timeout=150)
     assert process.returncode == 1, errors
     assert "started again 2 times by this command already: stopped" in errors
     assert len(incidents.read(tmp_path)) == 3
@@ -255,7 +255,7 @@ def test_two_requests_to_stop_still_save(tokenized: Path, tmp_path: Path) -> Non
         assert process.poll() is None
     os.killpg(process.pid, signal.SIGTERM)
     os.killpg(process.pid, signal.SIGTERM)
-    _, errors = process.communicate(timeout=60)
+    errors, _ = process.communicate(timeout=60)
     assert process.returncode == 0, errors
     assert max(names(tmp_path)) == f"step-{metrics.read_text().count(chr(10)):08d}"
 

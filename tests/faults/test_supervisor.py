@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from safetensors.torch import load_file
 from small import SMALL
+from trainings import start, write_job
 
 from altiplano.training.accounting import goodput, ledger
 from altiplano.training.resilience import incidents
 from altiplano.training.skips import Skips
-from faults.soak import start
 
 RECIPE = [
     *SMALL,
@@ -32,7 +32,7 @@ def faulty(
     folder: Path, tokens: Path, faults: list[dict[str, Any]], layout: str = "dp2", extra: list[str] | None = None
 ) -> tuple[int, str]:
     process = start(folder, tokens, layout, [*RECIPE, *(extra or [])], faults)
-    _, errors = process.communicate(timeout=200)
+    errors, _ = process.communicate(timeout=200)
     return process.returncode, errors
 
 
@@ -163,8 +163,6 @@ def test_torchrun_restarts_a_killed_and_a_stopped_rank(tokenized: Path, tmp_path
 
 
 def start_files(folder: Path, tokens: Path, faults: list[dict[str, Any]]) -> None:
-    from faults.soak import write_job
-
     file = write_job(folder, tokens, "dp2", RECIPE)
     file.write_text(json.dumps({**json.loads(file.read_text()), "begun": None}))
     (folder / "faults.json").write_text(json.dumps(faults))

@@ -14,10 +14,10 @@ from typing import Any
 from unittest import mock
 
 import torch
-from faults.soak import write_job
 from small import SMALL
 from torch import Tensor
 from torch.distributed.tensor import DTensor
+from trainings import write_job
 
 from altiplano.records import StepMetrics
 from altiplano.tokens.loader import Batch

@@ -15,10 +15,10 @@ from typing import Any
 
 import pytest
 from faults.runs import TINY
-from faults.soak import start, write_job
 from processes import children
 from safetensors.torch import load_file
 from small import SMALL
+from trainings import start, write_job
 
 from altiplano.evaluation.evaluate import evaluate_folder
 from altiplano.recipe.load import load_recipe
@@ -198,7 +198,7 @@ def test_a_killed_and_a_poisoned_run_is_bit_equal_to_an_undisturbed_one(tokenize
     process = start(
         disturbed, tokenized, "dp1", RECIPE, [{"kind": "kill", "rank": 0, "step": 8}, POISON], device="cuda"
     )
-    _, errors = process.communicate(timeout=280)
+    errors, _ = process.communicate(timeout=280)
     assert process.returncode == 0, errors[-3000:]
     kinds = [one.kind for one in incidents.read(disturbed)]
     assert sorted(kinds) == ["SIGKILL", "spike"], errors[-3000:]

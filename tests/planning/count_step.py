@@ -45,15 +45,14 @@ def count(recipe: Recipe, layout: Layout) -> int:
     return 0
 
 
-def main() -> None:
+def main() -> int:
     layout, recipe = parse_layout(sys.argv[1]), load_recipe("quickstart", sys.argv[2:])
     if layout.pp > 1:
-        sys.exit(fork_ranks(layout.world_size, lambda: count(recipe, layout)))
+        return fork_ranks(layout.world_size, lambda: count(recipe, layout))
     os.environ.update(WORLD_SIZE=str(layout.world_size), RANK="0", LOCAL_RANK="0")
     dist.init_process_group("fake", store=FakeStore(), rank=0, world_size=layout.world_size)
-    count(recipe, layout)
-    os._exit(0)
+    return count(recipe, layout)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -1,11 +1,10 @@
 """The planner's counts against the real training code: under a fake process group, and pipelines over gloo."""
 
 import json
-import subprocess
-import sys
 from collections import Counter
 from pathlib import Path
 
+import forked
 import pytest
 
 from altiplano.planning.counts import collectives, parameters_on_rank, state_bytes
@@ -25,7 +24,6 @@ SHAPE = [
     "batch.total_tokens=100K",
 ]
 FLOAT8 = "precision.matmul=float8-rowwise"
-SCRIPT = Path(__file__).with_name("count_step.py")
 
 
 @pytest.mark.parametrize(
@@ -39,12 +37,11 @@ SCRIPT = Path(__file__).with_name("count_step.py")
         pytest.param("tp2.mb2.recompute-selective", [FLOAT8], marks=pytest.mark.slow),
     ],
 )
-def test_parameters_and_collectives_are_exact(text: str, more: list[str]) -> None:
+def test_parameters_and_collectives_are_exact(text: str, more: list[str], tmp_path: Path) -> None:
     if more:
         pytest.importorskip("torchao")
-    command = [sys.executable, "-W", "ignore", str(SCRIPT), text, *SHAPE, *more]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    counted = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+    output = forked.run("planning.count_step", text, *SHAPE, *more, output=tmp_path / "output")
+    counted = [json.loads(line) for line in output.splitlines() if line.startswith("{")]
     recipe, layout = load_recipe("quickstart", [*SHAPE, *more]), parse_layout(text)
     assert sorted(one["rank"] for one in counted) == list(range(layout.pp))
     for one in counted:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from distributed import ranks
+import trainings
 from pyarrow import parquet
 from small import sentences
 from traced_run import RECIPE, Made, make_run, manifest
@@ -100,7 +100,7 @@ def trained(tokenized: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def train(folder: Path, run: Path, settings: list[str]) -> str:
     """The hash of the weights."""
-    ranks.run(folder, run / "tokenize", "dp1", [*RECIPE, *settings])
+    trainings.run(folder, run / "tokenize", "dp1", [*RECIPE, *settings])
     return digest(folder / "weights" / "model.safetensors")
 
 

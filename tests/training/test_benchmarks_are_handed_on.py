@@ -1,12 +1,11 @@
 """Benchmarks are read by the first process of a training: the others get them, or what is wrong with them, from it."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+from forked import Forked
 
 SAMPLES = Path("samples/benchmarks").resolve()
 RANK = """
@@ -39,19 +38,13 @@ dist.barrier()
 """
 
 
-TESTS = Path(__file__).parents[1]
-"""Where the processes find ``small``."""
-
-
 def ranks(world: int, tokens: Path, folder: Path, benchmarks: Path) -> list[Any]:
     """Of each process: a hash of what it is to score, files that it opened, its error, pickled bytes."""
-    command = [sys.executable, "-c", RANK]
     where = [str(folder / f"store-{world}"), str(tokens), str(benchmarks)]
     started = [
-        subprocess.Popen([*command, str(rank), str(world), *where], stdout=subprocess.PIPE, text=True, cwd=TESTS)
-        for rank in range(world)
+        Forked("-c", [RANK, str(rank), str(world), *where], folder / f"output-{world}-{rank}") for rank in range(world)
     ]
-    return [json.loads(process.communicate(timeout=120)[0]) for process in started]
+    return [json.loads(process.communicate(timeout=120)[0].splitlines()[-1]) for process in started]
 
 
 def test_one_process_reads_and_all_score_the_same(tokenized: Path, tmp_path: Path) -> None:

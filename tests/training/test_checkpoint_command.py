@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 import torch
-from distributed.ranks import run, weights
 from safetensors.torch import load_file
 from small import SMALL
+from trainings import run, weights
 
 from altiplano.cli import run as altiplano
 from altiplano.recipe.load import load_recipe

@@ -2,11 +2,10 @@
 run on a fake GPU, and what is asked of its model. ``altiplano/rehearsal/fake_gpu.py`` says what is not the real thing.
 """
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from forked import Forked
 from small import SMALL
 
 from altiplano.recipe.layout import parse_layout
@@ -46,9 +45,10 @@ def lived(folder: Path, tokens: Path, layout: str, rank: int, precision: str, mi
     recipe = load_recipe("quickstart", [*SMALL, *EVERYTHING, f"precision.compute={precision}"])
     job = Job(recipe=recipe, layout=parse_layout(layout), device="cuda", tokens=tokens, folder=folder)
     (folder / "job.json").write_text(job.model_dump_json())
-    command = [sys.executable, "-c", LIFE.format(mistake=mistake), str(folder / "job.json"), str(rank)]
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=280, check=False)
-    return ended.returncode, ended.stdout if ended.returncode == 0 else ended.stderr
+    arguments = [LIFE.format(mistake=mistake), str(folder / "job.json"), str(rank)]
+    program = Forked("-c", arguments, folder / "output")
+    said, _ = program.communicate(timeout=280)
+    return program.wait(), said
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from distributed.ranks import records, run
 from safetensors.torch import load_file, save_file
 from small import SMALL, write_tokenized
+from trainings import records, run
 
 from altiplano.errors import InputError
 from altiplano.evaluation.evaluate import evaluate_folder
