@@ -158,6 +158,7 @@ def test_losses_schedules_and_callbacks_of_ones_own(tmp_path: Path, tokens: Path
     script = tmp_path / "program.py"
     script.write_text(TRAINING)
     environment = {"PYTHONPATH": f"{ROOT / 'tests'}:{ROOT / 'src'}", "PATH": "/usr/bin:/bin", "HOME": str(tmp_path)}
+    environment["OMP_NUM_THREADS"] = "1"
     command = [sys.executable, str(script), str(tmp_path), str(tokens)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0 and "all held" in done.stdout, done.stderr[-3000:]

@@ -49,7 +49,7 @@ def test_killed_anywhere_and_resumed_gives_the_same_bytes(curated, tmp_path):
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
     picks = random.Random(0)
     seen = set()
-    for _ in range(6):
+    for _ in range(4):
         process = subprocess.Popen([sys.executable, str(script), str(out)], env=environment, stderr=subprocess.DEVNULL)
         files = len(list(out.rglob("*"))) if out.exists() else 0
         wait = picks.choice((2, 4, 8))  # kill when so many more files are there

@@ -31,9 +31,9 @@ FLOAT8 = "precision.matmul=float8-rowwise"
     [
         ("dp4.rep2.mb2", []),
         ("dp2.cp2.tp2.mb2.recompute-full", []),
-        ("pp2.tp2.mb1", []),
+        ("pp2.tp2.mb2", []),
         ("pp2.v2.mb2.recompute-full", []),
-        ("tp2.mb1.hc2", [FLOAT8]),
+        ("tp2.mb4.hc2", [FLOAT8]),
         pytest.param("tp2.mb2.recompute-selective", [FLOAT8], marks=pytest.mark.slow),
     ],
 )
