@@ -16,6 +16,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 os.environ["OMP_NUM_THREADS"] = "1"
@@ -24,8 +25,9 @@ import numpy as np
 import torch
 
 from altiplano.recipe.batch import MixturePhase
-from altiplano.tokens.loader import Prefetcher, TrainingData
+from altiplano.tokens.loader import Prefetcher, read_batch
 from altiplano.tokens.shards import ShardWriter, read_shards, write_list
+from altiplano.tokens.training_data import TrainingData
 from altiplano.training.accounting.hardware import keep_freed_memory
 
 REQUIRED = 50e6
@@ -62,7 +64,7 @@ def ours(folder: Path, sequence: int, rows: int, vocabulary: int) -> Reader:
 
     def read() -> int:
         nonlocal first
-        data.batch(range(first, first + rows))
+        read_batch(data, range(first, first + rows))
         first += rows
         return rows * sequence
 
@@ -151,7 +153,9 @@ def prefetch_wait(folder: Path, sequence: int, rows: int, vocabulary: int) -> tu
     data = TrainingData(read_shards(folder, "train"), sequence, vocabulary - 256, 0, MIXTURE)
     square = torch.randn(1024, 1024)
     waits, direct = [], []
-    with Prefetcher(data, (range(step * rows, (step + 1) * rows) for step in range(100))) as batches:
+    with Prefetcher(
+        partial(read_batch, data), (range(step * rows, (step + 1) * rows) for step in range(100))
+    ) as batches:
         for step in range(60):
             begun = time.perf_counter()
             next(batches)
@@ -160,7 +164,7 @@ def prefetch_wait(folder: Path, sequence: int, rows: int, vocabulary: int) -> tu
                 square @ square  # the step: some tens of milliseconds of products
             if step < 20:
                 begun = time.perf_counter()
-                data.batch(range(step * rows, (step + 1) * rows))
+                read_batch(data, range(step * rows, (step + 1) * rows))
                 direct.append(time.perf_counter() - begun)
     return statistics.median(waits[20:]), statistics.median(direct)
 

@@ -20,7 +20,8 @@ import torch
 from torch.distributed.tensor import DTensor
 
 from altiplano.parallel.processes import die_with_parent
-from altiplano.tokens.loader import Batch, TrainingData
+from altiplano.tokens.loader import Batch
+from altiplano.tokens.training_data import TrainingData
 from altiplano.training import trainer, worker
 from altiplano.training.checkpoints import checkpoint, saving
 from altiplano.training.job import Job
@@ -121,10 +122,10 @@ def after_an_update(faults: Faults) -> None:
 
 def in_the_data(faults: Faults) -> None:
     """Samples whose every target is one rare token: whoever learns from them diverges."""
-    original = TrainingData.batch
+    original = trainer.read_batch
 
-    def batch(self: TrainingData, samples: np.ndarray) -> Batch:
-        clean = original(self, samples)
+    def read_batch(data: TrainingData, samples: np.ndarray | range) -> Batch:
+        clean = original(data, samples)
         for fault in faults.faults:
             if fault["kind"] == "poison" and len(samples) and fault["samples"][0] <= samples[0] < fault["samples"][1]:
                 if int(os.environ["RANK"]) == 0:
@@ -132,7 +133,7 @@ def in_the_data(faults: Faults) -> None:
                 clean.targets.fill_(POISON)
         return clean
 
-    TrainingData.batch = batch  # type: ignore[method-assign]
+    trainer.read_batch = read_batch
 
 
 def in_a_save(faults: Faults) -> None:

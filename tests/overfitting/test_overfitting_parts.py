@@ -19,8 +19,8 @@ from altiplano.overfitting.training_text import gap_tests, readings, repetition_
 from altiplano.overfitting.trend import kendall_distribution, rises, trend, trend_test
 from altiplano.overfitting.verdict import judged
 from altiplano.records import HeldoutScores, TextScores, TrainGap
-from altiplano.tokens.loader import TrainingData
 from altiplano.tokens.shards import Shard, ShardWriter
+from altiplano.tokens.training_data import TrainingData
 
 
 @pytest.mark.parametrize("n", [2, 5, 7])

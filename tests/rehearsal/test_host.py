@@ -10,8 +10,9 @@ from altiplano.cli import run
 from altiplano.recipe.load import load_recipe
 from altiplano.rehearsal.host import MEMORY_LIMIT, SECONDS_LIMITS, HostRehearsal, Phase, as_text
 from altiplano.rehearsal.synthetic import write_tokens
-from altiplano.tokens.loader import TrainingData
+from altiplano.tokens.loader import read_batch
 from altiplano.tokens.shards import read_shards, verify_shards
+from altiplano.tokens.training_data import TrainingData
 
 
 def test_made_up_shards_are_read_as_real_ones(tmp_path: Path) -> None:
@@ -22,7 +23,7 @@ def test_made_up_shards_are_read_as_real_ones(tmp_path: Path) -> None:
     assert verify_shards(tmp_path, limit=0).files == 3 * count
     data = TrainingData(read_shards(tmp_path, "train"), recipe.batch.sequence_length, bos=1, seed=0)
     assert data.tokens == 64 * 10**9
-    assert data.batch(range(3)).tokens.shape == (3, 8192)
+    assert read_batch(data, range(3)).tokens.shape == (3, 8192)
     heldout = read_shards(tmp_path, "heldout")
     assert heldout[3].document(4).shape == (1000,) and np.all(heldout[3].document_bytes[:5] == 4000)
     assert sum(file.stat().st_blocks for file in tmp_path.rglob("*.bin")) < 1000  # holes

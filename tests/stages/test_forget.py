@@ -22,9 +22,10 @@ from altiplano.stages.run import recipe_toml
 from altiplano.stages.stage import recipe_values
 from altiplano.stages.train import READS
 from altiplano.storage import digest
-from altiplano.tokens.loader import IGNORED, TrainingData
+from altiplano.tokens.loader import IGNORED, read_batch
 from altiplano.tokens.shards import read_shards
 from altiplano.tokens.tokenizer import Tokenizer
+from altiplano.tokens.training_data import TrainingData
 from altiplano.training.resilience import incidents
 from altiplano.training.skips import Skips, address, leave_out_documents
 
@@ -56,7 +57,7 @@ def test_no_step_reads_a_forgotten_document(tokenized: Path, mixture: tuple[Mixt
     }
     for samples, holds in ((taken, False), (np.array(left_out), True)):
         starts = data.starts(samples)
-        targets = data.batch(samples).targets.numpy()
+        targets = read_batch(data, samples).targets.numpy()
         for start, row, sample in zip(starts.tolist(), targets, samples.tolist(), strict=True):
             predicted = {start + 1 + at for at in np.flatnonzero(row != IGNORED).tolist()}
             assert bool(predicted & tokens) == (holds and not 8 <= sample < 16) or 8 <= sample < 16

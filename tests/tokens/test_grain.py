@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from altiplano.recipe.batch import MixturePhase
-from altiplano.tokens.loader import TrainingData
+from altiplano.tokens.loader import read_batch
 from altiplano.tokens.mixture import BLOCK, Mixture
 from altiplano.tokens.shards import read_shards
+from altiplano.tokens.training_data import TrainingData
 
 SEQUENCE, ROWS, SAMPLES = 64, 12, 240
 MIXTURE = (MixturePhase(weights={"web": 0.75, "code": 0.25}), MixturePhase(from_tokens=7777, weights={"code.code": 1}))
@@ -36,7 +37,7 @@ def data(request: pytest.FixtureRequest, tokenized: Path) -> TrainingData:
 
 
 def ours(data: TrainingData, batch: int) -> np.ndarray:
-    return data.batch(range(batch * ROWS, (batch + 1) * ROWS)).tokens.numpy()
+    return read_batch(data, range(batch * ROWS, (batch + 1) * ROWS)).tokens.numpy()
 
 
 @pytest.mark.parametrize("ranks", [1, 2, 3, 4, 6, 12])

@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 from altiplano.errors import InputError
 from altiplano.recipe.batch import MixturePhase
 from altiplano.recipe.layout import Layout
-from altiplano.tokens.loader import TrainingData
+from altiplano.tokens.loader import read_batch
 from altiplano.tokens.mixture import BLOCK, PARTS, Mixture
 from altiplano.tokens.shards import ShardWriter, read_shards, write_list
+from altiplano.tokens.training_data import TrainingData
 
 SEQUENCE = 8
 SOURCES = {"code.code": 40, "web.de": 7, "web.en": 300, "web.fr": 23}
@@ -169,7 +170,7 @@ def load(folder: Path, *phases: MixturePhase, seed: int = 0, sequence: int = SEQ
 
 def test_every_window_of_a_source_comes_once_an_epoch(tokenized_sources: Path) -> None:
     data = load(tokenized_sources, phase(web__en=0.9, web__de=0.1))
-    tokens = data.batch(range(16 * BLOCK)).tokens.numpy()
+    tokens = read_batch(data, range(16 * BLOCK)).tokens.numpy()
     assert (np.diff(tokens, axis=1) == 1).all()  # no window crosses from one source to the next
     first = tokens[:, 0]
     for number, share in ((3, 0.9), (2, 0.1)):
@@ -194,9 +195,9 @@ def test_any_division_among_ranks_sees_the_same_global_batch(
 ) -> None:
     phases = [phase(web=0.7, code=0.3), phase(900, web__en=1.0)] if with_mixture else []
     data, rank_data = (load(tokenized_sources, *phases, sequence=sequence) for _ in range(2))
-    whole = data.batch(range(first, first + 64))
+    whole = read_batch(data, range(first, first + 64))
     edges = sorted({0, *cuts, 64})
-    parts = [rank_data.batch(range(first + a, first + b)) for a, b in pairwise(edges)]
+    parts = [read_batch(rank_data, range(first + a, first + b)) for a, b in pairwise(edges)]
     for key in ("tokens", "targets", "document"):
         assert torch.equal(torch.cat([getattr(part, key) for part in parts]), getattr(whole, key))
 
@@ -206,12 +207,12 @@ def test_any_division_among_ranks_sees_the_same_global_batch(
 def test_every_layout_takes_the_global_batch_once(tokenized_sources: Path, dp: int, rows: int) -> None:
     data, samples = load(tokenized_sources, phase(web=0.7, code=0.3)), range(250, 250 + rows)
     shares = [Layout(dp=dp).share(samples, rank) for rank in range(dp)]
-    parts = [data.batch(share).tokens for share in shares]
-    assert torch.equal(torch.cat(parts), data.batch(range(250, 250 + rows)).tokens)
+    parts = [read_batch(data, share).tokens for share in shares]
+    assert torch.equal(torch.cat(parts), read_batch(data, range(250, 250 + rows)).tokens)
 
 
 def test_an_empty_share_is_a_batch_of_no_rows(tokenized_sources: Path) -> None:
-    batch = load(tokenized_sources, phase(web=1.0)).batch(range(0))
+    batch = read_batch(load(tokenized_sources, phase(web=1.0)), range(0))
     assert batch.tokens.shape == batch.targets.shape == batch.document.shape == (0, SEQUENCE)
     assert batch.tokens.dtype == batch.document.dtype == torch.int64
     assert batch.valid == 0

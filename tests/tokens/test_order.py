@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 
 from altiplano.errors import InputError
 from altiplano.recipe.batch import MixturePhase
-from altiplano.tokens.loader import IGNORED, TrainingData, make_batch
+from altiplano.tokens.loader import IGNORED, make_batch, read_batch
 from altiplano.tokens.mixture import permute, sample_windows, unpermute, window_sample
 from altiplano.tokens.shards import ShardWriter, read_shards
+from altiplano.tokens.training_data import TrainingData
 
 
 @given(st.integers(1, 5000), st.integers(0, 2**63))
@@ -51,8 +52,8 @@ def test_any_slice_is_part_of_one_order(windows: int, first: int, count: int, se
 @pytest.mark.parametrize("ranks", [1, 2, 4])
 def test_ranks_share_the_global_batch(tokenized: Path, ranks: int) -> None:
     data = TrainingData(read_shards(tokenized, "train"), 64, 512, seed=3)
-    whole = data.batch(range(24, 32))
-    parts = [data.batch(range(24 + rank * 8 // ranks, 24 + (rank + 1) * 8 // ranks)) for rank in range(ranks)]
+    whole = read_batch(data, range(24, 32))
+    parts = [read_batch(data, range(24 + rank * 8 // ranks, 24 + (rank + 1) * 8 // ranks)) for rank in range(ranks)]
     assert torch.equal(torch.cat([part.tokens for part in parts]), whole.tokens)
     assert torch.equal(torch.cat([part.targets for part in parts]), whole.targets)
 
@@ -110,7 +111,7 @@ def test_the_order_never_changes(mixture: tuple[MixturePhase, ...], expected: st
     data = TrainingData(shards, 32, 600, 7, mixture)
     sha256 = hashlib.sha256()
     for first, rows in ((0, 16), (380, 30), (5000, 7), (10**9, 3)):
-        batch = data.batch(range(first, first + rows))
+        batch = read_batch(data, range(first, first + rows))
         for tensor in (batch.tokens, batch.targets, batch.document):
             sha256.update(tensor.numpy().tobytes())
     assert sha256.hexdigest() == expected

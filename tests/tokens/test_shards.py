@@ -5,7 +5,8 @@ import pytest
 
 from altiplano.errors import InputError
 from altiplano.peak_memory import peak_memory
-from altiplano.tokens import loader
+from altiplano.tokens import training_data
+from altiplano.tokens.loader import read_batch
 from altiplano.tokens.shards import (
     HEADER,
     MAGIC,
@@ -105,13 +106,13 @@ def test_sizes_are_always_looked_at_and_bytes_within_a_limit(tmp_path: Path) -> 
 
 
 def test_few_of_many_shards_are_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loader, "MAPPED", 2)
+    monkeypatch.setattr(training_data, "MAPPED", 2)
     writers = [ShardWriter(tmp_path / "train" / f"web.en-{number:05d}", np.uint16) for number in range(6)]
     for number, writer in enumerate(writers):
         writer.add([number] * 9, 9)
     write_list(tmp_path, [writer.close("train", "web", "en") for writer in writers], 512)
-    data = loader.TrainingData(read_shards(tmp_path, "train"), 4, bos=600, seed=0)
-    seen = data.batch(range(data.windows)).tokens
+    data = training_data.TrainingData(read_shards(tmp_path, "train"), 4, bos=600, seed=0)
+    seen = read_batch(data, range(data.windows)).tokens
     assert sorted(set(seen.flatten().tolist())) == [0, 1, 2, 3, 4, 5]
     if Path("/proc/self/maps").exists():
         assert Path("/proc/self/maps").read_text().count(str(tmp_path)) <= 2

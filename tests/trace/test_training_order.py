@@ -14,9 +14,9 @@ from traced_run import Made, make_run, manifest
 from altiplano.recipe.load import load_recipe
 from altiplano.recipe.schema import Recipe
 from altiplano.recipe.trainings import trainings
-from altiplano.tokens.loader import TrainingData
 from altiplano.tokens.shards import read_shards
 from altiplano.tokens.tokenizer import Tokenizer
+from altiplano.tokens.training_data import TrainingData
 from altiplano.trace.index import Place
 from altiplano.trace.training_order import Steps, TrainingOrder
 from altiplano.training.skips import Skips

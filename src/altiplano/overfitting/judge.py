@@ -14,8 +14,8 @@ from altiplano.overfitting.verdict import untold
 from altiplano.recipe.schema import Recipe
 from altiplano.records import Evaluation, HeldoutScores, Overfitting, OverfittingTest
 from altiplano.storage import ABSENT, Damaged
-from altiplano.tokens.loader import TrainingData
 from altiplano.tokens.shards import read_shards
+from altiplano.tokens.training_data import TrainingData
 
 
 def judge(

@@ -14,8 +14,8 @@ from altiplano.evaluation.statistics import Z
 from altiplano.overfitting.verdict import LEAST, judged, untold
 from altiplano.records import OverfittingTest, TrainGap
 from altiplano.records.overfitting import TestName
-from altiplano.tokens.loader import TrainingData
 from altiplano.tokens.shards import Shard
+from altiplano.tokens.training_data import TrainingData
 
 POINTS = 4
 """Places of a document at which its readings are counted; their mean is taken."""

@@ -29,9 +29,9 @@ from altiplano.stages.run import stages_of
 from altiplano.stages.stage import Context, read_manifest, recipe_values, wanted_of, work_folder
 from altiplano.storage import json_digest, listed, read_json, remove_tree, write_json
 from altiplano.tokens.encode import document_files
-from altiplano.tokens.loader import TrainingData
 from altiplano.tokens.shards import Shard, read_shards
 from altiplano.tokens.tokenizer import Tokenizer
+from altiplano.tokens.training_data import TrainingData
 from altiplano.training.accounting import ledger
 from altiplano.training.checkpoints import checkpoint
 from altiplano.training.resilience import incidents

@@ -183,8 +183,8 @@ def _describe_data(recipe: Recipe, tokens: Path, folder: Path) -> None:
 
     Raises InputError when the mixture and the shards do not fit together.
     """
-    from altiplano.tokens.loader import TrainingData
     from altiplano.tokens.tokenizer import Tokenizer
+    from altiplano.tokens.training_data import TrainingData
 
     sequence, batch = recipe.batch.sequence_length, recipe.batch
     bos = Tokenizer.load(tokens / "tokenizer").bos

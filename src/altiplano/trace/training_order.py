@@ -18,9 +18,9 @@ from altiplano.recipe.trainings import MAIN, trainings
 from altiplano.records import StageManifest
 from altiplano.records.stage import work_folders
 from altiplano.storage import ABSENT, read_if_there, read_lines, read_object
-from altiplano.tokens.loader import TrainingData
 from altiplano.tokens.shards import read_shards
 from altiplano.tokens.tokenizer import Tokenizer
+from altiplano.tokens.training_data import TrainingData
 from altiplano.trace.index import Place
 from altiplano.training.skips import Skips
 

@@ -16,8 +16,8 @@ from altiplano.errors import InputError
 from altiplano.recipe.batch import BatchConfig
 from altiplano.records import SkippedWork
 from altiplano.storage import Damaged
-from altiplano.tokens.loader import TrainingData
 from altiplano.tokens.shards import Shard
+from altiplano.tokens.training_data import TrainingData
 
 
 @dataclass

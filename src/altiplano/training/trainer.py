@@ -4,6 +4,7 @@ import math
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -19,9 +20,10 @@ from altiplano.parallel.mesh import Mesh
 from altiplano.parallel.parallelize import parallelize, parameters_by_name, set_initial_weights
 from altiplano.parallel.pipeline import ParallelModel, TokenLosses
 from altiplano.records import CheckpointManifest, HeldoutScores, StepMetrics
-from altiplano.tokens.loader import IGNORED, Batch, Prefetcher, TrainingData
+from altiplano.tokens.loader import IGNORED, Batch, Prefetcher, read_batch
 from altiplano.tokens.shards import read_shards
 from altiplano.tokens.tokenizer import Tokenizer
+from altiplano.tokens.training_data import TrainingData
 from altiplano.training.accounting import ledger
 from altiplano.training.checkpoints import loading
 from altiplano.training.job import Job
@@ -74,7 +76,7 @@ class Trainer:
         """This data-parallel rank's share of the next step's samples, on the CPU, read while the step before
         computed."""
         if self.ready is None:
-            self.ready = Prefetcher(self.data, self._plan(), device=self.mesh.device)
+            self.ready = Prefetcher(partial(read_batch, self.data), self._plan(), device=self.mesh.device)
         return next(self.ready)
 
     def _plan(self) -> Iterator[np.ndarray]:
