@@ -6,7 +6,7 @@ Activations are what autograd keeps with fused attention (Dao et al. 2022) and a
 
 from dataclasses import dataclass
 
-from altiplano.planning.case import Case, Chunk, with_parallelism
+from altiplano.planning.case import Case, Chunk, RecomputeMode
 from altiplano.planning.stacks import Chip, Stack
 
 GIB = 2**30
@@ -44,9 +44,11 @@ def rank_parameters(case: Case, rank: int) -> float:
     return sum(chunk_parameters(case, chunk) for chunk in case.rank_chunks(rank))
 
 
-def kept_per_token(case: Case, stack: Stack) -> dict[str, float]:
-    """Bytes that one block keeps for the backward pass, for each token of a context-parallel rank."""
+def kept_per_token(case: Case, stack: Stack, recompute: RecomputeMode | None = None) -> dict[str, float]:
+    """Bytes that one block keeps for the backward pass, for each token of a context-parallel rank; with the layout's
+    recomputation, or another."""
     shape, parallelism = case.shape, case.parallelism
+    recompute = recompute or parallelism.recompute
     size = 4 if case.precision == "fp32" else 2
     tp = parallelism.tp
     gathered = 1 if stack.regathers else tp
@@ -58,9 +60,9 @@ def kept_per_token(case: Case, stack: Stack) -> dict[str, float]:
     products = (2 if shape.gated else 1) * shape.intermediate_size / tp
     activation = (stack.mlp_kept - 2 if shape.gated else 1) * shape.intermediate_size / tp
     block_input = size * shape.hidden_size / tp
-    if parallelism.recompute == "full":
+    if recompute == "full":
         return {"norms": block_input, "attention": 0.0, "mlp": 0.0}
-    if parallelism.recompute == "selective":
+    if recompute == "selective":
         if stack.selective_keeps == "qkv":
             return {"norms": block_input, "attention": size * (shape.query_width + 2 * shape.kv_width) / tp, "mlp": 0.0}
         heads = 2 * (shape.query_width + shape.kv_width) / tp  # the row's keys and values are gathered again
@@ -69,9 +71,9 @@ def kept_per_token(case: Case, stack: Stack) -> dict[str, float]:
             half = (shape.query_width + 2 * shape.kv_width + shape.hidden_size) / tp + products
             kept |= {"attention": size * shape.query_width / tp + statistics, "mlp": size * half / 2}
         return kept
-    if parallelism.recompute == "norms":
+    if recompute == "norms":
         return {"norms": size * norm_inputs, "attention": size * heads + statistics + scores, "mlp": size * products}
-    if parallelism.recompute == "attention":
+    if recompute == "attention":
         scores = 0.0
     # Megatron keeps what fp8 products read as fp8.
     read = 1.0 if case.precision == "fp8" and stack.regathers else size
@@ -132,7 +134,8 @@ def received(case: Case, rank: int) -> float:
     return ways * case.micro_batches * size * case.tokens * case.shape.hidden_size / case.parallelism.tp
 
 
-def rank_memory(case: Case, stack: Stack, rank: int) -> Memory:
+def _rank_memory(case: Case, stack: Stack, rank: int, kept: dict[str, float], block: float) -> Memory:
+    """``kept`` by a block for a token, and ``block``: what it works with; equal on all ranks."""
     shape, parallelism = case.shape, case.parallelism
     size = 4.0 if case.precision == "fp32" else 2.0
     chunks = case.rank_chunks(rank)
@@ -161,8 +164,8 @@ def rank_memory(case: Case, stack: Stack, rank: int) -> Memory:
         gradients = parallelism.gradient_bytes * parameters / (over if parallelism.sharding == "zero2" else 1)
     held = in_flight(case, rank)
     layers = sum(count * chunk.layers for count, chunk in zip(held, chunks, strict=True))
-    activations = {kind: each * case.tokens * layers for kind, each in kept_per_token(case, stack).items()}
-    logits, buffers = _working(case, stack, chunks)
+    activations = {kind: each * case.tokens * layers for kind, each in kept.items()}
+    logits, buffers = _working(case, stack, block) if chunks[-1].last else (0.0, WORKSPACE + block)
     if stack.receives_ahead:
         buffers += received(case, rank)
     parts = {
@@ -177,8 +180,8 @@ def rank_memory(case: Case, stack: Stack, rank: int) -> Memory:
     return Memory(rank, parts)
 
 
-def _working(case: Case, stack: Stack, chunks: list[Chunk]) -> tuple[float, float]:
-    """Logits and buffers at whichever moment needs more: the head's backward pass, or a block's."""
+def _block(case: Case, stack: Stack) -> float:
+    """What a block's backward pass works with."""
     shape, parallelism, tokens = case.shape, case.parallelism, case.tokens
     size = 4.0 if case.precision == "fp32" else 2.0
     whole = size * tokens * shape.hidden_size
@@ -189,9 +192,16 @@ def _working(case: Case, stack: Stack, chunks: list[Chunk]) -> tuple[float, floa
         block += (2 if stack.regathers else 4) * whole
     if parallelism.recompute in ("full", "selective"):
         unspread = {"full": 1.0, "selective": 0.5}[parallelism.recompute]
-        block += unspread * sum(kept_per_token(with_parallelism(case, recompute="none"), stack).values()) * tokens
-    if not chunks[-1].last:
-        return 0.0, WORKSPACE + block
+        block += unspread * sum(kept_per_token(case, stack, "none").values()) * tokens
+    return block
+
+
+def _working(case: Case, stack: Stack, block: float) -> tuple[float, float]:
+    """Logits and buffers, where the head is, at whichever moment needs more: its backward pass, or a block's."""
+    shape, parallelism, tokens = case.shape, case.parallelism, case.tokens
+    size = 4.0 if case.precision == "fp32" else 2.0
+    whole = size * tokens * shape.hidden_size
+    sharded = parallelism.sharding == "zero3"
     each = stack.logit_bytes_split if parallelism.tp > 1 and stack.logit_bytes_split else stack.logit_bytes
     logits = each * tokens * shape.vocab_size / parallelism.tp / parallelism.head_chunks
     if parallelism.head_chunks > 1:
@@ -202,7 +212,8 @@ def _working(case: Case, stack: Stack, chunks: list[Chunk]) -> tuple[float, floa
 
 def memory(case: Case, stack: Stack) -> list[Memory]:
     """Of every pipeline rank."""
-    return [rank_memory(case, stack, rank) for rank in range(case.parallelism.pp)]
+    kept, block = kept_per_token(case, stack), _block(case, stack)
+    return [_rank_memory(case, stack, rank, kept, block) for rank in range(case.parallelism.pp)]
 
 
 def fullest(case: Case, stack: Stack) -> Memory:

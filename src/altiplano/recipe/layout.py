@@ -3,6 +3,7 @@
 import math
 import re
 from collections.abc import Sequence
+from functools import cache
 from itertools import pairwise
 from typing import Literal, Protocol, Self
 
@@ -192,14 +193,15 @@ def parse_layout(text: str) -> Layout:
         raise InputError(f"--layout {text}: {reason}") from None
 
 
-def partition_layers(layers: int, stages: int) -> list[range]:
+@cache
+def partition_layers(layers: int, stages: int) -> tuple[range, ...]:
     """Layers of each pipeline stage, embedding and head counted as one slot each.
 
     126 layers + 2 = 128 slots divide over 16 stages: 7, 8 × 14, 7. Stages that come out uneven differ by one slot.
     """
     slots = layers + 2
     edges = [round(stage * slots / stages) for stage in range(stages + 1)]
-    return [range(max(0, start - 1), min(layers, end - 1)) for start, end in pairwise(edges)]
+    return tuple(range(max(0, start - 1), min(layers, end - 1)) for start, end in pairwise(edges))
 
 
 COMPILE = "layout {layout}: compile is for GPUs; on a CPU it made training slower; leave it out"
