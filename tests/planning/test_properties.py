@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from altiplano.planning.case import Case, Parallelism, with_parallelism
 from altiplano.planning.cost import bill
-from altiplano.planning.memory import KINDS, chunk_parameters, memory, rank_parameters
+from altiplano.planning.memory import KINDS, chunk_parameters, fullest, memory, rank_parameters
 from altiplano.planning.model_size import Shape, parameters, shape_of, training_flops_per_token
 from altiplano.planning.stacks import load_chip, load_stack
 from altiplano.planning.step_time.step_time import BUCKETS, step_time, throughput
@@ -59,6 +59,23 @@ def test_more_devices_never_lower_throughput(parallelism: Parallelism, stack: st
     if many.micro_batches < parallelism.pp:
         return
     assert step_time(many, chip, profile).total <= step_time(few, chip, profile).total * (1 + 1e-9)
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    spreads,
+    st.sampled_from([("1f1b", 1), ("gpipe", 1), ("gpipe", 2), ("interleaved", 2), ("interleaved", 3), ("zbv", 2)]),
+    st.sampled_from([LLAMA_8B, LLAMA_405B]),
+    st.sampled_from(STACKS),
+    st.booleans(),
+)
+def test_no_rank_is_fuller_than_the_fullest(
+    parallelism: Parallelism, pipeline: tuple[str, int], shape: Shape, stack: str, slots: bool
+) -> None:
+    schedule, virtual = pipeline
+    parallelism = replace(parallelism, pp=8, schedule=schedule, virtual=virtual)
+    case, profile = replace(case_of(parallelism, stack, shape), slots=slots), load_stack(stack)
+    assert fullest(case, profile).total == max(one.total for one in memory(case, profile))
 
 
 @settings(max_examples=60, deadline=None)

@@ -217,7 +217,12 @@ def memory(case: Case, stack: Stack) -> list[Memory]:
 
 
 def fullest(case: Case, stack: Stack) -> Memory:
-    return max(memory(case, stack), key=lambda one: one.total)
+    """Of ranks with as many layers the first is full enough to look at: those after it hold no more micro-batches."""
+    first: dict[tuple[Chunk, ...], int] = {}
+    for rank in range(case.parallelism.pp):
+        first.setdefault(tuple(case.rank_chunks(rank)), rank)
+    kept, block = kept_per_token(case, stack), _block(case, stack)
+    return max((_rank_memory(case, stack, rank, kept, block) for rank in first.values()), key=lambda one: one.total)
 
 
 def capacity(chip: Chip) -> float:

@@ -208,25 +208,33 @@ def check_runnable(layout: Layout, case: Case, stack: Stack, batches: Sequence[i
     check_sizes(layout, case.shape, case.sequence, batches)
     if layout.compile and stack.name == "altiplano-cpu":
         raise InputError(COMPILE.format(layout=layout))
-    name = f"layout {layout}: {stack.name}"
     for kind, words in KINDS.items():
         if getattr(layout, kind) > 1 and kind not in stack.parallelism:
-            raise InputError(f"{name} has no {words}; {kind} = 1 would do, or another --stack")
+            raise InputError(f"layout {layout}: {stack.name} has no {words}; {kind} = 1 would do, or another --stack")
     if layout.recompute not in stack.recomputes:
-        raise InputError(f"{name} has no recompute = {layout.recompute}; it has {', '.join(stack.recomputes)}")
+        raise InputError(
+            f"layout {layout}: {stack.name} has no recompute = {layout.recompute}; it has {', '.join(stack.recomputes)}"
+        )
     if layout.async_tp and not stack.async_tp_exposed:
-        raise InputError(f"{name} has no asynchronous tensor parallelism; leave async-tp out, or another --stack")
+        raise InputError(
+            f"layout {layout}: {stack.name} has no asynchronous tensor parallelism; leave async-tp out, or another "
+            "--stack"
+        )
     if layout.head_chunks > 1 and not stack.head_in_pieces:
-        raise InputError(f"{name} has no head in pieces; head_chunks = 1 would do, or another --stack")
+        raise InputError(
+            f"layout {layout}: {stack.name} has no head in pieces; head_chunks = 1 would do, or another --stack"
+        )
     if layout.schedule not in stack.schedules:
-        raise InputError(f"{name} has no schedule = {layout.schedule}; it has {', '.join(stack.schedules)}")
+        raise InputError(
+            f"layout {layout}: {stack.name} has no schedule = {layout.schedule}; it has {', '.join(stack.schedules)}"
+        )
     if stack.slots:  # these deal layers out unevenly, and fill up with rows that predict nothing
         return
     layers, stages = case.shape.num_hidden_layers, layout.stages
     if (layers + 2) % stages and layers % stages:
         raise InputError(
-            f"{name} needs as many layers on every pipeline stage: {stages} stages divide neither "
-            f"model.num_hidden_layers = {layers} nor, with embedding and head, {layers + 2}"
+            f"layout {layout}: {stack.name} needs as many layers on every pipeline stage: {stages} stages divide "
+            f"neither model.num_hidden_layers = {layers} nor, with embedding and head, {layers + 2}"
         )
     for sequences in batches:
         each = layout.dp * layout.micro_batches(sequences, case.sequence)[1]
@@ -239,5 +247,6 @@ def check_runnable(layout: Layout, case: Case, stack: Stack, batches: Sequence[i
         count = sequences // each
         if layout.schedule == "interleaved" and count % layout.pp:
             raise InputError(
-                f"{name} interleaves stages only of micro-batches in multiples of pp = {layout.pp}, not of {count:,}"
+                f"layout {layout}: {stack.name} interleaves stages only of micro-batches in multiples of "
+                f"pp = {layout.pp}, not of {count:,}"
             )

@@ -260,7 +260,6 @@ def _check_float8(layout: Layout, recipe: Recipe) -> None:
 
 def check_sizes(layout: Layout, model: ModelShape, sequence_length: int, batches: Sequence[int]) -> None:
     """The same for a model's sizes, rows of ``sequence_length`` tokens and ``batches`` of so many rows."""
-    name = f"layout {layout}"
     split_by_tp = (
         ("num_key_value_heads", model.num_key_value_heads),
         ("intermediate_size", model.intermediate_size),
@@ -269,13 +268,16 @@ def check_sizes(layout: Layout, model: ModelShape, sequence_length: int, batches
     for what, size in split_by_tp:
         if size % layout.tp:
             fits = next(tp for tp in range(layout.tp, 0, -1) if not any(size % tp for _, size in split_by_tp))
-            raise InputError(f"{name}: tp = {layout.tp} does not divide model.{what} = {size:,}; tp = {fits} would do")
-    _check_sequence(layout, sequence_length, name)
+            raise InputError(
+                f"layout {layout}: tp = {layout.tp} does not divide model.{what} = {size:,}; tp = {fits} would do"
+            )
+    _check_sequence(layout, sequence_length)
     if layout.pp > 1 and model.tie_word_embeddings:
         raise InputError(
-            f"{name}: model.tie_word_embeddings needs pp = 1, as the first and the last stage would share one weight"
+            f"layout {layout}: model.tie_word_embeddings needs pp = 1, as the first and the last stage would share "
+            "one weight"
         )
-    if any(len(layers) == 0 for layers in partition_layers(model.num_hidden_layers, layout.stages)):
+    if not all(partition_layers(model.num_hidden_layers, layout.stages)):
         most = max(
             (
                 pp
@@ -285,42 +287,42 @@ def check_sizes(layout: Layout, model: ModelShape, sequence_length: int, batches
             default=1,
         )
         raise InputError(
-            f"{name}: {layout.stages} pipeline stages leave one without layers "
+            f"layout {layout}: {layout.stages} pipeline stages leave one without layers "
             f"(model.num_hidden_layers = {model.num_hidden_layers}); pp = {most} would do"
             + (f" with {layout.stages_per_rank} stages per rank" if most > 1 and layout.stages_per_rank > 1 else "")
         )
     for sequences in batches:
-        _check_batch(layout, sequences, name)
+        _check_batch(layout, sequences)
 
 
-def _check_batch(layout: Layout, sequences: int, name: str) -> None:
+def _check_batch(layout: Layout, sequences: int) -> None:
     """Shares need not be even, but every rank has a row of every batch, and every pipeline stage something to do."""
     if layout.dp > sequences:
         raise InputError(
-            f"{name}: dp = {layout.dp} is more than the {sequences:,} sequences of a batch: ranks would have no row; "
-            f"dp = {sequences} would do"
+            f"layout {layout}: dp = {layout.dp} is more than the {sequences:,} sequences of a batch: ranks would have "
+            f"no row; dp = {sequences} would do"
         )
     rows = math.ceil(sequences / layout.dp)
     if layout.micro_batch > rows:
         raise InputError(
-            f"{name}: mb = {layout.micro_batch} is more than the {rows:,} sequences of each data-parallel rank; "
-            f"mb = {rows} would do"
+            f"layout {layout}: mb = {layout.micro_batch} is more than the {rows:,} sequences of each data-parallel "
+            f"rank; mb = {rows} would do"
         )
     micro_batches = math.ceil(rows / (layout.micro_batch or 1))
     if micro_batches < layout.pp:
         raise InputError(
-            f"{name}: {micro_batches} micro-batches cannot fill pp = {layout.pp} pipeline stages; "
+            f"layout {layout}: {micro_batches} micro-batches cannot fill pp = {layout.pp} pipeline stages; "
             f"{layout.dp * layout.pp * (layout.micro_batch or 1):,} sequences per batch would"
         )
 
 
-def _check_sequence(layout: Layout, length: int, name: str) -> None:
+def _check_sequence(layout: Layout, length: int) -> None:
     """Context parallelism cuts a row into 2 · cp chunks, two to a rank; sequence parallelism cuts a rank's into tp."""
     unit = math.lcm(2 * layout.cp if layout.cp > 1 else 1, layout.cp * layout.tp)
     if length % unit:
         nearest = unit * max(1, round(length / unit))
         reason = f"cp = {layout.cp} and tp = {layout.tp} need" if layout.cp > 1 else f"tp = {layout.tp} needs"
         raise InputError(
-            f"{name}: {reason} batch.sequence_length = {length:,} to be a multiple of {unit:,}, as activations are "
-            f"split along the sequence; {nearest:,} would do"
+            f"layout {layout}: {reason} batch.sequence_length = {length:,} to be a multiple of {unit:,}, as "
+            f"activations are split along the sequence; {nearest:,} would do"
         )
