@@ -74,7 +74,8 @@ def advised() -> list[Printed]:
     for file in sorted((ROOT / "src").rglob("*.py")):
         if file.relative_to(ROOT / "src/altiplano").parts[0] in ("cli", "cli.py"):
             continue  # that is help
-        for text in strings(ast.parse(file.read_text(encoding="utf-8"))):
+        source = file.read_text(encoding="utf-8")
+        for text in strings(ast.parse(source)) if "altiplano " in source else ():
             found += [Printed(one, file.name) for one in commands_in_prose(text)]
     others = [*(ROOT / "src").rglob("*.j2"), *(ROOT / "src").rglob("*.jinja"), *(ROOT / "src").rglob("*.toml")]
     others += [*(ROOT / "recipes").glob("*.toml"), *(ROOT / "clusters").glob("*.toml"), ROOT / "Makefile"]
