@@ -1,9 +1,11 @@
 """Programs of ours that begin at once: forked from a server that has imported PyTorch and what they import.
 
-A fresh interpreter takes three seconds of a processor for that, more than most trainings of the tests. What a start
-itself does is tested where programs start as users start them: ``faults.runs``, printed commands, torchrun, soaks.
+A fresh interpreter takes three seconds of a processor for that, more than most trainings of the tests. All have the
+server's hash seed. What a start itself does, and what another seed would, is tested where programs start as users start
+them: ``faults.runs``, printed commands, torchrun, soaks.
 """
 
+import atexit
 import importlib
 import os
 import signal
@@ -13,14 +15,16 @@ import traceback
 from multiprocessing import get_context
 from pathlib import Path
 
+from altiplano.parallel.processes import die_with_parent
+
 CONTEXT = get_context("forkserver")
 CONTEXT.set_forkserver_preload(["altiplano.training.supervisor", "torch._dynamo"])
 
 
 class Forked:
     """``main()`` of ``module`` as a program with ``arguments``, in a process group of its own; of ``-c`` the first
-    argument is the program's text. Of subprocess.Popen it has what the tests use; all that it writes goes to the file
-    ``output``."""
+    argument is the program's text. Of subprocess.Popen it has what the tests use, but that it is killed when it takes
+    longer than it is waited for; all that it writes goes to the file ``output``."""
 
     def __init__(self, module: str, arguments: list[str], output: Path):
         self.output = output
@@ -28,6 +32,12 @@ class Forked:
             target=_run, args=(module, arguments, str(output), dict(os.environ)), daemon=True
         )
         self.process.start()
+        atexit.register(self._end)  # else Python would ask it to end, and wait for as long as it takes
+
+    def _end(self) -> None:
+        if self.poll() is None:
+            os.killpg(self.pid, signal.SIGKILL)
+            self.process.join()
 
     @property
     def pid(self) -> int:
@@ -44,6 +54,7 @@ class Forked:
     def wait(self, timeout: float | None = None) -> int:
         self.process.join(timeout)
         if self.returncode is None:
+            self._end()
             raise subprocess.TimeoutExpired(str(self.process), timeout or 0.0)
         return self.returncode
 
@@ -62,16 +73,15 @@ class Forked:
 def run(module: str, *arguments: str, output: Path, timeout: float = 280) -> str:
     """What it writes; AssertionError when it fails."""
     program = Forked(module, list(arguments), output)
-    try:
-        written, _ = program.communicate(timeout)
-    finally:
-        program.kill()
+    written, _ = program.communicate(timeout)
     assert program.returncode == 0, written
     return written
 
 
 def _run(module: str, arguments: list[str], output: str, environment: dict[str, str]) -> None:
     os.setsid()
+    os.closerange(3, 256)  # among them what tells the server that whoever started it is there
+    die_with_parent()
     file = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     os.dup2(file, 1)
     os.dup2(file, 2)

@@ -7,13 +7,14 @@ import time
 from pathlib import Path
 
 import pytest
+from trainings import start
 
 from altiplano.errors import TrainingError
 from altiplano.parallel.processes import to_stop
 from altiplano.stages import supervise as supervising
 from altiplano.stages.supervise import supervise
 from altiplano.training.resilience import incidents
-from faults.test_checkpoints import RECIPE, names, start
+from faults.test_checkpoints import RECIPE, names
 
 # In the place of a supervisor: notes each start, says which signal it got, and may be killed at its first start.
 STAND_IN = """
@@ -86,6 +87,6 @@ def test_a_signal_to_the_supervisor_alone_saves_and_stops(number: int, tokenized
         assert process.poll() is None
         time.sleep(0.01)
     os.kill(process.pid, number)
-    _, errors = process.communicate(timeout=60)
+    errors, _ = process.communicate(timeout=60)
     assert process.returncode == 0, errors
     assert max(names(tmp_path)) == f"step-{metrics.read_text().count(chr(10)):08d}"

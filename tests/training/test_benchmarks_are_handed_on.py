@@ -44,7 +44,9 @@ def ranks(world: int, tokens: Path, folder: Path, benchmarks: Path) -> list[Any]
     started = [
         Forked("-c", [RANK, str(rank), str(world), *where], folder / f"output-{world}-{rank}") for rank in range(world)
     ]
-    return [json.loads(process.communicate(timeout=120)[0].splitlines()[-1]) for process in started]
+    said = [process.communicate(timeout=120)[0] for process in started]
+    assert not any(process.returncode for process in started), said
+    return [json.loads(one.splitlines()[-1]) for one in said]
 
 
 def test_one_process_reads_and_all_score_the_same(tokenized: Path, tmp_path: Path) -> None:

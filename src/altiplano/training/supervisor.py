@@ -176,7 +176,8 @@ class Supervisor:
 
     def _hang(self, job: Job, asleep: float) -> Ending | None:
         """A rank without a sign of life for too long."""
-        found = stalled(heartbeats_folder(job), time.monotonic() - asleep)
+        alive = self.ranks.alive if self.ranks is not None else {}  # the number of one that ended may be another's now
+        found = stalled(heartbeats_folder(job), time.monotonic() - asleep, pids=alive)
         if not found:
             return None
         since = time.time() - found[0].seconds

@@ -18,7 +18,7 @@ import threading
 import time
 import traceback
 from collections import defaultdict, deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -85,18 +85,19 @@ class Stalled:
         return f"rank {self.rank} {how} (in {self.doing} after step {self.step}, {self.seconds:.0f} s ago)"
 
 
-def stalled(folder: Path, now: float, of: str = "") -> list[Stalled]:
-    """When a rank's last sign of life is older than it may be: it, and all that are silent for half as long as they may
-    be, the likeliest cause first; ``of`` one attempt, if given. ``now`` is time.monotonic(), which all processes of a
-    machine share and nobody sets.
+def stalled(folder: Path, now: float, of: str = "", pids: Container[int] | None = None) -> list[Stalled]:
+    """When a rank's last sign of life is older than it may be: it, and others that are silent for about as long, the
+    likeliest cause first; ``of`` one attempt, and ``pids`` of those processes alone, if given. ``now`` is
+    time.monotonic(), which all processes of a machine share and nobody sets.
 
     When one rank hangs all others soon wait for it, and whose limit is over first is chance: one that a signal stopped
     comes first, then who got least far.
     """
-    notes = list(_notes(folder, now, of))
-    if all(rank.seconds <= limit for rank, limit in notes):
+    notes = [(rank, limit) for rank, limit in _notes(folder, now, of) if pids is None or rank.pid in pids]
+    longest = max((rank.seconds for rank, limit in notes if rank.seconds > limit), default=None)
+    if longest is None:
         return []
-    found = [rank for rank, limit in notes if rank.seconds > limit / 2]
+    found = [rank for rank, limit in notes if rank.seconds > min(limit, longest) / 2]
     return sorted(found, key=lambda rank: (not rank.stopped, rank.step, PHASES.index(rank.doing), -rank.seconds))
 
 
@@ -114,7 +115,8 @@ def _notes(folder: Path, now: float, of: str) -> Iterator[tuple[Stalled, float]]
 
 
 def _state(pid: int) -> str:
-    """Of a process of this machine, in the letters of Linux (proc(5)); Z, too, when it is gone. Empty: not known."""
+    """Of a process of this machine, in the letters of Linux (proc(5)); Z, too, when it is gone. Empty: not known, as
+    without /proc."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
     except OSError:
