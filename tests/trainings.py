@@ -37,8 +37,7 @@ def write_job(
         device=device,
         tokens=tokens,
         folder=folder,
-        begun=time.time(),
-        **changes,
+        **{"begun": time.time()} | changes,
     )
     file = folder / "job.json"
     file.write_text(job.model_dump_json())
