@@ -32,7 +32,7 @@ contract: $(DEV)  ## every layout against one process: training, then scoring an
 	cd tests && ../$(BIN)/python -m distributed.contract
 	cd tests && ../$(BIN)/python -m distributed.scoring_contract
 
-soak: $(DEV)  ## training with every kind of fault beside an undisturbed run, and goodput under random kills (8 minutes)
+soak: $(DEV)  ## training with every kind of fault beside an undisturbed run, and goodput under random kills (10 minutes)
 	PYTHONPATH=tests $(BIN)/python tests/faults/soak.py
 	PYTHONPATH=tests $(BIN)/python tests/faults/goodput_soak.py
 
