@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 import traceback
+from contextlib import suppress
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -27,7 +28,7 @@ class Forked:
     longer than it is waited for; all that it writes goes to the file ``output``."""
 
     def __init__(self, module: str, arguments: list[str], output: Path):
-        self.output = output
+        self.module, self.output = module, output
         self.process = CONTEXT.Process(
             target=_run, args=(module, arguments, str(output), dict(os.environ)), daemon=True
         )
@@ -36,7 +37,9 @@ class Forked:
 
     def _end(self) -> None:
         if self.poll() is None:
-            os.killpg(self.pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):  # it has no group of its own yet
+                os.killpg(self.pid, signal.SIGKILL)
+            self.process.kill()
             self.process.join()
 
     @property
@@ -55,7 +58,7 @@ class Forked:
         self.process.join(timeout)
         if self.returncode is None:
             self._end()
-            raise subprocess.TimeoutExpired(str(self.process), timeout or 0.0)
+            raise subprocess.TimeoutExpired(f"{self.module}, whose output is in {self.output}", timeout or 0.0)
         return self.returncode
 
     def communicate(self, timeout: float | None = None) -> tuple[str, None]:

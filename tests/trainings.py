@@ -1,4 +1,4 @@
-"""Training jobs in processes of their own, as the train stage starts them."""
+"""Training jobs under their supervisor, in processes of their own."""
 
 import json
 import os

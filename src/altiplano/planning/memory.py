@@ -135,7 +135,8 @@ def received(case: Case, rank: int) -> float:
 
 
 def _rank_memory(case: Case, stack: Stack, rank: int, kept: dict[str, float], block: float) -> Memory:
-    """``kept`` by a block for a token, and ``block``: what it works with; equal on all ranks."""
+    """``kept``: bytes that one block keeps for a token; ``block``: bytes that its backward pass needs beside them. Both
+    are the same on every rank."""
     shape, parallelism = case.shape, case.parallelism
     size = 4.0 if case.precision == "fp32" else 2.0
     chunks = case.rank_chunks(rank)
@@ -180,8 +181,8 @@ def _rank_memory(case: Case, stack: Stack, rank: int, kept: dict[str, float], bl
     return Memory(rank, parts)
 
 
-def _block(case: Case, stack: Stack) -> float:
-    """What a block's backward pass works with."""
+def _block_buffers(case: Case, stack: Stack) -> float:
+    """Bytes that a block's backward pass needs beside what was kept for it."""
     shape, parallelism, tokens = case.shape, case.parallelism, case.tokens
     size = 4.0 if case.precision == "fp32" else 2.0
     whole = size * tokens * shape.hidden_size
@@ -212,16 +213,17 @@ def _working(case: Case, stack: Stack, block: float) -> tuple[float, float]:
 
 def memory(case: Case, stack: Stack) -> list[Memory]:
     """Of every pipeline rank."""
-    kept, block = kept_per_token(case, stack), _block(case, stack)
+    kept, block = kept_per_token(case, stack), _block_buffers(case, stack)
     return [_rank_memory(case, stack, rank, kept, block) for rank in range(case.parallelism.pp)]
 
 
 def fullest(case: Case, stack: Stack) -> Memory:
-    """Of ranks with as many layers the first is full enough to look at: those after it hold no more micro-batches."""
+    """The pipeline rank that needs most. Ranks whose stages have the same sizes differ only in micro-batches in flight,
+    and the first of them has the most, so the others are not looked at."""
     first: dict[tuple[Chunk, ...], int] = {}
     for rank in range(case.parallelism.pp):
         first.setdefault(tuple(case.rank_chunks(rank)), rank)
-    kept, block = kept_per_token(case, stack), _block(case, stack)
+    kept, block = kept_per_token(case, stack), _block_buffers(case, stack)
     return max((_rank_memory(case, stack, rank, kept, block) for rank in first.values()), key=lambda one: one.total)
 
 
