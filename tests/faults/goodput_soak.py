@@ -54,7 +54,7 @@ def kill_now_and_then(supervisor: int, folder: Path, apart: float, done: threadi
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--apart", type=float, default=2.5, help="starts and intervals between kills, on average")
+    parser.add_argument("--apart", type=float, default=2.0, help="starts and intervals between kills, on average")
     options = parser.parse_args()
     os.environ["OMP_NUM_THREADS"] = "1"
     with tempfile.TemporaryDirectory() as temporary:
