@@ -5,6 +5,10 @@ BIN := .venv/bin
 READY := .venv/ready
 DEV := .venv/ready-for-development
 DOCS := .venv/ready-for-docs
+# Three processes of tests for two cores: some tests wait for what they started. Those programs are hundreds, and each
+# would compile the package again where Python may not keep what it compiled.
+PYTEST := $(BIN)/pytest -n 3 --dist worksteal
+unexport PYTHONDONTWRITEBYTECODE
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt
 # Tests that start processes, train for long, or read a large corpus are not in the fast selection.
 FAST := $(addprefix --ignore=tests/, distributed faults launch rehearsal stages corpus inference inspect release report \
@@ -20,13 +24,13 @@ run: $(READY)  ## the quickstart recipe, from raw text to a released model (two 
 	$(BIN)/altiplano run recipes/quickstart.toml
 
 test: lint  ## lint, types, import rules and all tests but the slow ones (15 to 18 minutes on two cores)
-	$(BIN)/pytest -n 2 --dist worksteal
+	$(PYTEST)
 
 test-fast: $(DEV)  ## the tests to run after every change (under two minutes on two cores)
-	$(BIN)/pytest -n 2 --dist worksteal $(FAST)
+	$(PYTEST) $(FAST)
 
 test-slow: $(DEV)  ## the long tests: faults under torchrun, full disks, more layouts (half an hour)
-	$(BIN)/pytest -n 2 --dist worksteal -m slow
+	$(PYTEST) -m slow
 
 contract: $(DEV)  ## every layout against one process: training, then scoring and export of its checkpoint: tables (20 minutes)
 	cd tests && ../$(BIN)/python -m distributed.contract

@@ -1,6 +1,5 @@
 """A release of a real run, from the samples to its signature: built once, and copied for every test."""
 
-import fcntl
 import os
 import re
 import shutil
@@ -10,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from once import built_once
 from small import SMALL
 
 from altiplano.recipe.cluster import Cluster
@@ -102,17 +102,18 @@ class Released:
 
 @pytest.fixture(scope="session")
 def first_release(tmp_path_factory: pytest.TempPathFactory) -> Released:
-    """Built by whichever process comes first; nobody writes in it."""
+    return released_once(tmp_path_factory)
+
+
+def released_once(factory: pytest.TempPathFactory) -> Released:
+    """Nobody writes in it."""
     pytest.importorskip("pyarrow")
     pytest.importorskip("model_signing", reason='not installed: pip install "altiplano[release]"')
-    base = tmp_path_factory.getbasetemp()
-    place = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "first-release"
-    found = Released(place / "run", place / "release.key", place / "release.key.pub")
-    with place.with_suffix(".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not (found.folder / "model.sig").exists():
-            build(place, found)
-    return found
+    return in_place(built_once(factory, "first-release", build))
+
+
+def in_place(place: Path) -> Released:
+    return Released(place / "run", place / "release.key", place / "release.key.pub")
 
 
 @pytest.fixture
@@ -121,8 +122,9 @@ def released(first_release: Released, tmp_path: Path) -> Released:
     return first_release.copy(tmp_path)
 
 
-def build(place: Path, found: Released) -> None:
+def build(place: Path) -> None:
     place.mkdir()
+    found = in_place(place)
     recipe = (ROOT / "recipes" / "quickstart.toml").read_text()
     sections = re.split(r"(?=\[\[corpus\.sources\]\])", recipe)
     own = "".join(one for one in sections if 'format = "python"' not in one)

@@ -1,6 +1,6 @@
 """Every command that is printed is run: cheap ones for real on a small run, others until their work would begin."""
 
-import fcntl
+import contextlib
 import json
 import os
 import re
@@ -9,13 +9,15 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from once import built_once
 from printed import ACTIONS, ROOT, Printed, advised, documented, helped, subcommands
-from small import SMALL
+from real_release import Released, released_once
 
 from altiplano.cli import parser, run
 from altiplano.stages.challenges import Auditor
@@ -25,9 +27,6 @@ EXEMPT = {
     "vllm serve FOLDER": "vLLM needs a GPU",
     "ray start --head": "Ray's own command; tests/corpus starts Ray from Python",
 }
-TINY = [*SMALL, "model.num_hidden_layers=2", "calibration.max_tokens=4096", "evaluation.max_tokens=2048"]
-TINY += ["batch.sequence_length=256", "batch.tokens=4096", "batch.total_tokens=40960"]
-TINY += ["redteam.extraction_prefix=16", "redteam.extraction_suffix=16", "redteam.trials=4", "redteam.mode_trials=1"]
 PLACEHOLDERS = {
     "PATH": "samples",
     "NAME": "quickstart",
@@ -64,37 +63,32 @@ def begin(*_: Any, **__: Any) -> None:
 
 @pytest.fixture(scope="session")
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder like the repository's, in which recipes/quickstart.toml is tiny and has been run to the end. Built once
-    (a minute), and copied for every process of the tests, since two commands cannot work in one run."""
-    mine, base = tmp_path_factory.mktemp("checkout"), tmp_path_factory.getbasetemp()
-    first = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "first-checkout"
-    with (first.parent / "first-checkout.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not first.exists():
-            build(first)
-    shutil.copytree(first, mine, symlinks=True, dirs_exist_ok=True)
-    return mine
+    """A folder like the repository's, in which recipes/quickstart.toml is tiny and has been run to the end. Copied for
+    every process of the tests, since two commands cannot work in one run."""
+    mine = tmp_path_factory.mktemp("checkout")
+    first = built_once(tmp_path_factory, "first-checkout", partial(build, released_once(tmp_path_factory)))
+    return shutil.copytree(first, mine, symlinks=True, dirs_exist_ok=True)
 
 
-def build(folder: Path) -> None:
+def build(released: Released, folder: Path) -> None:
     folder.mkdir()
     for name in BEFORE:
         if name != "recipes":
             (folder / name).symlink_to(ROOT / name)
     shutil.copytree(ROOT / "recipes", folder / "recipes")
-    recipe = (ROOT / "recipes/quickstart.toml").read_text()
-    sections = re.split(r"(?=\[\[corpus\.sources\]\])", recipe)
-    whole = "".join(one for one in sections if 'format = "python"' not in one)  # this machine's own packages: minutes
-    (folder / "recipes/quickstart.toml").write_text(whole)
-    shown = run_python(folder, "-m", "altiplano", "recipe", "show", "recipes/quickstart.toml", *settings())
-    (folder / "recipes/quickstart.toml").write_text(shown)
-    run_python(folder, "-m", "altiplano", "run", "recipes/quickstart.toml")
-    run_python(folder, "-m", "altiplano", "evaluate", "runs/quickstart", "samples/benchmarks", "--limit", "20")
-    run_python(folder, "-m", "altiplano", "redteam", "runs/quickstart", "--trials", "1")
+    shutil.copyfile(released.workspace.parent / "recipe.toml", folder / "recipes/quickstart.toml")
+    shutil.copytree(released.workspace, folder / "runs/quickstart")
     (folder / "labels.json").write_text("{}")
     (folder / "TruthfulQA.csv").write_text("Question,Best Answer,Incorrect Answers\nIs it so?,No,Yes\n")
-    run_python(folder, "-m", "altiplano", "release", "key", "release.key")
-    run_python(folder, "-m", "altiplano", "release", "sign", "runs/quickstart/release", "--key", "release.key")
+    with contextlib.chdir(folder):
+        for command in (
+            "run recipes/quickstart.toml",
+            "evaluate runs/quickstart samples/benchmarks --limit 20",
+            "redteam runs/quickstart --trials 1",
+            "release key release.key",
+            "release sign runs/quickstart/release --key release.key",
+        ):
+            assert run(command.split()) == 0
     for other in ("a", "b", "sample", "early"):
         (folder / "runs" / other).symlink_to("quickstart")
     shutil.copytree(folder / "runs/quickstart", folder / "runs/small")  # not a link: its recipe is written there
@@ -105,10 +99,6 @@ def build(folder: Path) -> None:
     )
     for name in ("my-cluster.toml", "CLUSTER.toml"):
         (folder / name).write_text(f"{site}\n{launch[1]}")
-
-
-def settings() -> list[str]:
-    return [part for value in TINY for part in ("--set", value)]
 
 
 def run_python(folder: Path, *arguments: str) -> str:
@@ -127,7 +117,9 @@ def run_python(folder: Path, *arguments: str) -> str:
 
 
 def take(auditor: Auditor, count: int) -> Iterator[Any]:
-    return begin() if count > 8 else real_take(auditor, count)
+    """A challenge may train or curate again: one of one command is enough here, release/test_audit_command.py tries
+    every kind."""
+    return begin() if count > 5 else real_take(auditor, 1)
 
 
 @pytest.fixture

@@ -54,7 +54,7 @@ def what_catches_everything_once() -> None:
 SLOW = [python_loop, regular_expression, what_catches_exceptions, what_catches_everything_once]
 
 MIB = 2**20
-MEMORY = 256 * MIB
+MEMORY = 128 * MIB
 """What documents of the tests may take; several times what is loaded for the first one."""
 
 

@@ -1,24 +1,28 @@
 """kill -9 in the middle of every stage, then the same command: it finishes, with the hashes of an undisturbed run."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
+from once import built_once
 
 from faults.runs import STAGES, finish, hashes, kill_within, start
 
 WITHOUT_PYTORCH = "import sys; sys.modules['torch'] = None; from altiplano.cli import run; sys.exit(run(sys.argv[1:]))"
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return built_once(tmp_path_factory, "undisturbed", run_whole)
+
+
+def run_whole(workspace: Path) -> None:
     """Without PyTorch up to training: its import takes seconds, and the ranks need it, not what starts them."""
-    workspace = tmp_path_factory.mktemp("undisturbed") / "run"
     process = start(workspace, "train", program=("-c", WITHOUT_PYTORCH))
     _, errors = process.communicate(timeout=280)
     assert process.returncode == 0, errors
     finish(workspace)
-    return workspace
 
 
 @pytest.mark.slow
@@ -73,15 +77,14 @@ def test_the_release_loads_in_transformers_with_our_logits(undisturbed: Path, mo
         assert tokens[0, 0] == json.loads((folder / "config.json").read_text())["bos_token_id"]
 
 
-def test_a_damaged_shard_is_refused_before_training(undisturbed: Path) -> None:
-    shard = next((undisturbed / "tokenize" / "train").glob("*.bin"))
+def test_a_damaged_shard_is_refused_before_training(undisturbed: Path, tmp_path: Path) -> None:
+    workspace = tmp_path / "run"
+    shutil.copytree(undisturbed, workspace)
+    shard = next((workspace / "tokenize" / "train").glob("*.bin"))
     original = shard.read_bytes()
-    try:
-        shard.write_bytes(original[:-2] + bytes([original[-2] ^ 1, original[-1]]))
-        process = start(undisturbed, "train", ["optimizer.learning_rate=2e-3"])
-        _, errors = process.communicate(timeout=120)
-        assert process.returncode == 2
-        assert "is not what tokenize wrote (sha256 differs)" in errors.splitlines()[-1]
-        assert "Traceback" not in errors
-    finally:
-        shard.write_bytes(original)
+    shard.write_bytes(original[:-2] + bytes([original[-2] ^ 1, original[-1]]))
+    process = start(workspace, "train", ["optimizer.learning_rate=2e-3"])
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == 2
+    assert "is not what tokenize wrote (sha256 differs)" in errors.splitlines()[-1]
+    assert "Traceback" not in errors

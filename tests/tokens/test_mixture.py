@@ -290,7 +290,7 @@ def test_a_draw_far_into_a_run_is_found_and_one_that_no_phase_makes_is_not() -> 
     assert mix.sample(french, 0) is None
 
 
-@hypothesis_settings(max_examples=20)
+@hypothesis_settings(max_examples=10)
 @given(
     st.lists(st.integers(1, 60), min_size=2, max_size=5), st.integers(1, 40), st.integers(0, 9), st.sampled_from("abc")
 )
