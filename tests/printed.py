@@ -5,6 +5,7 @@ import ast
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from altiplano.cli import parser
@@ -23,6 +24,7 @@ class Printed:
     place: str
 
 
+@cache
 def subcommands() -> dict[str, argparse.ArgumentParser]:
     (choices,) = [one.choices for one in parser()._actions if isinstance(one, argparse._SubParsersAction)]
     return dict(choices)

@@ -13,7 +13,6 @@ from typing import Any
 
 import pytest
 import yaml
-from kubeflow_trainer_api import models as kubernetes
 from launch.jobs import ARGUMENTS, ODD, check_bash, job
 
 from altiplano.cli import run
@@ -51,6 +50,8 @@ def test_the_local_job_runs_on_a_gpu_under_torchrun_and_on_a_cpu_by_itself() -> 
 
 def check_kubernetes(manifest: str) -> list[dict[str, Any]]:
     """The objects, held to JobSet's and Kubernetes' own API definitions: every field is known and of the right type."""
+    from kubeflow_trainer_api import models as kubernetes
+
     objects = list(yaml.safe_load_all(manifest))
     for one in objects:
         model = {"ConfigMap": kubernetes.IoK8sApiCoreV1ConfigMap, "JobSet": kubernetes.JobsetV1alpha2JobSet}[

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from jsonschema import Draft202012Validator
 
 from altiplano.errors import InputError
 from altiplano.records import (
@@ -361,6 +360,8 @@ def test_every_record_has_an_example_here() -> None:
 
 @pytest.mark.parametrize("place", SCHEMAS)
 def test_what_is_written_is_read_and_is_what_the_schema_says(place: str, tmp_path: Path) -> None:
+    import jsonschema  # a second and a half, for all processes of the tests if above
+
     record, path = WRITTEN[place], tmp_path / Path(place).name
     if path.suffix == ".jsonl":
         assert isinstance(record, Record)
@@ -379,7 +380,7 @@ def test_what_is_written_is_read_and_is_what_the_schema_says(place: str, tmp_pat
         content = json.loads(first)
     schema = json_schemas()[place]
     json.dumps(schema, allow_nan=False)
-    Draft202012Validator(schema).validate(content)
+    jsonschema.Draft202012Validator(schema).validate(content)
 
 
 def test_every_field_is_described() -> None:
