@@ -9,6 +9,9 @@ import time
 from pathlib import Path
 from typing import Any
 
+import pytest
+from once import built_once
+
 STAGES = ("curate", "tokenize", "train", "evaluate", "calibrate", "redteam", "release")
 
 TINY = [
@@ -34,6 +37,8 @@ TINY = [
     "redteam.trials=4",
     "redteam.mode_trials=1",
 ]
+
+WITHOUT_PYTORCH = "import sys; sys.modules['torch'] = None; from altiplano.cli import run; sys.exit(run(sys.argv[1:]))"
 
 
 def start(
@@ -61,6 +66,19 @@ def finish(workspace: Path, command: str = "run", extra: list[str] | None = None
     _, errors = process.communicate(timeout=280)
     assert process.returncode == 0, errors
     return errors
+
+
+def whole_run(factory: pytest.TempPathFactory) -> Path:
+    """The workspace of an undisturbed one, for all tests: nobody writes in it."""
+    return built_once(factory, "undisturbed", _run_whole)
+
+
+def _run_whole(workspace: Path) -> None:
+    """Without PyTorch up to training: its import takes seconds, and the ranks need it, not what starts them."""
+    process = start(workspace, "train", program=("-c", WITHOUT_PYTORCH))
+    _, errors = process.communicate(timeout=280)
+    assert process.returncode == 0, errors
+    finish(workspace)
 
 
 def kill_within(workspace: Path, stage: str, delay: float) -> bool:

@@ -1,18 +1,21 @@
 """Ctrl-C in the middle of training: exit 130, a checkpoint, and the same command goes on to the same hashes."""
 
 import os
+import shutil
 import signal
 import time
 from pathlib import Path
 
 import pytest
 
-from faults.runs import finish, hashes, start
+from faults.runs import finish, hashes, start, whole_run
 
 
 @pytest.mark.parametrize("layout", [pytest.param("dp1", marks=pytest.mark.slow), "dp2"])
-def test_control_c(layout: str, tmp_path: Path) -> None:
-    workspace = tmp_path / "run"
+def test_control_c(layout: str, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    workspace, undisturbed = tmp_path / "run", whole_run(tmp_path_factory)
+    for stage in ("curate", "tokenize"):
+        shutil.copytree(undisturbed / stage, workspace / stage)
     process = start(workspace, "train", layout=layout)
     end = time.monotonic() + 120
     while not any(path.stat().st_size for path in (workspace / ".work").glob("train-*/metrics.jsonl")):
@@ -28,8 +31,7 @@ def test_control_c(layout: str, tmp_path: Path) -> None:
     assert saved
     if layout == "dp1":
         finish(workspace)
-        finish(tmp_path / "undisturbed")
-        assert hashes(workspace) == hashes(tmp_path / "undisturbed")
+        assert hashes(workspace) == hashes(undisturbed)
 
 
 @pytest.mark.slow

@@ -5,24 +5,13 @@ import shutil
 from pathlib import Path
 
 import pytest
-from once import built_once
 
-from faults.runs import STAGES, finish, hashes, kill_within, start
-
-WITHOUT_PYTORCH = "import sys; sys.modules['torch'] = None; from altiplano.cli import run; sys.exit(run(sys.argv[1:]))"
+from faults.runs import STAGES, WITHOUT_PYTORCH, finish, hashes, kill_within, start, whole_run
 
 
 @pytest.fixture(scope="session")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return built_once(tmp_path_factory, "undisturbed", run_whole)
-
-
-def run_whole(workspace: Path) -> None:
-    """Without PyTorch up to training: its import takes seconds, and the ranks need it, not what starts them."""
-    process = start(workspace, "train", program=("-c", WITHOUT_PYTORCH))
-    _, errors = process.communicate(timeout=280)
-    assert process.returncode == 0, errors
-    finish(workspace)
+    return whole_run(tmp_path_factory)
 
 
 @pytest.mark.slow

