@@ -23,7 +23,7 @@ help:  ## this list
 run: $(READY)  ## the quickstart recipe, from raw text to a released model (two to four minutes)
 	$(BIN)/altiplano run recipes/quickstart.toml
 
-test: lint  ## lint, types, import rules and all tests but the slow ones (15 to 18 minutes on two cores)
+test: lint  ## lint, types, import rules and all tests but the slow ones (12 to 15 minutes on two cores)
 	$(PYTEST)
 
 test-fast: $(DEV)  ## the tests to run after every change (under two minutes on two cores)
