@@ -5,9 +5,9 @@ BIN := .venv/bin
 READY := .venv/ready
 DEV := .venv/ready-for-development
 DOCS := .venv/ready-for-docs
-# Three processes of tests for two cores: some tests wait for what they started. Those programs are hundreds, and each
-# would compile the package again where Python may not keep what it compiled.
+# Three processes for two cores, since some tests wait for programs that they started.
 PYTEST := $(BIN)/pytest -n 3 --dist worksteal
+# The tests start hundreds of programs: without bytecode files each of them would compile the package again.
 unexport PYTHONDONTWRITEBYTECODE
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt
 # Tests that start processes, train for long, or read a large corpus are not in the fast selection.

@@ -10,7 +10,7 @@ import pytest
 
 
 def built_once(factory: pytest.TempPathFactory, name: str, build: Callable[[Path], None]) -> Path:
-    """What ``build`` makes of a folder that does not exist yet. Nobody writes in it: a test that must copies it."""
+    """What ``build`` makes of a folder that does not exist yet. No test writes in it: one that must copies it."""
     base = factory.getbasetemp()
     folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / name
     done = folder.with_suffix(".built")

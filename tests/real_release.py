@@ -106,7 +106,7 @@ def first_release(tmp_path_factory: pytest.TempPathFactory) -> Released:
 
 
 def released_once(factory: pytest.TempPathFactory) -> Released:
-    """Nobody writes in it."""
+    """The release that all tests share: none of them writes in it."""
     pytest.importorskip("pyarrow")
     pytest.importorskip("model_signing", reason='not installed: pip install "altiplano[release]"')
     return in_place(built_once(factory, "first-release", build))

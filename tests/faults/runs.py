@@ -69,7 +69,7 @@ def finish(workspace: Path, command: str = "run", extra: list[str] | None = None
 
 
 def whole_run(factory: pytest.TempPathFactory) -> Path:
-    """The workspace of an undisturbed one, for all tests: nobody writes in it."""
+    """The workspace of a run that nothing disturbed, which all tests share: none of them writes in it."""
     return built_once(factory, "undisturbed", _run_whole)
 
 

@@ -360,7 +360,7 @@ def test_every_record_has_an_example_here() -> None:
 
 @pytest.mark.parametrize("place", SCHEMAS)
 def test_what_is_written_is_read_and_is_what_the_schema_says(place: str, tmp_path: Path) -> None:
-    import jsonschema  # a second and a half, for all processes of the tests if above
+    import jsonschema  # here, as it takes 1.5 s: every process of the tests imports this module
 
     record, path = WRITTEN[place], tmp_path / Path(place).name
     if path.suffix == ".jsonl":
